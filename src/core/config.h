@@ -1,0 +1,115 @@
+#pragma once
+
+// What a configuration file says, as plain values: no methods, no pointers. config_file.h reads it,
+// with every mistake collected; whoever holds a Config holds a valid one.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/address.h"
+#include "core/first_flight.h"
+
+namespace sni {
+
+struct ListenerConfig {
+  std::string name;
+  Endpoint address;
+  bool v6only = false;  // [::] takes both families unless set.
+  Protocol protocol = Protocol::tls;
+  auto operator<=>(const ListenerConfig&) const = default;
+};
+
+// Where a route leads. `text` is what the file says, for logs.
+struct Backend {
+  enum class Kind : std::uint8_t {
+    address,         // endpoint
+    name,            // host and port, resolved by DNS
+    unix_path,       // host is the path
+    requested_name,  // "{name}:443": the name the client asked for, and port
+  };
+  Kind kind = Kind::address;
+  Endpoint endpoint;
+  std::string host;
+  std::uint16_t port = 0;
+  std::string text;
+};
+
+struct RouteConfig {
+  std::vector<std::string> names;      // Lower case, no trailing dot: "a.example", "*.example", "*".
+  std::vector<Backend> backends;       // Tried in turn.
+  std::vector<std::string> listeners;  // Never empty once read.
+  std::vector<std::string> alpn;       // Empty: any.
+  bool allow_private = false;          // requested_name only: private and own addresses are allowed.
+};
+
+struct TimeoutConfig {
+  std::chrono::milliseconds hello{5'000};
+  std::chrono::milliseconds connect{5'000};  // Per address.
+  std::chrono::milliseconds idle{600'000};
+  std::chrono::milliseconds drain{30'000};
+};
+
+struct LimitConfig {
+  std::uint32_t connections = 0;             // 0: as many as the file descriptors allow.
+  std::uint32_t connections_per_source = 0;  // 0: off.
+  std::uint32_t pending_hellos = 10'000;     // Connections whose hello is not complete.
+  std::uint64_t relay_memory = 256ull << 20;   // Bytes held in userspace for readers that stall.
+};
+
+struct DnsConfig {
+  std::vector<Endpoint> servers;  // Empty: those of /etc/resolv.conf.
+  std::chrono::milliseconds timeout{2'000};  // Per try.
+  unsigned tries = 2;
+  std::uint32_t cache_entries = 10'000;
+  std::chrono::milliseconds ttl_min{1'000};
+  std::chrono::milliseconds ttl_max{3'600'000};
+  std::chrono::milliseconds negative_ttl{5'000};
+  std::chrono::milliseconds stale{3'600'000};  // How long past its TTL an answer may stand in.
+};
+
+enum class FastPathMode : std::uint8_t { automatic, sockhash, userspace };
+
+struct FastPathConfig {
+  FastPathMode mode = FastPathMode::automatic;
+};
+
+
+struct AccessConfig {
+  std::vector<IpPrefix> block;
+  std::vector<IpPrefix> allow;  // Wins over block.
+  bool default_allow = true;
+};
+
+enum class XdpMode : std::uint8_t { automatic, native, generic };
+
+struct XdpConfig {
+  std::vector<std::string> interfaces;
+  XdpMode mode = XdpMode::automatic;
+};
+
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
+enum class LogFormat : std::uint8_t { text, json };
+
+struct LogConfig {
+  LogLevel level = LogLevel::info;
+  LogFormat format = LogFormat::text;
+};
+
+struct Config {
+  std::uint32_t workers = 0;  // 0: one per CPU.
+  std::vector<ListenerConfig> listeners;
+  std::vector<RouteConfig> routes;
+  TimeoutConfig timeouts;
+  LimitConfig limits;
+  DnsConfig dns;
+  FastPathConfig fast_path;
+  AccessConfig access;
+  XdpConfig xdp;
+  std::string control_socket = "/run/sni-proxy/control.sock";
+  LogConfig log;
+};
+
+}  // namespace sni

@@ -1,0 +1,35 @@
+#pragma once
+
+// Every bound of the program as a named constant, with its unit and reason, and what must hold
+// between them.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sni::limits {
+
+// RFC 1035: a name has at most 253 characters in its printed form.
+inline constexpr std::size_t server_name_max = 253;
+
+// Bytes of a ClientHello handshake message without its 4-byte header. Real ones have 0.2 to 2 KiB
+// (ML-KEM key shares included); nginx, Envoy and HAProxy cap at 16 KiB too.
+inline constexpr std::size_t hello_max = 16 * 1024;
+inline constexpr std::size_t handshake_header = 4;
+inline constexpr std::size_t record_header = 5;
+// Wire bytes of a first flight: each byte of the hello in a TLS record of its own is still legal.
+inline constexpr std::size_t hello_wire_max =
+    (hello_max + handshake_header) * (1 + record_header);
+// Bytes of an HTTP/1.x request head.
+inline constexpr std::size_t http_head_max = 16 * 1024;
+
+// Addresses of one backend that are tried for one connection.
+inline constexpr std::size_t backend_addresses_max = 8;
+
+// Answers to clients without a backend: unread input that is thrown away before the close, so that
+// the close does not send RST and destroy the answer.
+inline constexpr std::size_t linger_bytes_max = 64 * 1024;
+inline constexpr std::uint64_t linger_ms_max = 1000;
+
+static_assert(http_head_max <= hello_wire_max);
+
+}  // namespace sni::limits
