@@ -1,6 +1,8 @@
 #include "bench/columns.h"
 
+#include <algorithm>
 #include <array>
+#include <cassert>
 
 namespace sni::bench {
 namespace {
@@ -153,5 +155,12 @@ constexpr std::array all_metrics = {
 
 std::span<const Column> columns() { return all_columns; }
 std::span<const Metric> metrics() { return all_metrics; }
+
+const Metric& metric_of(std::string_view key) {
+  const auto found =
+      std::ranges::find_if(all_metrics, [&](const Metric& metric) { return metric.key() == key; });
+  assert(found != all_metrics.end());
+  return *found;
+}
 
 }  // namespace sni::bench

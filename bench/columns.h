@@ -40,6 +40,8 @@ struct Metric {
   std::string key() const { return std::string(column) + "." + std::string(value); }
 };
 std::span<const Metric> metrics();
+// By key; there must be such a metric.
+const Metric& metric_of(std::string_view key);
 
 // The rates of the two fixed-load columns.
 inline constexpr double fixed_gbit_s = 5;

@@ -30,13 +30,6 @@ int rounds_of(const Report& report) {
   return rounds;
 }
 
-const Metric* metric_of(std::string_view key) {
-  for (const Metric& metric : metrics()) {
-    if (metric.key() == key) return &metric;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 Figure figure(const Report& report, const Row& row, const Metric& metric) {
@@ -89,7 +82,7 @@ std::vector<Expectation> expectations(const Report& report) {
       {"CPU (5 Gbit/s)", "58 % less", "fixed-bulk.cpu_s_per_gb", {}, none},
   };
   for (Expectation& expectation : all) {
-    const Metric& metric = *metric_of(expectation.metric);
+    const Metric& metric = metric_of(expectation.metric);
     for (const Row& row : report.rows) {
       if (row.kind != RowKind::plane || row.id == row.base) continue;
       const double ratio = figure(report, row, metric).ratio;

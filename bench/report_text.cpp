@@ -58,10 +58,6 @@ const std::vector<Table>& tables() {
   return all;
 }
 
-const Metric& metric_of(std::string_view key) {
-  return *std::ranges::find_if(metrics(), [&](const Metric& metric) { return metric.key() == key; });
-}
-
 // Characters, not bytes: "±" has two bytes.
 std::size_t width_of(std::string_view text) {
   return static_cast<std::size_t>(
