@@ -35,6 +35,8 @@ inline constexpr std::uint64_t linger_ms_max = 1000;
 inline constexpr std::uint32_t buffer_bytes = 256 * 1024;
 inline constexpr std::uint32_t buffer_count = 256;
 inline constexpr std::uint32_t buffers_published = 64;
+// Hellos are short; what comes behind them can wait for the relay.
+inline constexpr std::uint32_t flight_receive_bytes = 16 * 1024;
 // What a pipe receives at a time after its reader has stalled, so that the next stall holds little,
 // and how many sends in a row must go through at once before it may take whole buffers again.
 inline constexpr std::uint32_t stalled_receive_bytes = 16 * 1024;

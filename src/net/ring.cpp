@@ -125,8 +125,9 @@ void Ring::cancel(OpTag target) {
 Result<void> Ring::turn(std::int64_t wait_ms) {
   io_uring_cqe* cqe = nullptr;
   __kernel_timespec limit{.tv_sec = wait_ms / 1000, .tv_nsec = (wait_ms % 1000) * 1'000'000};
-  const int result = io_uring_submit_and_wait_timeout(&ring_, &cqe, wait_ms == 0 ? 0 : 1,
-                                                      wait_ms < 0 ? nullptr : &limit, nullptr);
+  // Even a wait of 0 ms waits for one completion: only a waiting call runs deferred task work.
+  const int result =
+      io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, wait_ms < 0 ? nullptr : &limit, nullptr);
   switch (-result) {
     case ETIME:
     case EINTR:
