@@ -30,6 +30,20 @@ inline constexpr std::size_t backend_addresses_max = 8;
 inline constexpr std::size_t linger_bytes_max = 64 * 1024;
 inline constexpr std::uint64_t linger_ms_max = 1000;
 
+// The configuration. 64 MiB hold 100,000 routes several times over; the parser's tree takes about ten
+// times the text.
+inline constexpr std::size_t config_bytes_max = 64 * 1024 * 1024;
+// Dots on one line outside of strings: each may nest a table deeper. No key of ours has more than 1.
+inline constexpr std::size_t config_key_depth_max = 16;
+// Mistakes listed of one configuration; more are counted.
+inline constexpr std::size_t diagnostics_max = 1000;
+// Each worker has a socket per listener; routes keep their listeners as one 64-bit mask.
+inline constexpr std::size_t listeners_max = 64;
+// Backends of one route, and protocols in one route's alpn.
+inline constexpr std::size_t route_backends_max = 8;
+inline constexpr std::size_t route_alpn_max = 16;
+
+static_assert(listeners_max <= 64);
 static_assert(http_head_max <= hello_wire_max);
 
 }  // namespace sni::limits
