@@ -1,9 +1,9 @@
 #include "core/backend.h"
 
-#include <sys/un.h>
-
 #include <array>
+#include <utility>
 
+#include "core/config_forms.h"
 #include "core/decimal.h"
 #include "core/diagnostic.h"
 #include "core/limits.h"
@@ -16,17 +16,9 @@ constexpr std::string_view unix_prefix = "unix:";
 constexpr std::string_view requested_name = "{name}";
 
 Result<Backend> parse_unix(std::string_view text) {
-  const std::string_view path = text.substr(unix_prefix.size());
-  if (!path.starts_with('/') || path.find('\0') != path.npos) {
-    return fail(quoted(text) + " needs an absolute path, as in \"unix:/run/app.sock\"");
-  }
-  // The kernel wants room for a terminator (unix(7)).
-  if (path.size() >= sizeof(sockaddr_un::sun_path)) {
-    return fail(quoted(text) + " has a path longer than the " +
-                std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
-                " bytes that a UNIX socket can have");
-  }
-  return Backend{.kind = Backend::Kind::unix_path, .endpoint = {}, .host = std::string(path)};
+  auto path = forms::socket_path(text.substr(unix_prefix.size()));
+  if (!path) return std::unexpected(std::move(path).error());
+  return Backend{.kind = Backend::Kind::unix_path, .endpoint = {}, .host = *std::move(path)};
 }
 
 Result<Backend> parse_address(std::string_view text) {

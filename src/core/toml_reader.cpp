@@ -21,10 +21,19 @@ void TableReader::read(std::string_view key, bool& out) {
   out = *value;
 }
 
-bool TableReader::require(std::string_view key) {
-  if (peek(key) != nullptr) return true;
-  diagnostics_->error(position_, label_ + " has no " + quoted(key));
-  return false;
+void TableReader::require(std::string_view key) {
+  if (peek(key) == nullptr) diagnostics_->error(position_, label_ + " has no " + quoted(key));
+}
+
+void TableReader::reject_empty(std::string_view key) {
+  const TomlNode* node = peek(key);
+  const TomlArray* items = node == nullptr ? nullptr : std::get_if<TomlArray>(&node->value);
+  if (items != nullptr && items->empty()) mistake(key, node->position, " must not be empty");
+}
+
+Position TableReader::position_of(std::string_view key) const {
+  const TomlNode* node = peek(key);
+  return node == nullptr ? position_ : node->position;
 }
 
 void TableReader::read_table(std::string_view key, const std::function<void(TableReader&)>& read) {
@@ -95,7 +104,7 @@ std::optional<std::uint64_t> TableReader::integer(std::string_view key, std::uin
   }
   if (std::cmp_less(*value, min) || std::cmp_greater(*value, max)) {
     mistake(key, node->position,
-            "must be between " + std::to_string(min) + " and " + std::to_string(max) + ", not " +
+            " must be between " + std::to_string(min) + " and " + std::to_string(max) + ", not " +
                 std::to_string(*value));
     return std::nullopt;
   }
@@ -117,11 +126,11 @@ const TomlArray* TableReader::array(std::string_view key, const TomlNode& node) 
 void TableReader::wrong_type(std::string_view key, const TomlNode& node,
                              std::string_view expected) {
   mistake(key, node.position,
-          "must be " + std::string(expected) + ", not " + std::string(type_name(node)));
+          " must be " + std::string(expected) + ", not " + std::string(type_name(node)));
 }
 
 void TableReader::mistake(std::string_view key, Position position, std::string_view what) {
-  diagnostics_->error(position, quoted(key) + ' ' + place() + ' ' + std::string(what));
+  diagnostics_->error(position, quoted(key) + ' ' + place() + std::string(what));
 }
 
 std::string TableReader::place() const {

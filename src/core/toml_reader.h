@@ -6,7 +6,7 @@
 // finds the next mistake. Keys that nobody has read are reported when their table is done.
 //
 // A Form<T> says what a string may be: it takes the text and returns a T, or an Error that reads on
-// after the key's name ("'10x' is no duration; ...").
+// after the key's name and a colon ("'10x' is no duration; ...").
 
 #include <concepts>
 #include <cstdint>
@@ -64,8 +64,11 @@ class TableReader {
   std::vector<Located<T>> read_one_or_list(std::string_view key, const Form<T>& form);
 
   // Reports that `key` must be there, unless it is.
-  bool require(std::string_view key);
-  bool has(std::string_view key) const { return peek(key) != nullptr; }
+  void require(std::string_view key);
+  // Reports that the array at `key`, if it is there, must not be empty.
+  void reject_empty(std::string_view key);
+  // Of the value, or of the table where the key is absent.
+  Position position_of(std::string_view key) const;
 
   // [key]: `read` sees an empty table where the key is absent.
   void read_table(std::string_view key, const std::function<void(TableReader&)>& read);
@@ -95,7 +98,7 @@ class TableReader {
     if (string == nullptr) return std::nullopt;
     Result<T> value = form(*string);
     if (value) return *std::move(value);
-    mistake(key, node.position, value.error().what);
+    mistake(key, node.position, ": " + value.error().what);
     return std::nullopt;
   }
 
