@@ -1,90 +1,23 @@
 #include "core/config_check.h"
 
 #include <algorithm>
-#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
+#include "core/forward_policy.h"
 #include "core/limits.h"
+#include "core/route_table.h"
 
 namespace sni {
 namespace {
-
-using ListenerSet = std::uint64_t;  // Bit i: config.listeners[i].
 
 std::string line_of(Position position) {
   return "line " + std::to_string(position.line);
 }
 
-// What the routes so far have taken: per name and protocol (empty: any) the listeners on which a
-// client that asks so is served, and by which route. The first match wins, as in the route table.
-class TakenNames {
- public:
-  struct Taken {
-    ListenerSet listeners;
-    Position position;  // Of the name in its route.
-  };
-
-  // The earlier entry that leaves `name` nothing to do on one of `listeners`, or nullptr.
-  const Taken* hiding(std::string_view name, const std::vector<std::string>& alpn,
-                      ListenerSet listeners) const {
-    if (const Taken* any = find(name, "", listeners)) return any;
-    if (alpn.empty()) return nullptr;
-    for (const std::string& protocol : alpn) listeners &= listeners_of(name, protocol);
-    return find(name, alpn.front(), listeners);
-  }
-
-  void take(std::string_view name, const std::vector<std::string>& alpn, Taken taken) {
-    if (alpn.empty()) return take_one(name, "", taken);
-    for (const std::string& protocol : alpn) take_one(name, protocol, taken);
-  }
-
- private:
-  static std::string key(std::string_view name, std::string_view protocol) {
-    std::string key(name);
-    key += '\0';  // No name has one, so keys are unambiguous.
-    return key.append(protocol);
-  }
-
-  const Taken* find(std::string_view name, std::string_view protocol, ListenerSet listeners) const {
-    const auto entry = taken_.find(key(name, protocol));
-    if (entry == taken_.end()) return nullptr;
-    for (const Taken& taken : entry->second) {
-      if ((taken.listeners & listeners) != 0) return &taken;
-    }
-    return nullptr;
-  }
-
-  ListenerSet listeners_of(std::string_view name, std::string_view protocol) const {
-    const auto entry = taken_.find(key(name, protocol));
-    ListenerSet all = 0;
-    if (entry == taken_.end()) return all;
-    for (const Taken& taken : entry->second) all |= taken.listeners;
-    return all;
-  }
-
-  // Sets of one key are disjoint, so a key has at most as many entries as there are listeners.
-  void take_one(std::string_view name, std::string_view protocol, Taken taken) {
-    taken.listeners &= ~listeners_of(name, protocol);
-    if (taken.listeners != 0) taken_[key(name, protocol)].push_back(taken);
-  }
-
-  std::unordered_map<std::string, std::vector<Taken>> taken_;
-};
-
 bool is_any(const Endpoint& endpoint) {
   return address_scope(endpoint.ip) == AddressScope::unspecified;
-}
-
-// Does a connection to `target` arrive at `listener`? A listener on all addresses takes those of
-// loopback for certain; which others are the host's own, only the host knows.
-bool accepts(const ListenerConfig& listener, const Endpoint& target) {
-  if (listener.address == target) return true;
-  if (!is_any(listener.address) || listener.address.port != target.port) return false;
-  if (address_scope(target.ip) != AddressScope::loopback) return false;
-  if (listener.address.ip.is_v4()) return target.ip.is_v4();
-  return !target.ip.is_v4() || !listener.v6only;
 }
 
 class ConfigCheck {
@@ -104,10 +37,9 @@ class ConfigCheck {
   void check_listeners();
   void check_listener_pair(std::size_t earlier, std::size_t later);
   void check_routes();
-  ListenerSet check_route_listeners(std::size_t index);
-  void check_backends(std::size_t index);
-  void check_alpn(std::size_t index, ListenerSet listeners);
-  void check_hidden(std::size_t index, ListenerSet listeners, TakenNames& taken);
+  void check_route_listeners(std::size_t index);
+  void check_backends(std::size_t index, std::span<const ListenerEndpoint> own);
+  void check_alpn(std::size_t index);
   void check_numbers();
 
   void error(Position position, std::string message) {
@@ -172,16 +104,28 @@ void ConfigCheck::check_listener_pair(std::size_t earlier, std::size_t later) {
 }
 
 void ConfigCheck::check_routes() {
-  TakenNames taken;
+  std::vector<ListenerEndpoint> own;
+  for (const ListenerConfig& listener : config_.listeners) {
+    own.push_back({.endpoint = listener.address, .v6only = listener.v6only});
+  }
   for (std::size_t i = 0; i < config_.routes.size(); ++i) {
-    const ListenerSet listeners = check_route_listeners(i);
-    check_backends(i);
-    check_alpn(i, listeners);
-    check_hidden(i, listeners, taken);
+    check_route_listeners(i);
+    check_backends(i, own);
+    check_alpn(i);
+  }
+  for (const HiddenName& hidden : hidden_names(config_.routes)) {
+    const std::string& name = config_.routes[hidden.route].names[hidden.name];
+    const Position position = places_.routes[hidden.route].names[hidden.name];
+    if (hidden.by == hidden.route) {
+      error(position, "name " + quoted(name) + " is given twice in [[route]]");
+    } else {
+      error(position, "name " + quoted(name) + " in [[route]] is hidden by the [[route]] in " +
+                          line_of(places_.routes[hidden.by].table) + ", which has it too");
+    }
   }
 }
 
-ListenerSet ConfigCheck::check_route_listeners(std::size_t index) {
+void ConfigCheck::check_route_listeners(std::size_t index) {
   const RouteConfig& route = config_.routes[index];
   const ConfigPlaces::Route& place = places_.routes[index];
   if (route.listeners.empty() && !config_.listeners.empty()) {
@@ -191,27 +135,23 @@ ListenerSet ConfigCheck::check_route_listeners(std::size_t index) {
   std::vector<std::string_view> names;
   for (const ListenerConfig& listener : config_.listeners) names.push_back(listener.name);
   // A listener whose name could not be read may be the one that is meant.
-  const bool all_named = std::ranges::find(names, "") == names.end();
-  ListenerSet listeners = 0;
-  for (std::size_t i = 0; i < route.listeners.size(); ++i) {
-    const auto found = std::ranges::find(names, route.listeners[i]);
-    if (found != names.end()) {
-      listeners |= ListenerSet{1} << (found - names.begin());
-    } else if (all_named) {
-      error(place.listeners[i], "unknown listener " + quoted(route.listeners[i]) + " in [[route]]" +
-                                    did_you_mean(route.listeners[i], names));
-    }
+  if (std::ranges::find(names, "") != names.end()) return;
+  for (std::size_t i = 0; i < place.listeners.size(); ++i) {
+    if (std::ranges::find(names, route.listeners[i]) != names.end()) continue;
+    error(place.listeners[i], "unknown listener " + quoted(route.listeners[i]) + " in [[route]]" +
+                                  did_you_mean(route.listeners[i], names));
   }
-  return listeners;
 }
 
-void ConfigCheck::check_backends(std::size_t index) {
+void ConfigCheck::check_backends(std::size_t index, std::span<const ListenerEndpoint> own) {
   const RouteConfig& route = config_.routes[index];
   const ConfigPlaces::Route& place = places_.routes[index];
   if (route.backends.size() > limits::route_backends_max) {
     error(place.backends[limits::route_backends_max],
           "more than " + std::to_string(limits::route_backends_max) + " backends in [[route]]");
   }
+  // Which other addresses are this host's own is asked when it connects.
+  const ForwardPolicy policy{.listeners = own, .own_addresses = {}};
   bool dynamic = false;
   for (std::size_t i = 0; i < route.backends.size(); ++i) {
     const Backend& backend = route.backends[i];
@@ -220,12 +160,9 @@ void ConfigCheck::check_backends(std::size_t index) {
     if (backend.kind == Backend::Kind::name && backend.host == "localhost") {
       target = {.ip = IpAddress::v4(127, 0, 0, 1), .port = backend.port};  // RFC 6761, 6.3.
     }
-    const auto own = std::ranges::find_if(config_.listeners, [&](const ListenerConfig& listener) {
-      return target.port != 0 && accepts(listener, target);
-    });
-    if (own != config_.listeners.end()) {
-      error(place.backends[i], "backend " + quoted(backend.text) + " is the proxy's own listener " +
-                                   quoted(own->name) + ", so connections would loop");
+    if (target.port != 0 && policy.judge_configured(target) != ForwardVerdict::allowed) {
+      error(place.backends[i], "backend " + quoted(backend.text) +
+                                   " is a listener of this proxy, so connections would loop");
     }
   }
   if (route.allow_private && !dynamic && !route.backends.empty()) {
@@ -234,7 +171,7 @@ void ConfigCheck::check_backends(std::size_t index) {
   }
 }
 
-void ConfigCheck::check_alpn(std::size_t index, ListenerSet listeners) {
+void ConfigCheck::check_alpn(std::size_t index) {
   const RouteConfig& route = config_.routes[index];
   if (route.alpn.empty()) return;
   const Position position = places_.routes[index].alpn;
@@ -242,25 +179,11 @@ void ConfigCheck::check_alpn(std::size_t index, ListenerSet listeners) {
     error(position, "more than " + std::to_string(limits::route_alpn_max) +
                         " protocols in 'alpn' in [[route]]");
   }
-  for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
-    if ((listeners >> i & 1) == 0 || config_.listeners[i].protocol == Protocol::tls) continue;
-    error(position, "'alpn' in [[route]] can never match on listener " +
-                        quoted(config_.listeners[i].name) + ", whose protocol is \"http\"");
-  }
-}
-
-void ConfigCheck::check_hidden(std::size_t index, ListenerSet listeners, TakenNames& taken) {
-  const RouteConfig& route = config_.routes[index];
-  const ConfigPlaces::Route& place = places_.routes[index];
-  for (std::size_t i = 0; i < route.names.size(); ++i) {
-    const std::string& name = route.names[i];
-    if (const auto* earlier = taken.hiding(name, route.alpn, listeners)) {
-      error(place.names[i], "name " + quoted(name) +
-                                " in [[route]] is hidden by the same name in " +
-                                line_of(earlier->position));
-      continue;
-    }
-    taken.take(name, route.alpn, {.listeners = listeners, .position = place.names[i]});
+  for (const ListenerConfig& listener : config_.listeners) {
+    if (listener.protocol == Protocol::tls) continue;
+    if (std::ranges::find(route.listeners, listener.name) == route.listeners.end()) continue;
+    error(position, "'alpn' in [[route]] can never match on listener " + quoted(listener.name) +
+                        ", whose protocol is \"http\"");
   }
 }
 
