@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <string>
 
-#include "net/log.h"
 #include "net/ring.h"
 #include "net/server.h"
 
@@ -30,9 +29,7 @@ int run(const std::string& path) {
   if (!loaded) return fail(loaded.error());
   print(loaded->diagnostics);
   if (!loaded->config) return exit_failed;
-  sni::start_logging(loaded->config->log);
   const auto served = sni::Server(path).run(std::move(*loaded->config));
-  sni::stop_logging();
   return served ? 0 : fail(served.error());
 }
 
@@ -48,9 +45,10 @@ int check(const std::string& path) {
 
 int probe() {
   const sni::RingFeatures ring = sni::probe_ring();
-  std::printf("io_uring: %s\n", !ring.available      ? ring.reason.c_str()
-                                : ring.defer_taskrun ? "yes, with deferred task work"
-                                                     : "yes, without deferred task work (Linux 6.1)");
+  std::printf("io_uring: %s\n", !ring.available ? ring.reason.c_str()
+                                : ring.defer_taskrun
+                                    ? "yes, with deferred task work"
+                                    : "yes, without deferred task work (Linux 6.1)");
   return 0;
 }
 
@@ -63,7 +61,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", SNI_VERSION);
   app.require_subcommand(0, 1);
 
-  CLI::App* check_command = app.add_subcommand("check", "Print every mistake of a configuration file");
+  CLI::App* check_command =
+      app.add_subcommand("check", "Print every mistake of a configuration file");
   check_command->add_option("--config", config, "Configuration file (TOML)")->required();
   CLI::App* probe_command =
       app.add_subcommand("probe", "Print what this kernel and these privileges allow");

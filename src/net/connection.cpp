@@ -47,20 +47,26 @@ void Connection::on_completion(const Completion& completion) {
     loop_.buffers->give(buffer);
   }
   switch (completion.tag.op) {
-    case Op::receive: return advance(on_received(side, completion));
-    case Op::send: return advance(on_sent(side, completion));
-    case Op::connect: return advance(on_connected(completion));
-    case Op::watch: return advance(on_watched(side, completion));
+    case Op::receive:
+      return advance(on_received(side, completion));
+    case Op::send:
+      return advance(on_sent(side, completion));
+    case Op::connect:
+      return advance(on_connected(completion));
+    case Op::watch:
+      return advance(on_watched(side, completion));
     case Op::accept:
     case Op::resolver:
     case Op::wake:
-    case Op::cancel: assert(false && "not an operation of a connection");
+    case Op::cancel:
+      assert(false && "not an operation of a connection");
   }
 }
 
 Event Connection::on_received(Side side, const Completion& completion) {
   switch (completion.result) {
-    case 0: return {.kind = Kind::eof, .side = side};
+    case 0:
+      return {.kind = Kind::eof, .side = side};
     case -ECANCELED:
       return {.kind = Kind::cancelled, .side = side, .operation = Operation::receive};
     case -EAGAIN:
@@ -75,8 +81,8 @@ Event Connection::on_received(Side side, const Completion& completion) {
   more_waiting_[index(side)] = (completion.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
   if (session_.phase() == Phase::hello) return on_flight(completion);
   const auto length = static_cast<std::uint32_t>(completion.result);
-  pipe(side).hold(*loop_.buffers, static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT),
-                  length);
+  pipe(side).hold(*loop_.buffers,
+                  static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT), length);
   if (session_.phase() != Phase::answering) return {.kind = Kind::received, .side = side};
   pipe(side).release(*loop_.buffers, loop_.shared.parked);
   discarded_ += length;
@@ -119,11 +125,13 @@ Event Connection::on_flight(const Completion& completion) {
 Event Connection::on_sent(Side side, const Completion& completion) {
   Pipe& sender = pipe(side);
   switch (completion.result) {
-    case -ECANCELED: return {.kind = Kind::cancelled, .side = side, .operation = Operation::send};
+    case -ECANCELED:
+      return {.kind = Kind::cancelled, .side = side, .operation = Operation::send};
     case -EAGAIN:
     case -EINTR:
     case -ENOBUFS:
-    case -ENOMEM: break;
+    case -ENOMEM:
+      break;
     default:
       if (completion.result < 0) return {.kind = Kind::send_failed, .side = side};
       active_ms_ = loop_.now_ms;
@@ -135,8 +143,7 @@ Event Connection::on_sent(Side side, const Completion& completion) {
       return {.kind = Kind::sent, .side = side};
   }
   loop_.counters.readers_stalled.add();
-  const bool kept =
-      sender.stall(*loop_.buffers, loop_.shared.parked, config().limits.relay_memory);
+  const bool kept = sender.stall(*loop_.buffers, loop_.shared.parked, config().limits.relay_memory);
   return {.kind = kept ? Kind::blocked : Kind::overcommitted, .side = side};
 }
 
@@ -186,15 +193,20 @@ void Connection::on_deadline() {
       if (active_ms_ + idle > loop_.now_ms) return loop_.deadlines.set(slot_, active_ms_ + idle);
       break;
     }
-    case Phase::resolving: loop_.resolver->cancel(pack(tag(Op::resolver, Side::backend))); break;
+    case Phase::resolving:
+      loop_.resolver->cancel(pack(tag(Op::resolver, Side::backend)));
+      break;
     case Phase::resetting:
       if (!flushed()) return set_deadline(flush_interval);
       return advance({.kind = Kind::flushed});
-    default: break;
+    default:
+      break;
   }
   advance({.kind = Kind::deadline});
 }
 
-void Connection::kill(EndReason reason) { advance({.kind = Kind::kill, .reason = reason}); }
+void Connection::kill(EndReason reason) {
+  advance({.kind = Kind::kill, .reason = reason});
+}
 
 }  // namespace sni

@@ -36,7 +36,7 @@ struct ConnectionStart {
   Endpoint peer;
   std::uint32_t listener;  // Index into the snapshot's listeners.
   std::shared_ptr<const Snapshot> snapshot;
-  bool source_counted;     // In Shared::sources, to be released at the end.
+  bool source_counted;  // In Shared::sources, to be released at the end.
 };
 
 class Connection {
@@ -102,23 +102,23 @@ class Connection {
   std::array<Pipe, 2> pipe_;            // By the side that each reads from.
   std::array<bool, 2> more_waiting_{};  // The last receive left bytes in the socket.
   bool source_counted_;
-  bool hello_pending_ = true;           // Counted in Shared::pending_hellos.
-  bool relayed_ = false;                // It got as far as two connected sockets.
+  bool hello_pending_ = true;  // Counted in Shared::pending_hellos.
+  bool relayed_ = false;       // It got as far as two connected sockets.
   bool ech_ = false;
   std::uint16_t generation_;
   std::uint16_t tls_version_ = 0;
   std::uint32_t slot_;
   std::uint32_t listener_;
-  std::uint32_t discarded_ = 0;         // Input thrown away after an answer.
-  std::uint32_t last_unsent_ = 0;       // In both send queues, at the last look of the idle check.
+  std::uint32_t discarded_ = 0;    // Input thrown away after an answer.
+  std::uint32_t last_unsent_ = 0;  // In both send queues, at the last look of the idle check.
   std::uint64_t started_ms_;
-  std::uint64_t active_ms_;             // When bytes moved last; then the start of a flush.
+  std::uint64_t active_ms_;  // When bytes moved last; then the start of a flush.
   std::shared_ptr<const Snapshot> snapshot_;
   const RouteConfig* route_ = nullptr;
   std::unique_ptr<Setup> setup_;
   Endpoint peer_;
-  const Backend* backend_ = nullptr;    // The one that was tried last.
-  Endpoint backend_address_;            // Of it; port 0: a UNIX socket.
+  const Backend* backend_ = nullptr;  // The one that was tried last.
+  Endpoint backend_address_;          // Of it; port 0: a UNIX socket.
   std::string name_;
   std::string alpn_;
   std::optional<Event> next_;

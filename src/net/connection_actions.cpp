@@ -22,10 +22,14 @@ constexpr std::chrono::milliseconds linger_max{limits::linger_ms_max};
 
 constexpr Op op_of(Operation operation) {
   switch (operation) {
-    case Operation::receive: return Op::receive;
-    case Operation::send: return Op::send;
-    case Operation::connect: return Op::connect;
-    case Operation::watch: return Op::watch;
+    case Operation::receive:
+      return Op::receive;
+    case Operation::send:
+      return Op::send;
+    case Operation::connect:
+      return Op::connect;
+    case Operation::watch:
+      return Op::watch;
   }
   return Op::cancel;
 }
@@ -45,20 +49,32 @@ Answer answer_to(Protocol protocol, EndReason reason, bool named) {
 
 void Connection::perform(const Action& action) {
   switch (action.kind) {
-    case Action::Kind::receive: return start_receive(action.side);
-    case Action::Kind::send: return start_send(action.side);
-    case Action::Kind::answer: return start_answer();
-    case Action::Kind::next_target: return choose_target();
-    case Action::Kind::resolve: return start_resolve();
-    case Action::Kind::connect: return start_connect();
+    case Action::Kind::receive:
+      return start_receive(action.side);
+    case Action::Kind::send:
+      return start_send(action.side);
+    case Action::Kind::answer:
+      return start_answer();
+    case Action::Kind::next_target:
+      return choose_target();
+    case Action::Kind::resolve:
+      return start_resolve();
+    case Action::Kind::connect:
+      return start_connect();
     case Action::Kind::watch:
       // No events asked for: only errors and hang-ups, which are always reported.
       return loop_.ring.poll(fd(action.side), 0, tag(Op::watch, action.side));
-    case Action::Kind::shut_down: shutdown(fd(action.side), SHUT_WR); return;
-    case Action::Kind::flush: return flush();
-    case Action::Kind::cancel: return start_cancel();
-    case Action::Kind::reset: return reset_on_close(fd(action.side));
-    case Action::Kind::close: return close();
+    case Action::Kind::shut_down:
+      shutdown(fd(action.side), SHUT_WR);
+      return;
+    case Action::Kind::flush:
+      return flush();
+    case Action::Kind::cancel:
+      return start_cancel();
+    case Action::Kind::reset:
+      return reset_on_close(fd(action.side));
+    case Action::Kind::close:
+      return close();
   }
 }
 
@@ -66,8 +82,8 @@ void Connection::start_receive(Side side) {
   Pipe& receiver = pipe(side);
   // A new client's hello is mostly there already; otherwise the last receive said what is.
   const bool expect_nothing = !more_waiting_[index(side)] && session_.phase() != Phase::hello;
-  const std::uint32_t length = session_.phase() == Phase::hello ? limits::flight_receive_bytes
-                                                                : receiver.receive_length();
+  const std::uint32_t length =
+      session_.phase() == Phase::hello ? limits::flight_receive_bytes : receiver.receive_length();
   loop_.ring.receive(fd(side), BufferPool::group, length, expect_nothing, tag(Op::receive, side));
 }
 
@@ -83,8 +99,7 @@ void Connection::start_send(Side side) {
 void Connection::start_answer() {
   const Protocol protocol = config().listeners[listener_].protocol;
   leave_hello();
-  pipe(Side::backend)
-      .hold(answer_bytes(answer_to(protocol, session_.reason(), !name_.empty())));
+  pipe(Side::backend).hold(answer_bytes(answer_to(protocol, session_.reason(), !name_.empty())));
   set_deadline(linger_max);
   loop_.ring.send(fd(Side::client), pipe(Side::backend).held(), 0, tag(Op::send, Side::backend));
 }
@@ -104,7 +119,9 @@ void Connection::choose_target() {
       targets.path().copy(local.sun_path, sizeof local.sun_path - 1);
       std::memcpy(&setup_->address, &local, sizeof local);
       break;
-    case TargetList::Next::name: next_ = Event{.kind = Kind::target_named}; return;
+    case TargetList::Next::name:
+      next_ = Event{.kind = Kind::target_named};
+      return;
     case TargetList::Next::exhausted:
       next_ = Event{.kind = Kind::target_exhausted, .reason = targets.why()};
       return;
@@ -117,7 +134,7 @@ void Connection::start_resolve() {
   const TargetList& targets = setup_->targets;
   const auto answer = loop_.resolver->resolve(
       targets.name(),
-      targets.name_is_configured() ? Resolver::Lookup::searched : Resolver::Lookup::absolute,
+      targets.name_is_configured() ? Resolver::Source::configuration : Resolver::Source::client,
       pack(tag(Op::resolver, Side::backend)), loop_.now_ms);
   if (!answer) return;
   setup_->targets.resolved(*answer);
@@ -188,9 +205,9 @@ void Connection::log_end() const {
   counters.bytes_to_client.add(to_client);
   if (!access_lines_wanted()) return;
   if (!relayed_ && !loop_.refusals_log.admit(loop_.now_ms)) return;
-  const std::string address = backend_ == nullptr            ? std::string()
+  const std::string address = backend_ == nullptr          ? std::string()
                               : backend_address_.port != 0 ? backend_address_.to_string()
-                                                             : backend_->text;
+                                                           : backend_->text;
   log_access(access_line({.client = peer_,
                           .listener = config().listeners[listener_].name,
                           .server_name = name_,

@@ -7,8 +7,7 @@
 
 #include <atomic>
 #include <memory>
-
-#include "core/access_line.h"
+#include <nlohmann/json.hpp>
 
 namespace sni {
 
@@ -36,7 +35,8 @@ class JsonFormatter : public spdlog::formatter {
       append(text.substr(1));  // Without the opening brace.
     } else {
       append(",\"message\":");
-      append(json_string(text));
+      // Invalid UTF-8 becomes U+FFFD; everything but ASCII is escaped.
+      append(nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
       append("}");
     }
     append("\n");
@@ -52,10 +52,14 @@ class JsonFormatter : public spdlog::formatter {
 
 spdlog::level::level_enum level_of(LogLevel level) {
   switch (level) {
-    case LogLevel::debug: return spdlog::level::debug;
-    case LogLevel::info: return spdlog::level::info;
-    case LogLevel::warning: return spdlog::level::warn;
-    case LogLevel::error: return spdlog::level::err;
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warning:
+      return spdlog::level::warn;
+    case LogLevel::error:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -99,13 +103,16 @@ void log_access(std::string_view line) {
   if (access_lines != nullptr) access_lines->info(line);
 }
 
-LogFormat log_format() { return current_format.load(std::memory_order_relaxed); }
+LogFormat log_format() {
+  return current_format.load(std::memory_order_relaxed);
+}
 
 void report_dropped_lines() {
   const auto pool = spdlog::thread_pool();
   const std::size_t dropped = pool == nullptr ? 0 : pool->overrun_counter();
   if (dropped == dropped_before) return;
-  spdlog::warn("{} log lines were dropped: whoever reads stderr is too slow", dropped - dropped_before);
+  spdlog::warn("{} log lines were dropped: whoever reads stderr is too slow",
+               dropped - dropped_before);
   dropped_before = dropped;
 }
 

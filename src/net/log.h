@@ -1,8 +1,9 @@
 #pragma once
 
-// The log: to stderr, as text or JSON, one line an event. Workers put lines into a bounded queue and
-// never wait: when it is full the oldest line goes, and how many went is said (report_dropped_lines).
-// Text that came from the network must have passed escape_for_log() or the access line's formatter.
+// The log: to stderr, as text or JSON, one line an event. Workers put lines into a bounded queue
+// and never wait: when it is full the oldest line goes, and how many went is said
+// (report_dropped_lines). Text that came from the network must have passed escape_for_log() or the
+// access line's formatter.
 
 #include <cstdint>
 #include <string>

@@ -30,10 +30,14 @@ std::string refusal(int error) {
     case EACCES:
       return "io_uring is refused: a seccomp filter (containers: use the profile that comes with "
              "sni-proxy) or the sysctl (try 'sysctl -w kernel.io_uring_disabled=0')";
-    case ENOSYS: return "io_uring is not there: the kernel is built without it or a seccomp filter hides it";
-    case EINVAL: return "io_uring is too old: Linux 5.19 or newer is needed";
-    case ENOMEM: return "io_uring gets no memory: raise the memlock limit (ulimit -l)";
-    default: return "io_uring cannot be set up";
+    case ENOSYS:
+      return "io_uring is not there: the kernel is built without it or a seccomp filter hides it";
+    case EINVAL:
+      return "io_uring is too old: Linux 5.19 or newer is needed";
+    case ENOMEM:
+      return "io_uring gets no memory: raise the memlock limit (ulimit -l)";
+    default:
+      return "io_uring cannot be set up";
   }
 }
 

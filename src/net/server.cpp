@@ -63,15 +63,24 @@ void keep_fixed(const Config& running, Config& next) {
 Result<LoadedConfig> load_config(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) return fail_sys("cannot read the configuration " + path, errno);
+  if (!file || !(text << file.rdbuf()))
+    return fail_sys("cannot read the configuration " + path, errno);
   ConfigResult result = read_config(text.str(), path);
-  return LoadedConfig{.config = std::move(result.config), .diagnostics = std::move(result.diagnostics)};
+  return LoadedConfig{.config = std::move(result.config),
+                      .diagnostics = std::move(result.diagnostics)};
 }
 
 Result<void> Server::run(Config config) {
   auto signals = open_signals();
   if (!signals) return std::unexpected(signals.error());
   signals_ = std::move(*signals);
+  start_logging(config.log);
+  auto result = serve(std::move(config));
+  stop_logging();
+  return result;
+}
+
+Result<void> Server::serve(Config config) {
   if (auto started = start(std::move(config)); !started) {
     stop();
     workers_.clear();
@@ -166,7 +175,8 @@ void Server::reload() {
   for (const Diagnostic& diagnostic : loaded->diagnostics) {
     spdlog::warn("reload: {}", diagnostic.to_string());
   }
-  if (!loaded->config) return spdlog::error("reload: the configuration has mistakes; nothing is changed");
+  if (!loaded->config)
+    return spdlog::error("reload: the configuration has mistakes; nothing is changed");
   keep_fixed(snapshot_->config, *loaded->config);
   auto next = make_snapshot(std::move(*loaded->config));
   if (!next) return spdlog::error("reload: {}; nothing is changed", next.error().what);

@@ -1,11 +1,11 @@
 #pragma once
 
-// Theory of operation: the main thread. It reads the configuration, opens the listening sockets, starts
-// the workers and then waits for signals; it never touches a connection.
+// Theory of operation: the main thread. It reads the configuration, opens the listening sockets,
+// starts the workers and then waits for signals; it never touches a connection.
 //
 //   SIGHUP            a new snapshot for every worker, or none: a mistake anywhere changes nothing
-//   SIGTERM, SIGINT   drain: accept no more, end when all connections have, cut them at the deadline
-//   a second one      cut at once
+//   SIGTERM, SIGINT   drain: accept no more, end when all connections have, cut them at the
+//   deadline a second one      cut at once
 
 #include <cstdint>
 #include <memory>
@@ -35,6 +35,7 @@ class Server {
   Result<void> run(Config config);
 
  private:
+  Result<void> serve(Config config);
   Result<void> start(Config config);
   Result<void> wait_for_signals();
   void reload();

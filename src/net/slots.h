@@ -1,7 +1,7 @@
 #pragma once
 
-// Where connections live: chunks of slots that never move, since the kernel holds pointers into them.
-// A slot's generation goes up when it is freed. Chunks are made on demand and kept.
+// Where connections live: chunks of slots that never move, since the kernel holds pointers into
+// them. A slot's generation goes up when it is freed. Chunks are made on demand and kept.
 
 #include <array>
 #include <cstdint>
@@ -48,7 +48,9 @@ class Slots {
     --used_;
   }
 
-  std::uint32_t capacity() const { return static_cast<std::uint32_t>(chunks_.size() * chunk_slots); }
+  std::uint32_t capacity() const {
+    return static_cast<std::uint32_t>(chunks_.size() * chunk_slots);
+  }
   std::uint32_t used() const { return used_; }
 
  private:

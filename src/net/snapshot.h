@@ -1,7 +1,7 @@
 #pragma once
 
-// One immutable state of the configuration and all that is derived from it. A reload builds a new one
-// and every worker takes it between two completions; a connection keeps the one it began with.
+// One immutable state of the configuration and all that is derived from it. A reload builds a new
+// one and every worker takes it between two completions; a connection keeps the one it began with.
 
 #include <memory>
 #include <string_view>

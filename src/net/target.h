@@ -1,7 +1,7 @@
 #pragma once
 
-// Which address of which backend to try next. A route's backends are tried in their order, each with
-// all its addresses; a name is resolved only when its turn has come.
+// Which address of which backend to try next. A route's backends are tried in their order, each
+// with all its addresses; a name is resolved only when its turn has come.
 
 #include <cstdint>
 #include <string_view>
@@ -44,8 +44,8 @@ class TargetList {
   Resolution resolution_;
   Endpoint endpoint_;
   std::uint32_t backend_ = 0;
-  std::uint8_t address_ = 0;      // The next one of resolution_.
-  bool asked_ = false;            // The current backend has been handed out, or resolved.
+  std::uint8_t address_ = 0;  // The next one of resolution_.
+  bool asked_ = false;        // The current backend has been handed out, or resolved.
   EndReason why_ = EndReason::unreachable;
 };
 

@@ -16,16 +16,12 @@ namespace sni {
 
 namespace {
 
-// Out of descriptors or memory: accepting pauses this long instead of spinning.
-constexpr std::uint64_t accept_pause_ms = 100;
 constexpr std::uint32_t refusal_lines_per_second = 20;
 
 }  // namespace
 
 Worker::Worker(unsigned number, Shared& shared)
-    : number_(number),
-      shared_(shared),
-      wake_fd_(UniqueFd::adopt(eventfd(0, EFD_CLOEXEC))) {}
+    : number_(number), shared_(shared), wake_fd_(UniqueFd::adopt(eventfd(0, EFD_CLOEXEC))) {}
 
 Result<std::unique_ptr<Worker>> Worker::start(unsigned number, Shared& shared,
                                               NewListeners listeners) {
@@ -33,14 +29,15 @@ Result<std::unique_ptr<Worker>> Worker::start(unsigned number, Shared& shared,
   if (!worker->wake_fd_) return fail_sys("cannot open an eventfd for a worker", errno);
   std::promise<Result<void>> ready;
   auto set_up = ready.get_future();
-  worker->thread_ = std::jthread([&ready, self = worker.get(), given = std::move(listeners)]() mutable {
-    pthread_setname_np(pthread_self(), ("worker-" + std::to_string(self->number_)).c_str());
-    auto result = self->set_up(given);
-    const bool ok = result.has_value();
-    ready.set_value(std::move(result));
-    if (ok) self->run(std::move(given));
-    self->ended_.store(true, std::memory_order_release);
-  });
+  worker->thread_ =
+      std::jthread([&ready, self = worker.get(), given = std::move(listeners)]() mutable {
+        pthread_setname_np(pthread_self(), ("worker-" + std::to_string(self->number_)).c_str());
+        auto result = self->set_up(given);
+        const bool ok = result.has_value();
+        ready.set_value(std::move(result));
+        if (ok) self->run(std::move(given));
+        self->ended_.store(true, std::memory_order_release);
+      });
   if (auto result = set_up.get(); !result) return std::unexpected(result.error());
   return worker;
 }
@@ -98,7 +95,7 @@ Result<void> Worker::turn() {
   return {};
 }
 
-std::int64_t Worker::wait_ms() const {
+std::int64_t Worker::wait_ms() {
   std::uint64_t next = UINT64_MAX;
   if (const auto deadline = loop_->deadlines.next_ms()) next = std::min(next, *deadline);
   if (const auto resolver = loop_->resolver->next_deadline_ms(loop_->now_ms)) {
@@ -123,13 +120,16 @@ void Worker::dispatch(const Completion& completion) {
       connection->on_completion(completion);
       return free_if_closed(tag.slot);
     }
-    case Op::accept: return on_accept(completion);
+    case Op::accept:
+      return on_accept(completion);
     case Op::resolver:
       if (completion.result == -ECANCELED) return;
       return loop_->resolver->on_ready(tag.slot, (completion.result & ~POLLOUT) != 0,
                                        (completion.result & ~POLLIN) != 0, loop_->now_ms);
-    case Op::wake: return on_wake();
-    case Op::cancel: return;
+    case Op::wake:
+      return on_wake();
+    case Op::cancel:
+      return;
   }
 }
 
@@ -150,7 +150,8 @@ void Worker::expire_deadlines() {
   });
   for (std::uint32_t id = 0; id < listeners_.size(); ++id) {
     Listener* listener = listeners_[id].get();
-    if (listener == nullptr || listener->retry_ms == 0 || listener->retry_ms > loop_->now_ms) continue;
+    if (listener == nullptr || listener->retry_ms == 0 || listener->retry_ms > loop_->now_ms)
+      continue;
     listener->retry_ms = 0;
     arm(id);
   }
@@ -168,7 +169,9 @@ void Worker::watch(std::uint32_t id, int fd, bool readable, bool writable) {
   loop_->ring.poll(fd, events, {.op = Op::resolver, .slot = id});
 }
 
-void Worker::unwatch(std::uint32_t id) { loop_->ring.cancel({.op = Op::resolver, .slot = id}); }
+void Worker::unwatch(std::uint32_t id) {
+  loop_->ring.cancel({.op = Op::resolver, .slot = id});
+}
 
 // ---- Commands ---------------------------------------------------------------------------------
 

@@ -5,9 +5,10 @@
 //
 //   submit and wait -> completions -> answers of the resolver -> deadlines -> commands
 //
-// Commands (a new snapshot, drain, stop) come from the main thread through a mailbox and an eventfd.
-// Connections live in chunks of slots that never move; a slot is freed after the step that closed it,
-// with nothing in flight, and its generation goes up, so that a tag can never meet a successor.
+// Commands (a new snapshot, drain, stop) come from the main thread through a mailbox and an
+// eventfd. Connections live in chunks of slots that never move; a slot is freed after the step that
+// closed it, with nothing in flight, and its generation goes up, so that a tag can never meet a
+// successor.
 
 #include <array>
 #include <cstdint>
@@ -38,7 +39,8 @@ using Command = std::variant<NewListeners, Drain, Stop>;
 class Worker final : private ResolverIo {
  public:
   // Starts the thread; returns when its ring stands or is refused. `shared` outlives the worker.
-  static Result<std::unique_ptr<Worker>> start(unsigned number, Shared& shared, NewListeners listeners);
+  static Result<std::unique_ptr<Worker>> start(unsigned number, Shared& shared,
+                                               NewListeners listeners);
   ~Worker() override;  // Joins; the worker must have been told to drain or stop.
 
   void tell(Command command);
@@ -63,7 +65,7 @@ class Worker final : private ResolverIo {
   Result<void> set_up(const NewListeners& listeners);
   void run(NewListeners listeners);
   Result<void> turn();
-  std::int64_t wait_ms() const;
+  std::int64_t wait_ms();
 
   void dispatch(const Completion& completion);
   void on_accept(const Completion& completion);
@@ -72,7 +74,8 @@ class Worker final : private ResolverIo {
   void expire_deadlines();
 
   void accept(Listener& listener, int fd);
-  std::optional<Refusal> admit(const Snapshot& snapshot, const Endpoint& peer, bool& source_counted);
+  std::optional<Refusal> admit(const Snapshot& snapshot, const Endpoint& peer,
+                               bool& source_counted);
   void refuse(Refusal refusal, const Endpoint& peer);
   void arm(std::uint32_t listener);
   void retire(std::uint32_t listener);

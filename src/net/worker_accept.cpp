@@ -13,6 +13,13 @@
 
 namespace sni {
 
+namespace {
+
+// Out of descriptors or memory: accepting pauses this long instead of spinning.
+constexpr std::uint64_t accept_pause_ms = 100;
+
+}  // namespace
+
 void Worker::arm(std::uint32_t id) {
   Listener& listener = *listeners_[id];
   assert(!listener.armed);
@@ -40,11 +47,15 @@ void Worker::on_accept(const Completion& completion) {
       counters_.accept_errors.add();
       listener.retry_ms = loop_->now_ms + accept_pause_ms;
       if (loop_->refusals_log.admit(loop_->now_ms)) {
-        spdlog::warn("accepting on {} pauses: {} (raise the limit of open files, or lower limits.connections)",
-                     listener.config.address.to_string(), std::strerror(-completion.result));
+        spdlog::warn(
+            "accepting on {} pauses: {} (raise the limit of open files, or lower "
+            "limits.connections)",
+            listener.config.address.to_string(), std::strerror(-completion.result));
       }
       return;
-    default: return arm(id);  // One client's trouble (ECONNABORTED and its like), or the end of a multishot.
+    default:
+      return arm(
+          id);  // One client's trouble (ECONNABORTED and its like), or the end of a multishot.
   }
 }
 
@@ -53,7 +64,8 @@ void Worker::accept(Listener& listener, int fd) {
   counters_.accepted.add();
   const Endpoint peer = peer_of(client.get());
   bool source_counted = false;
-  if (const auto refusal = admit(*listener.snapshot, peer, source_counted)) return refuse(*refusal, peer);
+  if (const auto refusal = admit(*listener.snapshot, peer, source_counted))
+    return refuse(*refusal, peer);
   const std::uint32_t slot = slots_.acquire();
   loop_->deadlines.grow(slots_.capacity());
   slots_.emplace(*loop_, {.slot = slot,
@@ -66,7 +78,8 @@ void Worker::accept(Listener& listener, int fd) {
 }
 
 // Counts the connection in; the connection counts itself out at its end.
-std::optional<Refusal> Worker::admit(const Snapshot& snapshot, const Endpoint& peer, bool& source_counted) {
+std::optional<Refusal> Worker::admit(const Snapshot& snapshot, const Endpoint& peer,
+                                     bool& source_counted) {
   if (!snapshot.access.allows(peer.ip)) return Refusal::blocked;
   const LimitConfig& limits = snapshot.config.limits;
   if (shared_.pending_hellos.load(std::memory_order_relaxed) >= limits.pending_hellos) {
@@ -127,7 +140,8 @@ void Worker::apply(NewListeners given) {
     if (!kept[id]) retire(id);
   }
   if (!reload) return;
-  const auto reloaded = loop_->resolver->reload(snapshot->config.dns, snapshot->system_names, loop_->now_ms);
+  const auto reloaded =
+      loop_->resolver->reload(snapshot->config.dns, snapshot->system_names, loop_->now_ms);
   if (!reloaded) spdlog::error("the resolver keeps its old servers: {}", reloaded.error().what);
 }
 
