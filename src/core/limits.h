@@ -21,10 +21,11 @@ inline constexpr std::size_t hello_wire_max = (hello_max + handshake_header) * (
 // Bytes of an HTTP/1.x request head.
 inline constexpr std::size_t http_head_max = 16 * 1024;
 
-// The configuration. 64 MiB hold 100,000 routes several times over; the parser's tree takes about ten
-// times the text.
+// The configuration. 64 MiB hold 100,000 routes several times over; the parser's tree takes about
+// ten times the text.
 inline constexpr std::size_t config_bytes_max = 64 * 1024 * 1024;
-// Dots on one line outside of strings: each may nest a table deeper. No key of ours has more than 1.
+// Dots on one line outside of strings: each may nest a table deeper. No key of ours has more
+// than 1.
 inline constexpr std::size_t config_key_depth_max = 16;
 // Mistakes listed of one configuration; more are counted.
 inline constexpr std::size_t diagnostics_max = 1000;
@@ -58,7 +59,6 @@ static_assert(buffers_published < buffer_count / 2);
 
 // Requests that one turn can submit; more are submitted in parts.
 inline constexpr unsigned ring_entries = 4096;
-
 
 // Names. Questions and waiters are counted per worker, and apart for the names that clients ask for
 // and those of the configuration, so that clients cannot use up what configured routes need.
