@@ -17,7 +17,7 @@ std::string line_of(Position position) {
 }
 
 bool is_any(const Endpoint& endpoint) {
-  return address_scope(endpoint.ip) == AddressScope::unspecified;
+  return endpoint.ip == IpAddress{} || endpoint.ip == IpAddress::v4(0, 0, 0, 0);
 }
 
 class ConfigCheck {
@@ -188,6 +188,10 @@ void ConfigCheck::check_alpn(std::size_t index) {
 }
 
 void ConfigCheck::check_numbers() {
+  if (config_.dns.servers.size() > limits::dns_servers_max) {
+    error(places_.dns, "more than " + std::to_string(limits::dns_servers_max) +
+                           " resolvers in 'servers' in [dns]");
+  }
   if (config_.dns.ttl_min > config_.dns.ttl_max) {
     error(places_.dns, "'ttl_min' in [dns] is greater than 'ttl_max'");
   }
