@@ -172,7 +172,10 @@ Event Connection::on_watched(Side side, const Completion& completion) const {
   if (completion.result == -ECANCELED) {
     return {.kind = Kind::cancelled, .side = side, .operation = Operation::watch};
   }
-  return {.kind = is_broken(fd(side)) ? Kind::hung_up : Kind::watch_ended, .side = side};
+  // While a receive is armed it finds the reset itself, behind the bytes that came before it; asking
+  // for the error would take it away from there.
+  const bool reset = session_.holding(side) && take_error(fd(side)) != 0;
+  return {.kind = reset ? Kind::hung_up : Kind::watch_ended, .side = side};
 }
 
 void Connection::on_resolved(const Resolution& resolution) {
