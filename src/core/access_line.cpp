@@ -10,7 +10,42 @@ namespace {
 
 constexpr std::string_view hex_digits = "0123456789abcdef";
 
-// Both formats escape the same bytes and differ only in how: `hex_prefix` stands before two digits.
+// Where the two formats differ.
+struct Style {
+  std::string_view open;
+  std::string_view separator;
+  std::string_view key_quote;
+  std::string_view assign;
+  std::string_view close;
+  std::string_view hex_prefix;  // Before the two digits of an escaped byte.
+  std::string_view yes;
+  std::string_view no;
+  bool bare_words;  // No quotes around a value that is told from what is around it without.
+};
+
+constexpr Style text_style{.open = "",
+                           .separator = " ",
+                           .key_quote = "",
+                           .assign = "=",
+                           .close = "",
+                           .hex_prefix = "\\x",
+                           .yes = "yes",
+                           .no = "no",
+                           .bare_words = true};
+
+// A JSON object (RFC 8259). Bytes from 0x80 on come out as the code points of the same number,
+// since nothing says that they are UTF-8: the object is always valid, and the bytes can be had
+// back.
+constexpr Style json_style{.open = "{",
+                           .separator = ",",
+                           .key_quote = "\"",
+                           .assign = ":",
+                           .close = "}",
+                           .hex_prefix = "\\u00",
+                           .yes = "true",
+                           .no = "false",
+                           .bare_words = false};
+
 void append_escaped(std::string& out, std::string_view text, std::string_view hex_prefix) {
   for (const char c : text) {
     const auto byte = static_cast<std::uint8_t>(c);
@@ -27,17 +62,22 @@ void append_escaped(std::string& out, std::string_view text, std::string_view he
   }
 }
 
-// key=value, the value in quotes where it would otherwise not be told from what is around it.
-class TextFields {
+bool is_bare_word(std::string_view value) {
+  return !value.empty() && std::ranges::all_of(value, [](char c) {
+    return c > ' ' && c <= '~' && c != '"' && c != '\\' && c != '=';
+  });
+}
+
+class Fields {
  public:
+  explicit Fields(const Style& style) : style_(style) {}
+
   void string(std::string_view key, std::string_view value) {
     begin(key);
-    const bool quoted = value.empty() || std::ranges::any_of(value, [](char c) {
-                          return c <= ' ' || c > '~' || c == '"' || c == '\\' || c == '=';
-                        });
-    if (quoted) line_ += '"';
-    append_escaped(line_, value, "\\x");
-    if (quoted) line_ += '"';
+    const std::string_view quote = style_.bare_words && is_bare_word(value) ? "" : "\"";
+    line_ += quote;
+    append_escaped(line_, value, style_.hex_prefix);
+    line_ += quote;
   }
   void number(std::string_view key, std::uint64_t value) {
     begin(key);
@@ -45,46 +85,23 @@ class TextFields {
   }
   void boolean(std::string_view key, bool value) {
     begin(key);
-    line_ += value ? "yes" : "no";
+    line_ += value ? style_.yes : style_.no;
   }
-  std::string finish() { return std::move(line_); }
+  std::string finish() {
+    line_ += style_.close;
+    return std::move(line_);
+  }
 
  private:
   void begin(std::string_view key) {
-    if (!line_.empty()) line_ += ' ';
+    line_ += line_.empty() ? style_.open : style_.separator;
+    line_ += style_.key_quote;
     line_ += key;
-    line_ += '=';
+    line_ += style_.key_quote;
+    line_ += style_.assign;
   }
-  std::string line_;
-};
 
-// A JSON object (RFC 8259). Bytes from 0x80 on come out as the code points of the same number,
-// since nothing says that they are UTF-8: the object is always valid, and the bytes can be had
-// back.
-class JsonFields {
- public:
-  void string(std::string_view key, std::string_view value) {
-    begin(key);
-    line_ += '"';
-    append_escaped(line_, value, "\\u00");
-    line_ += '"';
-  }
-  void number(std::string_view key, std::uint64_t value) {
-    begin(key);
-    line_ += std::to_string(value);
-  }
-  void boolean(std::string_view key, bool value) {
-    begin(key);
-    line_ += value ? "true" : "false";
-  }
-  std::string finish() { return std::move(line_) + '}'; }
-
- private:
-  void begin(std::string_view key) {
-    line_ += line_.empty() ? "{\"" : ",\"";
-    line_ += key;
-    line_ += "\":";
-  }
+  const Style& style_;
   std::string line_;
 };
 
@@ -102,9 +119,10 @@ std::string version_text(std::uint16_t version) {
   return text;
 }
 
-template <typename Fields>
-std::string write(const AccessRecord& record) {
-  Fields fields;
+}  // namespace
+
+std::string access_line(const AccessRecord& record, LogFormat format) {
+  Fields fields(format == LogFormat::json ? json_style : text_style);
   fields.string("client", record.client.to_string());
   fields.string("listener", record.listener);
   fields.string("server_name", record.server_name);
@@ -121,15 +139,9 @@ std::string write(const AccessRecord& record) {
   return fields.finish();
 }
 
-}  // namespace
-
-std::string access_line(const AccessRecord& record, LogFormat format) {
-  return format == LogFormat::json ? write<JsonFields>(record) : write<TextFields>(record);
-}
-
 std::string escape_for_log(std::string_view text) {
   std::string escaped;
-  append_escaped(escaped, text, "\\x");
+  append_escaped(escaped, text, text_style.hex_prefix);
   return escaped;
 }
 

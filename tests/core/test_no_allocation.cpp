@@ -42,7 +42,7 @@ TEST_CASE("the counter counts") {
 
 TEST_CASE("reading a first flight allocates nothing, in one record or in many") {
   test::Bytes scratch(limits::hello_max + limits::handshake_header);
-  for (const std::size_t record_size : {16 * 1024, 100}) {
+  for (const std::size_t record_size : {16uz * 1024, 100uz}) {
     const test::Bytes wire = test::browser_hello("a.example").wire(record_size);
     FlightScanner scanner(Protocol::tls);
     const std::size_t before = allocations;
