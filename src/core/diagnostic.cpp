@@ -77,9 +77,9 @@ std::vector<Diagnostic> DiagnosticList::take() {
   return std::exchange(list_, {});
 }
 
-std::string quoted(std::string_view text) {
-  std::string result = "'";
-  for (const char c : text.substr(0, quoted_max)) {
+std::string printable(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
     if (c >= 0x20 && c < 0x7f) {
       result += c;
       continue;
@@ -88,7 +88,12 @@ std::string quoted(std::string_view text) {
     std::snprintf(escape.data(), escape.size(), "\\x%02x", static_cast<unsigned char>(c));
     result += escape.data();
   }
-  return result + (text.size() > quoted_max ? "...'" : "'");
+  return result;
+}
+
+std::string quoted(std::string_view text) {
+  const std::string shown = '\'' + printable(text.substr(0, quoted_max));
+  return shown + (text.size() > quoted_max ? "...'" : "'");
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates) {
@@ -98,6 +103,11 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
   std::size_t best_distance = std::max<std::size_t>(word.size() / 3, 1) + 1;
   for (const std::string_view candidate : candidates) {
     if (candidate.size() > suggest_max) continue;
+    // The distance is at least the difference in length.
+    if (std::max(word.size(), candidate.size()) - std::min(word.size(), candidate.size()) >=
+        best_distance) {
+      continue;
+    }
     const std::size_t distance = edit_distance(word, candidate);
     if (distance < best_distance && distance < candidate.size()) {
       best = candidate;
