@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <functional>
 #include <map>
-#include <ranges>
 #include <utility>
 
 #include "core/byte_reader.h"
@@ -44,15 +43,14 @@ RouteTable::RouteTable(const Config& config) : routes_(config.routes) {
   for (const ListenerConfig& listener : config.listeners) {
     listener_indices.emplace(listener.name, static_cast<std::uint32_t>(listener_indices.size()));
   }
-  for (std::uint32_t route = 0; route < routes_.size(); ++route) {
-    for (const std::string& listener : routes_[route].listeners) {
-      const auto index = listener_indices.find(listener);
-      if (index != listener_indices.end()) add(index->second, route);
+  for (const bool narrowed : {true, false}) {
+    for (std::uint32_t route = 0; route < routes_.size(); ++route) {
+      if (routes_[route].alpn.empty() == narrowed) continue;
+      for (const std::string& listener : routes_[route].listeners) {
+        const auto index = listener_indices.find(listener);
+        if (index != listener_indices.end()) add(index->second, route);
+      }
     }
-  }
-  for (Candidates& candidates : std::views::values(candidates_)) {
-    std::ranges::stable_partition(
-        candidates, [&](std::uint32_t route) { return !routes_[route].alpn.empty(); });
   }
 }
 

@@ -135,7 +135,7 @@ TEST_CASE("the table outlives the configuration, and a move keeps its routes whe
 }
 
 TEST_CASE("a probe among 100,000 routes costs what it costs among 100") {
-  for (const std::size_t count : {100, 100'000}) {
+  for (const std::size_t count : {100uz, 100'000uz}) {
     Routes routes;
     for (std::size_t i = 0; i < count; ++i) {
       const std::string host = "host" + std::to_string(i) + ".example";
