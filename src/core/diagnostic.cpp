@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <numeric>
+#include <tuple>
 #include <utility>
 
 #include "core/limits.h"
@@ -65,7 +66,9 @@ void DiagnosticList::add(Severity severity, Position position, std::string messa
 }
 
 std::vector<Diagnostic> DiagnosticList::take() {
-  std::ranges::stable_sort(list_, {}, &Diagnostic::position);
+  std::ranges::sort(list_, {}, [](const Diagnostic& diagnostic) {
+    return std::tie(diagnostic.position, diagnostic.message);
+  });
   if (dropped_ != 0) {
     list_.push_back({.severity = errors_ != 0 ? Severity::error : Severity::warning,
                      .file = file_,

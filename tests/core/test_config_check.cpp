@@ -16,8 +16,8 @@ TEST_CASE("listeners must differ in name and address") {
     return mistakes(std::string(text).append(
         "\n[[route]]\nnames = ['a.example']\nbackend = 'b.example:1'\nlisteners = ['a']\n"));
   };
-  CHECK(listeners("[[listener]]\n") == Messages{"c.toml:1:1: [[listener]] has no 'name'",
-                                                "c.toml:1:1: [[listener]] has no 'address'"});
+  CHECK(listeners("[[listener]]\n") == Messages{"c.toml:1:1: [[listener]] has no 'address'",
+                                                "c.toml:1:1: [[listener]] has no 'name'"});
   CHECK(listeners("listener = [{ name = 'a', address = '0.0.0.0:1' },\n"
                   "{ name = 'a', address = '0.0.0.0:2' }]") ==
         Messages{"c.toml:2:10: listener 'a' is already defined in line 1"});
@@ -53,9 +53,9 @@ TEST_CASE("listeners must differ in name and address") {
         Messages{
             "c.toml:1:37: 'address' in [[listener]]: '[fe80::1]:443' is link-local and needs the "
             "index of its interface, as in \"[fe80::1%2]:443\""});
-  CHECK(
-      listeners("listener = [{ name = 'a', address = '0.0.0.0:443', protocol = 'https' }]") ==
-      Messages{"c.toml:1:63: 'protocol' in [[listener]]: 'https' is none of \"tls\" and \"http\"; did you mean 'http'?"});
+  CHECK(listeners("listener = [{ name = 'a', address = '0.0.0.0:443', protocol = 'https' }]") ==
+        Messages{"c.toml:1:63: 'protocol' in [[listener]]: 'https' is none of \"tls\" and "
+                 "\"http\"; did you mean 'http'?"});
 }
 
 TEST_CASE("more listeners than there may be are refused") {
@@ -70,7 +70,7 @@ TEST_CASE("more listeners than there may be are refused") {
 
 TEST_CASE("routes must be whole and name listeners that exist") {
   check_routes({
-      {"", {"c.toml:3:1: [[route]] has no 'names'", "c.toml:3:1: [[route]] has no 'backend'"}},
+      {"", {"c.toml:3:1: [[route]] has no 'backend'", "c.toml:3:1: [[route]] has no 'names'"}},
       {"names = []\nbackend = []\nlisteners = []\n",
        {"c.toml:4:9: 'names' in [[route]] must not be empty",
         "c.toml:5:11: 'backend' in [[route]] must not be empty",

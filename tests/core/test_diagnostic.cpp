@@ -20,14 +20,14 @@ TEST_CASE("a diagnostic reads file, line, column, message") {
   CHECK(warning.to_string() == "config.toml:14:9: warning: no");
 }
 
-TEST_CASE("diagnostics come in the order of the file, those of one place as they were found") {
+TEST_CASE("diagnostics come in the order of the file, those of one place by their text") {
   DiagnosticList list("f");
   CHECK_FALSE(list.has_errors());
-  list.warning({3, 1}, "c");
+  list.warning({3, 1}, "d");
   CHECK_FALSE(list.has_errors());
   list.error({1, 9}, "b");
   list.error({1, 2}, "a");
-  list.error({3, 1}, "d");
+  list.error({3, 1}, "c");
   CHECK(list.has_errors());
   std::string messages;
   for (const Diagnostic& diagnostic : list.take()) messages += diagnostic.message;

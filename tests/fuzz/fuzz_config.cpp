@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 #include <vector>
 
 #include "core/config_file.h"
+#include "fuzz/property.h"
+
+using sni::test::require;
 
 namespace {
 
@@ -24,10 +26,6 @@ std::vector<std::size_t> line_lengths(std::string_view text) {
   return lengths;
 }
 
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -38,11 +36,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const sni::Diagnostic& diagnostic : result.diagnostics) {
     errors |= diagnostic.severity == sni::Severity::error;
     const auto [line, column] = diagnostic.position;
-    require(line >= 1 && line <= lengths.size());
-    // One past the last character is where something is missing.
-    require(column >= 1 && column <= lengths[line - 1] + 1);
-    for (const char c : diagnostic.message) require(c >= ' ' && c < 0x7f);
+    require(line >= 1 && line <= lengths.size(), "the line is one of the text");
+    // Something is missing one past the last character, or two where the parser counts the line's
+    // end.
+    require(column >= 1 && column <= lengths[line - 1] + 2, "the column is one of the line");
+    for (const char c : diagnostic.message) require(c >= ' ' && c < 0x7f, "a message is printable");
   }
-  require(errors != result.config.has_value());
+  require(errors != result.config.has_value(), "a configuration where there is no error");
   return 0;
 }
