@@ -36,14 +36,13 @@ bool is_number(std::string_view label) {
 }  // namespace
 
 std::optional<DnsName> parse_dns_name(std::string_view text) {
+  const bool absolute = text.ends_with('.');
+  if (absolute) text.remove_suffix(1);
+  if (text.empty() || text.size() > limits::server_name_max) return std::nullopt;
   DnsName name;
-  if (text.ends_with('.')) {
-    name.absolute = true;
-    text.remove_suffix(1);
-  }
-  if (text.empty() || text.size() > name.bytes.size()) return std::nullopt;
   name.length = static_cast<std::uint8_t>(text.size());
   std::ranges::transform(text, name.bytes.begin(), lower);
+  if (absolute) name.make_absolute();
 
   std::string_view rest = name.view();
   while (true) {

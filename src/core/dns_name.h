@@ -17,14 +17,21 @@
 namespace sni {
 
 struct DnsName {
-  std::array<char, limits::server_name_max> bytes;
-  std::uint8_t length = 0;
-  bool absolute = false;  // It ended in a dot, which is not kept.
+  std::array<char, limits::server_name_max + 1> bytes;  // Lower case, and room for a last dot.
+  std::uint8_t length = 0;                              // Without the dot.
+  bool absolute = false;                                // Not to be completed by a search list.
 
-  std::string_view view() const { return {bytes.data(), length}; }  // Lower case.
+  std::string_view view() const { return {bytes.data(), length}; }
+  // With the dot where it is absolute.
+  std::string_view text() const { return {bytes.data(), length + std::size_t{absolute}}; }
+  void make_absolute() {
+    bytes[length] = '.';
+    absolute = true;
+  }
 };
 
-// Never empty. nullopt: not a host name. IP addresses are none either.
+// A last dot makes it absolute. Never empty. nullopt: not a host name; IP addresses are none
+// either.
 std::optional<DnsName> parse_dns_name(std::string_view text);
 
 }  // namespace sni

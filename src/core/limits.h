@@ -21,10 +21,11 @@ inline constexpr std::size_t hello_wire_max = (hello_max + handshake_header) * (
 // Bytes of an HTTP/1.x request head.
 inline constexpr std::size_t http_head_max = 16 * 1024;
 
-// The configuration. 64 MiB hold 100,000 routes several times over; the parser's tree takes about ten
-// times the text.
+// The configuration. 64 MiB hold 100,000 routes several times over; the parser's tree takes about
+// ten times the text.
 inline constexpr std::size_t config_bytes_max = 64 * 1024 * 1024;
-// Dots on one line outside of strings: each may nest a table deeper. No key of ours has more than 1.
+// Dots on one line outside of strings: each may nest a table deeper. No key of ours has more
+// than 1.
 inline constexpr std::size_t config_key_depth_max = 16;
 // Mistakes listed of one configuration; more are counted.
 inline constexpr std::size_t diagnostics_max = 1000;
@@ -47,6 +48,8 @@ inline constexpr std::uint64_t linger_ms_max = 1000;
 inline constexpr std::uint32_t buffer_bytes = 256 * 1024;
 inline constexpr std::uint32_t buffer_count = 256;
 inline constexpr std::uint32_t buffers_published = 64;
+// Hellos are short; what comes behind them can wait for the relay.
+inline constexpr std::uint32_t flight_receive_bytes = 16 * 1024;
 // What a pipe receives at a time after its reader has stalled, so that the next stall holds little,
 // and how many sends in a row must go through at once before it may take whole buffers again.
 inline constexpr std::uint32_t stalled_receive_bytes = 16 * 1024;

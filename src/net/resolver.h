@@ -94,19 +94,22 @@ class Resolver {
   const ResolverCounters& counters() const { return counters_; }
 
  private:
+  static constexpr std::uint64_t never = ~std::uint64_t{0};
+
   struct Question {
-    std::string name;  // As in DnsName::view(), with the dot of an absolute name.
+    DnsName name;
     Source source;
-    std::uint64_t id = 0;  // Replies carry it; a new one for each candidate.
     DnsQuestion asked;
-    std::uint64_t answer_by_ms = never;  // Then the waiters get what there is.
+    std::uint64_t round = 0;             // Replies carry it: one for each candidate asked.
+    std::uint64_t answer_by_ms = never;  // From then on callers get what there is.
     std::vector<Waiter> waiters;
   };
-  // What callers of one source share.
+  using Questions =
+      std::unordered_map<std::string, std::unique_ptr<Question>, StringHash, std::equal_to<>>;
+  // What the callers of one source share. Keys are DnsName::text().
   struct Side {
     DnsCache cache;
-    std::unordered_map<std::string, std::unique_ptr<Question>, StringHash, std::equal_to<>>
-        questions;
+    Questions questions;
     std::size_t waiters = 0;
   };
   struct Wait {
@@ -118,23 +121,23 @@ class Resolver {
     std::uint64_t serial;
     Answer answer;
   };
-  static constexpr std::uint64_t never = ~std::uint64_t{0};
 
   Resolver(const DnsConfig& config, std::shared_ptr<const SystemNames> system, ResolverIo& io);
 
   Side& side(Source source) { return sides_[static_cast<std::size_t>(source)]; }
-  std::optional<Resolution> answer_locally(const DnsName& name) const;
-  std::optional<Resolution> join(Question& question, Waiter waiter, std::uint64_t now_ms);
-  std::optional<Resolution> provisional(Question& question, std::uint64_t now_ms);
-  void start(const DnsName& name, std::string_view key, Source source, Waiter waiter,
-             std::uint64_t now_ms);
+  std::optional<Resolution> at_hand(const DnsName& name, Source source, std::uint64_t now_ms);
+  std::optional<Resolution> from_host(const DnsName& name) const;
+  std::optional<Resolution> provisional(const Question& question, std::uint64_t now_ms);
+  Question& start_question(const DnsName& name, Source source, std::uint64_t now_ms);
+  void begin(Question& question, std::uint64_t now_ms);
   void ask(Question& question);
   void collect_replies(std::uint64_t now_ms);
-  void on_reply(const DnsChannel::TaggedReply& reply, std::uint64_t now_ms);
+  void on_reply(DnsChannel::TaggedReply reply, std::uint64_t now_ms);
   void finish(Question& question, std::uint64_t now_ms);
-  void deliver(Question& question, const Resolution& resolution);
+  void erase(Question& question);
   void answer_by(Question& question, std::uint64_t at_ms);
   void add_waiter(Question& question, Waiter waiter);
+  void deliver(Question& question, const Resolution& resolution);
 
   ResolverIo& io_;
   DnsConfig config_;
@@ -142,12 +145,12 @@ class Resolver {
   std::uint32_t watch_ids_ = 0;
   std::unique_ptr<DnsChannel> channel_;
   std::array<Side, 2> sides_;
-  std::unordered_map<std::uint64_t, Question*> asking_;    // By Question::id.
-  std::set<std::pair<std::uint64_t, std::uint64_t>> due_;  // answer_by_ms and id.
+  std::unordered_map<std::uint64_t, Question*> rounds_;
+  std::set<std::pair<std::uint64_t, Question*>> due_;  // By answer_by_ms; those yet to come.
   std::unordered_map<Waiter, Wait> waits_;
   std::deque<QueuedAnswer> answers_;
-  std::uint64_t question_ids_ = 0;
-  std::uint64_t wait_serials_ = 0;
+  std::uint64_t last_round_ = 0;
+  std::uint64_t last_serial_ = 0;
   ResolverCounters counters_;
 };
 

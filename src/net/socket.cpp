@@ -48,8 +48,7 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
                            std::chrono::milliseconds patience) {
   sockaddr_storage address;
   const socklen_t length = to_sockaddr(listener.address, address);
-  UniqueFd fd =
-      UniqueFd::adopt(socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP));
+  UniqueFd fd = UniqueFd::adopt(socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP));
   if (!fd) return refuse(listener, errno);
   set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (!first) set(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);

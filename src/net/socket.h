@@ -16,7 +16,8 @@ namespace sni {
 // Listens with SO_REUSEPORT, so that each worker has a queue of its own. The first socket of an
 // address is bound without it: that fails where another process, or another instance of this one,
 // listens there, which SO_REUSEPORT would let pass and lose half of the connections to.
-Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, std::chrono::milliseconds patience);
+Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
+                           std::chrono::milliseconds patience);
 
 // A socket for connecting; family is AF_INET, AF_INET6 or AF_UNIX.
 Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds patience);
