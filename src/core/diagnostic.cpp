@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <numeric>
+#include <tuple>
 #include <utility>
 
 #include "core/limits.h"
@@ -65,7 +66,9 @@ void DiagnosticList::add(Severity severity, Position position, std::string messa
 }
 
 std::vector<Diagnostic> DiagnosticList::take() {
-  std::ranges::stable_sort(list_, {}, &Diagnostic::position);
+  std::ranges::sort(list_, {}, [](const Diagnostic& diagnostic) {
+    return std::tie(diagnostic.position, diagnostic.message);
+  });
   if (dropped_ != 0) {
     list_.push_back({.severity = errors_ != 0 ? Severity::error : Severity::warning,
                      .file = file_,
@@ -77,9 +80,9 @@ std::vector<Diagnostic> DiagnosticList::take() {
   return std::exchange(list_, {});
 }
 
-std::string quoted(std::string_view text) {
-  std::string result = "'";
-  for (const char c : text.substr(0, quoted_max)) {
+std::string printable(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
     if (c >= 0x20 && c < 0x7f) {
       result += c;
       continue;
@@ -88,7 +91,12 @@ std::string quoted(std::string_view text) {
     std::snprintf(escape.data(), escape.size(), "\\x%02x", static_cast<unsigned char>(c));
     result += escape.data();
   }
-  return result + (text.size() > quoted_max ? "...'" : "'");
+  return result;
+}
+
+std::string quoted(std::string_view text) {
+  const std::string shown = '\'' + printable(text.substr(0, quoted_max));
+  return shown + (text.size() > quoted_max ? "...'" : "'");
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates) {
@@ -98,6 +106,11 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
   std::size_t best_distance = std::max<std::size_t>(word.size() / 3, 1) + 1;
   for (const std::string_view candidate : candidates) {
     if (candidate.size() > suggest_max) continue;
+    // The distance is at least the difference in length.
+    if (std::max(word.size(), candidate.size()) - std::min(word.size(), candidate.size()) >=
+        best_distance) {
+      continue;
+    }
     const std::size_t distance = edit_distance(word, candidate);
     if (distance < best_distance && distance < candidate.size()) {
       best = candidate;

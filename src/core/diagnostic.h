@@ -40,7 +40,7 @@ class DiagnosticList {
   void warning(Position position, std::string message);
   bool has_errors() const { return errors_ != 0; }
 
-  // In the order of the file. Beyond limits::diagnostics_max the last one says how many more.
+  // In the order of the file, those of one place by their text. Beyond limits::diagnostics_max the last one says how many more.
   std::vector<Diagnostic> take();
 
  private:
@@ -52,8 +52,10 @@ class DiagnosticList {
   std::size_t dropped_ = 0;
 };
 
-// A piece of the input for a message: in single quotes, bounded, and with everything but printable
-// ASCII escaped, since it ends up on terminals and in logs.
+// Text from outside for a message: everything but printable ASCII is escaped, since it ends up on
+// terminals and in logs.
+std::string printable(std::string_view text);
+// The same in single quotes, and bounded.
 std::string quoted(std::string_view text);
 
 // "; did you mean 'x'?" for the candidate that is only a slip or two away from `word`, else "".

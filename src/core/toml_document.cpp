@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <type_traits>
-#include <utility>
 
 #include "core/limits.h"
 
@@ -144,9 +143,8 @@ std::optional<TomlTable> parse_toml(std::string_view text, DiagnosticList& diagn
   try {
     return convert_table(toml::parse(text));
   } catch (const toml::parse_error& error) {
-    std::string message = "syntax error: ";
-    message += error.description();
-    diagnostics.error(position_of(error.source()), std::move(message));
+    diagnostics.error(position_of(error.source()),
+                      "syntax error: " + printable(error.description()));
     return std::nullopt;
   }
 }
