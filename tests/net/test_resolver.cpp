@@ -487,6 +487,25 @@ TEST_CASE("every watch has an id of its own, and dead ids are ignored") {
   CHECK_FALSE(loop.unknown_unwatched);
 }
 
+TEST_CASE("sockets that are closed while they are watched are unwatched first") {
+  DnsServer dns;
+  dns.set("web.example", silent);
+  ResolverDriver loop(asking({&dns}));
+  // Closed after its timeout, with no readiness reported.
+  CHECK(loop.ask("web.example") == failed);
+  CHECK(loop.watches.empty());
+  // Closed by the reload, in favour of another.
+  CHECK_FALSE(loop.resolver().resolve("n1.example", Source::client, 1, loop.now_ms()));
+  REQUIRE(loop.watches.size() == 1);
+  const std::uint32_t old_id = loop.last_id;
+  REQUIRE(
+      loop.resolver().reload(asking({&dns}), std::make_shared<const SystemNames>(), loop.now_ms()));
+  CHECK(loop.watches.size() == 1);
+  CHECK_FALSE(loop.watches.contains(old_id));
+  REQUIRE(loop.run([&] { return loop.answers.contains(1); }));
+  CHECK(loop.answers[1] == not_found);
+}
+
 TEST_CASE("readiness that is reported without reason does no harm") {
   DnsServer dns;
   dns.set_addresses("web.example", {"192.0.2.1"});
