@@ -6,6 +6,7 @@
 #include <initializer_list>
 
 #include "support/dns_server.h"
+#include "support/resolution.h"
 #include "support/resolver_driver.h"
 
 using namespace sni;
@@ -36,20 +37,6 @@ SystemNames with_hosts(std::string_view hosts) {
 SystemNames with_resolv_conf(std::string_view text) {
   return {.resolv_conf = parse_resolv_conf(text)};
 }
-
-Resolution addresses(std::initializer_list<const char*> list) {
-  Resolution resolution{.status = Status::ok};
-  for (const char* text : list) resolution.add(parse_ip(text).value());
-  return resolution;
-}
-
-Resolution stale(Resolution resolution) {
-  resolution.stale = true;
-  return resolution;
-}
-
-const Resolution not_found{.status = Status::not_found};
-const Resolution failed{.status = Status::failed};
 
 }  // namespace
 
