@@ -1,11 +1,7 @@
 #pragma once
 
-// A host name as DNS can carry it: the one form under which names are looked up, cached and asked.
-// Names come from clients, so everything that is not plainly a host name is refused here and never
-// reaches a resolver: letters, digits, '-' and '_' (which deployed names use although RFC 952 does
-// not allow it), labels of 1 to 63 bytes, 253 bytes in all (RFC 1035). The last label is not a
-// number: no such top-level domain exists, and other software reads "10.1" or "0x7f000001" as an
-// IPv4 address.
+// A host name as it is looked up, cached and asked: in the form of core/server_name.h, which
+// refuses whatever is not plainly a host name, with a mark where it is absolute.
 
 #include <array>
 #include <cstdint>

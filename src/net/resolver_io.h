@@ -17,7 +17,8 @@ namespace sni {
 class ResolverIo {
  public:
   virtual ~ResolverIo() = default;
-  // Reports on_ready(id, ...) once when fd is readable or writable, as asked for, or in error.
+  // Has on_ready(id, ...) called once when fd is readable or writable, as asked for, or in error:
+  // later, from the loop, never from within watch() or unwatch().
   virtual void watch(std::uint32_t id, int fd, bool readable, bool writable) = 0;
   virtual void unwatch(std::uint32_t id) = 0;
 };

@@ -6,7 +6,10 @@
 #include <random>
 #include <vector>
 
+#include "support/resolution.h"
+
 using namespace sni;
+using namespace sni::test;
 
 namespace {
 
@@ -20,39 +23,25 @@ DnsConfig config() {
           .stale = std::chrono::milliseconds(200)};
 }
 
-Resolution address(std::uint8_t last) {
-  Resolution resolution{.status = Status::ok};
-  resolution.add(IpAddress::v4(192, 0, 2, last));
-  return resolution;
-}
-
-Resolution stale(Resolution resolution) {
-  resolution.stale = true;
-  return resolution;
-}
-
-const Resolution not_found{.status = Status::not_found};
-const Resolution failed{.status = Status::failed};
-
 }  // namespace
 
 TEST_CASE("an answer is fresh for its TTL and stale for a while after") {
   DnsCache cache(config());
-  cache.store("a", address(1), 50, 1'000);
-  CHECK(cache.find("a", 1'000) == address(1));
-  CHECK(cache.find("a", 1'049) == address(1));
+  cache.store("a", addresses({"192.0.2.1"}), 50, 1'000);
+  CHECK(cache.find("a", 1'000) == addresses({"192.0.2.1"}));
+  CHECK(cache.find("a", 1'049) == addresses({"192.0.2.1"}));
   CHECK_FALSE(cache.find_stale("a", 1'049));
   CHECK_FALSE(cache.find("a", 1'050));
-  CHECK(cache.find_stale("a", 1'050) == stale(address(1)));
-  CHECK(cache.find_stale("a", 1'249) == stale(address(1)));
+  CHECK(cache.find_stale("a", 1'050) == stale(addresses({"192.0.2.1"})));
+  CHECK(cache.find_stale("a", 1'249) == stale(addresses({"192.0.2.1"})));
   CHECK_FALSE(cache.find_stale("a", 1'250));
   CHECK(cache.size() == 0);
 }
 
 TEST_CASE("a TTL is kept between its bounds") {
   DnsCache cache(config());
-  cache.store("short", address(1), 0, 0);
-  cache.store("long", address(2), ~std::uint64_t{0}, 0);
+  cache.store("short", addresses({"192.0.2.1"}), 0, 0);
+  cache.store("long", addresses({"192.0.2.2"}), ~std::uint64_t{0}, 0);
   CHECK(cache.find("short", 9));
   CHECK_FALSE(cache.find("short", 10));
   CHECK(cache.find("long", 99));
@@ -73,19 +62,19 @@ TEST_CASE("negative answers hold for negative_ttl and never stand in") {
 TEST_CASE(
     "a failure lets the stale answer stand in without a question until negative_ttl is over") {
   DnsCache cache(config());
-  cache.store("a", address(1), 50, 0);
+  cache.store("a", addresses({"192.0.2.1"}), 50, 0);
   CHECK_FALSE(cache.find("a", 60));
   cache.store_failure("a", 60);
-  CHECK(cache.find("a", 79) == stale(address(1)));
+  CHECK(cache.find("a", 79) == stale(addresses({"192.0.2.1"})));
   CHECK_FALSE(cache.find("a", 80));
-  CHECK(cache.find_stale("a", 80) == stale(address(1)));
-  cache.store("a", address(2), 50, 80);
-  CHECK(cache.find("a", 90) == address(2));
+  CHECK(cache.find_stale("a", 80) == stale(addresses({"192.0.2.1"})));
+  cache.store("a", addresses({"192.0.2.2"}), 50, 80);
+  CHECK(cache.find("a", 90) == addresses({"192.0.2.2"}));
 }
 
 TEST_CASE("a name that is gone is gone, stale addresses or not") {
   DnsCache cache(config());
-  cache.store("a", address(1), 50, 0);
+  cache.store("a", addresses({"192.0.2.1"}), 50, 0);
   cache.store("a", not_found, 0, 60);
   CHECK(cache.find("a", 60) == not_found);
   CHECK_FALSE(cache.find_stale("a", 80));
@@ -93,11 +82,11 @@ TEST_CASE("a name that is gone is gone, stale addresses or not") {
 
 TEST_CASE("the least recently used entry makes room") {
   DnsCache cache(config());
-  cache.store("a", address(1), 50, 0);
-  cache.store("b", address(2), 50, 0);
-  cache.store("c", address(3), 50, 0);
+  cache.store("a", addresses({"192.0.2.1"}), 50, 0);
+  cache.store("b", addresses({"192.0.2.2"}), 50, 0);
+  cache.store("c", addresses({"192.0.2.3"}), 50, 0);
   CHECK(cache.find("a", 1));
-  cache.store("d", address(4), 50, 1);
+  cache.store("d", addresses({"192.0.2.4"}), 50, 1);
   CHECK(cache.size() == 3);
   CHECK_FALSE(cache.find("b", 1));
   for (const char* name : {"a", "c", "d"}) CHECK(cache.find(name, 1));
@@ -107,7 +96,7 @@ TEST_CASE("a cache of no entries holds nothing") {
   DnsConfig none = config();
   none.cache_entries = 0;
   DnsCache cache(none);
-  cache.store("a", address(1), 50, 0);
+  cache.store("a", addresses({"192.0.2.1"}), 50, 0);
   cache.store_failure("b", 0);
   CHECK(cache.size() == 0);
   CHECK_FALSE(cache.find("a", 0));
@@ -115,7 +104,7 @@ TEST_CASE("a cache of no entries holds nothing") {
 
 TEST_CASE("new bounds hold at once for the number of entries") {
   DnsCache cache(config());
-  for (const char* name : {"a", "b", "c"}) cache.store(name, address(1), 50, 0);
+  for (const char* name : {"a", "b", "c"}) cache.store(name, addresses({"192.0.2.1"}), 50, 0);
   DnsConfig one = config();
   one.cache_entries = 1;
   cache.configure(one);
@@ -125,12 +114,12 @@ TEST_CASE("new bounds hold at once for the number of entries") {
 
 TEST_CASE("expire_all makes addresses stale and forgets the rest") {
   DnsCache cache(config());
-  cache.store("a", address(1), 50, 0);
+  cache.store("a", addresses({"192.0.2.1"}), 50, 0);
   cache.store("b", not_found, 0, 0);
   cache.store_failure("c", 0);
   cache.expire_all(5);
   for (const char* name : {"a", "b", "c"}) CHECK_FALSE(cache.find(name, 5));
-  CHECK(cache.find_stale("a", 5) == stale(address(1)));
+  CHECK(cache.find_stale("a", 5) == stale(addresses({"192.0.2.1"})));
   CHECK_FALSE(cache.find_stale("b", 5));
   CHECK_FALSE(cache.find_stale("c", 5));
 }
@@ -205,7 +194,8 @@ TEST_CASE("the cache agrees with a simple model in any order of use") {
       const std::string name(1, static_cast<char>('a' + random() % 5));
       switch (random() % 5) {
         case 0: {
-          const auto answer = address(static_cast<std::uint8_t>(random() % 4));
+          const auto answer =
+              random() % 2 == 0 ? addresses({"192.0.2.1"}) : addresses({"192.0.2.2"});
           const std::uint64_t ttl_ms = random() % 150;
           cache.store(name, answer, ttl_ms, now_ms);
           model.store(name, answer, ttl_ms, now_ms);

@@ -31,8 +31,7 @@ TEST_CASE("names that hosts have are taken") {
 }
 
 TEST_CASE("what is not plainly a host name is refused") {
-  for (const char* text : {"", ".", "..", "a..b", ".a", "a.b..", "-a.example", "a-.example", "a b",
-                           "a/b", "a:1", "*.example",
+  for (const char* text : {"", ".", "..", "a..b", ".a", "a.b..", "a b", "a/b", "a:1", "*.example",
                            "b\xc3\xbc"
                            "cher.example",
                            "a\\.b", "a\nb", "a,b", "[::1]"}) {

@@ -3,9 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <initializer_list>
 
-#include "support/dns_server.h"
+#include "support/dns_setup.h"
+#include "support/resolution.h"
 #include "support/resolver_driver.h"
 
 using namespace sni;
@@ -15,41 +15,6 @@ namespace {
 
 using Status = Resolution::Status;
 using Source = Resolver::Source;
-using Manner = DnsAnswer::Manner;
-
-const DnsAnswer silent{.manner = Manner::silent};
-const DnsAnswer server_failure{.rcode = DnsAnswer::server_failure};
-
-DnsAnswer a(const std::string& address, std::uint32_t ttl_s = 300) {
-  return {.records = {{.type = DnsType::a, .data = address, .ttl_s = ttl_s}}};
-}
-
-DnsConfig asking(std::initializer_list<const DnsServer*> servers) {
-  DnsConfig config{.timeout = std::chrono::milliseconds(200), .tries = 1};
-  for (const DnsServer* server : servers) config.servers.push_back(server->endpoint());
-  return config;
-}
-
-SystemNames with_hosts(std::string_view hosts) {
-  return {.hosts = HostsTable::parse(hosts)};
-}
-SystemNames with_resolv_conf(std::string_view text) {
-  return {.resolv_conf = parse_resolv_conf(text)};
-}
-
-Resolution addresses(std::initializer_list<const char*> list) {
-  Resolution resolution{.status = Status::ok};
-  for (const char* text : list) resolution.add(parse_ip(text).value());
-  return resolution;
-}
-
-Resolution stale(Resolution resolution) {
-  resolution.stale = true;
-  return resolution;
-}
-
-const Resolution not_found{.status = Status::not_found};
-const Resolution failed{.status = Status::failed};
 
 }  // namespace
 
@@ -284,23 +249,6 @@ TEST_CASE("a waiter that cancels gets no answer; the others do, and the question
   CHECK(resolver.resolve("web.example", Source::client, 1, loop.now_ms()));
 }
 
-TEST_CASE("an answer that is queued when its waiter cancels is not given to a later wait") {
-  DnsServer dns;
-  dns.set("first.example", silent);
-  dns.set_addresses("later.example", {"192.0.2.2"});
-  ResolverDriver loop(asking({&dns}));
-  Resolver& resolver = loop.resolver();
-  CHECK_FALSE(resolver.resolve("first.example", Source::client, 1, loop.now_ms()));
-  // The new hosts file answers the question at once, so the answer is in the queue now.
-  REQUIRE(resolver.reload(
-      asking({&dns}), std::make_shared<const SystemNames>(with_hosts("192.0.2.1 first.example")),
-      loop.now_ms()));
-  resolver.cancel(1);
-  CHECK_FALSE(resolver.resolve("later.example", Source::client, 1, loop.now_ms()));
-  REQUIRE(loop.run([&] { return loop.answers.contains(1); }));
-  CHECK(loop.answers[1] == addresses({"192.0.2.2"}));
-}
-
 TEST_CASE("questions are bounded, for clients and configuration apart") {
   DnsServer dns;
   DnsConfig config = asking({&dns});
@@ -362,52 +310,6 @@ TEST_CASE("an address of one family only does not send the other down the search
   CHECK(loop.ask("web", Source::configuration) == addresses({"10.0.0.5"}));
 }
 
-TEST_CASE("a truncated answer is asked for again over TCP") {
-  DnsServer dns;
-  DnsAnswer answer{.manner = Manner::truncated};
-  for (int i = 1; i <= 100; ++i) {
-    answer.records.push_back({.type = DnsType::a, .data = "192.0.2." + std::to_string(i)});
-  }
-  dns.set("web.example", DnsType::a, answer);
-  dns.set("web.example", DnsType::aaaa, {});
-  ResolverDriver loop(asking({&dns}));
-  const auto found = loop.ask("web.example");
-  REQUIRE(found);
-  CHECK(found->status == Status::ok);
-  CHECK(found->count == limits::backend_addresses_max);
-  CHECK(dns.asked_over_tcp() == 1);
-}
-
-TEST_CASE("garbage and answers that match no question are not believed") {
-  for (const Manner manner : {Manner::garbage, Manner::wrong_id}) {
-    DnsServer dns;
-    DnsAnswer answer = a("192.0.2.66");
-    answer.manner = manner;
-    dns.set("web.example", answer);
-    ResolverDriver loop(asking({&dns}));
-    CHECK(loop.ask("web.example") == failed);
-  }
-}
-
-TEST_CASE("another server is asked where one is silent, fails, refuses or is not there") {
-  for (const DnsAnswer& trouble :
-       {silent, server_failure, DnsAnswer{.rcode = DnsAnswer::refused}}) {
-    DnsServer bad;
-    DnsServer good;
-    bad.set("web.example", trouble);
-    good.set_addresses("web.example", {"192.0.2.1"});
-    ResolverDriver loop(asking({&bad, &good}));
-    CHECK(loop.ask("web.example") == addresses({"192.0.2.1"}));
-    CHECK(bad.asked("web.example", DnsType::a) == 1);
-  }
-  DnsServer good;
-  good.set_addresses("web.example", {"192.0.2.1"});
-  DnsConfig config = asking({&good});
-  config.servers.insert(config.servers.begin(), {.ip = *parse_ip("127.0.0.1"), .port = 1});
-  ResolverDriver loop(config);
-  CHECK(loop.ask("web.example") == addresses({"192.0.2.1"}));
-}
-
 TEST_CASE("without configured servers those of resolv.conf are asked") {
   DnsServer dns;
   dns.set_addresses("web.example", {"192.0.2.1"});
@@ -415,89 +317,4 @@ TEST_CASE("without configured servers those of resolv.conf are asked") {
   system.resolv_conf.servers = {dns.endpoint()};
   ResolverDriver loop({.tries = 1}, system);
   CHECK(loop.ask("web.example") == addresses({"192.0.2.1"}));
-}
-
-TEST_CASE("a reload takes new hosts and servers, and asks again what is under way") {
-  DnsServer dead;
-  DnsServer alive;
-  dead.set("web.example", silent);
-  alive.set_addresses("web.example", {"192.0.2.1"});
-  DnsConfig config = asking({&dead});
-  config.timeout = std::chrono::seconds(60);
-  ResolverDriver loop(config, with_hosts("10.0.0.1 shop"));
-  CHECK(loop.ask("shop") == addresses({"10.0.0.1"}));
-  CHECK_FALSE(loop.resolver().resolve("web.example", Source::client, 1, loop.now_ms()));
-  loop.run([&] { return dead.asked_in_all() == 2; });
-  REQUIRE(loop.resolver().reload(asking({&alive}),
-                                 std::make_shared<const SystemNames>(with_hosts("10.0.0.2 shop")),
-                                 loop.now_ms()));
-  REQUIRE(loop.run([&] { return loop.answers.contains(1); }));
-  CHECK(loop.answers[1] == addresses({"192.0.2.1"}));
-  CHECK(loop.ask("shop") == addresses({"10.0.0.2"}));
-}
-
-TEST_CASE("after a reload cached answers are asked for again but may stand in") {
-  DnsServer dns;
-  dns.set_addresses("web.example", {"192.0.2.1"});
-  dns.set_addresses("shop.example", {"192.0.2.2"});
-  ResolverDriver loop(asking({&dns}));
-  CHECK(loop.ask("web.example"));
-  CHECK(loop.ask("shop.example"));
-  REQUIRE(
-      loop.resolver().reload(asking({&dns}), std::make_shared<const SystemNames>(), loop.now_ms()));
-  dns.set_addresses("web.example", {"192.0.2.9"});
-  dns.set("shop.example", server_failure);
-  CHECK(loop.ask("web.example") == addresses({"192.0.2.9"}));
-  CHECK(loop.ask("shop.example") == stale(addresses({"192.0.2.2"})));
-}
-
-TEST_CASE("a reload with a server that cannot be used changes nothing") {
-  DnsServer dns;
-  dns.set_addresses("web.example", {"192.0.2.1"});
-  ResolverDriver loop(asking({&dns}), with_hosts("10.0.0.1 shop"));
-  DnsConfig bad;
-  bad.servers = {{.ip = *parse_ip("fe80::1"), .port = 53, .scope = 1}};
-  const auto result =
-      loop.resolver().reload(bad, std::make_shared<const SystemNames>(), loop.now_ms());
-  REQUIRE_FALSE(result);
-  CHECK(result.error().what.contains("link-local"));
-  CHECK(loop.ask("shop") == addresses({"10.0.0.1"}));
-  CHECK(loop.ask("web.example") == addresses({"192.0.2.1"}));
-}
-
-TEST_CASE("every watch has an id of its own, and dead ids are ignored") {
-  DnsServer dns;
-  ResolverDriver loop(asking({&dns}));
-  for (int i = 0; i < 20; ++i) {
-    const std::string name = "n" + std::to_string(i) + ".example";
-    dns.set(name, DnsAnswer{.records = {{.type = DnsType::a, .data = "192.0.2.1"}},
-                            .manner = i % 2 == 0 ? Manner::truncated : Manner::proper});
-    CHECK(loop.ask(name));
-    for (std::uint32_t id = 0; id <= loop.last_id + 1; ++id) {
-      if (!loop.watches.contains(id)) {
-        loop.resolver().on_ready(id, true, true, loop.now_ms());
-      }
-    }
-  }
-  REQUIRE(
-      loop.resolver().reload(asking({&dns}), std::make_shared<const SystemNames>(), loop.now_ms()));
-  CHECK(loop.watches.empty());
-  CHECK(loop.ask("again.example"));
-  CHECK_FALSE(loop.repeated_id);
-  CHECK_FALSE(loop.unknown_unwatched);
-}
-
-TEST_CASE("readiness that is reported without reason does no harm") {
-  DnsServer dns;
-  dns.set_addresses("web.example", {"192.0.2.1"});
-  ResolverDriver loop(asking({&dns}));
-  CHECK_FALSE(loop.resolver().resolve("web.example", Source::client, 1, loop.now_ms()));
-  for (int i = 0; i < 10; ++i) {
-    const auto watches = std::exchange(loop.watches, {});
-    for (const auto& [id, watched] : watches) {
-      loop.resolver().on_ready(id, false, false, loop.now_ms());
-    }
-  }
-  REQUIRE(loop.run([&] { return loop.answers.contains(1); }));
-  CHECK(loop.answers[1] == addresses({"192.0.2.1"}));
 }
