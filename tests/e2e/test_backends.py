@@ -10,7 +10,7 @@ from support.case import ProxyTest, main
 class Backends(ProxyTest):
     def marked(self, mark, **options):
         """A backend that sends its mark."""
-        return self.backend(lambda connection: connection.sendall(mark), **options)
+        return self.backend(backends.say(mark), **options)
 
     def reached(self, proxy):
         connection, _ = self.connect_hello(proxy)

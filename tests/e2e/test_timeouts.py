@@ -59,7 +59,7 @@ class Timeouts(ProxyTest):
     def test_an_address_that_does_not_answer_leads_to_the_next(self):
         blackhole = Blackhole()
         self.addCleanup(blackhole.end)
-        backend = self.backend(lambda connection: connection.sendall(b"next"))
+        backend = self.backend(backends.say(b"next"))
         proxy = self.proxy({"timeouts": {"connect": "500ms"}, "route": [
             {"names": ["*"], "backend": [blackhole.address, backend.address]}]})
         connection, _ = self.connect_hello(proxy)
@@ -87,6 +87,7 @@ class Timeouts(ProxyTest):
 
     def test_bytes_in_one_direction_keep_both_open(self):
         def handler(connection):
+            connection.recv(4096)
             for _ in range(12):
                 connection.sendall(b".")
                 time.sleep(0.25)
