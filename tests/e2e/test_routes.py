@@ -90,8 +90,8 @@ class Routes(ProxyTest):
         self.assertEqual(self.server_certificate(proxy, "x.example", "outer"), TWO)
 
     def test_alpn_narrows_a_route(self):
-        challenges = self.backend(lambda connection: connection.sendall(b"challenge"))
-        pages = self.backend(lambda connection: connection.sendall(b"page"))
+        challenges = self.backend(backends.say(b"challenge"))
+        pages = self.backend(backends.say(b"page"))
         proxy = self.proxy({"route": [
             {"names": ["*"], "backend": challenges.address, "alpn": ["acme-tls/1"]},
             {"names": ["*"], "backend": pages.address},

@@ -55,6 +55,14 @@ def echo(connection):
         connection.sendall(piece)
 
 
+def say(mark):
+    """A handler that reads the hello (a close over unread input would be a RST) and sends `mark`."""
+    def handler(connection):
+        connection.recv(BLOCK)
+        connection.sendall(mark)
+    return handler
+
+
 class SocketBackend:
     """A listening socket; `handler(connection)` runs in a thread for each connection. What a handler
     raises makes the test fail when it ends."""

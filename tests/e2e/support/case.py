@@ -50,10 +50,10 @@ class ProxyTest(unittest.TestCase):
         self.addCleanup(started.end)
         return started
 
-    def relay(self, handler=backends.echo, **config):
-        """A proxy whose only route, "*", leads to a socket backend with this handler."""
+    def relay(self, handler=backends.echo, names=("one.example",), **config):
+        """A proxy whose only route leads to a socket backend with this handler."""
         backend = self.backend(handler)
-        return self.proxy({"route": [{"names": ["*"], "backend": backend.address}], **config})
+        return self.proxy({"route": [{"names": list(names), "backend": backend.address}], **config})
 
     # Clients.
 
@@ -75,6 +75,10 @@ class ProxyTest(unittest.TestCase):
 
     def server_certificate(self, started, name, listener=None, *, alpn=(), highest=None):
         """The name in the certificate that a TLS client gets, or None where the handshake fails."""
+        raw = self.connect(started, listener)
+        return self.handshake(raw, name, alpn=alpn, highest=highest)
+
+    def handshake(self, raw, name, *, alpn=(), highest=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -82,7 +86,6 @@ class ProxyTest(unittest.TestCase):
             context.set_alpn_protocols(list(alpn))
         if highest:
             context.maximum_version = highest
-        raw = self.connect(started, listener)
         try:
             with context.wrap_socket(raw, server_hostname=name) as connection:
                 der = connection.getpeercert(binary_form=True)
