@@ -28,9 +28,10 @@ struct IpAddress {
   auto operator<=>(const IpAddress&) const = default;
 };
 
-// An address block. IPv4 lengths are kept in v4-mapped terms: 192.0.2.0/24 has length 120.
+// An address block. IPv4 lengths are kept in v4-mapped terms: 192.0.2.0/24 has length 120. A block
+// of IPv6 never holds an IPv4 address: ::/0 is all of IPv6 and no more, as its writer means it.
 struct IpPrefix {
-  IpAddress base;            // Host bits are zero.
+  IpAddress base;             // Host bits are zero.
   std::uint8_t length = 128;  // Bits, 0..128.
 
   bool contains(const IpAddress& address) const;
@@ -53,6 +54,8 @@ struct Endpoint {
 std::optional<IpAddress> parse_ip(std::string_view text);
 // "192.0.2.0/24", "2001:db8::/32" or a single address. Set host bits are an error (nullopt).
 std::optional<IpPrefix> parse_prefix(std::string_view text);
+// The same, but host bits are cleared: "192.0.2.1/24" is 192.0.2.0/24.
+std::optional<IpPrefix> parse_enclosing_prefix(std::string_view text);
 // "192.0.2.1:443", "[2001:db8::1]:443", "[fe80::1%3]:443" (numeric scope). The port is required.
 std::optional<Endpoint> parse_endpoint(std::string_view text);
 
@@ -62,7 +65,15 @@ socklen_t to_sockaddr(const Endpoint& endpoint, sockaddr_storage& out);
 std::optional<Endpoint> from_sockaddr(const sockaddr_storage& address);
 
 // What an address is for. Dynamic routes refuse all but `global` unless a key allows them.
-enum class AddressScope : std::uint8_t { global, loopback, link_local, private_use, unspecified, multicast, reserved };
+enum class AddressScope : std::uint8_t {
+  global,
+  loopback,
+  link_local,
+  private_use,
+  unspecified,
+  multicast,
+  reserved
+};
 // By the IANA special-purpose registries (RFC 6890), with addresses that embed IPv4 (mapped, NAT64
 // 64:ff9b::/96, 6to4) judged by what they embed.
 AddressScope address_scope(const IpAddress& address);
