@@ -39,8 +39,8 @@ Opening::State Opening::append(std::span<const std::byte> bytes) {
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
   if (bytes_.size() < needed_) return State::incomplete;
   if (needed_ == tls_record_header) {
-    const std::size_t length = std::to_integer<std::size_t>(bytes_[3]) << 8 |
-                               std::to_integer<std::size_t>(bytes_[4]);
+    const std::size_t length =
+        std::to_integer<std::size_t>(bytes_[3]) << 8 | std::to_integer<std::size_t>(bytes_[4]);
     if (std::to_integer<int>(bytes_[0]) != 22 || length > hello_max) return State::broken;
     needed_ += length + sizeof(Command);
     return State::incomplete;

@@ -1,9 +1,9 @@
 #pragma once
 
-// The backend of the bench: reads a ClientHello and a Command from each connection and does what the
-// command says (wire.h). It comes in two styles, because a fast path that writes for the backend
-// behaves unlike on each: `event` is one thread that never blocks in a write (nginx, Node, Go),
-// `blocking` one thread per connection that does.
+// The backend of the bench: reads a ClientHello and a Command from each connection and does what
+// the command says (wire.h). It comes in two styles, because a fast path that writes for the
+// backend behaves unlike on each: `event` is one thread that never blocks in a write (nginx, Node,
+// Go), `blocking` one thread per connection that does.
 
 #include <netinet/in.h>
 

@@ -96,7 +96,8 @@ class Run {
     const Selection selection = select(options_.only, stage_.entries());
     for (const std::string& word : selection.unknown) {
       std::fprintf(stderr, "--only: there is no row or column '%s'; there are\n", word.c_str());
-      for (const Entry& entry : stage_.entries()) std::fprintf(stderr, "  %s\n", entry.row.id.c_str());
+      for (const Entry& entry : stage_.entries())
+        std::fprintf(stderr, "  %s\n", entry.row.id.c_str());
       for (const Column& column : columns()) std::fprintf(stderr, "  %s\n", column.id.data());
       return false;
     }
@@ -139,8 +140,8 @@ class Run {
     conditions_.timing.warmup_s = std::max(conditions_.timing.window_s * 0.2, 0.05);
     if (options_.quick) conditions_.idle_connections = 500;
     // A client, a backend and two of the proxy's for each; some to spare.
-    const auto descriptors = static_cast<std::uint32_t>(std::min<std::uint64_t>(
-        descriptor_limit(), 1'000'000));
+    const auto descriptors =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptor_limit(), 1'000'000));
     conditions_.idle_connections = std::min(conditions_.idle_connections, (descriptors - 500) / 2);
   }
 
@@ -290,8 +291,7 @@ int bench_main(const BenchOptions& options) {
   ::prctl(PR_SET_TIMERSLACK, 1);  // Nanosecond: the default 50 us would blur every schedule.
   const bool namespaces = !options.loopback && Lab::may_make_namespaces();
   if (!namespaces) {
-    std::fprintf(stderr,
-                 "%s: measuring on loopback, and only what needs no privileges\n",
+    std::fprintf(stderr, "%s: measuring on loopback, and only what needs no privileges\n",
                  options.loopback ? "as asked" : "no privileges for network namespaces (not root)");
   }
   auto stage = Stage::create(namespaces, program);

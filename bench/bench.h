@@ -21,7 +21,7 @@ struct BenchOptions {
   std::vector<std::string> only;  // Rows and columns; empty: all.
   std::string json_file;
   std::string html_file;
-  std::string proxy;              // The sni-proxy under test; empty: this program.
+  std::string proxy;  // The sni-proxy under test; empty: this program.
 };
 
 void add_bench_options(CLI::App& app, BenchOptions& options);

@@ -91,9 +91,7 @@ constexpr std::array all_columns = {
            .run = run_ping_pong<16, large_message>},
     Column{.id = "down-1", .title = "bulk down, 1 connection", .run = run_bulk<1, true, false>},
     Column{.id = "up-1", .title = "bulk up, 1 connection", .run = run_bulk<1, false, true>},
-    Column{.id = "both-1",
-           .title = "bulk both ways, 1 connection",
-           .run = run_bulk<1, true, true>},
+    Column{.id = "both-1", .title = "bulk both ways, 1 connection", .run = run_bulk<1, true, true>},
     Column{.id = "down-16", .title = "bulk down, 16 connections", .run = run_bulk<16, true, false>},
     Column{.id = "up-16", .title = "bulk up, 16 connections", .run = run_bulk<16, false, true>},
     Column{.id = "both-16",
@@ -153,8 +151,12 @@ constexpr std::array all_metrics = {
 
 }  // namespace
 
-std::span<const Column> columns() { return all_columns; }
-std::span<const Metric> metrics() { return all_metrics; }
+std::span<const Column> columns() {
+  return all_columns;
+}
+std::span<const Metric> metrics() {
+  return all_metrics;
+}
 
 const Metric& metric_of(std::string_view key) {
   const auto found =

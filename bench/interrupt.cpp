@@ -9,7 +9,7 @@ namespace {
 volatile std::sig_atomic_t caught = 0;
 
 void set_handler(int signal, void (*handler)(int)) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = handler;  // Without SA_RESTART: what blocks returns with EINTR.
   ::sigaction(signal, &action, nullptr);
 }
@@ -21,7 +21,9 @@ void catch_interrupts() {
   set_handler(SIGPIPE, SIG_IGN);
 }
 
-bool interrupted() { return caught != 0; }
+bool interrupted() {
+  return caught != 0;
+}
 
 void restore_signals() {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) set_handler(signal, SIG_DFL);

@@ -60,7 +60,8 @@ void remove_leftovers() {
   }
 }
 
-// Sysctls of the namespace that this thread is in. Those that an older kernel lacks stay as they are.
+// Sysctls of the namespace that this thread is in. Those that an older kernel lacks stay as they
+// are.
 void write_sysctl(const char* name, const char* value) {
   std::ofstream("/proc/sys/net/ipv4/" + std::string(name)) << value;
 }

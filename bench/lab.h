@@ -4,8 +4,9 @@
 //
 //   client 198.18.0.10-17 --- 198.18.0.1 proxy 198.18.1.1 --- 198.18.1.10 backend
 //
-// with the proxy's one forwarding, so that the direct rows take the same wires. 198.18.0.0/15 is set
-// aside for benchmarks (RFC 2544). Without privileges: loopback addresses of the namespace we are in.
+// with the proxy's one forwarding, so that the direct rows take the same wires. 198.18.0.0/15 is
+// set aside for benchmarks (RFC 2544). Without privileges: loopback addresses of the namespace we
+// are in.
 //
 // The namespaces carry the pid and start time of the bench in their names; those of a run that is
 // dead (SIGKILL, a crash) are removed when the next one starts.

@@ -75,8 +75,8 @@ Result<UniqueFd> open_session(const Target& target, std::uint32_t number, const 
 std::vector<std::pair<double, double>> latency_curve(const Histogram& histogram) {
   std::vector<std::pair<double, double>> curve;
   if (histogram.total() == 0) return curve;
-  for (const double share : {0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999,
-                             0.9995, 0.9999}) {
+  for (const double share :
+       {0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999}) {
     curve.emplace_back(share, histogram.quantile(share) / 1000);
   }
   return curve;

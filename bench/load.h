@@ -20,7 +20,8 @@
 
 namespace sni::bench {
 
-// Where clients connect to. Connection number i takes name, address and source i modulo their count.
+// Where clients connect to. Connection number i takes name, address and source i modulo their
+// count.
 struct Target {
   std::vector<sockaddr_in> addresses;
   std::vector<std::vector<std::byte>> hellos;
@@ -76,7 +77,8 @@ Outcome load_bulk(const Target& target, const Timing& timing, const BulkLoad& lo
 // Memory of the proxy per relayed connection that is silent.
 Outcome load_idle(const Target& target, std::uint32_t connections);
 
-// Bytes that the host holds for one client that stops reading while its backend sends at full speed.
+// Bytes that the host holds for one client that stops reading while its backend sends at full
+// speed.
 Outcome load_stalled(const Target& target, double seconds_max, std::uint64_t bytes_max);
 
 // The shares that the latency curves are drawn from.

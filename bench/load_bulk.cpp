@@ -1,6 +1,6 @@
 // Bulk: streams of pattern bytes, one way or both at once, at full speed or paced by the backend.
-// Throughput counts at the receiver. At the end the sources stop, what is under way is read, and the
-// ledger tells whether all of it arrived.
+// Throughput counts at the receiver. At the end the sources stop, what is under way is read, and
+// the ledger tells whether all of it arrived.
 
 #include <sys/socket.h>
 
@@ -73,8 +73,8 @@ class Bulk {
         return false;
       }
       stream.fd = std::move(*fd);
-      by_fd_.resize(std::max<std::size_t>(by_fd_.size(),
-                                          static_cast<std::size_t>(stream.fd.get()) + 1));
+      by_fd_.resize(
+          std::max<std::size_t>(by_fd_.size(), static_cast<std::size_t>(stream.fd.get()) + 1));
       by_fd_[static_cast<std::size_t>(stream.fd.get())] = i;
       poller_.add(stream.fd.get(), load_.up ? EPOLLIN | EPOLLOUT : EPOLLIN);
       streams_.push_back(std::move(stream));
@@ -161,10 +161,10 @@ class Bulk {
         outcome_.faults.push_back("bytes to the backend differ from what was sent");
       }
       if (!arrived(stream)) {
-        outcome_.faults.push_back(
-            "bytes were lost: " + std::to_string(stream.received) + " of " +
-            std::to_string(slot.sent) + " down, " + std::to_string(slot.received) + " of " +
-            std::to_string(stream.sent) + " up");
+        outcome_.faults.push_back("bytes were lost: " + std::to_string(stream.received) + " of " +
+                                  std::to_string(slot.sent) + " down, " +
+                                  std::to_string(slot.received) + " of " +
+                                  std::to_string(stream.sent) + " up");
       }
     }
   }

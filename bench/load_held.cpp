@@ -59,8 +59,7 @@ Outcome load_stalled(const Target& target, double seconds_max, std::uint64_t byt
   // follows everything else on the machine; its change is kept as a cross-check.
   const std::uint32_t slot_index = target.ledger->take();
   LedgerSlot& slot = (*target.ledger)[slot_index];
-  const Command command{
-      .op = Op::stream, .slot = slot_index, .source = 1, .bytes_max = bytes_max};
+  const Command command{.op = Op::stream, .slot = slot_index, .source = 1, .bytes_max = bytes_max};
   const std::uint64_t available = available_memory();
   const std::uint64_t proxy_memory = process_memory(target.proxy);
   auto fd = open_session(target, 0, command);
@@ -79,8 +78,8 @@ Outcome load_stalled(const Target& target, double seconds_max, std::uint64_t byt
   outcome.values["bytes"] = static_cast<double>(sent);
   outcome.values["available_drop_bytes"] =
       static_cast<double>(available) - static_cast<double>(available_memory());
-  outcome.values["proxy_bytes"] = static_cast<double>(process_memory(target.proxy)) -
-                                  static_cast<double>(proxy_memory);
+  outcome.values["proxy_bytes"] =
+      static_cast<double>(process_memory(target.proxy)) - static_cast<double>(proxy_memory);
   // Then the reader wakes up: all of it must arrive.
   slot.stop = 1;
   PatternCursor in(slot_index);

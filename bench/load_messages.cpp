@@ -1,5 +1,5 @@
-// Messages that are answered: ping-pong (closed loop) and by schedule (open loop). The backend sends
-// back what it gets, so each connection must receive the very pattern that it sent.
+// Messages that are answered: ping-pong (closed loop) and by schedule (open loop). The backend
+// sends back what it gets, so each connection must receive the very pattern that it sent.
 
 #include <sys/socket.h>
 
@@ -22,8 +22,9 @@ struct Client {
   UniqueFd fd;
   PatternCursor out;
   PatternCursor in;
-  std::size_t filled = 0;             // Bytes of the next answer that are there.
-  std::deque<std::uint64_t> started;  // When each message that is unanswered was, or should be, sent.
+  std::size_t filled = 0;  // Bytes of the next answer that are there.
+  std::deque<std::uint64_t>
+      started;  // When each message that is unanswered was, or should be, sent.
 };
 
 class Messages {
@@ -44,8 +45,8 @@ class Messages {
       Client client;
       client.fd = std::move(*fd);
       client.out = client.in = PatternCursor(slot);
-      by_fd_.resize(std::max<std::size_t>(by_fd_.size(),
-                                          static_cast<std::size_t>(client.fd.get()) + 1));
+      by_fd_.resize(
+          std::max<std::size_t>(by_fd_.size(), static_cast<std::size_t>(client.fd.get()) + 1));
       by_fd_[static_cast<std::size_t>(client.fd.get())] = i;
       poller_.add(client.fd.get(), EPOLLIN);
       clients_.push_back(std::move(client));

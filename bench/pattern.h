@@ -14,8 +14,8 @@ namespace sni::bench {
 inline constexpr std::size_t pattern_period = 65'521;  // Bytes; the largest prime below 64 KiB.
 inline constexpr std::size_t chunk_max = 256 * 1024;   // Bytes per send or recv.
 
-// A position in the sequence. Each connection begins at another one, so that bytes of one connection
-// that appear on another are noticed too.
+// A position in the sequence. Each connection begins at another one, so that bytes of one
+// connection that appear on another are noticed too.
 class PatternCursor {
  public:
   PatternCursor() = default;

@@ -44,7 +44,9 @@ std::string line(const char* style, double x1, double y1, double x2, double y2) 
 }
 
 // Where a share stands on an axis of nines: p90 at 1, p99 at 2.
-double nines(double share) { return std::min(-std::log10(std::max(1 - share, 1e-9)), nines_max); }
+double nines(double share) {
+  return std::min(-std::log10(std::max(1 - share, 1e-9)), nines_max);
+}
 
 struct Decades {
   double low = 0;
@@ -163,8 +165,8 @@ std::string bar_plot(std::string_view title, const std::vector<Bar>& bars) {
 std::string percentile_plot(std::string_view title, const std::vector<Curve>& curves) {
   const PercentileAxes axes(decades_of(curves));
   const double legend_top = title_height + plot_height + axis_height;
-  std::string out =
-      open_svg(title, legend_top + std::ceil(static_cast<double>(curves.size()) / 3) * legend_pitch);
+  std::string out = open_svg(
+      title, legend_top + std::ceil(static_cast<double>(curves.size()) / 3) * legend_pitch);
   out += axes.draw() + "\n";
   for (std::size_t i = 0; i < curves.size(); ++i) {
     const Curve& curve = curves[i];

@@ -1,7 +1,8 @@
 #pragma once
 
 // Plots as inline SVG: horizontal bars with whiskers, and latency percentile curves. Colours are
-// classes that the page's style sheet fills (s0..s7 for series), so that they follow light and dark.
+// classes that the page's style sheet fills (s0..s7 for series), so that they follow light and
+// dark.
 
 #include <string>
 #include <string_view>

@@ -24,7 +24,8 @@ class Poller {
   void modify(int fd, std::uint32_t events) { control(EPOLL_CTL_MOD, fd, events); }
   void remove(int fd) { control(EPOLL_CTL_DEL, fd, 0); }
 
-  // Events, or none once `deadline` (now_ns() time, UINT64_MAX: never) has come or a signal arrived.
+  // Events, or none once `deadline` (now_ns() time, UINT64_MAX: never) has come or a signal
+  // arrived.
   std::span<const epoll_event> wait(std::uint64_t deadline) {
     timespec timeout{};
     if (deadline != UINT64_MAX) {

@@ -28,9 +28,9 @@ void settle(int netns, pid_t parent) {
   if (netns >= 0 && ::setns(netns, CLONE_NEWNET) != 0) ::_exit(126);
 }
 
-[[noreturn]] void execute(const std::vector<std::string>& argv) {
+[[noreturn]] void execute(std::vector<std::string> argv) {
   std::vector<char*> arguments;
-  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
+  for (std::string& argument : argv) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
   ::execv(arguments[0], arguments.data());
   ::_exit(127);

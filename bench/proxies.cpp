@@ -63,7 +63,8 @@ std::string nginx_tuned(const Proxy& proxy, const Scene& scene) {
   out << "daemon off;\nmaster_process off;\nworker_processes 1;\n"
       << "pid " << scene.directory << "/nginx.pid;\nlock_file " << scene.directory
       << "/nginx.lock;\nerror_log stderr error;\n"
-      << "events {\n  worker_connections " << 2 * scene.connections + 64 << ";\n  multi_accept on;\n}\n"
+      << "events {\n  worker_connections " << 2 * scene.connections + 64
+      << ";\n  multi_accept on;\n}\n"
       << "stream {\n  map $ssl_preread_server_name $chosen {\n    hostnames;\n";
   for (const Scene::Route& route : scene.routes) {
     out << "    " << route.name << " " << route.backend << ";\n";
@@ -168,17 +169,16 @@ std::vector<Proxy> installed_peers() {
     }
   }
   if (const std::string program = find_program("sniproxy"); !program.empty()) {
-    found.push_back({.id = "sniproxy",
-                     .title = "sniproxy as it ships",
-                     .program = program,
-                     .version = version_word({program, "-V"}, "sniproxy "),
-                     .configuration = sniproxy_shipped,
-                     .arguments =
-                         [](const std::string& file) {
-                           return std::vector<std::string>{"-f", "-c", file};
-                         },
-                     .plane = {},
-                     .module = {}});
+    found.push_back(
+        {.id = "sniproxy",
+         .title = "sniproxy as it ships",
+         .program = program,
+         .version = version_word({program, "-V"}, "sniproxy "),
+         .configuration = sniproxy_shipped,
+         .arguments =
+             [](const std::string& file) { return std::vector<std::string>{"-f", "-c", file}; },
+         .plane = {},
+         .module = {}});
   }
   return found;
 }

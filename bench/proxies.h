@@ -1,8 +1,8 @@
 #pragma once
 
-// The proxies that the bench compares: the planes of the one under test, and every peer found on the
-// machine. Each gets a configuration written for it, with one worker, no access log, and the same
-// names leading to the same backends, in a directory of the run; nothing of the system's own
+// The proxies that the bench compares: the planes of the one under test, and every peer found on
+// the machine. Each gets a configuration written for it, with one worker, no access log, and the
+// same names leading to the same backends, in a directory of the run; nothing of the system's own
 // configuration is read or touched.
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct Scene {
   std::uint16_t port = 0;
   std::vector<Route> routes;
   std::uint64_t connections = 0;  // That it must be able to relay at once.
-  std::string directory;  // For its configuration and whatever it writes.
+  std::string directory;          // For its configuration and whatever it writes.
 };
 
 struct Proxy {

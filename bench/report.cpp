@@ -87,8 +87,8 @@ std::vector<Expectation> expectations(const Report& report) {
       if (row.kind != RowKind::plane || row.id == row.base) continue;
       const double ratio = figure(report, row, metric).ratio;
       if (std::isnan(ratio)) continue;
-      const bool better = metric.higher_is_better ? ratio > expectation.ratio
-                                                  : ratio < expectation.ratio;
+      const bool better =
+          metric.higher_is_better ? ratio > expectation.ratio : ratio < expectation.ratio;
       if (std::isnan(expectation.ratio) || better) {
         expectation.best_row = row.id;
         expectation.ratio = ratio;
@@ -113,7 +113,8 @@ std::string format_number(double value, std::string_view unit) {
     suffix = "k";
   }
   const double size = std::abs(shown);
-  const int digits = size >= 100 || shown == std::floor(shown) ? 0 : size >= 10 ? 1
+  const int digits = size >= 100 || shown == std::floor(shown) ? 0
+                     : size >= 10                              ? 1
                      : unit == "s" && size < 1                 ? 3
                                                                : 2;
   char text[48];

@@ -16,10 +16,10 @@ namespace sni::bench {
 enum class RowKind : std::uint8_t { direct, plane, peer };
 
 struct Row {
-  std::string id;       // "userspace", "local/userspace"
-  std::string title;    // "sni-proxy, userspace relay"
-  std::string group;    // Rows of one group are compared with each other.
-  std::string base;     // Id of the userspace relay in this group.
+  std::string id;     // "userspace", "local/userspace"
+  std::string title;  // "sni-proxy, userspace relay"
+  std::string group;  // Rows of one group are compared with each other.
+  std::string base;   // Id of the userspace relay in this group.
   RowKind kind = RowKind::direct;
   std::string version;
 };
@@ -32,14 +32,14 @@ struct Sample {
 };
 
 struct Report {
-  std::string mode;                                // "namespaces" or "loopback"
-  std::string started;                             // ISO 8601, UTC.
-  std::map<std::string, std::string> machine;      // Kernel, CPU, sysctls.
-  std::map<std::string, double> settings;          // Rounds, seconds.
-  std::map<std::string, std::string> groups;       // Group to its title.
+  std::string mode;                            // "namespaces" or "loopback"
+  std::string started;                         // ISO 8601, UTC.
+  std::map<std::string, std::string> machine;  // Kernel, CPU, sysctls.
+  std::map<std::string, double> settings;      // Rounds, seconds.
+  std::map<std::string, std::string> groups;   // Group to its title.
   std::vector<Row> rows;
   std::vector<Sample> samples;
-  std::vector<double> idle_busy;                   // Per round; CPU seconds per second.
+  std::vector<double> idle_busy;  // Per round; CPU seconds per second.
 };
 
 // A metric of a row over the rounds.
@@ -47,8 +47,8 @@ struct Figure {
   std::vector<double> samples;
   double median = 0;  // NaN: not measured, or the row did not reach a fixed load.
   double spread = 0;  // See stats.h.
-  // To the userspace relay of the group: the median of the rounds' ratios, each of two neighbours in
-  // time, because a machine's pace drifts more than a plane's. NaN: not known.
+  // To the userspace relay of the group: the median of the rounds' ratios, each of two neighbours
+  // in time, because a machine's pace drifts more than a plane's. NaN: not known.
   double ratio = 0;
 };
 Figure figure(const Report& report, const Row& row, const Metric& metric);

@@ -221,8 +221,9 @@ std::string html_report(const Report& report) {
                {"pingpong-1.p50_us", "pingpong-1.p99_us", "pingpong-1.p999_us",
                 "pingpong-64.p50_us", "pingpong-64.p99_us", "pingpong-64.p999_us",
                 "fixed-messages.p50_us", "fixed-messages.p99_us", "fixed-messages.p999_us"});
-  out += table(report, "Bulk", {"down-1.gbit_s", "up-1.gbit_s", "both-1.gbit_s", "down-16.gbit_s",
-                                "up-16.gbit_s", "both-16.gbit_s"});
+  out += table(report, "Bulk",
+               {"down-1.gbit_s", "up-1.gbit_s", "both-1.gbit_s", "down-16.gbit_s", "up-16.gbit_s",
+                "both-16.gbit_s"});
   out += table(report, "CPU and memory",
                {"fixed-bulk.cpu_s_per_gb", "fixed-messages.cpu_s_per_100k", "idle-memory.bytes",
                 "stalled-memory.bytes"});

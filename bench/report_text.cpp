@@ -10,8 +10,8 @@
 namespace sni::bench {
 namespace {
 
-constexpr std::size_t name_width = 22;
-constexpr std::size_t figure_width = 19;  // " 123.4k ±12%  1.04x"; four fit.
+constexpr std::size_t name_width = 20;
+constexpr std::size_t figure_width = 20;  // " 123 MiB ±12% 12.34x"; four fit.
 constexpr std::size_t triple_width = 26;  // " 123.4 / 223.4 / 323.4"; three fit.
 
 struct Cell {
@@ -32,8 +32,7 @@ const std::vector<Table>& tables() {
         {"64 B, 64 conns", {"pingpong-64.rate"}},
         {"4 KiB, 16 conns", {"messages-16.rate"}}}},
       {"Latency in microseconds: p50 / p99 / p99.9 (medians of the rounds)",
-       {{"ping-pong, 1 conn",
-         {"pingpong-1.p50_us", "pingpong-1.p99_us", "pingpong-1.p999_us"}},
+       {{"ping-pong, 1 conn", {"pingpong-1.p50_us", "pingpong-1.p99_us", "pingpong-1.p999_us"}},
         {"ping-pong, 64 conns",
          {"pingpong-64.p50_us", "pingpong-64.p99_us", "pingpong-64.p999_us"}},
         {"by schedule, 20,000/s",
@@ -92,7 +91,7 @@ std::string cell_text(const Report& report, const Row& row, const Cell& cell) {
   if (cell.metrics.size() == 1) {
     const Metric& metric = metric_of(cell.metrics.front());
     const Figure found = figure(report, row, metric);
-    return pad_left(format_number(found.median, metric.unit), 7) +
+    return pad_left(format_number(found.median, metric.unit), 8) +
            pad_left(found.samples.size() > 1 ? percent(found.spread) : "", 5) +
            pad_left(row.id == row.base ? "1x" : ratio_text(found.ratio), 7);
   }
@@ -138,7 +137,8 @@ std::string table_text(const Report& report, const Table& table) {
 
 std::string expectation_text(const Report& report) {
   std::string text =
-      "\nWhat the project expected of a kernel fast path over its own userspace relay, and what the\n"
+      "\nWhat the project expected of a kernel fast path over its own userspace relay, and what "
+      "the\n"
       "best plane of this run shows:\n";
   for (const Expectation& expectation : expectations(report)) {
     text += "  " + pad_right(expectation.what, 40) + pad_right(expectation.expected, 18);
@@ -180,7 +180,8 @@ std::string text_report(const Report& report) {
     }
   }
   text +=
-      "Figures are medians of the rounds, ± half the range, and the ratio to the userspace relay.\n";
+      "Figures are medians of the rounds, ± half the range, and the ratio to the userspace "
+      "relay.\n";
   for (const Table& table : tables()) {
     if (measured(report, table)) text += table_text(report, table);
   }

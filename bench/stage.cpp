@@ -20,7 +20,9 @@ namespace {
 // Names, each with a backend port of its own.
 constexpr std::uint16_t name_count = 8;
 
-std::string name_of(std::uint16_t i) { return "s" + std::to_string(i) + ".bench.example"; }
+std::string name_of(std::uint16_t i) {
+  return "s" + std::to_string(i) + ".bench.example";
+}
 
 sockaddr_in socket_address(in_addr address, std::uint16_t port) {
   sockaddr_in name{};
@@ -52,7 +54,7 @@ Result<std::unique_ptr<Stage>> Stage::create(bool namespaces, const std::string&
   if (!ledger) return std::unexpected(ledger.error());
   auto lab = namespaces ? Lab::namespaces() : Result<Lab>(Lab::loopback());
   if (!lab) return std::unexpected(lab.error());
-  std::unique_ptr<Stage> stage(new Stage(std::move(*lab), std::move(*ledger)));
+  auto stage = std::make_unique<Stage>(std::move(*lab), std::move(*ledger));
   std::string directory = std::filesystem::temp_directory_path() / "sni-bench-XXXXXX";
   if (::mkdtemp(directory.data()) == nullptr) {
     return fail_sys("cannot make a directory " + directory, errno);
@@ -110,7 +112,8 @@ Result<void> Stage::start_backends() {
   // ephemeral ports.
   if (!lab_.isolated()) {
     const auto corner = static_cast<std::uint16_t>(10'000 + ::getpid() % 70 * 300);
-    for (Site& site : sites_) site.first_port = static_cast<std::uint16_t>(site.first_port - 8000 + corner);
+    for (Site& site : sites_)
+      site.first_port = static_cast<std::uint16_t>(site.first_port - 8000 + corner);
     proxy_port_ = static_cast<std::uint16_t>(corner + 50);
   }
   for (Site& site : sites_) {

@@ -45,7 +45,10 @@ struct Candidate {
 
 class Stage {
  public:
+  // `program`: the sni-proxy under test.
   static Result<std::unique_ptr<Stage>> create(bool namespaces, const std::string& program);
+  // For create(), which fills it.
+  Stage(Lab lab, Ledger ledger) : lab_(std::move(lab)), ledger_(std::move(ledger)) {}
   ~Stage();
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
@@ -56,7 +59,6 @@ class Stage {
   Result<Candidate> start(const Entry& entry);
 
  private:
-  Stage(Lab lab, Ledger ledger) : lab_(std::move(lab)), ledger_(std::move(ledger)) {}
   Result<void> start_backends();
   void list_entries(const std::string& program);
   Scene scene(const Site& site) const;

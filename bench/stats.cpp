@@ -38,8 +38,8 @@ std::size_t Histogram::bucket_of(std::uint64_t value) {
 double Histogram::middle_of(std::size_t bucket) {
   if (bucket < 2 * sub_count) return static_cast<double>(bucket);
   const std::size_t shift = bucket / sub_count - 1;
-  const double low = std::ldexp(static_cast<double>(bucket - shift * sub_count),
-                                static_cast<int>(shift));
+  const double low =
+      std::ldexp(static_cast<double>(bucket - shift * sub_count), static_cast<int>(shift));
   return low + std::ldexp(0.5, static_cast<int>(shift));
 }
 

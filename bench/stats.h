@@ -26,8 +26,8 @@ class Histogram {
     ++total_;
   }
   std::uint64_t total() const { return total_; }
-  // The smallest recorded value that `share` (0..1) of all values do not exceed, to the precision of
-  // its bucket; NaN of an empty histogram.
+  // The smallest recorded value that `share` (0..1) of all values do not exceed, to the precision
+  // of its bucket; NaN of an empty histogram.
   double quantile(double share) const;
 
  private:

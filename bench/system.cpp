@@ -71,7 +71,9 @@ std::uint64_t process_memory(pid_t pid) {
   return total;
 }
 
-std::uint64_t available_memory() { return labelled_kib("/proc/meminfo", "MemAvailable:"); }
+std::uint64_t available_memory() {
+  return labelled_kib("/proc/meminfo", "MemAvailable:");
+}
 
 std::uint64_t descriptor_limit() {
   rlimit limit{};

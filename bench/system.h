@@ -12,8 +12,8 @@
 namespace sni::bench {
 
 // CPU time of the whole system that was not idle, in seconds, from /proc/stat: user, system, hard
-// and soft interrupts of everybody, as elapsed time less what idle, iowait and steal took. Idle time
-// is kept by clock where the tick stops when idle; the others are sampled by the tick.
+// and soft interrupts of everybody, as elapsed time less what idle, iowait and steal took. Idle
+// time is kept by clock where the tick stops when idle; the others are sampled by the tick.
 double busy_seconds();
 
 // CPU time of one process, all its threads, in seconds.

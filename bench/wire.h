@@ -5,8 +5,8 @@
 // A client sends a ClientHello and, right behind it, a Command. The backend swallows the hello and
 // does what the command asks. Because it asks by in-band bytes, any proxy works unmodified.
 //
-// How many bytes each side sent and received, and when to stop, goes through the Ledger, memory that
-// both processes share: so the check that everything arrived does not depend on the proxy, and
+// How many bytes each side sent and received, and when to stop, goes through the Ledger, memory
+// that both processes share: so the check that everything arrived does not depend on the proxy, and
 // proxies that do not forward a half-close can be measured too.
 
 #include <atomic>
@@ -19,7 +19,8 @@ namespace sni::bench {
 
 enum class Op : std::uint32_t {
   echo,    // Each message of message_bytes is sent back whole.
-  answer,  // message_bytes of pattern are sent, then the backend closes first (see load_connections).
+  answer,  // message_bytes of pattern are sent, then the backend closes first (see
+           // load_connections).
   stream,  // Pattern bytes: source to the client, sink from it, or both.
   hold,    // One byte is sent, then nothing.
 };
@@ -29,11 +30,11 @@ struct Command {
   std::uint32_t magic = magic_value;
   Op op = Op::echo;
   std::uint32_t message_bytes = 0;
-  std::uint32_t slot = 0;                // Index into the ledger; also names the pattern's stream.
-  std::uint32_t source = 0;              // stream: 1 when the backend sends.
+  std::uint32_t slot = 0;    // Index into the ledger; also names the pattern's stream.
+  std::uint32_t source = 0;  // stream: 1 when the backend sends.
   std::uint32_t pad = 0;
-  std::uint64_t bytes_per_second = 0;    // stream: pace of the source; 0: as fast as it goes.
-  std::uint64_t bytes_max = 0;           // stream: where the source stops by itself; 0: nowhere.
+  std::uint64_t bytes_per_second = 0;  // stream: pace of the source; 0: as fast as it goes.
+  std::uint64_t bytes_max = 0;         // stream: where the source stops by itself; 0: nowhere.
 };
 static_assert(sizeof(Command) == 40);
 
