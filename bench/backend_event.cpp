@@ -19,6 +19,8 @@ namespace {
 
 // Chunks that one stream may move before the others have their turn.
 constexpr int turns_max = 4;
+// How often a sink's client is asked whether it has stopped.
+constexpr std::uint64_t sink_check_ns = 2 * millisecond_ns;
 
 struct Peer {
   UniqueFd fd;
@@ -43,7 +45,7 @@ class EventBackend {
     for (const UniqueFd& listener : listeners_) poller_.add(listener.get(), EPOLLIN);
     for (;;) {
       for (const epoll_event& event : poller_.wait(next_due_)) on_event(event);
-      run_paced();
+      run_due();
     }
   }
 
@@ -69,6 +71,7 @@ class EventBackend {
       ledger_[peer.opening.command().slot].done = 1;
     }
     std::erase(paced_, &peer);
+    std::erase(sinks_, &peer);
     peers_.erase(peer.fd.get());
   }
 
@@ -139,7 +142,11 @@ class EventBackend {
         ::send(peer.fd.get(), "+", 1, MSG_NOSIGNAL);
         return Fate::keep;
       case Op::stream:
-        if (command.source == 0) return Fate::keep;
+        if (command.source == 0) {
+          wake_at(peer.fd.get(), bulk_wake_bytes);
+          sinks_.push_back(&peer);
+          return Fate::keep;
+        }
         peer.pace = {.bytes_per_second = command.bytes_per_second, .start_ns = now_ns()};
         if (command.bytes_per_second != 0) {
           paced_.push_back(&peer);
@@ -219,9 +226,15 @@ class EventBackend {
     return Fate::keep;
   }
 
-  // Gives each paced stream that is not waiting for the socket what is due to it.
-  void run_paced() {
-    next_due_ = UINT64_MAX;
+  // What time brings: each paced stream that is not waiting for the socket is given what is due to
+  // it, and each sink whose client has stopped is woken for the rest, however little.
+  void run_due() {
+    next_due_ = sinks_.empty() ? UINT64_MAX : now_ns() + sink_check_ns;
+    std::erase_if(sinks_, [&](const Peer* peer) {
+      if (ledger_[peer->opening.command().slot].stop == 0) return false;
+      wake_at(peer->fd.get(), 1);
+      return true;
+    });
     for (Peer* peer : std::vector(paced_)) {
       if (!peer->writing && on_source(*peer) == Fate::close) {
         close_peer(*peer);
@@ -243,7 +256,8 @@ class EventBackend {
   Poller poller_;
   std::unordered_map<int, std::unique_ptr<Peer>> peers_;
   std::vector<Peer*> paced_;
-  std::uint64_t next_due_ = UINT64_MAX;  // When the first paced stream has something to send.
+  std::vector<Peer*> sinks_;  // Woken only for bulk_wake_bytes.
+  std::uint64_t next_due_ = UINT64_MAX;  // When run_due() has something to do.
 };
 
 }  // namespace

@@ -75,6 +75,9 @@ void tune(const UniqueFd& netns) {
   write_sysctl("tcp_tw_reuse", "1");
   write_sysctl("tcp_max_tw_buckets", "16384");
   write_sysctl("tcp_max_syn_backlog", "8192");
+  // The kernel's own default, whatever the host uses: BBR, say, paces by timers, and over veth one
+  // would measure those.
+  write_sysctl("tcp_congestion_control", "cubic");
 }
 
 }  // namespace

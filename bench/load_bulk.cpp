@@ -76,6 +76,7 @@ class Bulk {
       by_fd_.resize(
           std::max<std::size_t>(by_fd_.size(), static_cast<std::size_t>(stream.fd.get()) + 1));
       by_fd_[static_cast<std::size_t>(stream.fd.get())] = i;
+      if (load_.bytes_per_second == 0) wake_at(stream.fd.get(), bulk_wake_bytes);
       poller_.add(stream.fd.get(), load_.up ? EPOLLIN | EPOLLOUT : EPOLLIN);
       streams_.push_back(std::move(stream));
     }
@@ -147,6 +148,7 @@ class Bulk {
     draining_ = true;
     for (Stream& stream : streams_) {
       (*target_.ledger)[stream.slot].stop = 1;
+      wake_at(stream.fd.get(), 1);
       if (load_.up) poller_.modify(stream.fd.get(), EPOLLIN);
     }
     const std::uint64_t deadline = now_ns() + drain_ns;

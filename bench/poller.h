@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cstdint>
@@ -48,6 +49,16 @@ class Poller {
   UniqueFd fd_;
   std::array<epoll_event, 256> events_;
 };
+
+// Bulk receivers are woken once per this many bytes rather than for each segment: a wake-up of
+// another CPU costs its sender more than the segment does, and the generator must not be the
+// bottleneck.
+inline constexpr int bulk_wake_bytes = 128 * 1024;
+
+// How many bytes make a socket readable (SO_RCVLOWAT); the end of a stream needs 1.
+inline void wake_at(int fd, int bytes) {
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+}
 
 inline void no_delay(int fd) {
   const int on = 1;
