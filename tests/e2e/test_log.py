@@ -12,10 +12,10 @@ from support.proxy import listener
 
 def with_alpn(protocols):
     """A hello that offers these protocols: also such as no client library would send."""
-    marker = b"placeholder" + b"x" * (sum(map(len, protocols)) + len(protocols) - 12)
-    hello = tls.client_hello("one.example", alpn=[marker.decode()])
     listed = b"".join(bytes([len(protocol)]) + protocol for protocol in protocols)
-    return hello.replace(bytes([len(marker)]) + marker, listed)
+    stand_in = "p" * (len(listed) - 1)
+    hello = tls.client_hello("one.example", alpn=[stand_in])
+    return hello.replace(bytes([len(stand_in)]) + stand_in.encode(), listed)
 
 
 def with_name(name):
@@ -54,8 +54,8 @@ class AccessLine(ProxyTest):
         self.assertIn("h2", line["alpn"])
         self.assertEqual(line["route"], "*.example")
         self.assertEqual(line["backend"], self.server.address)
-        self.assertEqual(line["bytes_to_backend"], len(hello) + 1000)
-        self.assertEqual(line["bytes_to_client"], 5000)
+        self.assertEqual(line["client_bytes"], len(hello) + 1000)
+        self.assertEqual(line["server_bytes"], 5000)
         self.assertEqual(line["plane"], "userspace")
         self.assertEqual(line["end"], "done")
         self.assertGreaterEqual(line["duration_ms"], 0)

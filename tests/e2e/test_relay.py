@@ -42,7 +42,7 @@ class Gibibyte(ProxyTest):
         self.assertEqual(client.returncode, 0)
         self.assertEqual(whole.hexdigest(), streams.digest(streams.GIB))
         line = self.started.access(1)[0]
-        self.assertGreater(line["bytes_to_client"], streams.GIB)
+        self.assertGreater(line["server_bytes"], streams.GIB)
 
     def test_an_upload_of_1_gib_arrives_intact(self):
         source = self.directory / "source"
@@ -54,7 +54,7 @@ class Gibibyte(ProxyTest):
             self.assertEqual(hashlib.file_digest(file, "sha256").hexdigest(),
                              streams.digest(streams.GIB))
         line = self.started.access(1)[0]
-        self.assertGreater(line["bytes_to_backend"], streams.GIB)
+        self.assertGreater(line["client_bytes"], streams.GIB)
 
 
 class Bytes(ProxyTest):
@@ -77,7 +77,7 @@ class Bytes(ProxyTest):
         self.assertEqual(hashes.get(timeout=60), streams.digest(count))
         connection.close()
         line = proxy.access(1)[0]
-        self.assertEqual((line["bytes_to_backend"], line["bytes_to_client"]),
+        self.assertEqual((line["client_bytes"], line["server_bytes"]),
                          (count + hello_length, count))
 
     def test_single_bytes_keep_their_order_and_are_not_held_back(self):
