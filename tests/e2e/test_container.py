@@ -52,7 +52,7 @@ class Capabilities(ProxyTest):
     @unittest.skipIf(os.geteuid(), "only root has capabilities to give up")
     def test_without_any_capability_it_serves(self):
         without = ("setpriv", "--inh-caps=-all", "--bounding-set=-all", "--")
-        started = self.relay(command=without)
+        started = self.relay(process={"command": without})
         status = pathlib.Path(f"/proc/{started.pid}/status").read_text()
         self.assertRegex(status, r"CapEff:\s+0+\n")
         connection, hello = self.connect_hello(started)

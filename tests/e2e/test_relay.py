@@ -131,6 +131,38 @@ class Ends(ProxyTest):
         self.assertEqual(streams.receive(connection, 64 * MIB), streams.digest(64 * MIB))
         self.assertEqual(connection.recv(1), b"")
 
+    def test_a_client_that_ends_right_after_its_hello_is_served(self):
+        """Its FIN is there before the backend is connected."""
+        def handler(connection):
+            connection.sendall(backends.read_to_end(connection))
+
+        proxy = self.relay(handler)
+        for _ in range(20):
+            connection, hello = self.connect_hello(proxy)
+            connection.shutdown(socket.SHUT_WR)
+            self.assertEqual(backends.read_to_end(connection), hello)
+
+    def test_a_backend_that_closes_at_once_closes_the_client(self):
+        proxy = self.relay(lambda connection: connection.recv(4096))
+        for _ in range(20):
+            connection, _ = self.connect_hello(proxy)
+            self.assertEqual(backends.read_to_end(connection), b"")
+
+    def test_unix_backends_half_close_and_reset_too(self):
+        def handler(connection):
+            connection.sendall(backends.read_to_end(connection))
+
+        path = str(self.directory / "backend.sock")
+        backend = self.backend(handler, path=path)
+        proxy = self.proxy({"route": [{"names": ["*"], "backend": backend.address}]})
+        connection, hello = self.connect_hello(proxy)
+        connection.shutdown(socket.SHUT_WR)
+        self.assertEqual(backends.read_to_end(connection), hello)
+        connection, _ = self.connect_hello(proxy)
+        processes.wait_until(lambda: backend.open, "the backend connection")
+        backends.reset(connection)
+        processes.wait_until(lambda: not backend.open, "the backend connection to be closed")
+
     def test_a_reset_by_the_client_resets_the_backend(self):
         resets = queue.Queue()
 

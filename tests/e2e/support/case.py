@@ -51,10 +51,11 @@ class ProxyTest(unittest.TestCase):
         self.addCleanup(started.end)
         return started
 
-    def relay(self, handler=backends.echo, names=("one.example",), command=(), **config):
-        """A proxy whose only route leads to a socket backend with this handler."""
+    def relay(self, handler=backends.echo, names=("one.example",), process=None, **config):
+        """A proxy whose only route leads to a socket backend with this handler; `process` has
+        options of the process, and the rest are tables of the configuration."""
         route = {"names": list(names), "backend": self.backend(handler).address}
-        return self.proxy({"route": [route], **config}, command=command)
+        return self.proxy({"route": [route], **config}, **process or {})
 
     # Clients.
 
