@@ -106,7 +106,6 @@ class SlowLog(ProxyTest):
     def test_nobody_reading_the_log_costs_lines_and_no_connection(self):
         """stderr is a pipe that is full; when it is read again, the log says how much is missing."""
         reader, writer = os.pipe()
-        self.addCleanup(os.close, reader)
         proxy = self.relay(log={"format": "text"}, process={"stderr": writer})
         os.close(writer)
         for _ in range(12_000):
@@ -125,6 +124,7 @@ class SlowLog(ProxyTest):
             return re.search(rb"[0-9]+ log lines were dropped", text)
 
         processes.wait_until(said, "the log to say how many lines were dropped")
+        os.close(reader)
 
     def test_a_log_that_nobody_reads_does_not_hold_up_the_end(self):
         reader, writer = os.pipe()
