@@ -69,6 +69,7 @@ class Proxy(processes.Child):
         return port_of(self.config["listener"][0])
 
     def write(self, config):
+        """A configuration as a dict, or as text, which a test can break."""
         self.config_path.write_text(config if isinstance(config, str) else to_toml(config))
 
     def wait_ready(self):
