@@ -182,6 +182,7 @@ std::string text_report(const Report& report) {
   text +=
       "Figures are medians of the rounds, ± half the range, and the ratio to the userspace "
       "relay.\n";
+  if (const std::string warning = caution(report); !warning.empty()) text += warning + "\n";
   for (const Table& table : tables()) {
     if (measured(report, table)) text += table_text(report, table);
   }

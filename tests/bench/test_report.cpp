@@ -99,6 +99,15 @@ TEST_CASE("neighbouring cells of the text never touch") {
   }
 }
 
+TEST_CASE("a machine that was busy before any load is pointed out") {
+  Report report = full_report().get();
+  report.idle_busy = {0.01, 0.02, 0.9};
+  CHECK(caution(report).empty());
+  report.idle_busy = {1.5, 1.9, 0.02};
+  CHECK(text_report(report).find("busy before any load (1.50 CPUs)") != std::string::npos);
+  CHECK(html_report(report).find("busy before any load (1.50 CPUs)") != std::string::npos);
+}
+
 TEST_CASE("numbers are short and keep three digits") {
   CHECK(format_number(71'234, "/s") == "71.2k");
   CHECK(format_number(5.1234, "Gbit/s") == "5.12");

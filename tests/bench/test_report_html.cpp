@@ -57,10 +57,10 @@ nlohmann::json open_in_browser(const std::string& browser, std::string page, con
   page.insert(page.find("</body>"), probe);
   std::ofstream(file) << page;
   // --no-sandbox: it refuses to run as root otherwise, and the page is our own.
-  const auto dumped = run_tool({browser, "--headless", "--no-sandbox", "--disable-gpu",
-                                "--disable-dev-shm-usage", "--user-data-dir=" + directory + "/data",
-                                std::string("--window-size=") + size, "--dump-dom",
-                                "file://" + file});
+  const auto dumped =
+      run_tool({browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                "--user-data-dir=" + directory + "/data", std::string("--window-size=") + size,
+                "--dump-dom", "file://" + file});
   std::filesystem::remove_all(directory);
   REQUIRE_MESSAGE(dumped.has_value(), (dumped ? "" : dumped.error().what));
   const std::size_t begin = dumped->find("<title>{");
@@ -100,8 +100,11 @@ TEST_CASE("a report of one column has one page that still opens") {
 }
 
 TEST_CASE("a browser draws every plot, with all text inside, on a desktop and on a telephone") {
-  const std::string browser = find_program("chromium");
-  if (browser.empty()) return skip("chromium is not installed");
+  std::string browser;
+  for (const char* name : {"chromium", "chromium-browser", "google-chrome"}) {
+    if (browser.empty()) browser = find_program(name);
+  }
+  if (browser.empty()) return skip("no Chromium is installed");
   const std::string page = html_report(full_report().get());
   for (const char* size : {"1280,900", "500,900"}) {
     CAPTURE(size);
