@@ -131,8 +131,9 @@ void measure_routes() {
     const std::string size = " among " + std::to_string(count) + " routes";
     const std::string last = "host" + std::to_string(count - 1) + ".example";
     for (const auto& [what, name] :
-         {std::pair{"exact name", last}, std::pair{"wildcard, four labels", "a.b." + last},
-          std::pair{"no such name", "a.b.elsewhere.example"}}) {
+         {std::pair<const char*, std::string>{"exact name", last},
+          std::pair<const char*, std::string>{"wildcard, four labels", "a.b." + last},
+          std::pair<const char*, std::string>{"no such name", "a.b.elsewhere.example"}}) {
       measure(what + size, 1, [&] { keep(table.find(0, name, {})); });
     }
   }

@@ -44,12 +44,11 @@ TEST_CASE("the relay's own configuration is read without a mistake") {
   for (const Proxy& plane : planes("/nowhere/sni-proxy")) {
     const auto argv = prepare(plane, scene_in(directory.path()));
     REQUIRE(argv.size() == 3);
-    const auto loaded = sni::load_config(argv[2]);
-    REQUIRE(loaded.has_value());
-    CHECK(loaded->diagnostics.empty());
-    REQUIRE(loaded->config.has_value());
-    CHECK(loaded->config->workers == 1);
-    CHECK(loaded->config->routes.size() == 2);
+    const auto loaded = sni::read_config(plane.configuration(plane, scene_in("/tmp")), argv[2]);
+    CHECK(loaded.diagnostics.empty());
+    REQUIRE(loaded.config.has_value());
+    CHECK(loaded.config->workers == 1);
+    CHECK(loaded.config->routes.size() == 2);
   }
 }
 
