@@ -13,6 +13,7 @@
 #include "bench/clock.h"
 #include "bench/hello.h"
 #include "bench/interrupt.h"
+#include "bench/run_name.h"
 
 namespace sni::bench {
 namespace {
@@ -50,12 +51,13 @@ std::string last_words(const std::string& log) {
 }  // namespace
 
 Result<std::unique_ptr<Stage>> Stage::create(bool namespaces, const std::string& program) {
+  remove_leftovers();
   auto ledger = Ledger::create();
   if (!ledger) return std::unexpected(ledger.error());
   auto lab = namespaces ? Lab::namespaces() : Result<Lab>(Lab::loopback());
   if (!lab) return std::unexpected(lab.error());
   auto stage = std::make_unique<Stage>(std::move(*lab), std::move(*ledger));
-  std::string directory = std::filesystem::temp_directory_path() / "sni-bench-XXXXXX";
+  std::string directory = std::filesystem::temp_directory_path() / (run_prefix() + "XXXXXX");
   if (::mkdtemp(directory.data()) == nullptr) {
     return fail_sys("cannot make a directory " + directory, errno);
   }

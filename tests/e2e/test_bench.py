@@ -166,6 +166,7 @@ class Bench(ProxyTest):
             time.sleep(0.05)
         self.assertEqual([pid for pid in below if alive(pid)], [])
         self.assertNotEqual(namespaces(), self.before[0])
+        self.assertNotEqual(directories(), self.before[1])
         done = self.run_bench("--only", "direct,down-1", "--rounds", 1, "--seconds", 0.05)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.check_nothing_is_left()
