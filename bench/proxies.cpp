@@ -116,12 +116,14 @@ std::vector<Proxy> planes(const std::string& program) {
   const auto arguments = [](const std::string& file) {
     return std::vector<std::string>{"--config", file};
   };
+  const auto said = run_tool({program, "--version"});
+  const std::string version = said ? said->substr(0, said->find('\n')) : std::string();
   std::vector<Proxy> all;
   for (const auto& [mode, title] : {std::pair{"userspace", "sni-proxy, userspace relay"}}) {
     all.push_back({.id = mode,
                    .title = title,
                    .program = program,
-                   .version = {},
+                   .version = version,
                    .configuration = plane_configuration,
                    .arguments = arguments,
                    .plane = mode,

@@ -159,15 +159,25 @@ std::string expectation_text(const Report& report) {
   return text;
 }
 
+// One paragraph within the width. Faults quote other programs, with any length and line ends.
+std::string wrapped(std::string line) {
+  constexpr std::size_t text_width = 98;
+  std::string text;
+  std::ranges::replace(line, '\n', ' ');
+  while (line.size() > text_width) {
+    const std::size_t blank = line.rfind(' ', text_width);
+    const std::size_t end = blank == std::string::npos || blank < 8 ? text_width : blank;
+    text += line.substr(0, end) + "\n";
+    line = "    " + line.substr(line[end] == ' ' ? end + 1 : end);
+  }
+  return text + line + "\n";
+}
+
 std::string fault_text(const Report& report) {
   std::string text;
   for (const Row& row : report.rows) {
     for (const std::string& fault : faults(report, row)) {
-      // Faults quote other programs: one line each, and within the width.
-      std::string line = "! " + row.id + ": " + fault;
-      std::ranges::replace(line, '\n', ' ');
-      for (; line.size() > 98; line = "    " + line.substr(98)) text += line.substr(0, 98) + "\n";
-      text += line + "\n";
+      text += wrapped("! " + row.id + ": " + fault);
     }
   }
   return text.empty() ? text : "\nInvalid rows\n" + text;
@@ -192,7 +202,7 @@ std::string text_report(const Report& report) {
   text +=
       "Figures are medians of the rounds, ± half the range, and the ratio to the userspace "
       "relay.\n";
-  if (const std::string warning = caution(report); !warning.empty()) text += warning + "\n";
+  for (const std::string& each : cautions(report)) text += wrapped(each);
   for (const Table& table : tables()) {
     if (measured(report, table)) text += table_text(report, table);
   }

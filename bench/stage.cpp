@@ -150,7 +150,8 @@ void Stage::list_entries(const std::string& program) {
                           .proxy = std::move(proxy)});
     };
     add(RowKind::direct, "direct", "no proxy", {}, {});
-    for (const Proxy& relay : relays) add(RowKind::plane, relay.id, relay.title, {}, relay);
+    for (const Proxy& relay : relays)
+      add(RowKind::plane, relay.id, relay.title, relay.version, relay);
     // What a peer does does not depend on where the backend is.
     if (!prefix.empty()) continue;
     for (const Proxy& peer : peers) add(RowKind::peer, peer.id, peer.title, peer.version, peer);

@@ -102,10 +102,23 @@ TEST_CASE("neighbouring cells of the text never touch") {
 TEST_CASE("a machine that was busy before any load is pointed out") {
   Report report = full_report().get();
   report.idle_busy = {0.01, 0.02, 0.9};
-  CHECK(caution(report).empty());
+  CHECK(text_report(report).find("busy before") == std::string::npos);
   report.idle_busy = {1.5, 1.9, 0.02};
   CHECK(text_report(report).find("busy before any load (1.50 CPUs)") != std::string::npos);
   CHECK(html_report(report).find("busy before any load (1.50 CPUs)") != std::string::npos);
+}
+
+TEST_CASE("where a proxy comes near the direct row, the load generator is named as the limit") {
+  ReportBuilder builder;
+  builder.row("direct", RowKind::direct)
+      .row("userspace", RowKind::plane)
+      .values("direct", "down-1", "gbit_s", {12})
+      .values("userspace", "down-1", "gbit_s", {10})
+      .values("direct", "up-1", "gbit_s", {14})
+      .values("userspace", "up-1", "gbit_s", {10});
+  const auto said = cautions(builder.get());
+  REQUIRE(said.size() == 1);
+  CHECK(said[0].ends_with(": down-1."));
 }
 
 TEST_CASE("numbers are short and keep three digits") {

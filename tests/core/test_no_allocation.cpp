@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 
-
 #include "core/deadlines.h"
 #include "core/first_flight.h"
 #include "core/route_table.h"
