@@ -74,6 +74,13 @@ bool valid(const Report& report) {
                              [&](const Row& row) { return faults(report, row).empty(); });
 }
 
+std::string caution(const Report& report) {
+  const double idle = median(report.idle_busy);
+  if (!(idle > idle_busy_max)) return {};
+  return "The machine was busy before any load (" + format_number(idle, "") +
+         " CPUs): no CPU figures, and all others are rough.";
+}
+
 std::vector<Expectation> expectations(const Report& report) {
   constexpr double none = std::numeric_limits<double>::quiet_NaN();
   std::vector<Expectation> all{

@@ -87,11 +87,21 @@ std::string ratio_text(double ratio) {
   return text;
 }
 
+// As format_number(), with sizes as "1.50Ki": the column's title says bytes, and room is scarce.
+std::string short_number(double value, std::string_view unit) {
+  std::string text = format_number(value, unit);
+  if (unit == "B" && text.ends_with("iB")) {
+    text.pop_back();
+    std::erase(text, ' ');
+  }
+  return text;
+}
+
 std::string cell_text(const Report& report, const Row& row, const Cell& cell) {
   if (cell.metrics.size() == 1) {
     const Metric& metric = metric_of(cell.metrics.front());
     const Figure found = figure(report, row, metric);
-    return pad_left(format_number(found.median, metric.unit), 8) +
+    return pad_left(short_number(found.median, metric.unit), 8) +
            pad_left(found.samples.size() > 1 ? percent(found.spread) : "", 5) +
            pad_left(row.id == row.base ? "1x" : ratio_text(found.ratio), 7);
   }
@@ -182,6 +192,7 @@ std::string text_report(const Report& report) {
   text +=
       "Figures are medians of the rounds, ± half the range, and the ratio to the userspace "
       "relay.\n";
+  if (const std::string warning = caution(report); !warning.empty()) text += warning + "\n";
   for (const Table& table : tables()) {
     if (measured(report, table)) text += table_text(report, table);
   }
