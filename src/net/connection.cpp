@@ -172,8 +172,8 @@ Event Connection::on_watched(Side side, const Completion& completion) const {
   if (completion.result == -ECANCELED) {
     return {.kind = Kind::cancelled, .side = side, .operation = Operation::watch};
   }
-  // While a receive is armed it finds the reset itself, behind the bytes that came before it; asking
-  // for the error would take it away from there.
+  // While a receive is armed it finds the reset itself, behind the bytes that came before it;
+  // asking for the error would take it away from there.
   const bool reset = session_.holding(side) && take_error(fd(side)) != 0;
   return {.kind = reset ? Kind::hung_up : Kind::watch_ended, .side = side};
 }

@@ -30,61 +30,63 @@ TEST_CASE("a file with one listener and one route takes every default") {
   CHECK(read_valid(config_base) == expected);
 }
 
+constexpr std::string_view every_key = R"(
+  [server]
+  workers = 0x10
+  [[listener]]
+  name = "https"
+  address = "[::]:443"
+  v6only = true
+  [[listener]]
+  name = "web"
+  address = "[fe80::1%2]:80"
+  protocol = "http"
+  [[route]]
+  names = ["Example.COM.", "*.example.com", "*"]
+  backend = ["unix:/run/app.sock", "App.internal:8443", "[2001:db8::5]:443"]
+  listeners = ["https", "web"]
+  [[route]]
+  names = ["d.example"]
+  backend = "{name}:443"
+  alpn = ["h2"]
+  allow_private = true
+  [timeouts]
+  hello = "250ms"
+  connect = "6s"
+  idle = "1h"
+  drain = "0ms"
+  [limits]
+  connections = 1_000
+  connections_per_source = 10
+  pending_hellos = 20
+  relay_memory = "1GiB"
+  [dns]
+  servers = ["192.0.2.53", "[2001:db8::53]:5353", "2001:db8::54"]
+  timeout = "1s"
+  tries = 3
+  cache_entries = 4
+  ttl_min = "5s"
+  ttl_max = "6s"
+  negative_ttl = "7s"
+  stale = "8s"
+  [fast_path]
+  mode = "sockhash"
+  [access]
+  block = ["192.0.2.7", "198.51.100.0/24"]
+  allow = ["2001:db8::/32"]
+  default = "deny"
+  [xdp]
+  interfaces = ["eth0", "wan0.7"]
+  mode = "generic"
+  [control]
+  socket = "/tmp/control.sock"
+  [log]
+  level = "warning"
+  format = "json"
+)";
+
 TEST_CASE("each key lands in its field") {
-  const Config config = read_valid(R"(
-    [server]
-    workers = 0x10
-    [[listener]]
-    name = "https"
-    address = "[::]:443"
-    v6only = true
-    [[listener]]
-    name = "web"
-    address = "[fe80::1%2]:80"
-    protocol = "http"
-    [[route]]
-    names = ["Example.COM.", "*.example.com", "*"]
-    backend = ["unix:/run/app.sock", "App.internal:8443", "[2001:db8::5]:443"]
-    listeners = ["https", "web"]
-    [[route]]
-    names = ["d.example"]
-    backend = "{name}:443"
-    alpn = ["h2"]
-    allow_private = true
-    [timeouts]
-    hello = "250ms"
-    connect = "6s"
-    idle = "1h"
-    drain = "0ms"
-    [limits]
-    connections = 1_000
-    connections_per_source = 10
-    pending_hellos = 20
-    relay_memory = "1GiB"
-    [dns]
-    servers = ["192.0.2.53", "[2001:db8::53]:5353", "2001:db8::54"]
-    timeout = "1s"
-    tries = 3
-    cache_entries = 4
-    ttl_min = "5s"
-    ttl_max = "6s"
-    negative_ttl = "7s"
-    stale = "8s"
-    [fast_path]
-    mode = "sockhash"
-    [access]
-    block = ["192.0.2.7", "198.51.100.0/24"]
-    allow = ["2001:db8::/32"]
-    default = "deny"
-    [xdp]
-    interfaces = ["eth0", "wan0.7"]
-    mode = "generic"
-    [control]
-    socket = "/tmp/control.sock"
-    [log]
-    level = "warning"
-    format = "json"
-  )");
+  const Config config = read_valid(every_key);
   CHECK(config.workers == 16);
   REQUIRE(config.listeners.size() == 2);
   CHECK(config.listeners[0] ==

@@ -139,13 +139,7 @@ class Descriptors(ProxyTest):
 
         def visit_all():
             for hello in hellos * 10:
-                connection = self.connect(proxy)
-                connection.sendall(hello)
-                try:
-                    connection.recv(1)
-                except ConnectionError:
-                    pass
-                connection.close()
+                self.poke(proxy, hello)
 
         visit_all()
         proxy.access(len(hellos) * 10)
