@@ -147,6 +147,23 @@ class Reload(ProxyTest):
         line = [line for line in proxy.access(1) if line["server_name"] == "nobody.example"][-1]
         self.assertEqual(line["listener"], "web")
 
+    def test_reloads_in_quick_succession_end_in_the_last_configuration(self):
+        """Listeners go and come back before the workers have let go of them."""
+        many = [listener(f"extra{number}") for number in range(20)]
+        routes = [self.route("one.example")]
+        proxy = self.proxy({"server": {"workers": 8}, "listener": many, "route": routes})
+        for number in range(30):
+            for listeners in (many[:10], many):
+                proxy.reload({"listener": listeners, "route": routes})
+                time.sleep(0.002 * (number % 6))
+        processes.wait_until(lambda: set(map(port_of, many)) <=
+                             set(processes.listening_ports(proxy.pid)), "every listener")
+        proxy.settle()
+        self.assertNotIn("cannot listen", proxy.log())
+        for each in many:
+            self.assertEqual(self.server_certificate(proxy, "one.example", each["name"]),
+                             "one.example")
+
     def test_sighups_during_a_drain_are_harmless(self):
         backend = self.backend()
         routes = [{"names": ["*"], "backend": backend.address}]
