@@ -9,6 +9,9 @@ namespace sni {
 
 class LogGate {
  public:
+  // When there will be something to tell of, if nothing else happens; UINT64_MAX: never.
+  std::uint64_t next_ms() const { return suppressed_ == 0 ? UINT64_MAX : (second_ + 1) * 1000; }
+
   explicit LogGate(std::uint32_t lines_per_second) : lines_max_(lines_per_second) {}
 
   // May a line go out now? When a new second begins, take_suppressed() tells what the last one hid.

@@ -158,6 +158,7 @@ class Session {
   bool armed(Operation operation, Side side) const { return (armed_ & bit(operation, side)) != 0; }
   bool anything_armed() const { return armed_ != 0; }
   bool eof(Side side) const { return eof_[index(side)]; }
+  bool broken(Side side) const { return broken_[index(side)]; }
   bool holding(Side side) const { return holding_[index(side)]; }
   Side reset_target() const { return reset_target_; }
 

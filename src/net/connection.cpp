@@ -163,7 +163,9 @@ Event Connection::on_connected(const Completion& completion) {
         backend_address_.to_string());
   }
   fd_[index(Side::backend)].reset();
-  const bool timed_out = completion.result == -ECANCELED || completion.result == -ETIMEDOUT;
+  // -EINTR: our cancel has interrupted a connect that a thread of the kernel was waiting in.
+  const bool timed_out = completion.result == -ECANCELED || completion.result == -EINTR ||
+                         completion.result == -ETIMEDOUT;
   setup_->targets.failed(timed_out ? EndReason::connect_timeout : EndReason::unreachable);
   return {.kind = Kind::connect_failed, .side = Side::backend};
 }
@@ -173,8 +175,9 @@ Event Connection::on_watched(Side side, const Completion& completion) const {
     return {.kind = Kind::cancelled, .side = side, .operation = Operation::watch};
   }
   // While a receive is armed it finds the reset itself, behind the bytes that came before it;
-  // asking for the error would take it away from there.
-  const bool reset = session_.holding(side) && take_error(fd(side)) != 0;
+  // asking for the error would take it away from there. A send that failed has taken it too, and
+  // tells by broken().
+  const bool reset = session_.holding(side) && (session_.broken(side) || take_error(fd(side)) != 0);
   return {.kind = reset ? Kind::hung_up : Kind::watch_ended, .side = side};
 }
 

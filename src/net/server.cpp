@@ -8,14 +8,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 #include <thread>
 
 #include "core/config_file.h"
+#include "core/limits.h"
 #include "net/log.h"
+#include "net/own_addresses.h"
+#include "net/read_file.h"
 #include "net/socket.h"
 
 namespace sni {
@@ -25,6 +27,10 @@ namespace {
 // How often the main thread looks at its workers: seldom while serving, often while draining.
 constexpr int idle_look_ms = 1000;
 constexpr int drain_look_ms = 20;
+
+// How long a reload waits for an address in use to become free.
+constexpr std::chrono::milliseconds retired_look{10};
+constexpr int retired_looks = 50;
 
 Result<UniqueFd> open_signals() {
   sigset_t set;
@@ -63,11 +69,9 @@ void keep_fixed(const Config& running, Config& next) {
 }  // namespace
 
 Result<LoadedConfig> load_config(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf()))
-    return fail_sys("cannot read the configuration " + path, errno);
-  ConfigResult result = read_config(text.str(), path);
+  const auto text = read_file(path, limits::config_bytes_max);
+  if (!text) return std::unexpected(text.error());
+  ConfigResult result = read_config(*text, path);
   return LoadedConfig{.config = std::move(result.config),
                       .diagnostics = std::move(result.diagnostics)};
 }
@@ -100,6 +104,10 @@ Result<void> Server::serve(Config config) {
 
 Result<void> Server::start(Config config) {
   if (config.workers == 0) config.workers = std::max(1U, std::thread::hardware_concurrency());
+  // Before they are read, so that no change falls in between.
+  auto addresses = watch_own_addresses();
+  if (!addresses) spdlog::warn("{}; new ones are seen at a reload", addresses.error().what);
+  if (addresses) addresses_ = std::move(*addresses);
   auto snapshot = make_snapshot(std::move(config));
   if (!snapshot) return std::unexpected(snapshot.error());
   const RingFeatures ring = probe_ring();
@@ -130,7 +138,8 @@ Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
                          });
     if (running) continue;
     for (std::size_t worker = 0; worker < batches.size(); ++worker) {
-      auto fd = listen_on(listener, worker == 0, config.timeouts.idle);
+      auto fd = worker == 0 ? open_first(listener, config.timeouts.idle)
+                            : listen_on(listener, false, config.timeouts.idle);
       if (!fd) return std::unexpected(fd.error());
       batches[worker].sockets[i] = std::move(*fd);
     }
@@ -150,11 +159,25 @@ Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
   return {};
 }
 
+// A listener that the reload before this one removed may still be open in a worker that is busy.
+Result<UniqueFd> Server::open_first(const ListenerConfig& listener,
+                                    std::chrono::milliseconds patience) const {
+  auto fd = listen_on(listener, true, patience);
+  for (int waits = 0; snapshot_ != nullptr && waits < retired_looks; ++waits) {
+    if (fd || fd.error().sys_errno != EADDRINUSE) break;
+    std::this_thread::sleep_for(retired_look);
+    fd = listen_on(listener, true, patience);
+  }
+  return fd;
+}
+
 Result<void> Server::wait_for_signals() {
   while (!all_ended()) {
-    pollfd wait{.fd = signals_.get(), .events = POLLIN, .revents = 0};
-    poll(&wait, 1, draining_ ? drain_look_ms : idle_look_ms);
+    std::array<pollfd, 2> waits{{{.fd = signals_.get(), .events = POLLIN, .revents = 0},
+                                 {.fd = addresses_.get(), .events = POLLIN, .revents = 0}}};
+    poll(waits.data(), waits.size(), draining_ ? drain_look_ms : idle_look_ms);
     report_dropped_lines();
+    if (waits[1].revents != 0) on_addresses_changed();
     signalfd_siginfo received;
     while (read(signals_.get(), &received, sizeof received) == sizeof received) {
       if (received.ssi_signo == SIGHUP) {
@@ -189,6 +212,18 @@ void Server::reload() {
   configure_logging(snapshot->config.log);
   spdlog::info("reloaded: {} listeners, {} routes", snapshot->config.listeners.size(),
                snapshot->config.routes.size());
+}
+
+// What was another host's may now lead back into the proxy, or open this host to clients.
+void Server::on_addresses_changed() {
+  rearm(addresses_);
+  const auto addresses = own_addresses();
+  if (draining_ || !addresses || *addresses == snapshot_->own_addresses) return;
+  auto next = make_snapshot(snapshot_->config);
+  if (!next) return spdlog::error("{}", next.error().what);
+  const auto adopted = adopt(std::move(*next));
+  if (!adopted) return spdlog::error("{}", adopted.error().what);
+  spdlog::info("the addresses of this host have changed");
 }
 
 void Server::drain() {

@@ -3,6 +3,7 @@
 // Theory of operation: the main thread. It reads the configuration, opens the listening sockets,
 // starts the workers and then waits for signals; it never touches a connection.
 //
+//   an address of this host comes or goes: a new snapshot that knows it
 //   SIGHUP            a new snapshot for every worker, or none: a mistake anywhere changes nothing
 //   SIGTERM, SIGINT   drain: accept no more, end when all connections have, cut them at the
 //   deadline a second one      cut at once
@@ -39,7 +40,10 @@ class Server {
   Result<void> start(Config config);
   Result<void> wait_for_signals();
   void reload();
+  void on_addresses_changed();
   Result<void> adopt(std::shared_ptr<const Snapshot> next);
+  Result<UniqueFd> open_first(const ListenerConfig& listener,
+                              std::chrono::milliseconds patience) const;
   void drain();
   void stop();
   bool all_ended() const;
@@ -51,6 +55,7 @@ class Server {
   Shared shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
   UniqueFd signals_;
+  UniqueFd addresses_;  // Empty where they cannot be watched.
   bool draining_ = false;
   bool stopped_ = false;
   std::uint64_t drain_deadline_ms_ = 0;

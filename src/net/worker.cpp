@@ -101,6 +101,7 @@ std::int64_t Worker::wait_ms() {
   if (const auto resolver = loop_->resolver->next_deadline_ms(loop_->now_ms)) {
     next = std::min(next, *resolver);
   }
+  next = std::min(next, loop_->refusals_log.next_ms());
   for (const auto& listener : listeners_) {
     if (listener != nullptr && listener->retry_ms != 0) next = std::min(next, listener->retry_ms);
   }

@@ -78,6 +78,8 @@ class Limits(ProxyTest):
         proxy.settle()
         self.assertLess(len(proxy.log().splitlines()), 200)
         self.assertRegex(proxy.log(), "(?i)refused|limit")
+        # Told though nothing else happens.
+        proxy.wait_log(r"\d+ more lines about refused", 5)
         held.close()
 
 

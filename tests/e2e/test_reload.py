@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """SIGHUP: the new configuration for new connections, and no connection cut or lost."""
 
+import re
 import signal
 import socket
 import threading
@@ -9,7 +10,7 @@ import unittest
 
 from support import backends, processes, streams
 from support.case import ProxyTest, main
-from support.proxy import complete, listener, port_of
+from support.proxy import complete, listener, port_of, to_toml
 
 
 class Visitors:
@@ -131,6 +132,26 @@ class Reload(ProxyTest):
             proxy.signal(signal.SIGHUP)
             proxy.wait_log(rf"127\.0\.0\.1:{port}.*nothing is changed")
         self.assertEqual(self.server_certificate(proxy, "one.example"), "one.example")
+
+    def test_a_listener_can_come_back_at_once(self):
+        extra = listener("extra")
+        routes = [self.route("one.example")]
+        proxy = self.proxy({"listener": [self.https, extra], "route": routes})
+        visitors = Visitors(self, proxy)  # They keep the workers busy.
+        self.addCleanup(visitors.end)
+        staged = proxy.config_path.with_suffix(".new")
+        for number in range(200):
+            listeners = [self.https, extra] if number % 2 else [self.https]
+            staged.write_text(to_toml(complete({"listener": listeners, "route": routes},
+                                               staged.parent)))
+            staged.rename(proxy.config_path)
+            proxy.signal(signal.SIGHUP)
+            time.sleep(number % 7 / 1000)
+        visitors.end()
+        proxy.wait_ready()
+        proxy.settle()
+        self.assertNotIn("nothing is changed", proxy.log())
+        self.assertEqual(self.server_certificate(proxy, "one.example", "extra"), "one.example")
 
     def test_a_listener_can_change_its_name_and_protocol(self):
         proxy = self.proxy({"listener": [self.https], "route": [self.route("one.example")]})
