@@ -16,8 +16,14 @@ namespace sni {
 namespace {
 
 constexpr std::size_t verifier_log_bytes = 64 * 1024;
-constexpr std::array sized_maps = {"SOCK_MAP",   "SOURCE_MAP", "LOCAL_MAP",
-                                   "SLOT_STATE", "REGISTERED", "SOURCE_PAIR"};
+struct SizedMap {
+  const char* name;
+  std::uint32_t per_slot;  // Sockets stay in their map until they are closed, slots are free before.
+};
+constexpr std::array sized_maps = {
+    SizedMap{"SOCK_MAP", 2},   SizedMap{"SOURCE_MAP", 2}, SizedMap{"LOCAL_MAP", 2},
+    SizedMap{"SLOT_STATE", 1}, SizedMap{"REGISTERED", 1}, SizedMap{"SOURCE_PAIR", 1},
+};
 
 // The line of the verifier's log that names the reason: the last one that is not its statistics.
 std::string_view last_words(std::string_view log) {
@@ -124,10 +130,10 @@ Result<void> Sockhash::open(const SockhashOptions& options) {
 
 // An object from disk is looked up by name: all that we use must be there.
 Result<void> Sockhash::size_maps(const SockhashOptions& options) {
-  for (const char* name : sized_maps) {
+  for (const auto& [name, per_slot] : sized_maps) {
     bpf_map* map = bpf_object__find_map_by_name(object_, name);
     if (!map) return fail(std::string("the BPF object has no map ") + name);
-    if (const int error = -bpf_map__set_max_entries(map, options.slots); error != 0)
+    if (const int error = -bpf_map__set_max_entries(map, options.slots * per_slot); error != 0)
       return fail_sys(std::string("cannot size map ") + name, error);
   }
   for (const char* name : {"TRAFFIC_STATS", "DNS_CACHE", "EXPECTED", "LOCAL_STATE", "NOTICES"})
