@@ -28,9 +28,10 @@ struct IpAddress {
   auto operator<=>(const IpAddress&) const = default;
 };
 
-// An address block. IPv4 lengths are kept in v4-mapped terms: 192.0.2.0/24 has length 120.
+// An address block. IPv4 lengths are kept in v4-mapped terms: 192.0.2.0/24 has length 120. A block
+// of IPv6 never holds an IPv4 address: ::/0 is all of IPv6 and no more, as its writer means it.
 struct IpPrefix {
-  IpAddress base;            // Host bits are zero.
+  IpAddress base;             // Host bits are zero.
   std::uint8_t length = 128;  // Bits, 0..128.
 
   bool contains(const IpAddress& address) const;
@@ -62,7 +63,15 @@ socklen_t to_sockaddr(const Endpoint& endpoint, sockaddr_storage& out);
 std::optional<Endpoint> from_sockaddr(const sockaddr_storage& address);
 
 // What an address is for. Dynamic routes refuse all but `global` unless a key allows them.
-enum class AddressScope : std::uint8_t { global, loopback, link_local, private_use, unspecified, multicast, reserved };
+enum class AddressScope : std::uint8_t {
+  global,
+  loopback,
+  link_local,
+  private_use,
+  unspecified,
+  multicast,
+  reserved
+};
 // By the IANA special-purpose registries (RFC 6890), with addresses that embed IPv4 (mapped, NAT64
 // 64:ff9b::/96, 6to4) judged by what they embed.
 AddressScope address_scope(const IpAddress& address);

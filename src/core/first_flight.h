@@ -1,9 +1,9 @@
 #pragma once
 
-// The first bytes of a connection, and what routing needs of them. One interface for both protocols:
-// scan() is called with all bytes read so far and says how many there must be before it is worth
-// calling again, so that a hello costs its length however it arrives. Nothing is allocated and
-// nothing is consumed: all bytes go to the backend as they came.
+// The first bytes of a connection, and what routing needs of them. One interface for both
+// protocols: scan() is called with all bytes read so far and says how many there must be before it
+// is worth calling again, so that a hello costs its length however it arrives. Nothing is allocated
+// and nothing is consumed: all bytes go to the backend as they came.
 
 #include <array>
 #include <cstddef>
@@ -28,12 +28,26 @@ enum class FlightError : std::uint8_t {
 // caller's scratch.
 struct FirstFlight {
   std::array<char, limits::server_name_max> name_bytes;
-  std::uint8_t name_length = 0;             // 0: the client named nobody.
-  std::span<const std::uint8_t> alpn_list;  // The extension's ProtocolNameList: u8 length, bytes, ...
-  std::uint16_t version = 0;                // Highest TLS version offered, 0x0303, 0x0304; HTTP: 0.
-  bool ech = false;                         // encrypted_client_hello is there.
+  std::uint8_t name_length = 0;  // 0: the client named nobody.
+  std::span<const std::uint8_t>
+      alpn_list;              // The extension's ProtocolNameList: u8 length, bytes, ...
+  std::uint16_t version = 0;  // Highest TLS version offered, 0x0303, 0x0304; HTTP: 0.
+  bool ech = false;           // encrypted_client_hello is there.
 
-  std::string_view name() const { return {name_bytes.data(), name_length}; }  // Lower case, no trailing dot.
+  std::string_view name() const {
+    return {name_bytes.data(), name_length};
+  }  // Lower case, no trailing dot.
+};
+
+// How far a scan has come. Bytes before `position` are never looked at again (HTTP: the two before
+// it are), which is what makes the cost of a flight linear.
+struct FlightProgress {
+  std::size_t position =
+      0;  // TLS: where the next record header begins. HTTP: the next byte to judge.
+  std::size_t joined = 0;  // TLS: handshake bytes in the records before position.
+  std::size_t needed = 0;  // TLS: handshake bytes of the whole hello; 0: not known yet.
+  std::array<std::uint8_t, limits::handshake_header> handshake{};  // TLS: header bytes met so far.
+  bool method_read = false;  // HTTP: the space after the method has been seen.
 };
 
 class FlightScanner {
@@ -51,9 +65,7 @@ class FlightScanner {
 
  private:
   Protocol protocol_;
-  std::size_t position_ = 0;  // TLS: where the next record header begins. HTTP: where to go on looking for the end.
-  std::size_t joined_ = 0;    // TLS: handshake bytes seen so far.
-  std::size_t needed_ = 0;    // TLS: handshake bytes of the whole hello; 0: not known yet.
+  FlightProgress progress_;
 };
 
 }  // namespace sni

@@ -30,6 +30,21 @@ inline constexpr std::size_t backend_addresses_max = 8;
 inline constexpr std::size_t linger_bytes_max = 64 * 1024;
 inline constexpr std::uint64_t linger_ms_max = 1000;
 
+// Relay buffers, per worker. 256 KiB moved twice the bytes of 64 KiB in bulk trials; 64 of them are
+// in the kernel's hands at a time, one for each receive that may complete in one turn.
+inline constexpr std::uint32_t buffer_bytes = 256 * 1024;
+inline constexpr std::uint32_t buffer_count = 256;
+inline constexpr std::uint32_t buffers_published = 64;
+// What a pipe receives at a time after its reader has stalled, so that the next stall holds little,
+// and how many sends in a row must go through at once before it may take whole buffers again.
+inline constexpr std::uint32_t stalled_receive_bytes = 16 * 1024;
+inline constexpr std::uint32_t stall_forgotten_sends = 16;
+static_assert((buffers_published & (buffers_published - 1)) == 0, "the kernel takes powers of two");
+static_assert(buffers_published < buffer_count / 2);
+
+// Requests that one turn can submit; more are submitted in parts.
+inline constexpr unsigned ring_entries = 4096;
+
 static_assert(http_head_max <= hello_wire_max);
 
 }  // namespace sni::limits

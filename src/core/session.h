@@ -1,0 +1,189 @@
+#pragma once
+
+// Theory of operation: the life of one connection as a pure step function, event in, actions out.
+//
+//   hello -> resolving -> connecting -> relaying -> draining -> closing -> closed
+//                    \-> answering (alert or HTTP error) ------^
+//                          relaying/draining -> resetting -----^
+//
+// A phase names what we wait for. net/connection performs the actions and reports each completion
+// as an event; no action completes inside step(). Everything that is in flight is a bit of `armed`,
+// set here when the action is asked for and cleared here when its completion comes, so that
+// "nothing is freed while something is in flight" is a property of this file alone: closed means
+// armed == 0.
+//
+// Each direction is a pipe, named by the side it reads from. A pipe receives, then sends all it has
+// received, then receives again: EOF can only be seen when nothing is held, and so a FIN is
+// forwarded after that side's bytes by construction. The same code serves both directions.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace sni {
+
+enum class Side : std::uint8_t { client = 0, backend = 1 };
+
+constexpr Side other(Side side) {
+  return side == Side::client ? Side::backend : Side::client;
+}
+constexpr std::size_t index(Side side) {
+  return static_cast<std::size_t>(side);
+}
+
+enum class Phase : std::uint8_t {
+  hello,       // The first flight, whole.
+  resolving,   // Addresses of the backend.
+  connecting,  // The backend's SYN-ACK.
+  relaying,    // Bytes from both sides.
+  draining,    // One side has sent FIN: bytes and FIN of the other.
+  answering,   // Our own alert or HTTP error to be sent, then the client's FIN.
+  resetting,   // One side was reset: what was received from it to leave the other's send queue.
+  closing,     // Completions of what is still in flight.
+  closed,      // Nothing. The slot can be freed.
+};
+
+// Why a connection ended; the access line and the counters use these.
+enum class EndReason : std::uint8_t {
+  none,
+  done,  // Both FINs forwarded.
+  client_reset,
+  backend_reset,
+  client_left,  // Before its first flight was complete.
+  not_the_protocol,
+  malformed,
+  oversized,
+  hello_timeout,
+  no_route,
+  forbidden,  // A dynamic route to a private or own address, or a loop.
+  unresolved,
+  unreachable,  // Every address refused or timed out.
+  idle_timeout,
+  relay_memory,  // limits.relay_memory was used up by readers that stall.
+  cut,           // By the drain deadline.
+  internal,      // An operation failed in a way we do not know.
+};
+inline constexpr std::size_t end_reasons = static_cast<std::size_t>(EndReason::internal) + 1;
+const char* to_string(EndReason reason);
+const char* to_string(Phase phase);
+
+// What can be in flight. One bit per operation and side.
+enum class Operation : std::uint8_t { receive, send, connect, watch };
+
+struct Action {
+  enum class Kind : std::uint8_t {
+    receive,      // Start to receive from `side`.
+    send,         // Start to send what pipe `side` holds to the other side.
+    answer,       // Start to send the answer to the client.
+    next_target,  // Choose the next address to try: report target_ready, _named or _exhausted.
+    resolve,      // Ask for the addresses of a backend's name. Ends with resolved or unresolved.
+    connect,      // Start to connect to the chosen address.
+    watch,        // Start to watch `side` for a reset, since nothing is being received from it.
+    shut_down,    // Send FIN to `side`.
+    flush,   // See whether `side` has nothing unsent: then report flushed, else try again soon.
+    cancel,  // Cancel all that is armed.
+    reset,   // Let the close of `side` be a RST.
+    close,   // Close both sides and free the slot. Always the last action.
+  };
+  Kind kind;
+  Side side = Side::client;
+  bool operator==(const Action&) const = default;
+};
+
+// The actions of one step, in the order in which they are to be performed.
+class Actions {
+ public:
+  void add(Action::Kind kind, Side side = Side::client) { list_[size_++] = {kind, side}; }
+  const Action* begin() const { return list_.data(); }
+  const Action* end() const { return list_.data() + size_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  std::array<Action, 6> list_;
+  std::uint8_t size_ = 0;
+};
+
+struct Event {
+  enum class Kind : std::uint8_t {
+    accepted,
+    // Completions of receive.
+    flight_incomplete,
+    flight_routed,   // There is a route.
+    flight_refused,  // The client gets an answer; reason says which.
+    flight_invalid,  // The client gets none; reason says why.
+    received,        // Pipe `side` now holds bytes.
+    eof,
+    reset,
+    receive_again,  // It ended without a result (-EAGAIN, -ENOBUFS): nothing lost, nothing gained.
+    discarded,      // answering: input thrown away, within the bound.
+    discarded_all,  // answering: the bound is reached.
+    // Completions of send.
+    sent,           // Pipe `side` holds nothing any more; answering: the answer is sent.
+    blocked,        // Some bytes are left: the reader is slower than the writer.
+    send_failed,    // The other side takes no more bytes.
+    overcommitted,  // As blocked, and there is no memory left to hold them.
+    // Completions of connect.
+    connected,
+    connect_failed,
+    // Completion of watch.
+    hung_up,
+    watch_ended,
+    // Completion of whatever was armed, by a cancel.
+    cancelled,
+    // No completions.
+    target_ready,      // An address is chosen.
+    target_named,      // The next backend is a name whose addresses are not known yet.
+    target_exhausted,  // There is nothing left to try; reason says what it failed of.
+    resolved,
+    unresolved,
+    flushed,
+    not_flushed,
+    deadline,
+    kill,
+  };
+  Kind kind;
+  Side side = Side::client;
+  Operation operation = Operation::receive;  // cancelled only.
+  EndReason reason = EndReason::none;  // flight_refused, flight_invalid, target_exhausted, kill.
+};
+
+class Session {
+ public:
+  // Advances by one event. The caller performs the actions in order before the next event.
+  Actions step(const Event& event);
+
+  Phase phase() const { return phase_; }
+  EndReason reason() const { return reason_; }
+  bool armed(Operation operation, Side side) const { return (armed_ & bit(operation, side)) != 0; }
+  bool anything_armed() const { return armed_ != 0; }
+  bool eof(Side side) const { return eof_[index(side)]; }
+  bool holding(Side side) const { return holding_[index(side)]; }
+
+ private:
+  static constexpr std::uint8_t bit(Operation operation, Side side) {
+    return static_cast<std::uint8_t>(1U << (static_cast<unsigned>(operation) * 2 + index(side)));
+  }
+  void arm(Actions& actions, Operation operation, Side side);
+  void complete(const Event& event);
+  void step_setup(const Event& event, Actions& actions);
+  void step_relay(const Event& event, Actions& actions);
+  void step_answer(const Event& event, Actions& actions);
+  void on_eof(Side side, Actions& actions);
+  void start_answer(EndReason reason, Actions& actions);
+  void start_reset(Side from, EndReason reason, Actions& actions);
+  void finish(EndReason reason, Actions& actions);
+  void close_when_idle(Actions& actions);
+
+  Phase phase_ = Phase::hello;
+  EndReason reason_ = EndReason::none;
+  std::uint8_t armed_ = 0;
+  std::array<bool, 2> eof_{};      // FIN received from this side, so that its pipe has ended.
+  std::array<bool, 2> broken_{};   // This side takes no more bytes: it was reset.
+  std::array<bool, 2> holding_{};  // The pipe from this side holds bytes.
+  bool answered_ = false;
+  Side reset_target_ = Side::client;
+  bool reset_pending_ = false;  // The close of reset_target_ is to be a RST.
+};
+
+}  // namespace sni

@@ -1,0 +1,36 @@
+#pragma once
+
+// Sockets as this proxy wants them: blocking (see net/ring.h), close-on-exec, without Nagle, with
+// keepalive, and giving up on a peer that acknowledges nothing for `patience`.
+
+#include <sys/socket.h>
+
+#include <chrono>
+
+#include "core/config.h"
+#include "core/error.h"
+#include "core/unique_fd.h"
+
+namespace sni {
+
+// Listens with SO_REUSEPORT, so that each worker has a queue of its own. The first socket of an
+// address is bound without it: that fails where another process, or another instance of this one,
+// listens there, which SO_REUSEPORT would let pass and lose half of the connections to.
+Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, std::chrono::milliseconds patience);
+
+// A socket for connecting; family is AF_INET, AF_INET6 or AF_UNIX.
+Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds patience);
+
+// The address of an accepted socket's peer; all zero where it has gone already.
+Endpoint peer_of(int fd);
+
+// Bytes that the peer has not acknowledged yet (SIOCOUTQ); 0 for a dead socket.
+std::uint32_t unacknowledged_bytes(int fd);
+
+// The socket was reset or is otherwise dead, as opposed to shut down in both directions.
+bool is_broken(int fd);
+
+// The close of this socket is to send RST instead of FIN (SO_LINGER 0). Unsent bytes are dropped.
+void reset_on_close(int fd);
+
+}  // namespace sni
