@@ -19,6 +19,7 @@ enum {
   /* RFC 1035: 253 characters; rounded so that the record has no hole. */
   DNS_NAME_BYTES = 256,
   DNS_ADDRESSES_MAX = 8,
+  DNS_KEY_BYTES = 16,
   SOCK_RING_BYTES = 64 * 1024,
   SOCK_WORKERS_MAX = 256,
 };

@@ -27,6 +27,7 @@ struct SockhashOptions {
   std::string object_file;      // A BPF object on disk to load; empty: the one in the binary.
   std::uint32_t slots = 16384;  // Pairs at once, all workers together.
   unsigned workers = 1;
+  std::string dns_pin_directory;  // On a BPF file system, for DNS_CACHE; empty: it is not kept.
 };
 
 using SockCounters = std::array<std::uint64_t, SOCK_STATS>;
@@ -62,6 +63,7 @@ class Sockhash {
   Sockhash() = default;
   Result<void> open(const SockhashOptions& options);
   Result<void> size_maps(const SockhashOptions& options);
+  Result<void> pin_dns_cache(const std::string& directory);
   Result<void> map_state();
   Result<void> make_rings(unsigned workers);
   Result<void> attach_to_map(const char* program, const char* map, int type);

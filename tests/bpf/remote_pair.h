@@ -13,7 +13,7 @@ namespace sni::testing {
 
 inline void send_stream(int fd, std::uint64_t total, std::size_t piece = 64 * 1024) {
   for (std::uint64_t sent = 0; sent < total;) {
-    const auto bytes = stream(sent, std::min<std::uint64_t>(piece, total - sent));
+    const auto bytes = test_stream(sent, std::min<std::uint64_t>(piece, total - sent));
     send_all(fd, bytes);
     sent += bytes.size();
   }
@@ -31,7 +31,7 @@ inline bool read_stream(int fd, std::uint64_t total, Reading reading) {
   std::uint64_t next_pause = reading.every;
   while (have < total) {
     const auto bytes = receive(fd, std::min<std::uint64_t>(64 * 1024, total - have));
-    if (bytes.empty() || bytes != stream(have, bytes.size())) return false;
+    if (bytes.empty() || bytes != test_stream(have, bytes.size())) return false;
     have += bytes.size();
     if (reading.pause_us && have >= next_pause) {
       next_pause += reading.every;
@@ -46,7 +46,7 @@ inline std::uint64_t count_stream(int fd) {
   std::uint64_t have = 0;
   for (;;) {
     const auto bytes = receive(fd, 64 * 1024);
-    if (bytes != stream(have, bytes.size())) return have;
+    if (bytes != test_stream(have, bytes.size())) return have;
     have += bytes.size();
     if (bytes.size() < 64 * 1024) return have;
   }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <tuple>
 
+#include "bpf/loopback_pair.h"
 #include "bpf/sock_slots.h"
 #include "bpf/sockhash.h"
 #include "support/tcp_pair.h"

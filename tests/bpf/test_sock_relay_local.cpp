@@ -34,7 +34,7 @@ struct EdgeWriter {
  private:
   void write_until_refused(int fd, std::uint64_t total) {
     while (sent < total) {
-      const auto bytes = stream(sent, std::min<std::uint64_t>(32 * 1024, total - sent));
+      const auto bytes = test_stream(sent, std::min<std::uint64_t>(32 * 1024, total - sent));
       const auto wrote = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (wrote < 0) {
         refusals++;
@@ -60,7 +60,7 @@ bool read_stream_slowly(int fd, std::uint64_t total) {
   std::uint64_t have = 0;
   while (have < total) {
     const auto bytes = receive(fd, std::min<std::uint64_t>(256 * 1024, total - have));
-    if (bytes.empty() || bytes != stream(have, bytes.size())) return false;
+    if (bytes.empty() || bytes != test_stream(have, bytes.size())) return false;
     have += bytes.size();
     ::usleep(1000);
   }
@@ -154,7 +154,7 @@ TEST_CASE("Rule 10: redirected bytes are in the client's send queue before the F
     LocalPair pair(fixture);
     pair.add_target();
     pair.grant();
-    const auto bytes = stream(0, 20'000);
+    const auto bytes = test_stream(0, 20'000);
     send_all(pair.backend.get(), bytes);
     pair.backend.reset();
     REQUIRE(receive(pair.backend_side.get(), 1).empty());
@@ -208,7 +208,7 @@ TEST_CASE("Rule 15: the programs count a refused send again, TCP_INFO of the cli
   pair.add_target();
   pair.grant_without_bound();
   set_nonblocking(pair.backend.get());
-  const auto bytes = stream(0, 400'000);
+  const auto bytes = test_stream(0, 400'000);
   std::uint64_t sent = 0;
   for (int refusals = 0; refusals < 3;) {
     const auto wrote = ::send(pair.backend.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);

@@ -31,7 +31,7 @@ TEST_CASE("Rule 1: a reader that stops makes the host hold no more than the boun
   set_nonblocking(pair.backend.get());
   std::uint64_t sent = 0;
   const auto flood = [&] {
-    const auto bytes = stream(0, 64 * 1024);
+    const auto bytes = test_stream(0, 64 * 1024);
     for (int idle = 0; idle < 5 && sent < 64 << 20;) {
       const auto wrote = ::send(pair.backend.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (wrote < 0) {

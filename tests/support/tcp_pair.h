@@ -123,17 +123,6 @@ inline bool wait_for(int fd, short events, int timeout_ms) {
   return ::poll(&poll, 1, timeout_ms) > 0;
 }
 
-// A test stream from byte `offset` on: no short period, so that a piece lost, doubled or moved
-// shows.
-inline std::string stream(std::uint64_t offset, std::size_t size) {
-  std::string bytes(size, '\0');
-  for (std::size_t i = 0; i < size; i++) {
-    const std::uint64_t x = (offset + i + 1) * 0x9e3779b97f4a7c15ull;
-    bytes[i] = static_cast<char>((x ^ (x >> 29)) >> 32);
-  }
-  return bytes;
-}
-
 // client <-> client_side [proxy] backend_side <-> backend
 struct ProxiedPair {
   UniqueFd client;
