@@ -1,5 +1,6 @@
 // redirect_msg and capture_backend: a backend on this host.
 
+#include <linux/tls.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -230,6 +231,43 @@ TEST_CASE("A backend that sends with zero-copy notifications is left to its own 
   send_all(pair.backend.get(), "answer");
   CHECK(fixture.counter(SOCK_MSG_PASS_ULP) == 1);
   CHECK(receive(pair.backend_side.get(), 6) == "answer");
+}
+
+TEST_CASE("Rule 12: no plaintext leaves once the backend has switched kernel TLS on") {
+  SockFixture fixture;
+  LocalPair pair(fixture);
+  pair.add_target();
+  pair.grant();
+  send_all(pair.backend.get(), "handshake");
+  CHECK(receive(pair.client.get(), 9) == "handshake");
+  CHECK(fixture.counter(SOCK_MSG_REDIRECTS) == 1);
+  if (::setsockopt(pair.backend.get(), IPPROTO_TCP, TCP_ULP, "tls", 4) != 0) {
+    MESSAGE("this kernel has no kTLS (CONFIG_TLS): rule 12 is not tested here");
+    return;
+  }
+  tls12_crypto_info_aes_gcm_128 keys{};
+  keys.info.version = TLS_1_2_VERSION;
+  keys.info.cipher_type = TLS_CIPHER_AES_GCM_128;
+  // Stable kernels of 2026 (tried: 6.1.192) refuse keys on a socket with an sk_msg program; a TLS
+  // library then encrypts by itself, and what it writes must go the way it came from.
+  const bool encrypts =
+      ::setsockopt(pair.backend.get(), SOL_TLS, TLS_TX, &keys, sizeof(keys)) == 0;
+  if (!encrypts) MESSAGE("this kernel refuses kTLS on a socket that was caught");
+  const std::string secret = "a secret of the backend";
+  send_all(pair.backend.get(), secret);
+  CHECK(fixture.counter(SOCK_MSG_REDIRECTS) == 1);
+  CHECK(fixture.counter(SOCK_MSG_PASS_ULP) == 1);
+  CHECK(receive_now(pair.client.get()).empty());
+  REQUIRE(wait_for(pair.backend_side.get(), POLLIN, 1000));
+  const auto record = receive_now(pair.backend_side.get());
+  if (!encrypts) {
+    CHECK(record == secret);
+    return;
+  }
+  // RFC 5246: application data, version 1.2, 8 bytes of nonce and 16 of tag around the text.
+  CHECK(record.size() == 5 + 8 + secret.size() + 16);
+  CHECK(record.substr(0, 3) == "\x17\x03\x03");
+  CHECK(record.find("secret") == std::string::npos);
 }
 
 TEST_CASE("Rule 13: a connection that nobody announced is not touched") {
