@@ -1,1 +1,75 @@
-int main() { return 0; }
+// Flags -> configuration -> server. Each subcommand is one function; what they do lives below.
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <string>
+
+#include "net/ring.h"
+#include "net/server.h"
+
+namespace {
+
+constexpr int exit_failed = 1;
+constexpr int exit_mistakes = 2;
+
+void print(const std::vector<sni::Diagnostic>& diagnostics) {
+  for (const sni::Diagnostic& each : diagnostics) {
+    std::fprintf(stderr, "%s\n", each.to_string().c_str());
+  }
+}
+
+int fail(const sni::Error& error) {
+  std::fprintf(stderr, "sni-proxy: %s\n", error.what.c_str());
+  return exit_failed;
+}
+
+int run(const std::string& path) {
+  auto loaded = sni::load_config(path);
+  if (!loaded) return fail(loaded.error());
+  print(loaded->diagnostics);
+  if (!loaded->config) return exit_failed;
+  const auto served = sni::Server(path).run(std::move(*loaded->config));
+  return served ? 0 : fail(served.error());
+}
+
+int check(const std::string& path) {
+  const auto loaded = sni::load_config(path);
+  if (!loaded) {
+    fail(loaded.error());
+    return exit_mistakes;
+  }
+  print(loaded->diagnostics);
+  return loaded->config ? 0 : exit_mistakes;
+}
+
+int probe() {
+  const sni::RingFeatures ring = sni::probe_ring();
+  std::printf("io_uring: %s\n", !ring.available ? ring.reason.c_str()
+                                : ring.defer_taskrun
+                                    ? "yes, with deferred task work"
+                                    : "yes, without deferred task work (Linux 6.1)");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("TLS-SNI passthrough proxy: routes by server name, never decrypts");
+  std::string config;
+  app.add_option("--config", config, "Configuration file (TOML); runs in the foreground");
+  app.set_version_flag("--version", SNI_VERSION);
+  app.require_subcommand(0, 1);
+
+  CLI::App* check_command =
+      app.add_subcommand("check", "Print every mistake of a configuration file");
+  check_command->add_option("--config", config, "Configuration file (TOML)")->required();
+  CLI::App* probe_command =
+      app.add_subcommand("probe", "Print what this kernel and these privileges allow");
+  CLI11_PARSE(app, argc, argv);
+
+  if (*check_command) return check(config);
+  if (*probe_command) return probe();
+  if (config.empty()) return app.exit(CLI::RequiredError("--config"));
+  return run(config);
+}

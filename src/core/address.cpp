@@ -146,18 +146,22 @@ std::optional<IpAddress> parse_ip(std::string_view text) {
 }
 
 std::optional<IpPrefix> parse_prefix(std::string_view text) {
+  const auto prefix = parse_enclosing_prefix(text);
+  if (!prefix || parse_ip(text.substr(0, text.find('/'))) != prefix->base) return std::nullopt;
+  return prefix;
+}
+
+std::optional<IpPrefix> parse_enclosing_prefix(std::string_view text) {
   const std::size_t slash = text.find('/');
   const auto base = parse_ip(text.substr(0, slash));
   if (!base) return std::nullopt;
-  IpPrefix prefix{.base = *base};
-  if (slash == text.npos) return prefix;
+  if (slash == text.npos) return IpPrefix{.base = *base};
   // The length counts in the family that is written: ::ffff:192.0.2.0/120 is 192.0.2.0/24.
   const unsigned offset = text.find(':') == text.npos ? v4_bits_offset : 0;
   const auto length = parse_decimal(text.substr(slash + 1), 128 - offset);
   if (!length) return std::nullopt;
-  prefix.length = static_cast<std::uint8_t>(*length + offset);
-  if (base->masked(prefix.length) != *base) return std::nullopt;
-  return prefix;
+  const auto bits = static_cast<std::uint8_t>(*length + offset);
+  return IpPrefix{.base = base->masked(bits), .length = bits};
 }
 
 std::optional<Endpoint> parse_endpoint(std::string_view text) {

@@ -54,6 +54,8 @@ struct Endpoint {
 std::optional<IpAddress> parse_ip(std::string_view text);
 // "192.0.2.0/24", "2001:db8::/32" or a single address. Set host bits are an error (nullopt).
 std::optional<IpPrefix> parse_prefix(std::string_view text);
+// The same, but host bits are cleared: "192.0.2.1/24" is 192.0.2.0/24.
+std::optional<IpPrefix> parse_enclosing_prefix(std::string_view text);
 // "192.0.2.1:443", "[2001:db8::1]:443", "[fe80::1%3]:443" (numeric scope). The port is required.
 std::optional<Endpoint> parse_endpoint(std::string_view text);
 

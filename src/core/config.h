@@ -1,7 +1,7 @@
 #pragma once
 
-// What a configuration file says, as plain values: no methods, no pointers. config_file.h reads it,
-// with every mistake collected; whoever holds a Config holds a valid one.
+// What a configuration file says, as plain values that can be compared: no pointers, no behaviour.
+// config_file.h reads it, with every mistake collected; whoever holds a Config holds a valid one.
 
 #include <chrono>
 #include <cstdint>
@@ -35,14 +35,16 @@ struct Backend {
   std::string host;
   std::uint16_t port = 0;
   std::string text;
+  bool operator==(const Backend&) const = default;
 };
 
 struct RouteConfig {
-  std::vector<std::string> names;      // Lower case, no trailing dot: "a.example", "*.example", "*".
-  std::vector<Backend> backends;       // Tried in turn.
+  std::vector<std::string> names;  // Lower case, no trailing dot: "a.example", "*.example", "*".
+  std::vector<Backend> backends;   // Tried in turn.
   std::vector<std::string> listeners;  // Never empty once read.
   std::vector<std::string> alpn;       // Empty: any.
-  bool allow_private = false;          // requested_name only: private and own addresses are allowed.
+  bool allow_private = false;  // requested_name only: private and own addresses are allowed.
+  bool operator==(const RouteConfig&) const = default;
 };
 
 struct TimeoutConfig {
@@ -50,17 +52,19 @@ struct TimeoutConfig {
   std::chrono::milliseconds connect{5'000};  // Per address.
   std::chrono::milliseconds idle{600'000};
   std::chrono::milliseconds drain{30'000};
+  bool operator==(const TimeoutConfig&) const = default;
 };
 
 struct LimitConfig {
-  std::uint32_t connections = 0;             // 0: as many as the file descriptors allow.
-  std::uint32_t connections_per_source = 0;  // 0: off.
-  std::uint32_t pending_hellos = 10'000;     // Connections whose hello is not complete.
-  std::uint64_t relay_memory = 256ull << 20;   // Bytes held in userspace for readers that stall.
+  std::uint32_t connections = 0;              // 0: as many as the file descriptors allow.
+  std::uint32_t connections_per_source = 0;   // 0: off.
+  std::uint32_t pending_hellos = 10'000;      // Connections whose hello is not complete.
+  std::uint64_t relay_memory = 256ull << 20;  // Bytes held in userspace for readers that stall.
+  bool operator==(const LimitConfig&) const = default;
 };
 
 struct DnsConfig {
-  std::vector<Endpoint> servers;  // Empty: those of /etc/resolv.conf.
+  std::vector<Endpoint> servers;             // Empty: those of /etc/resolv.conf.
   std::chrono::milliseconds timeout{2'000};  // Per try.
   unsigned tries = 2;
   std::uint32_t cache_entries = 10'000;
@@ -68,19 +72,21 @@ struct DnsConfig {
   std::chrono::milliseconds ttl_max{3'600'000};
   std::chrono::milliseconds negative_ttl{5'000};
   std::chrono::milliseconds stale{3'600'000};  // How long past its TTL an answer may stand in.
+  bool operator==(const DnsConfig&) const = default;
 };
 
 enum class FastPathMode : std::uint8_t { automatic, sockhash, userspace };
 
 struct FastPathConfig {
   FastPathMode mode = FastPathMode::automatic;
+  bool operator==(const FastPathConfig&) const = default;
 };
-
 
 struct AccessConfig {
   std::vector<IpPrefix> block;
   std::vector<IpPrefix> allow;  // Wins over block.
   bool default_allow = true;
+  bool operator==(const AccessConfig&) const = default;
 };
 
 enum class XdpMode : std::uint8_t { automatic, native, generic };
@@ -88,6 +94,7 @@ enum class XdpMode : std::uint8_t { automatic, native, generic };
 struct XdpConfig {
   std::vector<std::string> interfaces;
   XdpMode mode = XdpMode::automatic;
+  bool operator==(const XdpConfig&) const = default;
 };
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
@@ -96,6 +103,7 @@ enum class LogFormat : std::uint8_t { text, json };
 struct LogConfig {
   LogLevel level = LogLevel::info;
   LogFormat format = LogFormat::text;
+  bool operator==(const LogConfig&) const = default;
 };
 
 struct Config {
@@ -110,6 +118,7 @@ struct Config {
   XdpConfig xdp;
   std::string control_socket = "/run/sni-proxy/control.sock";
   LogConfig log;
+  bool operator==(const Config&) const = default;
 };
 
 }  // namespace sni

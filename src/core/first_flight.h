@@ -56,6 +56,8 @@ class FlightScanner {
 
   // `bytes` is everything read so far. Returns 0 when the flight is complete, else the total number
   // of bytes that must be there before the next call (always > bytes.size()).
+  // It judges what frames the flight (records, the hello's length, lines) as soon as it shows, and
+  // leaves the structures within to parse(), which looks at them once.
   std::expected<std::size_t, FlightError> scan(std::span<const std::uint8_t> bytes);
 
   // After scan() returned 0, with the same bytes. `scratch` (limits::hello_max + handshake_header

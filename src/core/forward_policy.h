@@ -7,6 +7,9 @@
 //   back to the proxy, be routed again and so on until all descriptors are gone.
 // - dynamic routes ("{name}"), where a client picks the name: only global addresses, and none of
 //   this host's own. Everything else would open the local network to whoever can reach the proxy.
+//
+// What neither can know: an address that a NAT before this host maps back to it. It is no address
+// of an interface, so a loop through it ends at the limits on connections.
 
 #include <cstdint>
 #include <span>

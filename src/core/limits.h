@@ -17,10 +17,23 @@ inline constexpr std::size_t hello_max = 16 * 1024;
 inline constexpr std::size_t handshake_header = 4;
 inline constexpr std::size_t record_header = 5;
 // Wire bytes of a first flight: each byte of the hello in a TLS record of its own is still legal.
-inline constexpr std::size_t hello_wire_max =
-    (hello_max + handshake_header) * (1 + record_header);
+inline constexpr std::size_t hello_wire_max = (hello_max + handshake_header) * (1 + record_header);
 // Bytes of an HTTP/1.x request head.
 inline constexpr std::size_t http_head_max = 16 * 1024;
+
+// The configuration. 64 MiB hold 100,000 routes several times over; the parser's tree takes about
+// ten times the text.
+inline constexpr std::size_t config_bytes_max = 64 * 1024 * 1024;
+// Dots on one line outside of strings: each may nest a table deeper. No key of ours has more
+// than 1.
+inline constexpr std::size_t config_key_depth_max = 16;
+// Mistakes listed of one configuration; more are counted.
+inline constexpr std::size_t diagnostics_max = 1000;
+// Each worker has a socket of its own per listener.
+inline constexpr std::size_t listeners_max = 64;
+// Backends of one route, and protocols in one route's alpn.
+inline constexpr std::size_t route_backends_max = 8;
+inline constexpr std::size_t route_alpn_max = 16;
 
 // Addresses of one backend that are tried for one connection.
 inline constexpr std::size_t backend_addresses_max = 8;
@@ -35,6 +48,8 @@ inline constexpr std::uint64_t linger_ms_max = 1000;
 inline constexpr std::uint32_t buffer_bytes = 256 * 1024;
 inline constexpr std::uint32_t buffer_count = 256;
 inline constexpr std::uint32_t buffers_published = 64;
+// Hellos are short; what comes behind them can wait for the relay.
+inline constexpr std::uint32_t flight_receive_bytes = 16 * 1024;
 // What a pipe receives at a time after its reader has stalled, so that the next stall holds little,
 // and how many sends in a row must go through at once before it may take whole buffers again.
 inline constexpr std::uint32_t stalled_receive_bytes = 16 * 1024;
@@ -45,6 +60,22 @@ static_assert(buffers_published < buffer_count / 2);
 // Requests that one turn can submit; more are submitted in parts.
 inline constexpr unsigned ring_entries = 4096;
 
+// Names. Questions and waiters are counted per worker, and apart for the names that clients ask for
+// and those of the configuration, so that clients cannot use up what configured routes need.
+inline constexpr std::size_t dns_questions_max = 1024;
+inline constexpr std::size_t dns_waiters_max = 64 * 1024;
+inline constexpr std::size_t dns_servers_max = 8;
+inline constexpr std::size_t dns_search_max = 16;  // glibc before 2.26 took 6.
+// How long the family that answered first waits for the other one (RFC 8305 section 3).
+inline constexpr std::uint64_t resolution_delay_ms = 50;
+// How long a client waits for a fresh answer where a stale one is at hand. RFC 8767 section 5 has
+// 1.8 s for resolvers; we sit behind one and have a connection to make.
+inline constexpr std::uint64_t stale_wait_ms = 500;
+// Bytes of /etc/hosts and resolv.conf. Hosts files that block advertisers have some megabytes.
+inline constexpr std::size_t system_file_max = 16 << 20;
+
+static_assert(resolution_delay_ms < stale_wait_ms);
+static_assert(dns_questions_max <= dns_waiters_max);
 static_assert(http_head_max <= hello_wire_max);
 
 }  // namespace sni::limits

@@ -32,6 +32,10 @@ struct Resolution {
     if (count < addresses.size()) addresses[count++] = address;
   }
   bool operator==(const Resolution& other) const = default;
+
+  // ok with both lists in turns, or not_found where both are empty. A family that is short leaves
+  // its places to the other.
+  static Resolution in_turns(std::span<const IpAddress> v6, std::span<const IpAddress> v4);
 };
 
 }  // namespace sni

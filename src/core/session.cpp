@@ -12,7 +12,7 @@ const char* to_string(EndReason reason) {
                                           "backend_reset", "client_left",  "not_the_protocol",
                                           "malformed",     "oversized",    "hello_timeout",
                                           "no_route",      "forbidden",    "unresolved",
-                                          "unreachable",   "idle_timeout", "relay_memory",
+                                          "unreachable", "connect_timeout", "idle_timeout", "relay_memory",
                                           "cut",           "internal"};
   static_assert(std::size(names) == end_reasons);
   return names[static_cast<std::size_t>(reason)];
@@ -79,7 +79,6 @@ void Session::complete(const Event& event) {
     case Kind::resolved:
     case Kind::unresolved:
     case Kind::flushed:
-    case Kind::not_flushed:
     case Kind::deadline:
     case Kind::kill:
       return;
@@ -108,8 +107,7 @@ Actions Session::step(const Event& event) {
       step_answer(event, actions);
       break;
     case Phase::resetting:
-      if (event.kind == Kind::not_flushed) actions.add(Act::flush, reset_target_);
-      if (event.kind == Kind::flushed || event.kind == Kind::deadline) finish(reason_, actions);
+      if (event.kind == Kind::flushed) finish(reason_, actions);
       break;
     case Phase::closing:
     case Phase::closed:

@@ -58,7 +58,8 @@ enum class EndReason : std::uint8_t {
   no_route,
   forbidden,  // A dynamic route to a private or own address, or a loop.
   unresolved,
-  unreachable,  // Every address refused or timed out.
+  unreachable,  // Every address refused.
+  connect_timeout,   // As unreachable, and the last address gave no answer at all.
   idle_timeout,
   relay_memory,  // limits.relay_memory was used up by readers that stall.
   cut,           // By the drain deadline.
@@ -81,7 +82,7 @@ struct Action {
     connect,      // Start to connect to the chosen address.
     watch,        // Start to watch `side` for a reset, since nothing is being received from it.
     shut_down,    // Send FIN to `side`.
-    flush,   // See whether `side` has nothing unsent: then report flushed, else try again soon.
+    flush,        // Wait until `side` has nothing unsent, or long enough: then report flushed.
     cancel,  // Cancel all that is armed.
     reset,   // Let the close of `side` be a RST.
     close,   // Close both sides and free the slot. Always the last action.
@@ -138,7 +139,6 @@ struct Event {
     resolved,
     unresolved,
     flushed,
-    not_flushed,
     deadline,
     kill,
   };
@@ -159,6 +159,7 @@ class Session {
   bool anything_armed() const { return armed_ != 0; }
   bool eof(Side side) const { return eof_[index(side)]; }
   bool holding(Side side) const { return holding_[index(side)]; }
+  Side reset_target() const { return reset_target_; }
 
  private:
   static constexpr std::uint8_t bit(Operation operation, Side side) {

@@ -35,8 +35,8 @@ Result<std::unique_ptr<BufferPool>> BufferPool::create(Ring& ring) {
   registration.bgid = group;
   const int result = io_uring_register_buf_ring(ring.native(), &registration, 0);
   if (result < 0) {
-    return fail_sys("cannot register the relay buffers with io_uring (Linux 5.19 or newer is needed)",
-                    -result);
+    return fail_sys(
+        "cannot register the relay buffers with io_uring (Linux 5.19 or newer is needed)", -result);
   }
   pool->spare_.reserve(limits::buffer_count);
   for (std::uint32_t id = limits::buffer_count; id-- > 0;) {

@@ -2,8 +2,9 @@
 
 // Theory of operation: receive buffers that the kernel takes when bytes are there, so that an idle
 // connection holds none. The pool has `buffer_count` buffers, of which a small part is published in
-// the io_uring buffer ring and the rest waits on a stack: what was used last is published next, while
-// it is still in the CPU's cache. A ring with all buffers in it would walk through all of them.
+// the io_uring buffer ring and the rest waits on a stack: what was used last is published next,
+// while it is still in the CPU's cache. A ring with all buffers in it would walk through all of
+// them.
 //
 // A receive that finds the ring empty ends with -ENOBUFS and is armed again after the turn. A pipe
 // whose reader stalls may keep its buffer only while less than half of the pool is held by such

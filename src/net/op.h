@@ -14,11 +14,11 @@ enum class Op : std::uint8_t {
   receive,
   send,
   connect,
-  watch,    // Poll for a reset.
-  accept,   // slot: the listener.
-  resolver, // Poll of a resolver socket; slot: its descriptor.
-  wake,     // Read of the worker's eventfd.
-  cancel,   // Its own completion says nothing that the cancelled operation's does not.
+  watch,     // Poll for a reset.
+  accept,    // slot: the listener.
+  resolver,  // Poll of a resolver socket; slot: its descriptor.
+  wake,      // Read of the worker's eventfd.
+  cancel,    // Its own completion says nothing that the cancelled operation's does not.
 };
 
 struct OpTag {
@@ -29,7 +29,11 @@ struct OpTag {
 };
 static_assert(sizeof(OpTag) == sizeof(std::uint64_t));
 
-inline std::uint64_t pack(OpTag tag) { return std::bit_cast<std::uint64_t>(tag); }
-inline OpTag unpack(std::uint64_t bits) { return std::bit_cast<OpTag>(bits); }
+inline std::uint64_t pack(OpTag tag) {
+  return std::bit_cast<std::uint64_t>(tag);
+}
+inline OpTag unpack(std::uint64_t bits) {
+  return std::bit_cast<OpTag>(bits);
+}
 
 }  // namespace sni

@@ -5,7 +5,8 @@
 // else. Bytes rest in one of three places:
 //
 //   - a buffer of the pool, from the receive until all is sent;
-//   - parked memory, where the reader has stalled and the pool is scarce: exactly as much as is left,
+//   - parked memory, where the reader has stalled and the pool is scarce: exactly as much as is
+//   left,
 //     charged to limits.relay_memory;
 //   - memory of somebody else (the first flight, an answer), which must outlive the send.
 
@@ -33,8 +34,8 @@ class Pipe {
 
   // `count` bytes were sent. Returns whether that was all; then everything is given back.
   bool sent(BufferPool& pool, ParkedBudget& budget, std::uint32_t count);
-  // The reader takes no more just now. Moves what is left out of a scarce pool; false: the budget of
-  // `budget_max` bytes does not allow it.
+  // The reader takes no more just now. Moves what is left out of a scarce pool; false: the budget
+  // of `budget_max` bytes does not allow it.
   [[nodiscard]] bool stall(BufferPool& pool, ParkedBudget& budget, std::uint64_t budget_max);
   bool stalled() const { return stalled_; }
   void release(BufferPool& pool, ParkedBudget& budget);
@@ -54,7 +55,8 @@ class Pipe {
   std::uint32_t length_ = 0;
   BufferId buffer_ = no_buffer;
   bool stalled_ = false;
-  std::uint8_t calm_sends_ = limits::stall_forgotten_sends;  // Sends in a row that went out at once.
+  std::uint8_t calm_sends_ =
+      limits::stall_forgotten_sends;  // Sends in a row that went out at once.
 };
 
 }  // namespace sni

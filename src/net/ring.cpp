@@ -30,10 +30,14 @@ std::string refusal(int error) {
     case EACCES:
       return "io_uring is refused: a seccomp filter (containers: use the profile that comes with "
              "sni-proxy) or the sysctl (try 'sysctl -w kernel.io_uring_disabled=0')";
-    case ENOSYS: return "io_uring is not there: the kernel is built without it or a seccomp filter hides it";
-    case EINVAL: return "io_uring is too old: Linux 5.19 or newer is needed";
-    case ENOMEM: return "io_uring gets no memory: raise the memlock limit (ulimit -l)";
-    default: return "io_uring cannot be set up";
+    case ENOSYS:
+      return "io_uring is not there: the kernel is built without it or a seccomp filter hides it";
+    case EINVAL:
+      return "io_uring is too old: Linux 5.19 or newer is needed";
+    case ENOMEM:
+      return "io_uring gets no memory: raise the memlock limit (ulimit -l)";
+    default:
+      return "io_uring cannot be set up";
   }
 }
 
@@ -125,8 +129,9 @@ void Ring::cancel(OpTag target) {
 Result<void> Ring::turn(std::int64_t wait_ms) {
   io_uring_cqe* cqe = nullptr;
   __kernel_timespec limit{.tv_sec = wait_ms / 1000, .tv_nsec = (wait_ms % 1000) * 1'000'000};
-  const int result = io_uring_submit_and_wait_timeout(&ring_, &cqe, wait_ms == 0 ? 0 : 1,
-                                                      wait_ms < 0 ? nullptr : &limit, nullptr);
+  // Even a wait of 0 ms waits for one completion: only a waiting call runs deferred task work.
+  const int result =
+      io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, wait_ms < 0 ? nullptr : &limit, nullptr);
   switch (-result) {
     case ETIME:
     case EINTR:

@@ -48,8 +48,7 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
                            std::chrono::milliseconds patience) {
   sockaddr_storage address;
   const socklen_t length = to_sockaddr(listener.address, address);
-  UniqueFd fd =
-      UniqueFd::adopt(socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP));
+  UniqueFd fd = UniqueFd::adopt(socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP));
   if (!fd) return refuse(listener, errno);
   set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (!first) set(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
@@ -86,12 +85,11 @@ std::uint32_t unacknowledged_bytes(int fd) {
   return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::uint32_t>(bytes) : 0;
 }
 
-bool is_broken(int fd) {
-  tcp_info info{};
-  socklen_t length = sizeof info;
-  // A UNIX socket has no TCP state: its hang-up is final.
-  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return true;
-  return info.tcpi_state == TCP_CLOSE;
+int take_error(int fd) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+  return error;
 }
 
 void reset_on_close(int fd) {

@@ -16,7 +16,8 @@ namespace sni {
 // Listens with SO_REUSEPORT, so that each worker has a queue of its own. The first socket of an
 // address is bound without it: that fails where another process, or another instance of this one,
 // listens there, which SO_REUSEPORT would let pass and lose half of the connections to.
-Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, std::chrono::milliseconds patience);
+Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
+                           std::chrono::milliseconds patience);
 
 // A socket for connecting; family is AF_INET, AF_INET6 or AF_UNIX.
 Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds patience);
@@ -27,8 +28,9 @@ Endpoint peer_of(int fd);
 // Bytes that the peer has not acknowledged yet (SIOCOUTQ); 0 for a dead socket.
 std::uint32_t unacknowledged_bytes(int fd);
 
-// The socket was reset or is otherwise dead, as opposed to shut down in both directions.
-bool is_broken(int fd);
+// The error that ended the socket (ECONNRESET, EPIPE, ETIMEDOUT, ...), which later calls then no
+// longer see; 0: none. A socket that is shut down in both directions hangs up without one.
+int take_error(int fd);
 
 // The close of this socket is to send RST instead of FIN (SO_LINGER 0). Unsent bytes are dropped.
 void reset_on_close(int fd);

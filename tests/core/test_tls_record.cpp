@@ -115,7 +115,7 @@ TEST_CASE("the largest hello in one-byte records fits the limit on wire bytes ex
 }
 
 TEST_CASE("the scan never goes back: its cost is the number of records plus the number of calls") {
-  for (const std::size_t record_size : {1, 2, 3, 7, 100, 16 * 1024}) {
+  for (const std::size_t record_size : {1uz, 2uz, 3uz, 7uz, 100uz, 16uz * 1024}) {
     CAPTURE(record_size);
     const Bytes wire = browser_hello("linear.example").wire(record_size);
     Bytes seen = wire;

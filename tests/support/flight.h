@@ -28,15 +28,18 @@ struct FlightCopy {
 
 using FlightResult = std::expected<FlightCopy, FlightError>;
 
-inline FlightResult parse_flight(const FlightScanner& scanner,
-                                 std::span<const std::uint8_t> bytes) {
-  std::vector<std::uint8_t> scratch(limits::hello_max + limits::handshake_header);
-  const auto flight = scanner.parse(bytes, scratch);
+inline FlightResult copy_flight(const std::expected<FirstFlight, FlightError>& flight) {
   if (!flight) return std::unexpected(flight.error());
   return FlightCopy{.name = std::string(flight->name()),
                     .alpn_list = {flight->alpn_list.begin(), flight->alpn_list.end()},
                     .version = flight->version,
                     .ech = flight->ech};
+}
+
+inline FlightResult parse_flight(const FlightScanner& scanner,
+                                 std::span<const std::uint8_t> bytes) {
+  std::vector<std::uint8_t> scratch(limits::hello_max + limits::handshake_header);
+  return copy_flight(scanner.parse(bytes, scratch));
 }
 
 struct Delivery {

@@ -1,0 +1,23 @@
+#pragma once
+
+// Durations and sizes as the configuration and the command line write them: one whole number and
+// one unit, "250ms", "5s", "10m", "1h", "64MiB". There is no bare number whose unit one must know.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sni {
+
+// Units ms, s, m, h.
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
+// In the largest unit that is exact: 90000 ms is "90s".
+std::string format_duration(std::chrono::milliseconds duration);
+
+// Bytes, with units B, KiB, MiB, GiB, TiB.
+std::optional<std::uint64_t> parse_size(std::string_view text);
+std::string format_size(std::uint64_t bytes);
+
+}  // namespace sni

@@ -1,0 +1,215 @@
+#include "net/connection.h"
+
+#include <spdlog/spdlog.h>
+
+#include <cassert>
+#include <cerrno>
+
+#include "core/access_line.h"
+#include "net/socket.h"
+
+namespace sni {
+
+using Kind = Event::Kind;
+
+Connection::Connection(Loop& loop, ConnectionStart start)
+    : loop_(loop),
+      source_counted_(start.source_counted),
+      generation_(start.generation),
+      slot_(start.slot),
+      listener_(start.listener),
+      started_ms_(loop.now_ms),
+      active_ms_(loop.now_ms),
+      snapshot_(std::move(start.snapshot)),
+      peer_(start.peer) {
+  fd_[index(Side::client)] = std::move(start.client);
+  setup_ = std::make_unique<Setup>(config().listeners[listener_].protocol);
+  loop_.shared.pending_hellos.fetch_add(1, std::memory_order_relaxed);
+  set_deadline(config().timeouts.hello);
+  advance({.kind = Kind::accepted});
+}
+
+void Connection::advance(Event event) {
+  for (;;) {
+    next_.reset();
+    for (const Action& action : session_.step(event)) perform(action);
+    if (!next_) return;
+    event = *next_;
+  }
+}
+
+void Connection::on_completion(const Completion& completion) {
+  const Side side = completion.tag.side;
+  // A buffer can come with any result; only received bytes keep it.
+  if ((completion.flags & IORING_CQE_F_BUFFER) != 0 && completion.result <= 0) {
+    const auto buffer = static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
+    loop_.buffers->take(buffer);
+    loop_.buffers->give(buffer);
+  }
+  switch (completion.tag.op) {
+    case Op::receive:
+      return advance(on_received(side, completion));
+    case Op::send:
+      return advance(on_sent(side, completion));
+    case Op::connect:
+      return advance(on_connected(completion));
+    case Op::watch:
+      return advance(on_watched(side, completion));
+    case Op::accept:
+    case Op::resolver:
+    case Op::wake:
+    case Op::cancel:
+      assert(false && "not an operation of a connection");
+  }
+}
+
+Event Connection::on_received(Side side, const Completion& completion) {
+  switch (completion.result) {
+    case 0:
+      return {.kind = Kind::eof, .side = side};
+    case -ECANCELED:
+      return {.kind = Kind::cancelled, .side = side, .operation = Operation::receive};
+    case -EAGAIN:
+    case -EINTR:
+    case -ENOBUFS:
+      loop_.counters.receives_deferred.add();
+      return {.kind = Kind::receive_again, .side = side};
+    default:
+      if (completion.result < 0) return {.kind = Kind::reset, .side = side};
+  }
+  active_ms_ = loop_.now_ms;
+  more_waiting_[index(side)] = (completion.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
+  if (session_.phase() == Phase::hello) return on_flight(completion);
+  const auto length = static_cast<std::uint32_t>(completion.result);
+  pipe(side).hold(*loop_.buffers,
+                  static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT), length);
+  if (session_.phase() != Phase::answering) return {.kind = Kind::received, .side = side};
+  pipe(side).release(*loop_.buffers, loop_.shared.parked);
+  discarded_ += length;
+  return {.kind = discarded_ < limits::linger_bytes_max ? Kind::discarded : Kind::discarded_all,
+          .side = side};
+}
+
+Event Connection::on_flight(const Completion& completion) {
+  const auto buffer = static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
+  const std::uint8_t* bytes = loop_.buffers->take(buffer);
+  auto& flight = setup_->flight;
+  flight.insert(flight.end(), bytes, bytes + completion.result);
+  loop_.buffers->give(buffer);
+  if (flight.size() < setup_->needed) return {.kind = Kind::flight_incomplete};
+
+  const auto invalid = [](FlightError error) {
+    const EndReason reason = error == FlightError::oversized          ? EndReason::oversized
+                             : error == FlightError::not_the_protocol ? EndReason::not_the_protocol
+                                                                      : EndReason::malformed;
+    return Event{.kind = Kind::flight_invalid, .reason = reason};
+  };
+  const auto needed = setup_->scanner.scan(flight);
+  if (!needed) return invalid(needed.error());
+  setup_->needed = *needed;
+  if (*needed != 0) return {.kind = Kind::flight_incomplete};
+
+  const auto parsed = setup_->scanner.parse(flight, loop_.hello_scratch);
+  if (!parsed) return invalid(parsed.error());
+  leave_hello();
+  name_ = parsed->name();
+  alpn_ = first_protocol(parsed->alpn_list);
+  tls_version_ = parsed->version;
+  ech_ = parsed->ech;
+  route_ = snapshot_->routes.find(listener_, name_, parsed->alpn_list);
+  if (route_ == nullptr) return {.kind = Kind::flight_refused, .reason = EndReason::no_route};
+  setup_->targets.start(*route_, name_);
+  return {.kind = Kind::flight_routed};
+}
+
+Event Connection::on_sent(Side side, const Completion& completion) {
+  Pipe& sender = pipe(side);
+  switch (completion.result) {
+    case -ECANCELED:
+      return {.kind = Kind::cancelled, .side = side, .operation = Operation::send};
+    case -EAGAIN:
+    case -EINTR:
+    case -ENOBUFS:
+    case -ENOMEM:
+      break;
+    default:
+      if (completion.result < 0) return {.kind = Kind::send_failed, .side = side};
+      active_ms_ = loop_.now_ms;
+      if (!sender.sent(*loop_.buffers, loop_.shared.parked,
+                       static_cast<std::uint32_t>(completion.result))) {
+        break;
+      }
+      if (setup_ != nullptr && session_.phase() != Phase::answering) setup_.reset();
+      return {.kind = Kind::sent, .side = side};
+  }
+  loop_.counters.readers_stalled.add();
+  const bool kept = sender.stall(*loop_.buffers, loop_.shared.parked, config().limits.relay_memory);
+  return {.kind = kept ? Kind::blocked : Kind::overcommitted, .side = side};
+}
+
+Event Connection::on_connected(const Completion& completion) {
+  if (session_.phase() == Phase::closing) {
+    return {.kind = Kind::cancelled, .side = Side::backend, .operation = Operation::connect};
+  }
+  if (completion.result == 0) {
+    enter_relay();
+    return {.kind = Kind::connected, .side = Side::backend};
+  }
+  if (completion.result == -EADDRNOTAVAIL && loop_.refusals_log.admit(loop_.now_ms)) {
+    spdlog::warn(
+        "no local port is left for connections to {}: many short connections wait in TIME_WAIT "
+        "(widen net.ipv4.ip_local_port_range, set net.ipv4.tcp_tw_reuse=1 or give the backend more "
+        "addresses)",
+        backend_address_.to_string());
+  }
+  fd_[index(Side::backend)].reset();
+  const bool timed_out = completion.result == -ECANCELED || completion.result == -ETIMEDOUT;
+  setup_->targets.failed(timed_out ? EndReason::connect_timeout : EndReason::unreachable);
+  return {.kind = Kind::connect_failed, .side = Side::backend};
+}
+
+Event Connection::on_watched(Side side, const Completion& completion) const {
+  if (completion.result == -ECANCELED) {
+    return {.kind = Kind::cancelled, .side = side, .operation = Operation::watch};
+  }
+  // While a receive is armed it finds the reset itself, behind the bytes that came before it; asking
+  // for the error would take it away from there.
+  const bool reset = session_.holding(side) && take_error(fd(side)) != 0;
+  return {.kind = reset ? Kind::hung_up : Kind::watch_ended, .side = side};
+}
+
+void Connection::on_resolved(const Resolution& resolution) {
+  setup_->targets.resolved(resolution);
+  advance({.kind = resolution.count > 0 ? Kind::resolved : Kind::unresolved});
+}
+
+void Connection::on_deadline() {
+  switch (session_.phase()) {
+    case Phase::relaying:
+    case Phase::draining: {
+      const auto idle = static_cast<std::uint64_t>(config().timeouts.idle.count());
+      const std::uint32_t unsent =
+          unacknowledged_bytes(fd(Side::client)) + unacknowledged_bytes(fd(Side::backend));
+      // Bytes may still move out of the kernel's send queues where we see none.
+      if (unsent != last_unsent_) active_ms_ = loop_.now_ms;
+      last_unsent_ = unsent;
+      if (active_ms_ + idle > loop_.now_ms) return loop_.deadlines.set(slot_, active_ms_ + idle);
+      break;
+    }
+    case Phase::resolving:
+      loop_.resolver->cancel(pack(tag(Op::resolver, Side::backend)));
+      break;
+    case Phase::resetting:
+      if (!flushed()) return set_deadline(flush_interval);
+      return advance({.kind = Kind::flushed});
+    default:
+      break;
+  }
+  advance({.kind = Kind::deadline});
+}
+
+void Connection::kill(EndReason reason) {
+  advance({.kind = Kind::kill, .reason = reason});
+}
+
+}  // namespace sni

@@ -1,0 +1,119 @@
+#include "net/log.h"
+
+#include <spdlog/async.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+namespace sni {
+
+namespace {
+
+constexpr std::size_t queue_lines = 8192;
+constexpr std::string_view access_logger = "access";
+
+std::atomic<LogFormat> current_format{LogFormat::text};
+std::shared_ptr<spdlog::logger> access_lines;
+std::size_t dropped_before = 0;
+
+// One JSON object a line. An access line is an object already: its members are taken over.
+class JsonFormatter : public spdlog::formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
+    prefix_.format(message, out);
+    const std::string_view text(message.payload.data(), message.payload.size());
+    const std::string_view name(message.logger_name.data(), message.logger_name.size());
+    const auto append = [&out](std::string_view part) {
+      out.append(part.data(), part.data() + part.size());
+    };
+    if (name == access_logger) {
+      append(",");
+      append(text.substr(1));  // Without the opening brace.
+    } else {
+      append(",\"message\":");
+      // Invalid UTF-8 becomes U+FFFD; everything but ASCII is escaped.
+      append(nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+      append("}");
+    }
+    append("\n");
+  }
+  std::unique_ptr<spdlog::formatter> clone() const override {
+    return std::make_unique<JsonFormatter>();
+  }
+
+ private:
+  spdlog::pattern_formatter prefix_{R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l")",
+                                    spdlog::pattern_time_type::local, ""};
+};
+
+spdlog::level::level_enum level_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warning:
+      return spdlog::level::warn;
+    case LogLevel::error:
+      return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+}  // namespace
+
+void start_logging(const LogConfig& config) {
+  spdlog::init_thread_pool(queue_lines, 1);
+  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  const auto make = [&sink](std::string_view name) {
+    return std::make_shared<spdlog::async_logger>(std::string(name), sink, spdlog::thread_pool(),
+                                                  spdlog::async_overflow_policy::overrun_oldest);
+  };
+  access_lines = make(access_logger);
+  spdlog::set_default_logger(make("sni-proxy"));
+  spdlog::register_logger(access_lines);
+  configure_logging(config);
+}
+
+void configure_logging(const LogConfig& config) {
+  current_format.store(config.format, std::memory_order_relaxed);
+  spdlog::set_level(level_of(config.level));
+  if (config.format == LogFormat::json) {
+    spdlog::set_formatter(std::make_unique<JsonFormatter>());
+  } else {
+    spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  }
+}
+
+void stop_logging() {
+  report_dropped_lines();
+  access_lines.reset();
+  spdlog::shutdown();
+}
+
+bool access_lines_wanted() {
+  return access_lines != nullptr && access_lines->should_log(spdlog::level::info);
+}
+
+void log_access(std::string_view line) {
+  if (access_lines != nullptr) access_lines->info(line);
+}
+
+LogFormat log_format() {
+  return current_format.load(std::memory_order_relaxed);
+}
+
+void report_dropped_lines() {
+  const auto pool = spdlog::thread_pool();
+  const std::size_t dropped = pool == nullptr ? 0 : pool->overrun_counter();
+  if (dropped == dropped_before) return;
+  spdlog::warn("{} log lines were dropped: whoever reads stderr is too slow",
+               dropped - dropped_before);
+  dropped_before = dropped;
+}
+
+}  // namespace sni

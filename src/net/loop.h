@@ -1,0 +1,50 @@
+#pragma once
+
+// What the connections of one worker share. Everything here belongs to the worker's thread, but for
+// `shared`, which belongs to the process.
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include "core/counters.h"
+#include "core/deadlines.h"
+#include "core/log_gate.h"
+#include "core/source_counts.h"
+#include "net/buffer_pool.h"
+#include "net/pipe.h"
+#include "net/resolver.h"
+#include "net/ring.h"
+
+namespace sni {
+
+// Counted over all workers, since the limits are.
+struct Shared {
+  std::atomic<std::uint32_t> connections{0};
+  std::atomic<std::uint32_t> pending_hellos{0};
+  ParkedBudget parked;
+  SourceCounts sources;
+};
+
+struct Loop {
+  Ring ring;
+  std::unique_ptr<BufferPool> buffers;
+  std::unique_ptr<Resolver> resolver;
+  Deadlines deadlines;
+  Shared& shared;
+  Counters& counters;
+  LogGate refusals_log;
+  std::uint64_t now_ms = 0;  // CLOCK_MONOTONIC, taken once a turn.
+  // Joins a ClientHello that is spread over several records; used within one call.
+  std::array<std::uint8_t, limits::hello_max + limits::handshake_header> hello_scratch;
+};
+
+inline std::uint64_t monotonic_ms() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                        std::chrono::steady_clock::now().time_since_epoch())
+                                        .count());
+}
+
+}  // namespace sni

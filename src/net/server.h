@@ -1,0 +1,59 @@
+#pragma once
+
+// Theory of operation: the main thread. It reads the configuration, opens the listening sockets,
+// starts the workers and then waits for signals; it never touches a connection.
+//
+//   SIGHUP            a new snapshot for every worker, or none: a mistake anywhere changes nothing
+//   SIGTERM, SIGINT   drain: accept no more, end when all connections have, cut them at the
+//   deadline a second one      cut at once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/counters.h"
+#include "core/diagnostic.h"
+#include "net/snapshot.h"
+#include "net/worker.h"
+
+namespace sni {
+
+struct LoadedConfig {
+  std::optional<Config> config;  // Empty: there are mistakes.
+  std::vector<Diagnostic> diagnostics;
+};
+// Reads and checks the file; an Error if it cannot be read.
+Result<LoadedConfig> load_config(const std::string& path);
+
+class Server {
+ public:
+  explicit Server(std::string config_path) : config_path_(std::move(config_path)) {}
+
+  // Serves until told to end. The error says why it cannot start or go on.
+  Result<void> run(Config config);
+
+ private:
+  Result<void> serve(Config config);
+  Result<void> start(Config config);
+  Result<void> wait_for_signals();
+  void reload();
+  Result<void> adopt(std::shared_ptr<const Snapshot> next);
+  void drain();
+  void stop();
+  bool all_ended() const;
+  std::optional<Error> failure() const;
+  void log_totals() const;
+
+  std::string config_path_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  Shared shared_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  UniqueFd signals_;
+  bool draining_ = false;
+  bool stopped_ = false;
+  std::uint64_t drain_deadline_ms_ = 0;
+};
+
+}  // namespace sni

@@ -1,0 +1,77 @@
+#pragma once
+
+// Where connections live: chunks of slots that never move, since the kernel holds pointers into
+// them. A slot's generation goes up when it is freed. Chunks are made on demand and kept.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "net/connection.h"
+
+namespace sni {
+
+class Slots {
+ public:
+  // A free slot's number, made ready for emplace().
+  std::uint32_t acquire() {
+    if (free_.empty()) grow();
+    const std::uint32_t slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+
+  std::uint16_t generation(std::uint32_t slot) { return at(slot).generation; }
+
+  // The caller has acquired the slot.
+  Connection& emplace(Loop& loop, ConnectionStart start) {
+    ++used_;
+    return at(start.slot).connection.emplace(loop, std::move(start));
+  }
+
+  // nullptr: that connection is gone.
+  Connection* find(std::uint32_t slot, std::uint16_t generation) {
+    if (slot >= capacity()) return nullptr;
+    Slot& found = at(slot);
+    if (found.generation != generation || !found.connection) return nullptr;
+    return &*found.connection;
+  }
+  Connection* find(std::uint32_t slot) { return find(slot, at(slot).generation); }
+
+  void free(std::uint32_t slot) {
+    Slot& freed = at(slot);
+    freed.connection.reset();
+    ++freed.generation;
+    free_.push_back(slot);
+    --used_;
+  }
+
+  std::uint32_t capacity() const {
+    return static_cast<std::uint32_t>(chunks_.size() * chunk_slots);
+  }
+  std::uint32_t used() const { return used_; }
+
+ private:
+  static constexpr std::uint32_t chunk_slots = 64;
+  struct Slot {
+    std::uint16_t generation = 0;
+    std::optional<Connection> connection;
+  };
+  using Chunk = std::array<Slot, chunk_slots>;
+
+  Slot& at(std::uint32_t slot) { return (*chunks_[slot / chunk_slots])[slot % chunk_slots]; }
+
+  void grow() {
+    const std::uint32_t first = capacity();
+    chunks_.push_back(std::make_unique<Chunk>());
+    for (std::uint32_t i = chunk_slots; i-- > 0;) free_.push_back(first + i);
+  }
+
+  std::vector<std::unique_ptr<Chunk>> chunks_;
+  std::vector<std::uint32_t> free_;
+  std::uint32_t used_ = 0;
+};
+
+}  // namespace sni

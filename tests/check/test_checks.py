@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""The checks themselves: each fires on what it is for, and only there."""
+
+import pathlib
+import unittest
+
+import bans
+import layering
+import lengths
+import sources
+
+
+def messages(check, path, text):
+    return [(line, text) for _, line, text in check.complaints_about(pathlib.Path(path), text)]
+
+
+class Noise(unittest.TestCase):
+    def test_comments_strings_and_characters_are_blanked_and_lines_stay(self):
+        text = 'a = "{ // no";  // {\nb = \'{\'; /* {\n{ */ c = 1\'000\'000; d = R"x({)x";\n'
+        blanked = sources.without_noise(text)
+        self.assertNotIn("{", blanked)
+        self.assertEqual(blanked.count("\n"), 3)
+        self.assertIn("c = 1'000'000;", blanked)
+
+
+class Layering(unittest.TestCase):
+    def test_an_include_from_above_is_refused(self):
+        self.assertTrue(messages(layering, "src/core/a.cpp", '#include "net/ring.h"\n'))
+        self.assertTrue(messages(layering, "src/bpf/a.cpp", '#include "bench/lab.h"\n'))
+        self.assertTrue(messages(layering, "src/net/a.cpp", '#include "bench/lab.h"\n'))
+
+    def test_includes_from_below_and_beside_are_fine(self):
+        for path in ("src/net/a.cpp", "src/main.cpp", "bench/a.cpp"):
+            self.assertEqual(messages(layering, path, '#include "core/x.h"\n#include "net/y.h"\n'), [])
+        self.assertEqual(messages(layering, "tests/core/test_a.cpp", '#include "net/y.h"\n'), [])
+        self.assertEqual(messages(layering, "src/bpf/a.cpp", '#include "xdp.skel.h"\n'), [])
+
+    def test_core_performs_nothing(self):
+        self.assertTrue(messages(layering, "src/core/a.cpp", "#include <liburing.h>\n"))
+        self.assertTrue(messages(layering, "src/core/a.cpp", "#include <spdlog/spdlog.h>\n"))
+        self.assertEqual(messages(layering, "src/core/a.h", "#include <sys/socket.h>\n"), [])
+
+
+class Lengths(unittest.TestCase):
+    def spans(self, text):
+        return list(lengths.cpp_functions(text))
+
+    def test_functions_are_found_at_every_level(self):
+        text = ("namespace a {\nstruct S {\n  int f() {\n    return 1;\n  }\n  int x = 0;\n};\n"
+                "int g(int a,\n      int b) {\n  if (a) {\n    b = 2;\n  }\n  return b;\n}\n}\n")
+        self.assertEqual(self.spans(text), [(3, 5), (8, 14)])
+
+    def test_data_is_no_function(self):
+        self.assertEqual(self.spans("int a[] = {\n1,\n2};\nenum class E : int {\n x,\n};\n"), [])
+
+    def test_member_initialisers_do_not_end_a_constructor(self):
+        text = "A::A()\n    : a_{1},\n      b_{2} {\n  f();\n\n}\nint g() {\n}\n"
+        self.assertEqual(max(last - first for first, last in self.spans(text)), 5)
+
+    def test_a_long_function_and_a_long_file_are_refused(self):
+        body = "void f() {\n" + "  g();\n" * 69 + "}\n"
+        self.assertEqual(len(messages(lengths, "src/a.cpp", body)), 1)
+        self.assertEqual(messages(lengths, "src/a.cpp", "void f() {\n" + "  g();\n" * 68 + "}\n"), [])
+        self.assertEqual(len(messages(lengths, "src/a.cpp", "int x;\n" * 401)), 1)
+        self.assertEqual(len(messages(lengths, "tests/a.py", "def f():\n" + "    g()\n" * 70)), 1)
+
+
+class Bans(unittest.TestCase):
+    def test_what_is_banned_is_found_with_its_line(self):
+        found = messages(bans, "src/net/a.cpp", "int a;\nauto* p = new int;\n")
+        self.assertEqual([line for line, _ in found], [2])
+        self.assertTrue(messages(bans, "src/net/a.cpp", "f();  // TO" "DO: more\n"))
+        self.assertTrue(messages(bans, "src/core/a.cpp", "// NOLINTNEXTLINE(google-x)\n"))
+
+    def test_comments_and_strings_are_not_code(self):
+        self.assertEqual(messages(bans, "src/net/a.cpp", '// a new thing\nlog("a new thing");\n'), [])
+        self.assertEqual(messages(bans, "src/net/a.cpp", "A(const A&) = delete;\n"), [])
+
+    def test_c_keeps_what_only_c_can_say(self):
+        self.assertEqual(messages(bans, "src/bpf/a.bpf.c", "if (p == NULL) return 0;\n"), [])
+        self.assertTrue(messages(bans, "src/bpf/a.cpp", "if (p == NULL) return 0;\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()

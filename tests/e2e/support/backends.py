@@ -1,0 +1,165 @@
+"""Backends: nginx with TLS, and plain sockets whose handler a test writes."""
+
+import contextlib
+import os
+import pathlib
+import socket
+import struct
+import threading
+
+from . import processes, tls
+
+BLOCK = 256 * 1024
+
+
+def read_exactly(connection, count):
+    data = bytearray()
+    while len(data) < count:
+        piece = connection.recv(count - len(data))
+        if not piece:
+            raise AssertionError(f"end after {len(data)} of {count} bytes")
+        data += piece
+    return bytes(data)
+
+
+def read_to_end(connection, limit=1 << 24):
+    data = bytearray()
+    while len(data) <= limit:
+        piece = connection.recv(BLOCK)
+        if not piece:
+            return bytes(data)
+        data += piece
+    raise AssertionError(f"more than {limit} bytes")
+
+
+def reset(connection):
+    """Closes with RST."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def is_reset(connection, seconds=20):
+    """Whether the connection ends in RST; input before it is thrown away."""
+    connection.settimeout(seconds)
+    try:
+        while connection.recv(BLOCK):
+            pass
+    except ConnectionResetError:
+        return True
+    return False
+
+
+def echo(connection):
+    """Sends back what it reads, then its own end."""
+    while piece := connection.recv(BLOCK):
+        connection.sendall(piece)
+
+
+def say(mark):
+    """A handler that reads the hello (a close over unread input would be a RST) and sends `mark`."""
+    def handler(connection):
+        connection.recv(BLOCK)
+        connection.sendall(mark)
+    return handler
+
+
+class SocketBackend:
+    """A listening socket; `handler(connection)` runs in a thread for each connection. What a handler
+    raises makes the test fail when it ends."""
+
+    def __init__(self, handler=echo, *, host="127.0.0.1", path=None, backlog=1024):
+        family = socket.AF_UNIX if path else socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listening = socket.socket(family)
+        self.port = None if path else processes.free_port(host)
+        if not path:
+            self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listening.bind(path or (host, self.port))
+        self.listening.listen(backlog)
+        self.address = f"unix:{path}" if path else (
+            f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}")
+        self.handler = handler
+        self.accepted = 0
+        self.failures = []
+        self.open = set()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listening.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            self.open.add(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        try:
+            self.handler(connection)
+        except (ConnectionError, BrokenPipeError):
+            pass  # The other side went away; a test that minds looks at what arrived.
+        except Exception as failure:
+            self.failures.append(failure)
+        finally:
+            self.open.discard(connection)
+            connection.close()
+
+    def end(self):
+        self.stop_accepting()
+        for connection in list(self.open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        if self.failures:
+            raise self.failures[0]
+
+    def stop_accepting(self):
+        """From now on connections are refused."""
+        with contextlib.suppress(OSError):
+            self.listening.shutdown(socket.SHUT_RDWR)
+        self.listening.close()
+        self.thread.join(10)
+
+
+class Nginx(processes.Child):
+    """nginx with one TLS server for each name, on a port of its own with a certificate of its own.
+    It answers every request with "<name> <request URI>", and serves and takes files below /files/."""
+
+    def __init__(self, names, directory, *, protocols="TLSv1.2 TLSv1.3", plain=False):
+        self.directory = pathlib.Path(directory) / "nginx"
+        files = self.directory / "files"
+        files.mkdir(parents=True)
+        self.ports = {name: processes.free_port() for name in names}
+        servers = "".join(self._server(name, directory, protocols, plain) for name in names)
+        configuration = self.directory / "nginx.conf"
+        configuration.write_text(f"""
+            daemon off; master_process off; pid {self.directory}/pid; error_log stderr warn;
+            events {{ worker_connections 20000; }}
+            http {{
+              access_log off; client_max_body_size 0; sendfile on; default_type text/plain;
+              client_body_temp_path {self.directory}/body; proxy_temp_path {self.directory}/p;
+              fastcgi_temp_path {self.directory}/f; scgi_temp_path {self.directory}/s;
+              uwsgi_temp_path {self.directory}/u; keepalive_requests 1000000; {servers}
+            }}""")
+        super().__init__(["nginx", "-c", str(configuration), "-e", "stderr"],
+                         self.directory / "log", env=os.environ | {"PATH": "/usr/sbin:/usr/bin"})
+        self.wait_for_ports(*self.ports.values())
+
+    def _server(self, name, directory, protocols, plain):
+        encryption = ""
+        if not plain:
+            pem, key = tls.certificate(str(directory), name)
+            encryption = (f"ssl_certificate {pem}; ssl_certificate_key {key};"
+                          f"ssl_protocols {protocols};")
+        return f"""
+            server {{
+              listen 127.0.0.1:{self.ports[name]} {"" if plain else "ssl http2"} backlog=8192; {encryption}
+              location / {{ return 200 "{name} $request_uri\\n"; }}
+              location /files/ {{ root {self.directory}; dav_methods PUT; }}
+            }}"""
+
+    def backend(self, name):
+        return f"127.0.0.1:{self.ports[name]}"
+
+    def end(self):
+        self.stop()

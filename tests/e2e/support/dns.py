@@ -1,0 +1,78 @@
+"""A DNS server of the tests' own: A and AAAA over UDP, what it was asked, and faults on demand."""
+
+import ipaddress
+import socket
+import struct
+import threading
+import time
+
+A, AAAA = 1, 28
+NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
+
+
+def _question(query):
+    """(name, type, the question's bytes)"""
+    labels, position = [], 12
+    while query[position]:
+        length = query[position]
+        labels.append(query[position + 1:position + 1 + length].decode("ascii", "replace"))
+        position += 1 + length
+    kind, _ = struct.unpack_from("!HH", query, position + 1)
+    return ".".join(labels).lower(), kind, query[12:position + 5]
+
+
+class DnsServer:
+    """`records` maps a name to its addresses; a name that is not there does not exist."""
+
+    def __init__(self, records, *, ttl=60):
+        self.records = records
+        self.ttl = ttl
+        self.delay = 0.0      # Seconds before each answer.
+        self.silent = False   # Answers nothing.
+        self.failing = False  # Answers SERVFAIL.
+        self.questions = []
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def asked(self, name, kind=A):
+        return self.questions.count((name, kind))
+
+    def _run(self):
+        while True:
+            try:
+                query, client = self.socket.recvfrom(4096)
+            except OSError:
+                return
+            if not query:
+                return
+            threading.Thread(target=self._answer, args=(query, client), daemon=True).start()
+
+    def _answer(self, query, client):
+        name, kind, question = _question(query)
+        self.questions.append((name, kind))
+        time.sleep(self.delay)
+        if self.silent:
+            return
+        known = self.records.get(name)
+        status = SERVFAIL if self.failing else NOERROR if known is not None else NXDOMAIN
+        addresses = [ipaddress.ip_address(text) for text in known or ()] if not status else []
+        answers = [address.packed for address in addresses
+                   if address.version == (4 if kind == A else 6) and kind in (A, AAAA)]
+        # QR, RD copied, RA; one question, no authority, no additional records.
+        header = query[:2] + struct.pack("!HHHHH", 0x8180 | status, 1, len(answers), 0, 0)
+        body = b"".join(struct.pack("!HHHIH", 0xC00C, kind, 1, self.ttl, len(packed)) + packed
+                        for packed in answers)
+        try:
+            self.socket.sendto(header + question + body, client)
+        except OSError:
+            pass  # The test has ended.
+
+    def end(self):
+        port = self.socket.getsockname()[1]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
+            waker.sendto(b"", ("127.0.0.1", port))
+        self.thread.join(5)
+        self.socket.close()

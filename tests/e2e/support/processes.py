@@ -1,0 +1,95 @@
+"""Child processes and ports: each test ends exactly what it started."""
+
+import contextlib
+import pathlib
+import random
+import re
+import signal
+import socket
+import subprocess
+import time
+
+# Below the ephemeral range, so that no client socket of another test takes one of them.
+PORTS = range(10_000, 32_000)
+
+
+def wait_until(condition, what, seconds=20.0):
+    """Polls condition() until it is true and returns its value; `what` says what was waited for."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:g} s in vain for: {what}")
+        time.sleep(0.02)
+
+
+def free_port(host="127.0.0.1"):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket(family) as probe, contextlib.suppress(OSError):
+            probe.bind((host, port))
+            return port
+
+
+def listening_ports(pid):
+    """TCP ports on which the process listens, once for each socket."""
+    inodes = set()
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            match = re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink()))
+            if match:
+                inodes.add(match.group(1))
+    ports = []
+    for table in ("tcp", "tcp6"):
+        for line in pathlib.Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:  # 0A: TCP_LISTEN.
+                ports.append(int(fields[1].rsplit(":", 1)[1], 16))
+    return ports
+
+
+class Child:
+    """A child process whose stderr (and stdout) goes into a file."""
+
+    def __init__(self, command, log_path, **options):
+        self.log_path = pathlib.Path(log_path)
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=subprocess.STDOUT, **options)
+        self.pid = self.process.pid
+
+    def log(self):
+        return self.log_path.read_text(encoding="utf-8", errors="surrogateescape")
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def wait_for_ports(self, *ports):
+        def ready():
+            if not self.alive():
+                raise AssertionError(f"ended with {self.process.returncode} at start:\n{self.log()}")
+            with contextlib.suppress(FileNotFoundError):
+                return set(ports) <= set(listening_ports(self.pid))
+        wait_until(ready, f"process {self.pid} listening on {ports}")
+
+    def wait_log(self, pattern, seconds=20.0):
+        return wait_until(lambda: re.search(pattern, self.log()), f"/{pattern}/ in the log", seconds)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, seconds=20.0):
+        """The exit status (negative: the signal that ended it)."""
+        return self.process.wait(seconds)
+
+    def stop(self):
+        if self.alive():
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()

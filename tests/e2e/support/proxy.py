@@ -1,0 +1,130 @@
+"""The proxy under test: a configuration from a dict, a process, its log."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import time
+
+from . import processes
+
+BINARY = os.environ.get("SNI_PROXY", "")
+SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
+
+
+def to_toml(config):
+    """Tables, arrays of tables and plain values; what TOML and JSON write alike, JSON writes."""
+    lines = []
+    for table, content in config.items():
+        for entry in content if isinstance(content, list) else [content]:
+            lines.append(f"[[{table}]]" if isinstance(content, list) else f"[{table}]")
+            lines += [f"{key} = {json.dumps(value)}" for key, value in entry.items()]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def listener(name="https", protocol="tls", host="127.0.0.1", port=0):
+    port = port or processes.free_port(host)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return {"name": name, "address": address, "protocol": protocol}
+
+
+def port_of(listener_table):
+    return int(listener_table["address"].rsplit(":", 1)[1])
+
+
+def complete(config, directory):
+    """The configuration with what every test needs: a listener, a socket of its own, a short drain."""
+    whole = {
+        "server": {"workers": 2} | config.get("server", {}),
+        "listener": config.get("listener") or [listener()],
+        "route": config.get("route", []),
+        "timeouts": {"drain": "2s"} | config.get("timeouts", {}),
+        "control": {"socket": str(pathlib.Path(directory) / "control.sock")},
+        "log": {"level": "debug", "format": "json"} | config.get("log", {}),
+    }
+    whole.update({table: content for table, content in config.items() if table not in whole})
+    return whole
+
+
+class Proxy(processes.Child):
+    def __init__(self, config, directory, *, command=(), wait=True, **options):
+        self.config = complete(config, directory)
+        self.config_path = pathlib.Path(directory) / "config.toml"
+        self.write(self.config)
+        super().__init__([*command, BINARY, "--config", str(self.config_path)],
+                         pathlib.Path(directory) / "proxy.log", **options)
+        if wait:
+            self.wait_ready()
+
+    @property
+    def ports(self):
+        return {table["name"]: port_of(table) for table in self.config["listener"]}
+
+    @property
+    def port(self):
+        return port_of(self.config["listener"][0])
+
+    def write(self, config):
+        self.config_path.write_text(config if isinstance(config, str) else to_toml(config))
+
+    def wait_ready(self):
+        self.wait_for_ports(*self.ports.values())
+
+    def reload(self, config):
+        """Writes the configuration (a dict is completed, text is not) and sends SIGHUP."""
+        if isinstance(config, dict):
+            merged = {"listener": self.config["listener"]} | config
+            config = self.config = complete(merged, self.config_path.parent)
+        self.write(config)
+        self.signal(signal.SIGHUP)
+
+    def records(self):
+        """Every JSON line of the log."""
+        lines = (line for line in self.log().splitlines() if line.startswith("{"))
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def access(self, count=1, seconds=20.0):
+        """At least `count` access records, in the order of their ends."""
+        def enough():
+            found = [record for record in self.records() if is_access(record)]
+            return found if len(found) >= count else None
+        return processes.wait_until(enough, f"{count} access lines", seconds)
+
+    def memory_kib(self, key="VmRSS"):
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(rf"^{key}:\s+(\d+) kB", status, re.MULTILINE).group(1))
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def settle(self):
+        """Waits until the log stands still, so that what would be in it, is."""
+        before = None
+        while (size := self.log_path.stat().st_size) != before:
+            before = size
+            time.sleep(0.2)
+
+    def end(self):
+        """Stops it at once; raises where it had crashed or a sanitizer spoke."""
+        if self.alive():
+            self.signal(signal.SIGTERM)
+            time.sleep(0.05)
+            if self.alive():
+                self.signal(signal.SIGTERM)
+            try:
+                self.wait(20)
+            finally:
+                self.stop()
+        crashed = self.process.returncode not in (0, 1, -signal.SIGTERM)
+        if SANITIZER.search(self.log()) or crashed:
+            raise AssertionError(f"the proxy ended with {self.process.returncode}:\n{self.log()[-8000:]}")
+
+
+def is_access(record):
+    return record.get("event") == "access"

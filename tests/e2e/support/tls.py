@@ -1,0 +1,93 @@
+"""Certificates, ClientHellos as real clients write them, and what comes back."""
+
+import functools
+import pathlib
+import ssl
+import struct
+import subprocess
+
+HANDSHAKE = 22
+ALERT = 21
+UNRECOGNIZED_NAME = 112  # RFC 6066, section 3.
+INTERNAL_ERROR = 80      # RFC 8446, section 6.2.
+
+
+@functools.cache
+def certificate(directory, name):
+    """(certificate, key) files of a self-signed certificate for `name`."""
+    base = pathlib.Path(directory)
+    files = base / f"{name.replace('*', '_')}.pem", base / f"{name.replace('*', '_')}.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}",
+         "-out", str(files[0]), "-keyout", str(files[1])],
+        check=True, capture_output=True)
+    return files
+
+
+def client_hello(name, *, alpn=(), highest=ssl.TLSVersion.TLSv1_3):
+    """The first flight of OpenSSL's client, with its record header; name None: no SNI."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = highest
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    outgoing = ssl.MemoryBIO()
+    connection = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+    try:
+        connection.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return outgoing.read()
+
+
+def padded_hello(name, extra):
+    """A hello with `extra` bytes more: a private-use extension, as large as a post-quantum key share
+    or larger."""
+    message = bytearray(client_hello(name)[5:])
+    position = 4 + 2 + 32                                 # Header, version, random.
+    position += 1 + message[position]                     # Session.
+    position += 2 + struct.unpack_from("!H", message, position)[0]  # Cipher suites.
+    position += 1 + message[position]                     # Compression methods.
+    length = struct.unpack_from("!H", message, position)[0]
+    extension = struct.pack("!HH", 0xFF77, extra - 4) + bytes(extra - 4)
+    struct.pack_into("!H", message, position, length + extra)
+    message += extension
+    message[1:4] = (len(message) - 4).to_bytes(3, "big")
+    return records(bytes(message), [len(message)])
+
+
+def records(message, sizes):
+    """The handshake message in records of these payload sizes, the rest in one more."""
+    out, position = b"", 0
+    for size in [*sizes, len(message)]:
+        piece = message[position:position + size]
+        if piece:
+            out += struct.pack("!BHH", HANDSHAKE, 0x0301, len(piece)) + piece
+        position += len(piece)
+    return out
+
+
+
+def is_fatal_alert(answer, description):
+    return len(answer) == 7 and answer[0] == ALERT and answer[3:] == bytes([0, 2, 2, description])
+
+
+def s_client(port, *arguments, host="127.0.0.1", name=None, send=b"", seconds=20):
+    """openssl s_client: its whole output. name None: no SNI."""
+    naming = ["-servername", name] if name else ["-noservername"]
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"{host}:{port}", *naming, *arguments],
+        input=send, capture_output=True, timeout=seconds)
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+def curl(port, url, *arguments, host="127.0.0.1", certificates=None, seconds=60):
+    """curl through the proxy, whatever the URL's host: (exit status, body, stderr)."""
+    trust = ["--cacert", str(certificates)] if certificates else []
+    done = subprocess.run(
+        ["curl", "--noproxy", "*", "--silent", "--show-error", "--max-time", str(seconds),
+         "--connect-to", f"::{host}:{port}", *trust, *arguments, url],
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds + 10)
+    return done.returncode, done.stdout, done.stderr.decode(errors="replace")

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""The kinds of backend addresses, and arrays of them."""
+
+import unittest
+
+from support import backends, processes, tls
+from support.case import ProxyTest, main
+
+
+class Backends(ProxyTest):
+    def marked(self, mark, **options):
+        """A backend that sends its mark."""
+        return self.backend(backends.say(mark), **options)
+
+    def reached(self, proxy):
+        connection, _ = self.connect_hello(proxy)
+        return backends.read_to_end(connection)
+
+    def route_to(self, *addresses, **config):
+        return self.proxy({"route": [{"names": ["*"], "backend": list(addresses)}], **config})
+
+    def refused(self, host="127.0.0.1"):
+        port = processes.free_port(host)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def test_ipv4_ipv6_and_unix_sockets_are_backends(self):
+        path = str(self.directory / "backend.sock")
+        for backend in (self.marked(b"four"), self.marked(b"six", host="::1"),
+                        self.marked(b"unix", path=path)):
+            with self.subTest(backend=backend.address):
+                proxy = self.route_to(backend.address)
+                self.assertEqual(self.reached(proxy), {"1": b"four", "[": b"six", "u": b"unix"}[
+                    backend.address[0]])
+                self.assertEqual(proxy.access(1)[0]["backend"], backend.address)
+
+    def test_large_transfers_work_over_unix_sockets_too(self):
+        path = str(self.directory / "backend.sock")
+        backend = self.backend(path=path)
+        connection, hello = self.connect_hello(self.route_to(backend.address))
+        self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+        sending = backends.threading.Thread(target=connection.sendall, args=(b"u" * 20_000_000,))
+        sending.start()
+        self.assertEqual(backends.read_exactly(connection, 20_000_000), b"u" * 20_000_000)
+        sending.join()
+
+    def test_a_refused_address_leads_to_the_next(self):
+        last = self.marked(b"last")
+        proxy = self.route_to(self.refused(), self.refused("::1"),
+                              f"unix:{self.directory}/nobody.sock", last.address)
+        for _ in range(5):
+            self.assertEqual(self.reached(proxy), b"last")
+
+    def test_the_first_address_that_answers_is_used(self):
+        first, second = self.marked(b"first"), self.marked(b"second")
+        self.assertEqual(self.reached(self.route_to(first.address, second.address)), b"first")
+        self.assertEqual(second.accepted, 0)
+
+    def test_where_all_are_refused_the_client_gets_the_alert(self):
+        proxy = self.route_to(self.refused(), self.refused("::1"), f"unix:{self.directory}/x.sock")
+        self.assertTrue(tls.is_fatal_alert(self.reached(proxy), tls.INTERNAL_ERROR))
+
+    def test_a_backend_that_comes_back_is_used_again(self):
+        address = self.refused()
+        proxy = self.route_to(address)
+        self.assertTrue(tls.is_fatal_alert(self.reached(proxy), tls.INTERNAL_ERROR))
+        backend = self.marked(b"back")
+        proxy.reload({"route": [{"names": ["*"], "backend": [address, backend.address]}]})
+        processes.wait_until(lambda: self.reached(proxy) == b"back", "the backend to be reached")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""The command line: subcommands, exit statuses, and messages that help."""
+
+import os
+import pathlib
+import subprocess
+import unittest
+
+from support import backends, proxy, seccomp
+from support.case import ProxyTest, main
+
+EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "config.toml.example"
+
+GOOD = """
+[[listener]]
+name = "https"
+address = "127.0.0.1:44300"
+
+[[route]]
+names = ["one.example"]
+backend = "127.0.0.1:9"
+"""
+
+BAD = """[[listener]]
+name = "https"
+address = "127.0.0.1"
+
+[[route]]
+names = ["one.example"]
+backend = "127.0.0.1:9"
+listener = ["https"]
+
+[timeouts]
+hello = 5
+idel = "10m"
+
+[fast_path]
+mode = "sockhsh"
+"""
+
+
+class CommandLine(ProxyTest):
+    def call(self, *arguments, **options):
+        done = subprocess.run([proxy.BINARY, *map(str, arguments)], stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=20, text=True, **options)
+        return done.returncode, done.stdout, done.stderr
+
+    def file(self, text, name="config.toml"):
+        path = self.directory / name
+        path.write_text(text)
+        return path
+
+    def test_check_accepts_a_good_file_and_the_example(self):
+        for path in (self.file(GOOD), EXAMPLE):
+            status, output, errors = self.call("check", "--config", path)
+            self.assertEqual(status, 0, output + errors)
+
+    def test_check_prints_every_mistake_with_its_place_and_a_suggestion(self):
+        path = self.file(BAD)
+        status, output, errors = self.call("check", "--config", path)
+        self.assertEqual(status, 2)
+        for place in (":3:", ":8:", ":11:", ":12:", ":15:"):
+            self.assertIn(f"{path}{place}", output + errors)
+        for suggestion in ("listeners", "idle", "sockhash"):
+            self.assertIn(suggestion, output + errors)
+
+    def test_a_syntax_error_has_its_place(self):
+        path = self.file("[[route]]\nnames = [\n")
+        status, output, errors = self.call("check", "--config", path)
+        self.assertEqual(status, 2)
+        self.assertRegex(output + errors, rf"{path}:\d+:\d+: ")
+
+    def test_check_opens_no_socket(self):
+        with backends.socket.create_server(("127.0.0.1", 0)) as taken:
+            text = GOOD.replace("44300", str(taken.getsockname()[1]))
+            self.assertEqual(self.call("check", "--config", self.file(text))[0], 0)
+
+    def test_a_start_with_mistakes_is_refused_with_all_of_them(self):
+        path = self.file(BAD)
+        status, output, errors = self.call("--config", path)
+        self.assertNotEqual(status, 0)
+        for place in (":3:", ":8:", ":12:"):
+            self.assertIn(f"{path}{place}", output + errors)
+
+    def test_a_file_that_is_not_there_is_named(self):
+        missing = self.directory / "missing.toml"
+        for arguments in (("--config", missing), ("check", "--config", missing)):
+            status, output, errors = self.call(*arguments)
+            self.assertNotEqual(status, 0)
+            self.assertIn(str(missing), output + errors)
+
+    def test_help_names_every_subcommand_and_flag(self):
+        status, output, _ = self.call("--help")
+        self.assertEqual(status, 0)
+        for word in ("--config", "check"):
+            self.assertIn(word, output)
+        status, output, _ = self.call("check", "--help")
+        self.assertEqual(status, 0)
+        self.assertIn("--config", output)
+
+    def test_unknown_flags_and_subcommands_are_errors(self):
+        path = self.file(GOOD)
+        for arguments in (("--confg", path), ("chekc",), ("check", "--config", path, "--verbos"),
+                          ("--config", path, "extra"), ("check",), ()):
+            with self.subTest(arguments=arguments):
+                status, output, errors = self.call(*arguments)
+                self.assertNotEqual(status, 0)
+                self.assertTrue(output + errors)
+
+
+class IoUring(ProxyTest):
+    def test_where_io_uring_is_refused_it_does_not_start_and_says_what_refused_it(self):
+        started = self.proxy({}, wait=False, preexec_fn=seccomp.refuse_io_uring)
+        self.assertEqual(started.wait(15), 1)
+        self.assertIn("io_uring", started.log())
+        self.assertRegex(started.log(), "seccomp|kernel.io_uring_disabled")
+
+    @unittest.skipIf(os.geteuid(), "only root has privileges to give up")
+    def test_without_any_capability_it_serves(self):
+        without = ("setpriv", "--inh-caps=-all", "--bounding-set=-all", "--")
+        backend = self.backend()
+        started = self.proxy({"route": [{"names": ["*"], "backend": backend.address}]},
+                             command=without)
+        status = pathlib.Path(f"/proc/{started.pid}/status").read_text()
+        self.assertRegex(status, r"CapEff:\s+0+\n")
+        connection, hello = self.connect_hello(started)
+        self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Backends with names: resolved, cached, merged; and what a client's own name may not reach."""
+
+import time
+import unittest
+
+from support import backends, dns, processes, streams, tls
+from support.case import ProxyTest, main
+from support.proxy import listener, port_of
+
+
+class Dns(ProxyTest):
+    def server(self, records, **options):
+        started = dns.DnsServer(records, **options)
+        self.addCleanup(started.end)
+        return started
+
+    def start(self, server, backend, *, route=None, **config):
+        keys = {"servers": [server.address], "timeout": "300ms", "tries": 2}
+        return self.proxy({"dns": keys | config.pop("dns", {}),
+                           "route": [{"names": ["*"], "backend": backend} | (route or {})], **config})
+
+    def answer(self, proxy, name="one.example"):
+        connection, _ = self.connect_hello(proxy, name)
+        return backends.read_to_end(connection)
+
+    def assert_alert(self, answer, description=tls.INTERNAL_ERROR):
+        self.assertTrue(tls.is_fatal_alert(answer, description), answer)
+
+
+class Names(Dns):
+    def test_a_backend_name_is_resolved(self):
+        backend = self.backend(backends.say(b"here"))
+        server = self.server({"backend.test": ["127.0.0.1"]})
+        proxy = self.start(server, f"backend.test:{backend.port}")
+        self.assertEqual(self.answer(proxy), b"here")
+        self.assertEqual(proxy.access(1)[0]["backend"], backend.address)
+
+    def test_an_ipv6_address_serves_too(self):
+        backend = self.backend(backends.say(b"six"), host="::1")
+        server = self.server({"backend.test": ["::1"]})
+        self.assertEqual(self.answer(self.start(server, f"backend.test:{backend.port}")), b"six")
+
+    def test_refused_addresses_lead_to_the_next(self):
+        backend = self.backend(backends.say(b"here"), host="127.0.0.3")
+        server = self.server({"backend.test": ["127.0.0.1", "127.0.0.2", "127.0.0.3", "::1"]})
+        proxy = self.start(server, f"backend.test:{backend.port}")
+        for _ in range(5):
+            self.assertEqual(self.answer(proxy), b"here")
+
+    def test_answers_are_cached_and_concurrent_questions_merged(self):
+        backend = self.backend(backends.say(b"here"))
+        server = self.server({"backend.test": ["127.0.0.1"]})
+        server.delay = 0.2
+        proxy = self.start(server, f"backend.test:{backend.port}", server={"workers": 1})
+        visits = [streams.Task(self.answer, proxy) for _ in range(40)]
+        self.assertEqual({visit.result() for visit in visits}, {b"here"})
+        self.assertEqual(server.asked("backend.test"), 1)
+        self.assertEqual(self.answer(proxy), b"here")
+        self.assertEqual(server.asked("backend.test"), 1)
+
+    def test_an_answer_whose_time_is_over_is_asked_for_again(self):
+        old, new = self.backend(backends.say(b"old"), host="127.0.0.1"), None
+        server = self.server({"backend.test": ["127.0.0.1"]}, ttl=1)
+        proxy = self.start(server, f"backend.test:{old.port}", server={"workers": 1})
+        self.assertEqual(self.answer(proxy), b"old")
+        server.records["backend.test"] = ["127.0.0.2"]
+        old.stop_accepting()
+        new = backends.socket.create_server(("127.0.0.2", old.port))
+        self.addCleanup(new.close)
+        new.settimeout(20)
+        deadline = time.monotonic() + 15
+        while server.asked("backend.test") < 2 and time.monotonic() < deadline:
+            self.answer_or_none(proxy)
+            time.sleep(0.2)
+        self.assertGreaterEqual(server.asked("backend.test"), 2)
+        visit = streams.Task(self.answer_or_none, proxy)
+        accepted, _ = new.accept()
+        accepted.close()
+        visit.result()
+
+    def answer_or_none(self, proxy):
+        connection, _ = self.connect_hello(proxy)
+        connection.settimeout(1)
+        try:
+            return backends.read_to_end(connection)
+        except OSError:
+            return None
+
+    def test_a_stale_answer_serves_while_the_resolvers_fail(self):
+        backend = self.backend(backends.say(b"here"))
+        server = self.server({"backend.test": ["127.0.0.1"]}, ttl=1)
+        proxy = self.start(server, f"backend.test:{backend.port}", server={"workers": 1})
+        self.assertEqual(self.answer(proxy), b"here")
+        time.sleep(1.5)
+        for server.silent, server.failing in ((False, True), (True, False)):
+            self.assertEqual(self.answer(proxy), b"here")
+
+    def test_a_name_that_does_not_exist_gets_the_alert(self):
+        server = self.server({})
+        proxy = self.start(server, "nowhere.test:443")
+        self.assert_alert(self.answer(proxy))
+        asked = len(server.questions)
+        self.assert_alert(self.answer(proxy))  # Failures are kept for a short time.
+        self.assertLessEqual(len(server.questions), 2 * asked)
+
+    def test_resolvers_that_are_silent_get_the_alert(self):
+        server = self.server({})
+        server.silent = True
+        self.assert_alert(self.answer(self.start(server, "backend.test:443")))
+
+    def test_a_silent_resolver_leads_to_the_next(self):
+        backend = self.backend(backends.say(b"here"))
+        silent, speaking = self.server({}), self.server({"backend.test": ["127.0.0.1"]})
+        silent.silent = True
+        proxy = self.start(silent, f"backend.test:{backend.port}",
+                           dns={"servers": [silent.address, speaking.address]})
+        self.assertEqual(self.answer(proxy), b"here")
+
+    def test_an_unresolved_backend_leads_to_the_next(self):
+        backend = self.backend(backends.say(b"here"))
+        proxy = self.start(self.server({}), ["nowhere.test:443", backend.address])
+        self.assertEqual(self.answer(proxy), b"here")
+
+    def test_other_connections_move_while_a_question_is_open(self):
+        server = self.server({})
+        server.silent = True
+        backend = self.backend()
+        proxy = self.proxy({"server": {"workers": 1},
+                            "dns": {"servers": [server.address], "timeout": "5s"},
+                            "route": [{"names": ["slow.example"], "backend": "nowhere.test:443"},
+                                      {"names": ["*"], "backend": backend.address}]})
+        for _ in range(10):
+            self.connect_hello(proxy, "slow.example")
+        connection, hello = self.connect_hello(proxy)
+        connection.settimeout(3)
+        self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+
+
+class RequestedNames(Dns):
+    """backend = "{name}:port": the client chooses, within bounds."""
+
+    def test_the_name_that_the_client_asked_for_is_resolved(self):
+        backend = self.backend(backends.say(b"here"))
+        server = self.server({"a.test": ["127.0.0.1"], "b.test": ["127.0.0.1"]})
+        proxy = self.start(server, f"{{name}}:{backend.port}", route={"allow_private": True})
+        for name in ("a.test", "B.TEST"):
+            self.assertEqual(self.answer(proxy, name), b"here")
+        self.assert_alert(self.answer(proxy, "c.test"))
+        self.assertEqual({name for name, _ in server.questions}, {"a.test", "b.test", "c.test"})
+
+    def test_private_and_own_addresses_are_refused(self):
+        backend = self.backend()
+        inside = {"loopback.test": "127.0.0.1", "loopback6.test": "::1", "private.test": "10.0.0.1",
+                  "link-local.test": "169.254.169.254", "mapped.test": "::ffff:127.0.0.1",
+                  "zero.test": "0.0.0.0", "unique-local.test": "fd00::1",
+                  "nat64.test": "64:ff9b::7f00:1"}
+        proxy = self.start(self.server({name: [address] for name, address in inside.items()}),
+                           f"{{name}}:{backend.port}")
+        for name in inside:
+            with self.subTest(name=name):
+                answer = self.answer(proxy, name)
+                self.assertEqual((len(answer), answer[:1]), (7, b"\x15"), answer)
+        self.assertEqual(backend.accepted, 0)
+        self.assertEqual(len(proxy.access(len(inside))), len(inside))
+
+    def test_the_system_s_own_names_are_refused_too(self):
+        backend = self.backend()
+        proxy = self.start(self.server({}), f"{{name}}:{backend.port}")
+        self.assertEqual(len(self.answer(proxy, "localhost")), 7)
+        self.assertEqual(backend.accepted, 0)
+
+    def test_a_client_without_a_name_gets_an_alert(self):
+        proxy = self.start(self.server({}), "{name}:443", route={"allow_private": True})
+        self.assertEqual(len(self.answer(proxy, None)), 7)
+
+    def test_a_connection_back_into_the_proxy_is_refused(self):
+        inner = listener()
+        server = self.server({"self.test": ["127.0.0.1"]})
+        proxy = self.start(server, f"{{name}}:{port_of(inner)}", listener=[inner],
+                           route={"allow_private": True})
+        before = proxy.descriptors()
+        answer = self.answer(proxy, "self.test")
+        self.assertEqual((len(answer), answer[:1]), (7, b"\x15"), answer)
+        self.assertEqual(len(proxy.access(1)), 1)
+        processes.wait_until(lambda: proxy.descriptors() <= before + 4, "no loop of connections")
+
+
+if __name__ == "__main__":
+    main()

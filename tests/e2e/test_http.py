@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Listeners with protocol "http" route by the Host of the first request."""
+
+import unittest
+
+from support import backends, processes
+from support.case import ProxyTest, main
+from support.proxy import listener
+
+
+class Http(ProxyTest):
+    def start(self, **config):
+        server = self.nginx("one.example", "two.example", plain=True)
+        web = {"listeners": ["web"]}
+        return self.proxy({"listener": [listener("web", "http")], "route": [
+            {"names": ["one.example", "*.one.example"], "backend": server.backend("one.example")} | web,
+            {"names": ["two.example"], "backend": server.backend("two.example")} | web,
+            {"names": ["down.example"], "backend": f"127.0.0.1:{processes.free_port()}"} | web,
+        ], **config})
+
+    def exchange(self, proxy, request):
+        """The whole answer; the request asks for the close itself, or is refused."""
+        connection = self.connect(proxy)
+        connection.sendall(request)
+        return backends.read_to_end(connection)
+
+    def get(self, proxy, host, target="/x", version="1.1", extra=""):
+        return self.exchange(proxy, (f"GET {target} HTTP/{version}\r\nHost: {host}\r\n{extra}"
+                                     "Connection: close\r\n\r\n").encode())
+
+    def test_the_host_chooses_the_backend(self):
+        proxy = self.start()
+        expected = {"one.example": "one", "ONE.example": "one", "a.one.example": "one",
+                    "one.example:8080": "one", "one.example.": "one", "two.example": "two"}
+        for host, backend in expected.items():
+            with self.subTest(host=host):
+                answer = self.get(proxy, host)
+                self.assertTrue(answer.startswith(b"HTTP/1.1 200"), answer)
+                self.assertTrue(answer.endswith(f"{backend}.example /x\n".encode()), answer)
+
+    def test_the_host_of_an_absolute_target_wins(self):
+        answer = self.get(self.start(), "one.example", "http://two.example/y")
+        self.assertIn(b"two.example", answer)
+
+    def test_a_head_in_pieces_is_joined(self):
+        proxy = self.start()
+        connection = self.connect(proxy)
+        for byte in b"GET /x HTTP/1.1\r\nHost: two.example\r\nConnection: close\r\n\r\n":
+            connection.sendall(bytes([byte]))
+        self.assertTrue(backends.read_to_end(connection).endswith(b"two.example /x\n"))
+
+    def assert_answer(self, answer, *statuses):
+        self.assertIn(int(answer.split()[1]), statuses, answer)
+        head, body = answer.split(b"\r\n\r\n", 1)
+        self.assertIn(f"content-length: {len(body)}".encode(), head.lower())
+        self.assertIn(b"connection: close", head.lower())
+
+    def test_an_unknown_host_gets_a_4xx(self):
+        self.assert_answer(self.get(self.start(), "three.example"), 404, 421)
+
+    def test_a_backend_that_is_down_gets_502(self):
+        self.assert_answer(self.get(self.start(), "down.example"), 502)
+
+    def test_a_body_in_flight_does_not_destroy_the_answer(self):
+        request = b"POST / HTTP/1.1\r\nHost: three.example\r\nContent-Length: 50000\r\n\r\n"
+        self.assert_answer(self.exchange(self.start(), request + bytes(50_000)), 404, 421)
+
+    def test_what_is_not_http_or_contradicts_itself_reaches_nobody(self):
+        proxy = self.start()
+        for request in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64),
+                        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+                        b"GET / HTTP/1.1\r\nHost: one.example\r\nHost: two.example\r\n\r\n",
+                        b"GET / HTTP/1.1\r\nHost: one.example\r\n folded\r\n\r\n",
+                        b"GET / HTTP/1.1\r\nHost: one.example\x00.two.example\r\n\r\n"):
+            with self.subTest(request=request[:40]):
+                try:
+                    answer = self.exchange(proxy, request)
+                except ConnectionResetError:
+                    answer = b""
+                self.assertNotIn(b" 200 ", answer[:16])
+
+    def test_later_requests_of_a_connection_stay_with_their_backend(self):
+        proxy = self.start()
+        connection = self.connect(proxy)
+        connection.sendall(b"GET /1 HTTP/1.1\r\nHost: one.example\r\n\r\n"
+                           b"GET /2 HTTP/1.1\r\nHost: one.example\r\nConnection: close\r\n\r\n")
+        answer = backends.read_to_end(connection)
+        self.assertIn(b"one.example /1\n", answer)
+        self.assertTrue(answer.endswith(b"one.example /2\n"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""At a limit the newest connection is refused, and there is a place again when one ends."""
+
+import resource
+import socket
+import time
+import unittest
+
+from support import backends, processes, tls
+from support.case import ProxyTest, main
+
+
+class Limits(ProxyTest):
+    def try_echo(self, proxy, source="127.0.0.1"):
+        """An established connection, or None where it is refused."""
+        connection = socket.create_connection(("127.0.0.1", proxy.port), timeout=20,
+                                              source_address=(source, 0))
+        self.addCleanup(connection.close)
+        try:
+            connection.sendall(tls.client_hello("one.example"))
+            return connection if connection.recv(1) else None
+        except ConnectionError:
+            return None
+
+    def assert_limit(self, proxy, count, source="127.0.0.1"):
+        """Exactly `count` at once, again and again."""
+        for _ in range(2):
+            opened = [self.try_echo(proxy, source) for _ in range(count)]
+            self.assertNotIn(None, opened)
+            for _ in range(3):
+                self.assertIsNone(self.try_echo(proxy, source))
+            opened.pop().close()
+            processes.wait_until(lambda: self.replaced(proxy, opened, source), "a place again")
+            self.assertIsNone(self.try_echo(proxy, source))
+            for connection in opened:
+                connection.close()
+            # The next round needs every place; they are free once the ends have arrived.
+            processes.wait_until(lambda: self.all_free(proxy, count, source), "every place again")
+
+    def replaced(self, proxy, opened, source):
+        connection = self.try_echo(proxy, source)
+        if connection:
+            opened.append(connection)
+        return connection
+
+    def all_free(self, proxy, count, source):
+        opened = [self.try_echo(proxy, source) for _ in range(count)]
+        for connection in opened:
+            if connection:
+                connection.close()
+        return None not in opened and not time.sleep(0.3)
+
+    def test_connections_in_total(self):
+        self.assert_limit(self.relay(limits={"connections": 5}), 5)
+
+    def test_connections_of_one_source(self):
+        proxy = self.relay(limits={"connections_per_source": 3})
+        others = [self.try_echo(proxy, f"127.0.0.{last}") for last in (2, 3, 2, 3)]
+        self.assertNotIn(None, others)
+        self.assert_limit(proxy, 3)
+
+    def test_pending_hellos(self):
+        proxy = self.relay(limits={"pending_hellos": 4}, timeouts={"hello": "2s"})
+        silent = [self.connect(proxy) for _ in range(4)]
+        time.sleep(0.5)
+        self.assertIsNone(self.try_echo(proxy))
+        for connection in silent:
+            connection.close()
+        processes.wait_until(lambda: self.try_echo(proxy), "a place again")
+        # Established connections are not pending ones.
+        self.assertNotIn(None, [self.try_echo(proxy) for _ in range(10)])
+
+    def test_refusals_are_rate_limited_in_the_log(self):
+        proxy = self.relay(limits={"connections": 1})
+        held = self.try_echo(proxy)
+        for _ in range(500):
+            self.try_echo(proxy)
+        proxy.settle()
+        self.assertLess(len(proxy.log().splitlines()), 200)
+        self.assertRegex(proxy.log(), "(?i)refused|limit")
+        held.close()
+
+
+class Descriptors(ProxyTest):
+    LIMIT = 80
+
+    def limited(self):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.LIMIT, self.LIMIT))
+
+    def flood(self, config):
+        """300 clients for a proxy with few descriptors; then they go, and it serves again."""
+        backend = self.backend()
+        proxy = self.proxy({"route": [{"names": ["*"], "backend": backend.address}]} | config,
+                           preexec_fn=self.limited)
+        hello = tls.client_hello("one.example")
+        clients = []
+        for _ in range(300):
+            clients.append(self.connect(proxy))
+            try:
+                clients[-1].sendall(hello)
+            except ConnectionError:
+                pass
+        time.sleep(1)
+        before = proxy.cpu_seconds()
+        time.sleep(3)
+        self.assertLess(proxy.cpu_seconds() - before, 1.5, "it spins")
+        self.assertTrue(proxy.alive())
+        for client in clients:
+            client.close()
+
+        def served():
+            connection = self.connect(proxy)
+            connection.settimeout(2)
+            try:
+                connection.sendall(hello)
+                return backends.read_exactly(connection, len(hello)) == hello
+            except (OSError, AssertionError):
+                return False
+            finally:
+                connection.close()
+
+        processes.wait_until(served, "it to serve again", 30)
+        for _ in range(10):
+            self.assertTrue(served())
+
+    def test_by_default_there_are_as_many_connections_as_descriptors_allow(self):
+        self.flood({})
+
+    def test_a_limit_above_what_the_descriptors_allow_neither_spins_nor_stops(self):
+        self.flood({"limits": {"connections": 1000}})
+
+    def test_connections_leave_no_descriptor_behind(self):
+        backend = self.backend()
+        proxy = self.proxy({"route": [
+            {"names": ["one.example"], "backend": backend.address},
+            {"names": ["down.example"], "backend": f"127.0.0.1:{processes.free_port()}"}]})
+        hellos = [tls.client_hello(name) for name in ("one.example", "down.example", "x.example")]
+        hellos.append(b"GET / HTTP/1.0\r\n\r\n")
+
+        def visit_all():
+            for hello in hellos * 10:
+                connection = self.connect(proxy)
+                connection.sendall(hello)
+                try:
+                    connection.recv(1)
+                except ConnectionError:
+                    pass
+                connection.close()
+
+        visit_all()
+        proxy.access(len(hellos) * 10)
+        time.sleep(0.5)
+        before = proxy.descriptors()
+        visit_all()
+        visit_all()
+        processes.wait_until(lambda: proxy.descriptors() <= before, "its descriptors to be closed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Access lines are complete and exact, and nothing from the network can write into the log."""
+
+import json
+import re
+import unittest
+
+from support import backends, tls
+from support.case import ProxyTest, main
+from support.proxy import listener
+
+
+def with_alpn(protocols):
+    """A hello that offers these protocols: also such as no client library would send."""
+    marker = b"placeholder" + b"x" * (sum(map(len, protocols)) + len(protocols) - 12)
+    hello = tls.client_hello("one.example", alpn=[marker.decode()])
+    listed = b"".join(bytes([len(protocol)]) + protocol for protocol in protocols)
+    return hello.replace(bytes([len(marker)]) + marker, listed)
+
+
+def with_name(name):
+    """A hello whose server name is these bytes."""
+    stand_in = b"n" * len(name)
+    return tls.client_hello(stand_in.decode()).replace(stand_in, name)
+
+
+class AccessLine(ProxyTest):
+    def exchange(self, proxy, hello, sent=b"x" * 1000, answer=5000):
+        connection = self.connect(proxy)
+        connection.sendall(hello + sent)
+        backends.read_exactly(connection, answer)
+        connection.shutdown(backends.socket.SHUT_WR)
+        self.assertEqual(backends.read_to_end(connection), b"")
+        return connection
+
+    def start(self, hello, **config):
+        def handler(connection):
+            backends.read_exactly(connection, len(hello) + 1000)
+            connection.sendall(bytes(5000))
+            backends.read_to_end(connection)
+
+        self.server = self.backend(handler)
+        return self.proxy({"route": [{"names": ["*.example"], "backend": self.server.address}],
+                           **config})
+
+    def test_json_lines_say_who_where_and_how_much(self):
+        hello = tls.client_hello("one.example", alpn=["h2", "http/1.1"])
+        proxy = self.start(hello)
+        client = self.exchange(proxy, hello)
+        line = proxy.access(1)[0]
+        self.assertEqual(line["client"], "127.0.0.1:%d" % client.getsockname()[1])
+        self.assertEqual(line["listener"], "https")
+        self.assertEqual(line["server_name"], "one.example")
+        self.assertIn("h2", line["alpn"])
+        self.assertEqual(line["route"], "*.example")
+        self.assertEqual(line["backend"], self.server.address)
+        self.assertEqual(line["bytes_to_backend"], len(hello) + 1000)
+        self.assertEqual(line["bytes_to_client"], 5000)
+        self.assertEqual(line["plane"], "userspace")
+        self.assertEqual(line["end"], "done")
+        self.assertGreaterEqual(line["duration_ms"], 0)
+
+    def test_text_lines_say_the_same(self):
+        hello = tls.client_hello("one.example")
+        proxy = self.start(hello, log={"format": "text"})
+        client = self.exchange(proxy, hello)
+        port = client.getsockname()[1]
+        line = proxy.wait_log(rf".*127\.0\.0\.1:{port}.*").group()
+        for part in ("https", "one.example", "*.example", self.server.address,
+                     str(len(hello) + 1000), "5000", "userspace", "done"):
+            self.assertIn(part, line)
+
+    def test_every_line_of_the_json_log_is_json(self):
+        hello = tls.client_hello("one.example")
+        proxy = self.start(hello)
+        self.exchange(proxy, hello)
+        proxy.access(1)
+        proxy.end()
+        for line in proxy.log().splitlines():
+            self.assertIn("level", json.loads(line), line)
+
+    def test_there_is_one_line_for_each_connection(self):
+        proxy = self.relay()
+        for _ in range(50):
+            connection, _ = self.connect_hello(proxy)
+            connection.recv(1)
+            connection.close()
+        proxy.access(50)
+        proxy.settle()
+        self.assertEqual(len(proxy.access(50)), 50)
+
+    def test_the_level_silences(self):
+        proxy = self.relay(log={"level": "error"})
+        connection, _ = self.connect_hello(proxy)
+        connection.recv(1)
+        connection.close()
+        proxy.settle()
+        proxy.end()
+        self.assertEqual(proxy.log(), "")
+
+
+class Injection(ProxyTest):
+    HOSTILE = [b"a\nb", b"a\r\nINFO forged", b"\x1b[2Jclear", b"\x07", b"nul\x00", b"\xff\xfe",
+               b"quote\"}", b"\x9b31m", "\u202eevil".encode(), b"back\\slash"]
+
+    def assert_clean(self, proxy):
+        proxy.settle()
+        raw = proxy.log_path.read_bytes()
+        self.assertIsNone(re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", raw), raw[-2000:])
+        raw.decode("utf-8")
+        self.assertNotRegex(raw, rb"(?m)^INFO forged")
+
+    def test_alpn_and_names_cannot_write_into_the_log(self):
+        for format_ in ("text", "json"):
+            proxy = self.relay(names=["*"], log={"format": format_})
+            for hostile in self.HOSTILE:
+                for hello in (with_alpn([hostile, b"h2"]), with_name(hostile + b".example")):
+                    connection = self.connect(proxy)
+                    connection.sendall(hello)
+                    try:
+                        connection.recv(1)
+                    except ConnectionError:
+                        pass
+                    connection.close()
+            self.assert_clean(proxy)
+            if format_ == "json":
+                for line in proxy.log().splitlines():
+                    json.loads(line)
+
+    def test_http_hosts_cannot_either(self):
+        web = listener("web", "http")
+        backend = self.backend()
+        for format_ in ("text", "json"):
+            proxy = self.proxy({"listener": [web], "log": {"format": format_}, "route": [
+                {"names": ["*"], "backend": backend.address, "listeners": ["web"]}]})
+            for hostile in self.HOSTILE:
+                connection = self.connect(proxy)
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: " + hostile + b"\r\n\r\n")
+                try:
+                    connection.recv(1)
+                except ConnectionError:
+                    pass
+                connection.close()
+            self.assert_clean(proxy)
+            proxy.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""Established connections: every byte, each end, and no more memory than a slow reader's window."""
+
+import hashlib
+import queue
+import socket
+import subprocess
+import time
+import unittest
+
+from support import backends, processes, streams, tls
+from support.case import ProxyTest, main
+
+MIB = 1 << 20
+
+
+class Gibibyte(ProxyTest):
+    """1 GiB each way between curl and nginx."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.nginx("one.example")
+        self.file = self.directory / "nginx/files/gibibyte"
+        self.started = self.proxy({"route": [
+            {"names": ["one.example"], "backend": self.server.backend("one.example")}]})
+        self.trust = ["--noproxy", "*", "--cacert", str(self.certificate("one.example")),
+                      "--connect-to", f"::127.0.0.1:{self.started.port}", "--silent",
+                      "--show-error", "--fail", "--http1.1", "--max-time", "120"]
+
+    def write(self, path):
+        with open(path, "wb") as file:
+            for block in streams.blocks(streams.GIB):
+                file.write(block)
+
+    def test_a_download_of_1_gib_arrives_intact(self):
+        self.write(self.file)
+        whole = hashlib.sha256()
+        with subprocess.Popen(["curl", *self.trust, "https://one.example/files/gibibyte"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as client:
+            while block := client.stdout.read(backends.BLOCK):
+                whole.update(block)
+        self.assertEqual(client.returncode, 0)
+        self.assertEqual(whole.hexdigest(), streams.digest(streams.GIB))
+        line = self.started.access(1)[0]
+        self.assertGreater(line["bytes_to_client"], streams.GIB)
+
+    def test_an_upload_of_1_gib_arrives_intact(self):
+        source = self.directory / "source"
+        self.write(source)
+        subprocess.run(["curl", *self.trust, "--upload-file", source,
+                        "https://one.example/files/gibibyte"], check=True, capture_output=True,
+                       stdin=subprocess.DEVNULL)
+        with open(self.file, "rb") as file:
+            self.assertEqual(hashlib.file_digest(file, "sha256").hexdigest(),
+                             streams.digest(streams.GIB))
+        line = self.started.access(1)[0]
+        self.assertGreater(line["bytes_to_backend"], streams.GIB)
+
+
+class Bytes(ProxyTest):
+    def test_both_directions_at_once_arrive_intact(self):
+        count = 256 * MIB
+        hashes = queue.Queue()
+        hello_length = len(tls.client_hello("one.example"))
+
+        def handler(connection):
+            backends.read_exactly(connection, hello_length)
+            sending = streams.Task(streams.send, connection, count)
+            hashes.put(streams.receive(connection, count))
+            sending.result()
+
+        proxy = self.relay(handler)
+        connection, _ = self.connect_hello(proxy)
+        sending = streams.Task(streams.send, connection, count)
+        self.assertEqual(streams.receive(connection, count), streams.digest(count))
+        sending.result()
+        self.assertEqual(hashes.get(timeout=60), streams.digest(count))
+        connection.close()
+        line = proxy.access(1)[0]
+        self.assertEqual((line["bytes_to_backend"], line["bytes_to_client"]),
+                         (count + hello_length, count))
+
+    def test_single_bytes_keep_their_order_and_are_not_held_back(self):
+        connection, hello = self.connect_hello(self.relay())
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+        for value in range(500):
+            connection.sendall(bytes([value % 251]))
+            self.assertEqual(connection.recv(10), bytes([value % 251]))
+
+
+class Ends(ProxyTest):
+    """What one side does to end, the other side sees."""
+
+    def test_a_client_that_shuts_down_its_write_side_still_gets_the_whole_answer(self):
+        answer = streams.digest(0).encode() * 50_000
+
+        def handler(connection):
+            request = backends.read_to_end(connection)
+            time.sleep(0.3)
+            connection.sendall(request[-7:] + answer)
+
+        connection, _ = self.connect_hello(self.relay(handler))
+        connection.sendall(b"request")
+        connection.shutdown(socket.SHUT_WR)
+        self.assertEqual(backends.read_to_end(connection), b"request" + answer)
+
+    def test_a_backend_that_shuts_down_its_write_side_still_gets_the_whole_request(self):
+        requests = queue.Queue()
+
+        def handler(connection):
+            connection.sendall(b"all I say")
+            connection.shutdown(socket.SHUT_WR)
+            requests.put(backends.read_to_end(connection))
+
+        connection, hello = self.connect_hello(self.relay(handler))
+        self.assertEqual(backends.read_to_end(connection), b"all I say")
+        time.sleep(0.3)
+        connection.sendall(b"x" * 3_000_000)
+        connection.shutdown(socket.SHUT_WR)
+        self.assertEqual(requests.get(timeout=20), hello + b"x" * 3_000_000)
+
+    def test_a_fin_comes_after_the_bytes_before_it_however_slow_the_reader(self):
+        def handler(connection):
+            streams.send(connection, 64 * MIB)
+            connection.shutdown(socket.SHUT_WR)
+            backends.read_to_end(connection)
+
+        connection, _ = self.connect_hello(self.relay(handler))
+        time.sleep(1)
+        self.assertEqual(streams.receive(connection, 64 * MIB), streams.digest(64 * MIB))
+        self.assertEqual(connection.recv(1), b"")
+
+    def test_a_reset_by_the_client_resets_the_backend(self):
+        resets = queue.Queue()
+
+        def handler(connection):
+            connection.sendall(b"ready")
+            resets.put(backends.is_reset(connection))
+
+        proxy = self.relay(handler)
+        connection, _ = self.connect_hello(proxy)
+        self.assertEqual(backends.read_exactly(connection, 5), b"ready")
+        backends.reset(connection)
+        self.assertTrue(resets.get(timeout=20))
+        proxy.access(1)
+
+    def test_a_reset_by_the_backend_resets_the_client(self):
+        def handler(connection):
+            backends.read_exactly(connection, 300)
+            connection.sendall(b"ready")
+            time.sleep(0.3)
+            backends.reset(connection)
+
+        connection, _ = self.connect_hello(self.relay(handler))
+        connection.sendall(bytes(300))
+        self.assertEqual(backends.read_exactly(connection, 5), b"ready")
+        self.assertTrue(backends.is_reset(connection))
+
+    def test_a_reset_after_half_a_close_is_still_carried_over(self):
+        resets = queue.Queue()
+
+        def handler(connection):
+            connection.sendall(b"ready")
+            connection.shutdown(socket.SHUT_WR)
+            resets.put(backends.is_reset(connection))
+
+        connection, _ = self.connect_hello(self.relay(handler))
+        self.assertEqual(backends.read_to_end(connection), b"ready")
+        backends.reset(connection)
+        self.assertTrue(resets.get(timeout=20))
+
+    def test_a_reset_reaches_a_side_that_has_stopped_reading(self):
+        """The backend writes into a full pipe while the client, which reads nothing, resets."""
+        resets = queue.Queue()
+
+        def handler(connection):
+            try:
+                while True:
+                    connection.sendall(bytes(backends.BLOCK))
+            except ConnectionError:
+                resets.put(True)
+
+        connection, _ = self.connect_hello(self.relay(handler))
+        time.sleep(1)
+        backends.reset(connection)
+        self.assertTrue(resets.get(timeout=20))
+
+
+class SlowReader(ProxyTest):
+    def test_it_stops_its_writer_and_costs_the_proxy_no_memory(self):
+        count = 256 * MIB
+        progress = [0]
+        hello_length = len(tls.client_hello("one.example"))
+
+        def handler(connection):
+            backends.read_exactly(connection, hello_length)  # A close over unread input is a RST.
+            for block in streams.blocks(count):
+                connection.sendall(block)
+                progress[0] += len(block)
+
+        proxy = self.relay(handler)
+        warm, _ = self.connect_hello(proxy)
+        streams.receive(warm, 32 * MIB)
+        backends.reset(warm)
+        progress[0] = 0
+        before = proxy.memory_kib()
+        connection, _ = self.connect_hello(proxy)
+
+        def stands_still():
+            seen = progress[0]
+            time.sleep(1)
+            return seen and progress[0] == seen
+
+        processes.wait_until(stands_still, "the writer to be stopped by the window")
+        # Four socket buffers of at most 6 MiB (tcp_rmem, tcp_wmem) and one relay buffer.
+        self.assertLess(progress[0], 40 * MIB)
+        self.assertLess(proxy.memory_kib() - before, 8 * 1024)
+        self.assertEqual(streams.receive(connection, count), streams.digest(count))
+        self.assertLess(proxy.memory_kib() - before, 8 * 1024)
+
+
+if __name__ == "__main__":
+    main()

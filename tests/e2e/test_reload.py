@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""SIGHUP: the new configuration for new connections, and no connection cut or lost."""
+
+import signal
+import socket
+import threading
+import time
+import unittest
+
+from support import backends, processes, streams
+from support.case import ProxyTest, main
+from support.proxy import listener, port_of
+
+
+class Visitors:
+    """Threads that do one TLS handshake after the other and note what went wrong."""
+
+    def __init__(self, test, proxy, count=4):
+        self.test, self.proxy, self.ended = test, proxy, False
+        self.successes, self.failures = 0, []
+        self.lock = threading.Lock()
+        self.tasks = [streams.Task(self._visit) for _ in range(count)]
+
+    def _visit(self):
+        while not self.ended:
+            try:
+                name = self.test.server_certificate(self.proxy, "one.example", "https")
+                failure = None if name == "one.example" else f"certificate of {name}"
+            except OSError as error:
+                failure = repr(error)
+            with self.lock:
+                self.successes += not failure
+                if failure:
+                    self.failures.append(failure)
+
+    def end(self):
+        self.ended = True
+        for task in self.tasks:
+            task.result()
+
+
+class Reload(ProxyTest):
+    def setUp(self):
+        super().setUp()
+        self.servers = self.nginx("one.example", "two.example")
+        self.https = listener("https")
+
+    def route(self, name, backend=None, **more):
+        return {"names": [name], "backend": self.servers.backend(backend or name), **more}
+
+    def test_no_request_fails_while_routes_and_listeners_come_and_go(self):
+        routes = [self.route("one.example")]
+        extra = listener("extra")
+        proxy = self.proxy({"listener": [self.https], "route": routes})
+        visitors = Visitors(self, proxy)
+        self.addCleanup(visitors.end)
+        for number in range(20):
+            odd = number % 2
+            proxy.reload({
+                "listener": [self.https, extra] if odd else [self.https],
+                "route": routes + ([self.route("two.example")] if odd else []),
+            })
+            processes.wait_until(
+                lambda: (port_of(extra) in processes.listening_ports(proxy.pid)) == bool(odd),
+                f"the listener to be {'there' if odd else 'gone'}")
+            if odd:
+                self.assertEqual(self.server_certificate(proxy, "two.example", "extra"),
+                                 "two.example")
+            time.sleep(0.05)
+        visitors.end()
+        self.assertEqual(visitors.failures, [])
+        self.assertGreater(visitors.successes, 50)
+
+    def test_new_connections_take_the_new_route_and_old_ones_stay(self):
+        old, new = (self.backend(lambda c, mark=mark: self.echo_with(c, mark))
+                    for mark in (b"old", b"new"))
+        proxy = self.proxy({"route": [{"names": ["*"], "backend": old.address}]})
+        before, _ = self.connect_hello(proxy)
+        self.assertEqual(backends.read_exactly(before, 3), b"old")
+        proxy.reload({"route": [{"names": ["*"], "backend": new.address}]})
+
+        def renewed():
+            connection, _ = self.connect_hello(proxy)
+            return backends.read_exactly(connection, 3) == b"new"
+
+        processes.wait_until(renewed, "the new route")
+        before.sendall(b"still here")
+        self.assertEqual(backends.read_exactly(before, 10), b"still here")
+
+    @staticmethod
+    def echo_with(connection, mark):
+        connection.sendall(mark)
+        connection.recv(4096)  # The hello.
+        backends.echo(connection)
+
+    def test_a_transfer_goes_on_over_many_reloads(self):
+        backend = self.backend(lambda connection: (connection.recv(4096),
+                                                   streams.send(connection, 256 << 20)))
+        routes = [{"names": ["*"], "backend": backend.address}]
+        proxy = self.proxy({"route": routes})
+        connection, _ = self.connect_hello(proxy)
+        receiving = streams.Task(streams.receive, connection, 256 << 20)
+        while receiving.is_alive():
+            proxy.reload({"route": routes})
+            time.sleep(0.03)
+        self.assertEqual(receiving.result(), streams.digest(256 << 20))
+
+    def test_a_reload_with_mistakes_changes_nothing_and_names_them_all(self):
+        proxy = self.proxy({"listener": [self.https], "route": [self.route("one.example")]})
+        for text in ("[[route]]\nnames = \n",
+                     proxy.config_path.read_text() + "\n[timeuots]\nidle = '1s'\n[limits]\nconnections = -1\n"):
+            seen = len(proxy.log())
+            proxy.reload(text)
+            processes.wait_until(lambda: "config.toml:" in proxy.log()[seen:], "the mistakes in the log")
+            self.assertEqual(self.server_certificate(proxy, "one.example"), "one.example")
+        proxy.settle()
+        self.assertIn("timeuots", proxy.log())
+        self.assertIn("connections", proxy.log()[seen:])
+        proxy.config_path.unlink()
+        proxy.signal(signal.SIGHUP)
+        time.sleep(0.3)
+        self.assertEqual(self.server_certificate(proxy, "one.example"), "one.example")
+
+    def test_timeouts_limits_and_access_lists_change(self):
+        proxy = self.proxy({"listener": [self.https], "route": [self.route("one.example")]})
+        self.assertEqual(self.server_certificate(proxy, "one.example"), "one.example")
+        proxy.reload({"listener": [self.https], "route": [self.route("one.example")],
+                      "access": {"block": ["127.0.0.0/8"]}})
+
+        def blocked():
+            try:
+                return self.server_certificate(proxy, "one.example") is None
+            except OSError:
+                return True
+
+        processes.wait_until(blocked, "the access list")
+        proxy.reload({"listener": [self.https], "route": [self.route("one.example")],
+                      "timeouts": {"hello": "200ms", "drain": "1s"}})
+        processes.wait_until(lambda: not blocked(), "the access list to be gone")
+        silent = self.connect(proxy)
+        self.assertEqual(silent.recv(1), b"")  # hello is 200ms now; it was 5s.
+
+    def test_what_a_reload_cannot_change_is_named(self):
+        config = {"listener": [self.https], "route": [self.route("one.example")]}
+        proxy = self.proxy(config | {"server": {"workers": 1}})
+        proxy.reload(config | {"server": {"workers": 2}})
+        proxy.wait_log(r"(?i)workers.*(restart|cannot|not chang|stays|keep)")
+        self.assertEqual(self.server_certificate(proxy, "one.example"), "one.example")
+
+    def test_a_client_that_connects_while_its_listener_goes_away_is_served(self):
+        """It was accepted by the system before the reload, so its handshake goes through."""
+        extra = listener("extra")
+        routes = [self.route("one.example")]
+        proxy = self.proxy({"listener": [self.https, extra], "route": routes})
+        for _ in range(5):
+            waiting = [socket.create_connection(("127.0.0.1", port_of(extra)), timeout=20)
+                       for _ in range(20)]
+            proxy.reload({"listener": [self.https], "route": routes})
+            for connection in waiting:
+                self.addCleanup(connection.close)
+                self.assertEqual(self.handshake(connection, "one.example"), "one.example")
+            processes.wait_until(lambda: port_of(extra) not in processes.listening_ports(proxy.pid),
+                                 "the listener to be gone")
+            proxy.reload({"listener": [self.https, extra], "route": routes})
+            proxy.wait_ready()
+
+
+if __name__ == "__main__":
+    main()

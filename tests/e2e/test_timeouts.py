@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Each wait has an end. Limits are short here and assertions generous: only order is tested."""
+
+import socket
+import time
+import unittest
+
+from support import backends, processes, streams, tls
+from support.case import ProxyTest, main
+
+
+class Blackhole:
+    """An address whose SYN nobody answers: a listener with a full accept queue."""
+
+    def __init__(self):
+        self.listening = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.address = "127.0.0.1:%d" % self.listening.getsockname()[1]
+        self.fill = []
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(self.listening.getsockname())
+            self.fill.append(filler)
+        time.sleep(0.1)
+
+    def end(self):
+        for opened in [self.listening, *self.fill]:
+            opened.close()
+
+
+class Timeouts(ProxyTest):
+    def ends(self, connection, seconds=15):
+        """Waits for the end, whether FIN or RST; what came before it."""
+        connection.settimeout(seconds)
+        try:
+            return backends.read_to_end(connection)
+        except ConnectionResetError:
+            return b""
+
+    def test_a_client_that_says_nothing_or_too_little_is_closed(self):
+        proxy = self.relay(timeouts={"hello": "500ms"})
+        hello = tls.client_hello("one.example")
+        for sent in (b"", hello[:1], hello[:5], hello[:-1]):
+            with self.subTest(length=len(sent)):
+                connection = self.connect(proxy)
+                connection.sendall(sent)
+                self.assertEqual(self.ends(connection), b"")
+
+    def test_a_client_that_dribbles_does_not_win_time(self):
+        proxy = self.relay(timeouts={"hello": "1s"})
+        connection = self.connect(proxy)
+        started = time.monotonic()
+        with self.assertRaises(OSError):
+            for byte in tls.client_hello("one.example"):
+                connection.sendall(bytes([byte]))
+                time.sleep(0.1)
+        self.assertLess(time.monotonic() - started, 15)
+
+    def test_an_address_that_does_not_answer_leads_to_the_next(self):
+        blackhole = Blackhole()
+        self.addCleanup(blackhole.end)
+        backend = self.backend(backends.say(b"next"))
+        proxy = self.proxy({"timeouts": {"connect": "500ms"}, "route": [
+            {"names": ["*"], "backend": [blackhole.address, backend.address]}]})
+        connection, _ = self.connect_hello(proxy)
+        self.assertEqual(backends.read_exactly(connection, 4), b"next")
+
+    def test_where_no_address_answers_the_client_gets_the_alert(self):
+        blackhole = Blackhole()
+        self.addCleanup(blackhole.end)
+        proxy = self.proxy({"timeouts": {"connect": "500ms"}, "route": [
+            {"names": ["*"], "backend": blackhole.address}]})
+        connection, _ = self.connect_hello(proxy)
+        self.assertTrue(tls.is_fatal_alert(self.ends(connection), tls.INTERNAL_ERROR))
+
+    def test_an_idle_connection_is_closed_on_both_sides(self):
+        ended = []
+
+        def handler(connection):
+            backends.read_to_end(connection)
+            ended.append(True)
+
+        proxy = self.relay(handler, timeouts={"idle": "1s"})
+        connection, _ = self.connect_hello(proxy)
+        self.assertEqual(self.ends(connection), b"")
+        processes.wait_until(lambda: ended, "the backend's end", 10)
+
+    def test_bytes_in_one_direction_keep_both_open(self):
+        def handler(connection):
+            connection.recv(4096)
+            for _ in range(12):
+                connection.sendall(b".")
+                time.sleep(0.25)
+            connection.sendall(b"end")
+
+        proxy = self.relay(handler, timeouts={"idle": "1s"})
+        connection, _ = self.connect_hello(proxy)
+        try:
+            self.assertEqual(backends.read_exactly(connection, 15), b"." * 12 + b"end")
+        except ConnectionResetError:
+            self.fail("cut though bytes were moving")
+
+    def test_a_stalled_reader_does_not_live_for_ever(self):
+        def handler(connection):
+            try:
+                streams.send(connection, 1 << 30)
+            except OSError:
+                ended.append(True)
+
+        ended = []
+        proxy = self.relay(handler, timeouts={"idle": "1s"})
+        self.connect_hello(proxy)
+        processes.wait_until(lambda: ended, "the writer to be freed of its stalled reader", 15)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+#pragma once
+
+// A world without a kernel around one Session: it performs the actions by writing them down, and a
+// source of choices picks what happens next among all that could. Every rule that a session must
+// keep is checked after every step; a broken one throws.
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/session.h"
+
+namespace sni::test {
+
+class SessionWorld {
+ public:
+  // choose(n) returns a number below n.
+  using Choose = std::function<std::size_t(std::size_t)>;
+
+  explicit SessionWorld(Choose choose) : choose_(std::move(choose)) {
+    give({.kind = Kind::accepted});
+  }
+
+  // Lets things happen until the session is closed, with a kill after `steps` at the latest.
+  void run(std::size_t steps) {
+    for (std::size_t i = 0; i < steps && !closed_; ++i) happen();
+    if (!closed_) give({.kind = Kind::kill, .reason = EndReason::cut});
+    while (!closed_) {
+      const auto possible = completions();
+      require(!possible.empty(), "a session that is not closed waits for something");
+      give(possible[choose_(possible.size())]);
+    }
+  }
+
+  const Session& session() const { return session_; }
+  bool fin_sent(Side side) const { return fin_sent_[index(side)]; }
+
+ private:
+  using Kind = Event::Kind;
+
+  static void require(bool holds, const char* rule) {
+    if (!holds) throw std::logic_error(rule);
+  }
+
+  void happen() {
+    auto possible = completions();
+    if (due_) {
+      possible = *due_;  // A result that is there at once comes before anything else.
+      due_.reset();
+    } else {
+      const Phase phase = session_.phase();
+      if (phase == Phase::resolving) {
+        possible.push_back({.kind = Kind::resolved});
+        possible.push_back({.kind = Kind::unresolved});
+      }
+      if (phase == Phase::resetting) possible.push_back({.kind = Kind::flushed});
+      if (phase < Phase::resetting) possible.push_back({.kind = Kind::deadline});
+      if (choose_(64) == 0) possible.push_back({.kind = Kind::kill, .reason = EndReason::cut});
+    }
+    require(!possible.empty(), "a session that is not closed waits for something");
+    give(possible[choose_(possible.size())]);
+  }
+
+  // Every way in which something that is armed can complete now.
+  std::vector<Event> completions() const {
+    std::vector<Event> events;
+    const Phase phase = session_.phase();
+    for (const Side side : {Side::client, Side::backend}) {
+      const auto add = [&](Kind kind, EndReason reason = EndReason::none) {
+        events.push_back({.kind = kind, .side = side, .reason = reason});
+      };
+      if (session_.armed(Operation::receive, side)) {
+        for (const Kind kind : {Kind::eof, Kind::reset, Kind::receive_again}) add(kind);
+        if (phase == Phase::hello) {
+          add(Kind::flight_incomplete);
+          add(Kind::flight_routed);
+          add(Kind::flight_refused, EndReason::no_route);
+          add(Kind::flight_invalid, EndReason::malformed);
+        } else if (phase == Phase::answering) {
+          add(Kind::discarded);
+          add(Kind::discarded_all);
+        } else {
+          for (int weight = 0; weight < 8; ++weight) add(Kind::received);
+        }
+      }
+      if (session_.armed(Operation::send, side)) {
+        for (int weight = 0; weight < 8; ++weight) add(Kind::sent);
+        for (const Kind kind : {Kind::blocked, Kind::send_failed}) add(kind);
+        if (phase != Phase::answering) add(Kind::overcommitted);
+      }
+      if (session_.armed(Operation::connect, side) && phase != Phase::closing) {
+        add(Kind::connected);
+        add(Kind::connect_failed);
+      }
+      if (session_.armed(Operation::watch, side)) {
+        add(Kind::watch_ended);
+        if (session_.holding(side)) add(Kind::hung_up);
+      }
+    }
+    // The cancel of a connect that takes too long ends it as failed; see connect_failed above.
+    if (phase != Phase::closing) return events;
+    for (const Operation operation :
+         {Operation::receive, Operation::send, Operation::connect, Operation::watch}) {
+      for (const Side side : {Side::client, Side::backend}) {
+        if (!session_.armed(operation, side)) continue;
+        events.push_back({.kind = Kind::cancelled, .side = side, .operation = operation});
+      }
+    }
+    return events;
+  }
+
+  void give(const Event& event) {
+    const bool was_closing = session_.phase() >= Phase::closing;
+    const std::size_t from = index(event.side);
+    if (event.kind == Kind::received && !was_closing) held_[from] = true;
+    if (event.kind == Kind::sent || event.kind == Kind::send_failed) held_[from] = false;
+    if (event.kind == Kind::connected) held_[index(Side::client)] = true;
+    if (event.kind == Kind::eof) eof_[from] = true;
+    for (const Action& action : session_.step(event)) perform(action, was_closing);
+    require(closed_ == (session_.phase() == Phase::closed), "close is the action of the last step");
+    if (closed_) check_end();
+  }
+
+  void perform(const Action& action, bool was_closing) {
+    require(!closed_, "nothing is done after close");
+    const std::size_t side = index(action.side);
+    switch (action.kind) {
+      case Action::Kind::receive:
+        require(!was_closing, "nothing is started while closing");
+        require(!held_[side] || session_.phase() == Phase::answering,
+                "a pipe holds at most one buffer");
+        require(!eof_[side] || session_.phase() == Phase::answering, "nothing comes after EOF");
+        return;
+      case Action::Kind::send:
+        require(!was_closing, "nothing is started while closing");
+        require(held_[side] || session_.phase() == Phase::answering, "there is something to send");
+        require(!fin_sent_[index(other(action.side))], "nothing is sent behind a FIN");
+        return;
+      case Action::Kind::shut_down:
+        require(!fin_sent_[side], "a FIN is forwarded once");
+        if (session_.phase() != Phase::answering) {
+          require(eof_[index(other(action.side))], "a FIN is forwarded, not made up");
+          require(!held_[index(other(action.side))], "a FIN comes behind that side's bytes");
+        }
+        fin_sent_[side] = true;
+        return;
+      case Action::Kind::next_target:
+        due_ = {{.kind = Kind::target_ready},
+                {.kind = Kind::target_named},
+                {.kind = Kind::target_exhausted, .reason = EndReason::unreachable}};
+        return;
+      case Action::Kind::close:
+        closed_ = true;
+        return;
+      case Action::Kind::cancel:
+      case Action::Kind::answer:
+      case Action::Kind::resolve:
+      case Action::Kind::connect:
+      case Action::Kind::watch:
+      case Action::Kind::flush:
+      case Action::Kind::reset:
+        return;
+    }
+  }
+
+  void check_end() const {
+    require(!session_.anything_armed(), "nothing is in flight at the close");
+    require(session_.reason() != EndReason::none, "every end has a reason");
+    if (session_.reason() != EndReason::done) return;
+    require(eof_[0] && eof_[1], "done means that both sides have ended");
+    require(!held_[0] && !held_[1], "done means that every byte was sent");
+    require(fin_sent_[0] != fin_sent_[1], "the first FIN is forwarded, the second is the close");
+  }
+
+  Choose choose_;
+  Session session_;
+  std::array<bool, 2> held_{};
+  std::array<bool, 2> eof_{};
+  std::array<bool, 2> fin_sent_{};
+  std::optional<std::vector<Event>> due_;
+  bool closed_ = false;
+};
+
+}  // namespace sni::test
