@@ -22,7 +22,9 @@ std::vector<std::string_view> split(std::string_view line) {
   return fields;
 }
 
-bool is_octal(char c) { return c >= '0' && c <= '7'; }
+bool is_octal(char c) {
+  return c >= '0' && c <= '7';
+}
 
 // proc(5): space, tab, newline and backslash are written as a backslash and three octal digits.
 std::string unescape(std::string_view field) {

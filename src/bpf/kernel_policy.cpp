@@ -46,7 +46,8 @@ PolicyVerdict judge_redirect_skb(std::string_view text) {
                        std::to_string(series.patch);
     if (*release >= series)
       return {.trusted = true, .reason = "fixes of 2025-06 are in since " + first};
-    return {.trusted = false, .reason = "redirected bytes can be lost or sent twice before " + first};
+    return {.trusted = false,
+            .reason = "redirected bytes can be lost or sent twice before " + first};
   }
   return {.trusted = false,
           .reason = "redirected bytes can be lost or sent twice, and this series was not fixed"};

@@ -20,63 +20,65 @@ bool wait_for(int fd, short events, int patience_ms) {
 
 UniqueFd open_socket() {
   // IPPROTO_TCP by name: an MPTCP socket cannot be in a SOCKHASH.
-  auto fd = UniqueFd::adopt(
-      ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
+  auto fd =
+      UniqueFd::adopt(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
   const int on = 1;
   if (fd) ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   return fd;
 }
 
-struct LoopbackListener {
-  UniqueFd fd;
+Result<UniqueFd> listen_on_loopback() {
+  auto listener = open_socket();
+  if (!listener) return fail_sys("cannot open a socket", errno);
   sockaddr_in address{};
-};
-
-Result<LoopbackListener> listen_on_loopback() {
-  LoopbackListener listener{.fd = open_socket()};
-  if (!listener.fd) return fail_sys("cannot open a socket", errno);
-  listener.address.sin_family = AF_INET;
-  listener.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  auto* address = reinterpret_cast<sockaddr*>(&listener.address);
-  socklen_t size = sizeof(listener.address);
-  if (::bind(listener.fd.get(), address, size) != 0 || ::listen(listener.fd.get(), 2) != 0 ||
-      ::getsockname(listener.fd.get(), address, &size) != 0)
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 ||
+      ::listen(listener.get(), 2) != 0)
     return fail_sys("cannot listen on 127.0.0.1", errno);
   return listener;
 }
 
-Result<UniqueFd> connect_and_accept(const LoopbackListener& listener, int fd) {
-  const auto* address = reinterpret_cast<const sockaddr*>(&listener.address);
-  if (::connect(fd, address, sizeof(listener.address)) != 0 && errno != EINPROGRESS)
+Result<UniqueFd> connect_and_accept(int listener, int fd) {
+  sockaddr_in address{};
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  socklen_t size = sizeof(address);
+  if (::getsockname(listener, generic, &size) != 0 ||
+      (::connect(fd, generic, size) != 0 && errno != EINPROGRESS))
     return fail_sys("cannot connect on loopback", errno);
-  if (!wait_for(listener.fd.get(), POLLIN, connect_patience_ms) ||
+  if (!wait_for(listener, POLLIN, connect_patience_ms) ||
       !wait_for(fd, POLLOUT, connect_patience_ms))
     return fail("loopback does not answer (is the interface lo up?)");
   auto accepted =
-      UniqueFd::adopt(::accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      UniqueFd::adopt(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!accepted) return fail_sys("cannot accept on loopback", errno);
   return accepted;
 }
 
 }  // namespace
 
-Result<LoopbackPair> make_loopback_pair(
-    const std::function<Result<void>(int client_side, int backend_side)>& announce) {
+Result<LoopbackPair> make_loopback_pair() {
   auto listener = listen_on_loopback();
   if (!listener) return std::unexpected(listener.error());
-  LoopbackPair pair{.client = open_socket(), .backend_side = open_socket()};
+  LoopbackPair pair{.listener = std::move(*listener),
+                    .client = open_socket(),
+                    .client_side = {},
+                    .backend_side = open_socket(),
+                    .backend = {}};
   if (!pair.client || !pair.backend_side) return fail_sys("cannot open a socket", errno);
   ::setsockopt(pair.client.get(), SOL_SOCKET, SO_RCVBUF, &client_receive_buffer,
                sizeof(client_receive_buffer));
-  auto client_side = connect_and_accept(*listener, pair.client.get());
+  auto client_side = connect_and_accept(pair.listener.get(), pair.client.get());
   if (!client_side) return std::unexpected(client_side.error());
   pair.client_side = std::move(*client_side);
-  if (auto done = announce(pair.client_side.get(), pair.backend_side.get()); !done)
-    return std::unexpected(done.error());
-  auto backend = connect_and_accept(*listener, pair.backend_side.get());
+  return pair;
+}
+
+Result<void> connect_backend(LoopbackPair& pair) {
+  auto backend = connect_and_accept(pair.listener.get(), pair.backend_side.get());
   if (!backend) return std::unexpected(backend.error());
   pair.backend = std::move(*backend);
-  return pair;
+  return {};
 }
 
 std::string test_stream(std::uint64_t offset, std::size_t size) {

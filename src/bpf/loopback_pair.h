@@ -4,7 +4,6 @@
 // client <-> client_side, backend_side <-> backend. All ends are nonblocking.
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 
@@ -14,16 +13,18 @@
 namespace sni {
 
 struct LoopbackPair {
+  UniqueFd listener;
   UniqueFd client;
   UniqueFd client_side;
   UniqueFd backend_side;
   UniqueFd backend;
 };
 
-// `announce` gets the two sockets of the proxy before the one to the backend connects. The client's
+// The client's connection, and the proxy's socket to the backend before it connects. The client's
 // receive buffer is small, so that a client that does not read is soon full.
-Result<LoopbackPair> make_loopback_pair(
-    const std::function<Result<void>(int client_side, int backend_side)>& announce);
+Result<LoopbackPair> make_loopback_pair();
+// The connection to the backend.
+Result<void> connect_backend(LoopbackPair& pair);
 
 // Byte stream without a short period: a piece lost, doubled or moved shows.
 std::string test_stream(std::uint64_t offset, std::size_t size);

@@ -13,7 +13,8 @@
 namespace sni {
 namespace {
 
-// A healthy kernel answers within microseconds; the longest wait of a sick one stays below a second.
+// A healthy kernel answers within microseconds; the longest wait of a sick one stays below a
+// second.
 constexpr int patience_ms = 100;
 constexpr std::size_t burst_bytes = 4 << 20;
 constexpr std::size_t write_bytes = 64 * 1024;
@@ -22,33 +23,19 @@ constexpr std::uint32_t bound = 512 * 1024;
 // One pair under test: its slot and the connections.
 struct Trial {
   SockSlots& slots;
-  std::uint32_t slot = 0;
-  std::uint64_t client_cookie = 0;
   LoopbackPair pair;
-
-  ~Trial() { slots.give_back(slot); }
+  std::uint64_t client_cookie = 0;
+  std::uint32_t slot = 0;
 };
 
 enum class Backend { local, remote };
 
-Result<std::unique_ptr<Trial>> make_trial(SockSlots& slots, Backend backend) {
-  std::uint64_t client_cookie = 0;
-  std::optional<std::uint32_t> slot;
-  auto pair = make_loopback_pair([&](int client_side, int backend_side) -> Result<void> {
-    client_cookie = socket_cookie(client_side);
-    slot = slots.take(socket_cookie(backend_side));
-    if (!slot) return fail("no free slot");
-    if (backend == Backend::remote) return {};
-    return slots.expect_backend(*slot, client_cookie);
-  });
-  if (!pair) {
-    if (slot) slots.give_back(*slot);
-    return std::unexpected(pair.error());
+Result<void> connect_trial(Trial& trial, Backend backend) {
+  if (backend == Backend::local) {
+    auto done = trial.slots.expect_backend(trial.slot, trial.client_cookie);
+    if (!done) return done;
   }
-  return std::unique_ptr<Trial>(new Trial{.slots = slots,
-                                          .slot = *slot,
-                                          .client_cookie = client_cookie,
-                                          .pair = std::move(*pair)});
+  return connect_backend(trial.pair);
 }
 
 std::string add_target(Trial& trial) {
@@ -107,7 +94,8 @@ std::string local_full_target(Trial& trial) {
   const auto client = read_tcp_counters(trial.pair.client_side.get());
   if (!client || client->written != redirected) return "redirected bytes are missing";
   const auto got = receive_patiently(trial.pair.client.get(), redirected, patience_ms);
-  const auto rest = receive_patiently(trial.pair.backend_side.get(), written - redirected, patience_ms);
+  const auto rest =
+      receive_patiently(trial.pair.backend_side.get(), written - redirected, patience_ms);
   if (got.size() != redirected || rest.size() != written - redirected) return "bytes were lost";
   if (redirected == 0) return "nothing was redirected";
   return "";
@@ -203,13 +191,22 @@ SelfTest run_self_test(Sockhash& sockhash) {
   SockSlots slots(sockhash, 0);
   for (const auto& test : cases) {
     if (test.backend == Backend::local && !sockhash.captures()) continue;
-    const auto trial = make_trial(slots, test.backend);
-    if (!trial) {
-      result.not_run = trial.error().what;
+    auto pair = make_loopback_pair();
+    const auto slot = pair ? slots.take(socket_cookie(pair->backend_side.get())) : std::nullopt;
+    if (!slot) {
+      result.not_run = pair ? "no free slot" : pair.error().what;
       return result;
     }
+    Trial trial{.slots = slots, .pair = std::move(*pair), .client_cookie = 0, .slot = *slot};
+    trial.client_cookie = socket_cookie(trial.pair.client_side.get());
+    const auto connected = connect_trial(trial, test.backend);
     auto& tried = test.backend == Backend::local ? result.local : result.remote;
-    tried.push_back({.name = test.name, .failure = test.run(**trial)});
+    if (connected) tried.push_back({.name = test.name, .failure = test.run(trial)});
+    slots.give_back(*slot);
+    if (!connected) {
+      result.not_run = connected.error().what;
+      return result;
+    }
   }
   return result;
 }

@@ -18,13 +18,13 @@ struct SelfTestCase {
 };
 
 struct SelfTest {
-  std::string not_run;  // Why nothing could be tried; empty: it ran.
+  std::string not_run;               // Why nothing could be tried; empty: it ran.
   std::vector<SelfTestCase> local;   // capture_backend and redirect_msg.
   std::vector<SelfTestCase> remote;  // redirect_skb behind its gate.
 };
 
-// Runs on a loaded Sockhash; attach_capture() comes before. It uses slots of worker 0 and gives them
-// back, so no worker may run yet.
+// Runs on a loaded Sockhash; attach_capture() comes before. It uses slots of worker 0 and gives
+// them back, so no worker may run yet.
 SelfTest run_self_test(Sockhash& sockhash);
 
 struct PlaneVerdict {

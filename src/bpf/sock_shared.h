@@ -1,7 +1,8 @@
 #pragma once
 
-/* Keys and values of every map of the SOCKHASH planes, for both compilers: clang builds the BPF side
- * as C, g++ the loader as C++. Edit here only. Fixed-width types, explicit padding, sizes asserted. */
+/* Keys and values of every map of the SOCKHASH planes, for both compilers: clang builds the BPF
+ * side as C, g++ the loader as C++. Edit here only. Fixed-width types, explicit padding, sizes
+ * asserted. */
 
 #include <linux/types.h>
 
@@ -12,8 +13,9 @@
 #endif
 
 enum {
-  /* What one message is charged beside its bytes, once and again per begun 32 KiB: the sk_buffs that
-   * the client's send queue pays for (truesize of an empty one: 1280 on x86-64, Linux 6.18). */
+  /* What one message is charged beside its bytes, once and again per begun 32 KiB: the sk_buffs
+   * that the client's send queue pays for (truesize of an empty one: 1280 on x86-64, Linux 6.18).
+   */
   SOCK_CREDIT_OVERHEAD = 2048,
   SOCK_CREDIT_PIECE_SHIFT = 15,
   /* RFC 1035: 253 characters; rounded so that the record has no hole. */
@@ -27,21 +29,21 @@ enum {
 /* One proxied pair, in the mapped array SLOT_STATE. Userspace writes the first cache line, the
  * programs the second; `credit` and `asleep` are the two words that both change, atomically. */
 struct sock_slot {
-  __u64 owner;     /* Cookie of the proxy's backend socket; 0: the slot is free. */
-  __u64 forwarded; /* Bytes of the backend that userspace has put into the client's send queue. */
-  __u64 credit;    /* (low half of owner) << 32 | bytes that redirect_msg may still send. */
-  __u32 armed;     /* 1: redirect_skb may redirect. */
-  __u32 backlog_max;  /* Bytes that redirect_skb may leave queued behind the client's socket. */
-  __u32 asleep;    /* 1: userspace waits for a notification of PASSed bytes. */
-  __u32 worker;    /* Whose ring buffer gets it. */
-  __u32 announced; /* Userspace's own: 1: REGISTERED may hold the owner. */
-  __u32 sourced;   /* Userspace's own: 1: SOURCE_PAIR holds it. */
+  __u64 owner;       /* Cookie of the proxy's backend socket; 0: the slot is free. */
+  __u64 forwarded;   /* Bytes of the backend that userspace has put into the client's send queue. */
+  __u64 credit;      /* (low half of owner) << 32 | bytes that redirect_msg may still send. */
+  __u32 armed;       /* 1: redirect_skb may redirect. */
+  __u32 backlog_max; /* Bytes that redirect_skb may leave queued behind the client's socket. */
+  __u32 asleep;      /* 1: userspace waits for a notification of PASSed bytes. */
+  __u32 worker;      /* Whose ring buffer gets it. */
+  __u32 announced;   /* Userspace's own: 1: REGISTERED may hold the owner. */
+  __u32 sourced;     /* Userspace's own: 1: SOURCE_PAIR holds it. */
   __u64 written_base;  /* Userspace's own: bytes the client's socket had sent when armed. */
   __u64 received_base; /* Userspace's own: bytes read from the backend's socket until then. */
 
-  __u64 backend;    /* Cookie of the caught accepted socket; 0: none was caught. */
-  __u64 redirected; /* Bytes given to the client's socket by either program. */
-  __u64 passed;     /* Bytes that redirect_skb gave to userspace. */
+  __u64 backend;     /* Cookie of the caught accepted socket; 0: none was caught. */
+  __u64 redirected;  /* Bytes given to the client's socket by either program. */
+  __u64 passed;      /* Bytes that redirect_skb gave to userspace. */
   __u32 last_charge; /* Of redirect_msg's latest message: it may not be in the send queue yet. */
   __u32 base;        /* write_seq of the client's socket when redirect_skb first ran. */
   __u32 based;       /* 1: base is valid. */
@@ -107,14 +109,14 @@ enum sock_stat {
   SOCK_MSG_MISSES,       /* The client's socket is not in SOCK_MAP. */
   SOCK_SKB_REDIRECTS,
   SOCK_SKB_REDIRECTED_BYTES,
-  SOCK_SKB_PASS_EMPTY,   /* FIN alone (rule 3). */
+  SOCK_SKB_PASS_EMPTY, /* FIN alone (rule 3). */
   SOCK_SKB_PASS_UNKNOWN,
   SOCK_SKB_PASS_GATE,    /* Not armed, or earlier PASSed bytes are not forwarded yet. */
   SOCK_SKB_PASS_BACKLOG, /* The client's backlog is at its bound (rule 1). */
   SOCK_SKB_PASSED_BYTES,
   SOCK_SKB_MISSES,
   SOCK_NOTICES,
-  SOCK_NOTICES_LOST,     /* Ring buffer full: the deadline scan finds the slot. */
+  SOCK_NOTICES_LOST, /* Ring buffer full: the deadline scan finds the slot. */
   SOCK_CAPTURES,
   SOCK_CAPTURE_MISMATCHES, /* The four-tuple matched and the sequence number did not (rule 13). */
   SOCK_CAPTURE_FAILURES,   /* It matched and could not be inserted. */

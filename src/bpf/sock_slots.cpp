@@ -11,8 +11,8 @@
 namespace sni {
 namespace {
 
-// Send space that is never granted: the kernel charges whole pages and sk_buffs, and the backend may
-// write from two threads at once.
+// Send space that is never granted: the kernel charges whole pages and sk_buffs, and the backend
+// may write from two threads at once.
 constexpr std::uint32_t credit_margin = 64 * 1024;
 // Below this a pair asks for more; about fifty small messages.
 constexpr std::uint32_t credit_low = 128 * 1024;
@@ -27,7 +27,9 @@ void store(T& word, T value) {
   std::atomic_ref(word).store(value, std::memory_order_release);
 }
 
-__u64 credit_word(__u64 owner, std::uint32_t bytes) { return owner << 32 | bytes; }
+__u64 credit_word(__u64 owner, std::uint32_t bytes) {
+  return owner << 32 | bytes;
+}
 
 }  // namespace
 
@@ -44,7 +46,7 @@ SockSlots::SockSlots(Sockhash& sockhash, unsigned worker)
     auto* slots = static_cast<SockSlots*>(self);
     const auto* notice = static_cast<const sock_notice*>(data);
     if (size == sizeof(*notice) && load(slots->at(notice->slot).owner) == notice->owner)
-      (*slots->wake_)(notice->slot);
+      slots->noticed_.push_back(notice->slot);
     return 0;
   };
   ring_ = ring_buffer__new(sockhash.ring_fd(worker), on_notice, this, nullptr);
@@ -86,7 +88,9 @@ Result<void> SockSlots::expect_backend(std::uint32_t index, std::uint64_t client
   return {};
 }
 
-bool SockSlots::caught(std::uint32_t index) const { return load(at(index).backend) != 0; }
+bool SockSlots::caught(std::uint32_t index) const {
+  return load(at(index).backend) != 0;
+}
 
 Result<void> SockSlots::add_target(int client_fd, std::uint64_t client_cookie) {
   const __u64 value = static_cast<__u64>(client_fd);
@@ -135,14 +139,16 @@ void SockSlots::arm(std::uint32_t index, std::uint32_t backlog_max) {
   store(at(index).armed, __u32{1});
 }
 
-void SockSlots::disarm(std::uint32_t index) { store(at(index).armed, __u32{0}); }
+void SockSlots::disarm(std::uint32_t index) {
+  store(at(index).armed, __u32{0});
+}
 
 std::uint64_t SockSlots::pending(std::uint32_t index) const {
   return load(at(index).passed) - at(index).forwarded;
 }
 
-// An exchange and not a store: where the program cleared `asleep` before us, reading its value makes
-// its addition to `passed` visible too.
+// An exchange and not a store: where the program cleared `asleep` before us, reading its value
+// makes its addition to `passed` visible too.
 bool SockSlots::fall_asleep(std::uint32_t index) {
   std::atomic_ref(at(index).asleep).exchange(1, std::memory_order_seq_cst);
   if (pending(index) == 0) return true;
@@ -165,18 +171,24 @@ std::uint64_t SockSlots::redirected(std::uint32_t index) const {
   return load(at(index).redirected);
 }
 
-std::uint64_t SockSlots::passed(std::uint32_t index) const { return load(at(index).passed); }
+std::uint64_t SockSlots::passed(std::uint32_t index) const {
+  return load(at(index).passed);
+}
 
 std::uint32_t SockSlots::backlog_peak(std::uint32_t index) const {
   return load(at(index).backlog_peak);
 }
 
-int SockSlots::notice_fd() const { return sockhash_.ring_fd(worker_); }
+int SockSlots::notice_fd() const {
+  return sockhash_.ring_fd(worker_);
+}
 
-void SockSlots::drain_notices(const std::function<void(std::uint32_t)>& wake) {
-  wake_ = &wake;
-  if (ring_) ring_buffer__consume(ring_);
-  wake_ = nullptr;
+std::optional<std::uint32_t> SockSlots::take_notice() {
+  if (noticed_.empty() && ring_) ring_buffer__consume(ring_);
+  if (noticed_.empty()) return std::nullopt;
+  const auto slot = noticed_.back();
+  noticed_.pop_back();
+  return slot;
 }
 
 void kick_source(int backend_fd) {

@@ -7,15 +7,16 @@
 // Same host, in this order: take, expect_backend before connect(); once caught(), add_target and
 // from then on, after each completed send to the client, set_forwarded and grant.
 //
-// Remote: take; recv() everything from the backend's socket and forward it, with no io_uring request
-// left on it; add_target, add_source, arm, kick. Bytes that the program passes up are pending();
-// they may be sent to the client only when its backlog is drained, and then set_forwarded.
+// Remote: take; recv() everything from the backend's socket and forward it, with no io_uring
+// request left on it; add_target, add_source, arm, kick. Bytes that the program passes up are
+// pending(); they may be sent to the client only when its backlog is drained, and then
+// set_forwarded.
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "bpf/sockhash.h"
 #include "bpf/tcp_counters.h"
@@ -59,8 +60,8 @@ class SockSlots {
   // Total bytes of the backend that userspace has completely sent to the client: since connect() on
   // the same host, since add_source for a remote backend.
   void set_forwarded(std::uint32_t index, std::uint64_t bytes);
-  // Gives redirect_msg what the client's send queue has room for. Call it on any wake-up that has to
-  // do with the pair, before set_forwarded where both are due.
+  // Gives redirect_msg what the client's send queue has room for. Call it on any wake-up that has
+  // to do with the pair, before set_forwarded where both are due.
   void grant(std::uint32_t index, int client_fd);
   // Whether so little credit is left that a grant is worth its system call.
   bool wants_grant(std::uint32_t index) const;
@@ -73,7 +74,8 @@ class SockSlots {
   [[nodiscard]] bool fall_asleep(std::uint32_t index);
 
   // Whether redirect_skb has seen all that the backend's socket received. `received` is read after
-  // its hang-up was reported, so that the socket's lock puts us behind the verdict of the last bytes.
+  // its hang-up was reported, so that the socket's lock puts us behind the verdict of the last
+  // bytes.
   bool source_drained(std::uint32_t index, const TcpCounters& received, bool fin) const;
   // Whether all that was redirected or forwarded is in the client's send queue. Until then a send,
   // shutdown or close of the client's socket would overtake or destroy the rest.
@@ -83,10 +85,10 @@ class SockSlots {
   std::uint64_t passed(std::uint32_t index) const;
   std::uint32_t backlog_peak(std::uint32_t index) const;
 
-  // Descriptor to poll for POLLIN, and what to do then: calls `wake` with the slots that have
-  // pending bytes. A notice for a pair that is gone is dropped.
+  // Descriptor to poll for POLLIN. Then, for as long as there is one: a slot that has pending
+  // bytes. Notices for pairs that are gone are left out.
   int notice_fd() const;
-  void drain_notices(const std::function<void(std::uint32_t)>& wake);
+  std::optional<std::uint32_t> take_notice();
 
  private:
   sock_slot& at(std::uint32_t index) const { return sockhash_.slot(index); }
@@ -99,7 +101,7 @@ class SockSlots {
   int source_pair_;
   std::deque<std::uint32_t> free_;
   ring_buffer* ring_ = nullptr;
-  const std::function<void(std::uint32_t)>* wake_ = nullptr;
+  std::vector<std::uint32_t> noticed_;
 };
 
 // Runs the verdict over bytes that were queued before add_source: they would wait for the next

@@ -19,7 +19,8 @@ namespace {
 constexpr std::size_t verifier_log_bytes = 64 * 1024;
 struct SizedMap {
   const char* name;
-  std::uint32_t per_slot;  // Sockets stay in their map until they are closed, slots are free before.
+  std::uint32_t
+      per_slot;  // Sockets stay in their map until they are closed, slots are free before.
 };
 constexpr std::array sized_maps = {
     SizedMap{"SOCK_MAP", 2},   SizedMap{"SOURCE_MAP", 2}, SizedMap{"LOCAL_MAP", 2},
@@ -45,7 +46,8 @@ std::string likely_cause(int sys_errno, std::string_view log) {
   if (sys_errno == EPERM || sys_errno == EACCES) {
     if (::geteuid() != 0) return " (needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)";
     if (log.empty())
-      return " (CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed; a container's seccomp profile or "
+      return " (CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed; a container's seccomp profile "
+             "or "
              "kernel lockdown can refuse them)";
   }
   if (sys_errno == ESRCH) return " (the kernel has no BTF: CONFIG_DEBUG_INFO_BTF is off)";
@@ -83,18 +85,18 @@ const char* counter_name(enum sock_stat stat) {
 }
 
 Result<std::unique_ptr<Sockhash>> Sockhash::load(const SockhashOptions& options) {
-  std::unique_ptr<Sockhash> sockhash(new Sockhash);
-  if (auto done = sockhash->open(options); !done) return std::unexpected(done.error());
-  if (auto done = sockhash->map_state(); !done) return std::unexpected(done.error());
-  if (auto done = sockhash->make_rings(options.workers); !done)
-    return std::unexpected(done.error());
-  if (auto done = sockhash->attach_to_map("redirect_msg", "LOCAL_MAP", BPF_SK_MSG_VERDICT); !done)
-    return std::unexpected(done.error());
-  if (auto done =
-          sockhash->attach_to_map("redirect_skb", "SOURCE_MAP", BPF_SK_SKB_STREAM_VERDICT);
-      !done)
-    return std::unexpected(done.error());
+  auto sockhash = std::make_unique<Sockhash>();
+  if (auto done = sockhash->set_up(options); !done) return std::unexpected(done.error());
   return sockhash;
+}
+
+Result<void> Sockhash::set_up(const SockhashOptions& options) {
+  if (auto done = open(options); !done) return done;
+  if (auto done = map_state(); !done) return done;
+  if (auto done = make_rings(options.workers); !done) return done;
+  auto attached = attach_to_map("redirect_msg", "LOCAL_MAP", BPF_SK_MSG_VERDICT);
+  if (!attached) return attached;
+  return attach_to_map("redirect_skb", "SOURCE_MAP", BPF_SK_SKB_STREAM_VERDICT);
 }
 
 Sockhash::~Sockhash() {
@@ -139,7 +141,8 @@ Result<void> Sockhash::size_maps(const SockhashOptions& options) {
     if (const int error = -bpf_map__set_max_entries(map, options.slots * per_slot); error != 0)
       return fail_sys(std::string("cannot size map ") + name, error);
   }
-  for (const char* name : {"TRAFFIC_STATS", "DNS_CACHE", "DNS_CACHE_KEY", "EXPECTED", "LOCAL_STATE", "NOTICES"})
+  for (const char* name :
+       {"TRAFFIC_STATS", "DNS_CACHE", "DNS_CACHE_KEY", "EXPECTED", "LOCAL_STATE", "NOTICES"})
     if (!bpf_object__find_map_by_name(object_, name))
       return fail(std::string("the BPF object has no map ") + name);
   for (const char* name : {"capture_backend", "redirect_msg", "redirect_skb"})
@@ -167,8 +170,8 @@ Result<void> Sockhash::pin_dns_cache(const std::string& directory) {
 Result<void> Sockhash::map_state() {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   state_bytes_ = (slots_ * sizeof(sock_slot) + page - 1) / page * page;
-  void* mapped = ::mmap(nullptr, state_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED,
-                        map_fd("SLOT_STATE"), 0);
+  void* mapped =
+      ::mmap(nullptr, state_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd("SLOT_STATE"), 0);
   if (mapped == MAP_FAILED) return fail_sys("cannot map SLOT_STATE", errno);
   state_ = static_cast<sock_slot*>(mapped);
   stats_fd_ = map_fd("TRAFFIC_STATS");
@@ -210,7 +213,8 @@ Result<void> Sockhash::attach_capture() {
     const int error = errno;
     auto failed = fail_sys("cannot attach capture_backend to cgroup " + root->where, error);
     if (error == EPERM)
-      failed.error().what += " (another program holds this cgroup alone, or CAP_NET_ADMIN is missing)";
+      failed.error().what +=
+          " (another program holds this cgroup alone, or CAP_NET_ADMIN is missing)";
     return failed;
   }
   steps_.push_back("program attached: capture_backend to cgroup " + root->where);
@@ -227,6 +231,8 @@ SockCounters Sockhash::counters() const {
   return sums;
 }
 
-int Sockhash::map_fd(const char* name) const { return bpf_object__find_map_fd_by_name(object_, name); }
+int Sockhash::map_fd(const char* name) const {
+  return bpf_object__find_map_fd_by_name(object_, name);
+}
 
 }  // namespace sni

@@ -1,8 +1,9 @@
 #pragma once
 
 // The loaded SOCKHASH programs and their maps; one per process. It owns every descriptor, so that
-// all of it ends with the process, however that ends: the sockops program is attached by a BPF link,
-// the others to maps that nobody else holds. sock_slots.h has what workers do with single pairs.
+// all of it ends with the process, however that ends: the sockops program is attached by a BPF
+// link, the others to maps that nobody else holds. sock_slots.h has what workers do with single
+// pairs.
 //
 // Loading is for the start, on one thread. Afterwards counters() and the descriptors may be used
 // from any thread.
@@ -37,8 +38,10 @@ const char* counter_name(enum sock_stat stat);
 
 class Sockhash {
  public:
-  // Loads the programs and attaches them to their maps; nothing is redirected until a pair is armed.
+  // Loads the programs and attaches them to their maps; nothing is redirected until a pair is
+  // armed.
   static Result<std::unique_ptr<Sockhash>> load(const SockhashOptions& options);
+  Sockhash() = default;  // Empty; load() fills it.
   ~Sockhash();
   Sockhash(const Sockhash&) = delete;
   Sockhash& operator=(const Sockhash&) = delete;
@@ -60,7 +63,7 @@ class Sockhash {
   int map_fd(const char* name) const;
 
  private:
-  Sockhash() = default;
+  Result<void> set_up(const SockhashOptions& options);
   Result<void> open(const SockhashOptions& options);
   Result<void> size_maps(const SockhashOptions& options);
   Result<void> pin_dns_cache(const std::string& directory);

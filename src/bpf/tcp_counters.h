@@ -15,7 +15,7 @@ struct TcpCounters {
   // Payload that has entered the send queue: sent once, or waiting to be. All three parts come from
   // one getsockopt, under the socket's lock.
   std::uint64_t written = 0;
-  std::uint64_t acked = 0;  // Of `written`; SYN and FIN included where they were acknowledged.
+  std::uint64_t acked = 0;    // Of `written`; SYN and FIN included where they were acknowledged.
   std::uint32_t idle_ms = 0;  // Since payload was last sent or received, whichever is later.
   std::uint8_t state = 0;     // TCP_ESTABLISHED and so on.
 };

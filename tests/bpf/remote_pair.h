@@ -9,7 +9,7 @@
 
 #include "sock_fixture.h"
 
-namespace sni::testing {
+namespace sni::test {
 
 inline void send_stream(int fd, std::uint64_t total, std::size_t piece = 64 * 1024) {
   for (std::uint64_t sent = 0; sent < total;) {
@@ -20,9 +20,9 @@ inline void send_stream(int fd, std::uint64_t total, std::size_t piece = 64 * 10
 }
 
 struct Reading {
-  int pause_us = 0;             // How long to stop
+  int pause_us = 0;               // How long to stop
   std::uint64_t every = 1 << 20;  // after so many bytes.
-  bool to_end = true;           // Whether a FIN must follow.
+  bool to_end = true;             // Whether a FIN must follow.
 };
 
 // Whether exactly the test stream of this length arrives.
@@ -119,7 +119,7 @@ struct RemotePair : ProxiedPair {
       }
       if (fixture.slots->fall_asleep(slot)) {
         wait_for(fixture.slots->notice_fd(), POLLIN, 10);
-        fixture.slots->drain_notices([](std::uint32_t) {});
+        while (fixture.slots->take_notice()) continue;
       }
     }
     wait_until_drained();
@@ -127,4 +127,4 @@ struct RemotePair : ProxiedPair {
   }
 };
 
-}  // namespace sni::testing
+}  // namespace sni::test

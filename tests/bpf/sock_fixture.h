@@ -13,7 +13,7 @@
 #include "bpf/sockhash.h"
 #include "support/tcp_pair.h"
 
-namespace sni::testing {
+namespace sni::test {
 
 // Values of Result, with the error shown where there is none.
 template <typename T>
@@ -79,4 +79,4 @@ struct LocalPair : ProxiedPair {
   }
 };
 
-}  // namespace sni::testing
+}  // namespace sni::test

@@ -24,4 +24,6 @@ TEST_CASE("A part of the hierarchy and lines that are no mounts are not taken fo
   CHECK_FALSE(find_cgroup2("1 2 0:3 / /cgroup2 rw - tmpfs cgroup2 rw\n"));
 }
 
-TEST_CASE("The root cgroup can be opened here") { CHECK(open_cgroup_root()); }
+TEST_CASE("The root cgroup can be opened here") {
+  CHECK(open_cgroup_root());
+}

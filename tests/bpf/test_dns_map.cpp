@@ -7,7 +7,7 @@
 #include "sock_fixture.h"
 
 using namespace sni;
-using namespace sni::testing;
+using namespace sni::test;
 
 namespace {
 
@@ -75,7 +75,8 @@ TEST_CASE("A record that claims more addresses than there can be is read within 
 TEST_CASE("Answers without addresses and names that do not fit are not stored") {
   SockFixture fixture(1);
   const auto dns = must(DnsMap::open(*fixture.sockhash));
-  dns.store("gone.example", {.resolution = {.status = Resolution::Status::not_found}, .expires_s = 9});
+  dns.store("gone.example",
+            {.resolution = {.status = Resolution::Status::not_found}, .expires_s = 9});
   CHECK_FALSE(dns.find("gone.example", 1));
   const std::string name(DNS_NAME_BYTES, 'a');
   dns.store(name, answer(9, {first}));

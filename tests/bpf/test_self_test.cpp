@@ -5,7 +5,7 @@
 #include "sock_fixture.h"
 
 using namespace sni;
-using namespace sni::testing;
+using namespace sni::test;
 
 TEST_CASE("The self-test passes on this kernel and gives every slot back") {
   SockFixture fixture(4);
@@ -26,7 +26,8 @@ TEST_CASE("The self-test passes on this kernel and gives every slot back") {
 }
 
 TEST_CASE("A live result overrules the kernel's release both ways") {
-  SelfTest passed{.not_run = "", .local = {{"sk_msg: order", ""}}, .remote = {{"sk_skb: order", ""}}};
+  SelfTest passed{
+      .not_run = "", .local = {{"sk_msg: order", ""}}, .remote = {{"sk_skb: order", ""}}};
   CHECK(judge(passed, "5.10.0", "").remote.usable);
   SelfTest failed = passed;
   failed.remote[0].failure = "bytes arrived changed or out of order";
@@ -54,8 +55,9 @@ TEST_CASE("Without the capture no backend of this host can be caught, whatever t
 }
 
 TEST_CASE("The probe names each plane with its reason and each case") {
-  const SelfTest test{
-      .not_run = "", .local = {{"sk_msg: order", ""}}, .remote = {{"sk_skb: order", "nothing came"}}};
+  const SelfTest test{.not_run = "",
+                      .local = {{"sk_msg: order", ""}},
+                      .remote = {{"sk_skb: order", "nothing came"}}};
   const auto lines = describe(test, judge(test, "6.18.44", ""));
   REQUIRE(lines.size() == 4);
   CHECK(lines[0] == "sockhash, same host: yes (self-test passed)");

@@ -10,7 +10,7 @@
 #include "support/net_namespace.h"
 
 using namespace sni;
-using namespace sni::testing;
+using namespace sni::test;
 
 namespace {
 
@@ -250,8 +250,7 @@ TEST_CASE("Rule 12: no plaintext leaves once the backend has switched kernel TLS
   keys.info.cipher_type = TLS_CIPHER_AES_GCM_128;
   // Stable kernels of 2026 (tried: 6.1.192) refuse keys on a socket with an sk_msg program; a TLS
   // library then encrypts by itself, and what it writes must go the way it came from.
-  const bool encrypts =
-      ::setsockopt(pair.backend.get(), SOL_TLS, TLS_TX, &keys, sizeof(keys)) == 0;
+  const bool encrypts = ::setsockopt(pair.backend.get(), SOL_TLS, TLS_TX, &keys, sizeof(keys)) == 0;
   if (!encrypts) MESSAGE("this kernel refuses kTLS on a socket that was caught");
   const std::string secret = "a secret of the backend";
   send_all(pair.backend.get(), secret);

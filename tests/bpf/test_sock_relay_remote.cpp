@@ -1,4 +1,5 @@
-// redirect_skb behind its gate: a remote backend, played by a socket of loopback that nobody catches.
+// redirect_skb behind its gate: a remote backend, played by a socket of loopback that nobody
+// catches.
 
 #include <algorithm>
 #include <thread>
@@ -6,7 +7,7 @@
 #include "remote_pair.h"
 
 using namespace sni;
-using namespace sni::testing;
+using namespace sni::test;
 
 namespace {
 
@@ -199,7 +200,7 @@ TEST_CASE("Rule 14: userspace is told of every byte that passes") {
     while (told && read < rounds * message) {
       if (fixture.slots->fall_asleep(pair.slot)) {
         told = wait_for(fixture.slots->notice_fd(), POLLIN, 5000);
-        fixture.slots->drain_notices([&](std::uint32_t slot) { CHECK(slot == pair.slot); });
+        while (const auto slot = fixture.slots->take_notice()) CHECK(*slot == pair.slot);
         continue;
       }
       read += pair.forward_pending();

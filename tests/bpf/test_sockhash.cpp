@@ -13,7 +13,7 @@
 #include "sock_fixture.h"
 
 using namespace sni;
-using namespace sni::testing;
+using namespace sni::test;
 
 namespace {
 
@@ -70,7 +70,8 @@ TEST_CASE("The log names the programs, where they are attached, and the maps") {
   SockFixture fixture;
   const auto& steps = fixture.sockhash->steps();
   REQUIRE(steps.size() == 5);
-  CHECK(steps[0] == "programs loaded: capture_backend, redirect_msg, redirect_skb (embedded object)");
+  CHECK(steps[0] ==
+        "programs loaded: capture_backend, redirect_msg, redirect_skb (embedded object)");
   CHECK(steps[1].starts_with("maps ready: SOCK_MAP, SOURCE_MAP, LOCAL_MAP, SLOT_STATE (64 pairs)"));
   CHECK(steps[2] == "program attached: redirect_msg to map LOCAL_MAP");
   CHECK(steps[3] == "program attached: redirect_skb to map SOURCE_MAP");

@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 
-#include <cstring>
+#include <algorithm>
 #include <exception>
 #include <optional>
 #include <thread>
@@ -16,7 +16,7 @@
 
 #include "support/tcp_pair.h"
 
-namespace sni::testing {
+namespace sni::test {
 
 class NetNamespace {
  public:
@@ -26,7 +26,7 @@ class NetNamespace {
       fd_ = UniqueFd::adopt(check(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), "ns"));
       const auto socket = tcp_socket();
       ifreq request{};
-      std::strcpy(request.ifr_name, "lo");
+      std::ranges::copy("lo", request.ifr_name);
       request.ifr_flags = IFF_UP;
       check(::ioctl(socket.get(), SIOCSIFFLAGS, &request), "SIOCSIFFLAGS");
     });
@@ -62,4 +62,4 @@ class NetNamespace {
   UniqueFd fd_;
 };
 
-}  // namespace sni::testing
+}  // namespace sni::test

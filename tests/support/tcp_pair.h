@@ -20,7 +20,7 @@
 
 #include "core/unique_fd.h"
 
-namespace sni::testing {
+namespace sni::test {
 
 inline int check(long result, const char* act) {
   if (result < 0) throw std::system_error(errno, std::generic_category(), act);
@@ -53,8 +53,8 @@ inline void prepare(int fd) {
 }
 
 inline UniqueFd tcp_socket() {
-  auto fd = UniqueFd::adopt(
-      check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP), "socket"));
+  auto fd =
+      UniqueFd::adopt(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP), "socket"));
   prepare(fd.get());
   return fd;
 }
@@ -140,4 +140,4 @@ inline std::pair<UniqueFd, UniqueFd> connected(int receive_buffer = 0) {
   return {std::move(near), listener.accept()};
 }
 
-}  // namespace sni::testing
+}  // namespace sni::test
