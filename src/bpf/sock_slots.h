@@ -60,6 +60,7 @@ class SockSlots {
   // Total bytes of the backend that userspace has completely sent to the client: since connect() on
   // the same host, since add_source for a remote backend.
   void set_forwarded(std::uint32_t index, std::uint64_t bytes);
+  std::uint64_t forwarded(std::uint32_t index) const { return at(index).forwarded; }
   // Gives redirect_msg what the client's send queue has room for. Call it on any wake-up that has
   // to do with the pair, before set_forwarded where both are due.
   void grant(std::uint32_t index, int client_fd);

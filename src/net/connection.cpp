@@ -83,7 +83,10 @@ Event Connection::on_received(Side side, const Completion& completion) {
   const auto length = static_cast<std::uint32_t>(completion.result);
   pipe(side).hold(*loop_.buffers,
                   static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT), length);
-  if (session_.phase() != Phase::answering) return {.kind = Kind::received, .side = side};
+  if (session_.phase() != Phase::answering) {
+    if (side == Side::client) advance_plane();
+    return {.kind = Kind::received, .side = side};
+  }
   pipe(side).release(*loop_.buffers, loop_.shared.parked);
   discarded_ += length;
   return {.kind = discarded_ < limits::linger_bytes_max ? Kind::discarded : Kind::discarded_all,
@@ -140,6 +143,7 @@ Event Connection::on_sent(Side side, const Completion& completion) {
         break;
       }
       if (setup_ != nullptr && session_.phase() != Phase::answering) setup_.reset();
+      if (side == Side::backend) advance_plane();
       return {.kind = Kind::sent, .side = side};
   }
   loop_.counters.readers_stalled.add();
@@ -162,6 +166,7 @@ Event Connection::on_connected(const Completion& completion) {
         "addresses)",
         backend_address_.to_string());
   }
+  if (loop_.plane != nullptr) loop_.plane->leave(plane_);
   fd_[index(Side::backend)].reset();
   const bool timed_out = completion.result == -ECANCELED || completion.result == -ETIMEDOUT;
   setup_->targets.failed(timed_out ? EndReason::connect_timeout : EndReason::unreachable);
@@ -192,6 +197,7 @@ void Connection::on_deadline() {
           unacknowledged_bytes(fd(Side::client)) + unacknowledged_bytes(fd(Side::backend));
       // Bytes may still move out of the kernel's send queues where we see none.
       if (unsent != last_unsent_) active_ms_ = loop_.now_ms;
+      if (loop_.plane != nullptr && loop_.plane->moved(plane_)) active_ms_ = loop_.now_ms;
       last_unsent_ = unsent;
       if (active_ms_ + idle > loop_.now_ms) return loop_.deadlines.set(slot_, active_ms_ + idle);
       break;

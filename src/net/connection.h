@@ -90,6 +90,7 @@ class Connection {
 
   void leave_hello();
   void enter_relay();
+  void advance_plane();
   void set_deadline(std::chrono::milliseconds delay);
   OpTag tag(Op op, Side side) const;
   int fd(Side side) const { return fd_[index(side)].get(); }
@@ -117,6 +118,7 @@ class Connection {
   const RouteConfig* route_ = nullptr;
   std::unique_ptr<Setup> setup_;
   Endpoint peer_;
+  PlanePair plane_;
   const Backend* backend_ = nullptr;  // The one that was tried last.
   Endpoint backend_address_;          // Of it; port 0: a UNIX socket.
   std::string name_;

@@ -56,12 +56,17 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
                      .deadlines = Deadlines(0),
                      .shared = shared_,
                      .counters = counters_,
+                     .plane = nullptr,
                      .refusals_log = LogGate(refusal_lines_per_second),
                      .now_ms = monotonic_ms(),
                      .hello_scratch = {}});
   auto buffers = BufferPool::create(loop_->ring);
   if (!buffers) return std::unexpected(buffers.error());
   loop_->buffers = std::move(*buffers);
+  if (shared_.fast_path.sockhash != nullptr) {
+    loop_->plane = std::make_unique<PlaneSockhash>(
+        shared_.fast_path, snapshot_->config.fast_path, counters_, number_);
+  }
   auto resolver = Resolver::create(snapshot_->config.dns, snapshot_->system_names, *this);
   if (!resolver) return std::unexpected(resolver.error());
   loop_->resolver = std::move(*resolver);

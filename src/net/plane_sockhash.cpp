@@ -1,0 +1,106 @@
+#include "net/plane_sockhash.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "bpf/tcp_counters.h"
+
+namespace sni {
+
+namespace {
+
+// The client's send queue on the same host, which is also the credit: the kernel's own upper bound
+// by default (net.ipv4.tcp_wmem), fixed so that the credit can be reckoned. SO_SNDBUF doubles it.
+constexpr int client_send_buffer = 2 << 20;
+
+PlaneDecline reason_of(int sys_errno) {
+  switch (sys_errno) {
+    case EOPNOTSUPP:
+      return PlaneDecline::half_closed;
+    case E2BIG:
+    case ENOMEM:
+      return PlaneDecline::map_full;
+    default:
+      return PlaneDecline::not_insertable;
+  }
+}
+
+}  // namespace
+
+PlaneSockhash::PlaneSockhash(const FastPath& path, const FastPathConfig& config,
+                             Counters& counters, unsigned worker)
+    : slots_(*path.sockhash, worker), path_(path), config_(config), counters_(counters) {}
+
+void PlaneSockhash::announce(PlanePair& pair, int client, int backend) {
+  const auto slot = slots_.take(socket_cookie(backend));
+  if (!slot) return decline(pair, PlaneDecline::no_slot);
+  pair = {.slot = *slot,
+          .stage = PlanePair::Stage::announced,
+          .client_cookie = socket_cookie(client)};
+  if (path_.local && !slots_.expect_backend(*slot, pair.client_cookie))
+    decline(pair, PlaneDecline::map_full);
+}
+
+void PlaneSockhash::leave(PlanePair& pair) {
+  if (pair.stage == PlanePair::Stage::userspace) return;
+  slots_.give_back(pair.slot);
+  pair.stage = PlanePair::Stage::userspace;
+}
+
+void PlaneSockhash::advance(PlanePair& pair, const PlaneView& view) {
+  switch (pair.stage) {
+    case PlanePair::Stage::userspace:
+    case PlanePair::Stage::gated:
+      return;
+    case PlanePair::Stage::announced:
+      if (view.sent_to_client < config_.after_bytes &&
+          view.age_ms < static_cast<std::uint64_t>(config_.after.count()))
+        return;
+      decide(pair, view);
+      if (pair.stage != PlanePair::Stage::local) return;
+      [[fallthrough]];
+    case PlanePair::Stage::local: {
+      // What userspace has sent took from the space that the credit counts on.
+      const bool sent = slots_.forwarded(pair.slot) != view.sent_to_client;
+      if (sent || slots_.wants_grant(pair.slot)) slots_.grant(pair.slot, view.client);
+      if (sent) slots_.set_forwarded(pair.slot, view.sent_to_client);
+      return;
+    }
+  }
+}
+
+// After enough bytes or time: the work that a psock costs at its end is repaid by then.
+void PlaneSockhash::decide(PlanePair& pair, const PlaneView& view) {
+  if (!slots_.caught(pair.slot)) return decline(pair, PlaneDecline::not_on_this_host);
+  if (const auto added = slots_.add_target(view.client, pair.client_cookie); !added)
+    return decline(pair, reason_of(added.error().sys_errno));
+  if (::setsockopt(view.client, SOL_SOCKET, SO_SNDBUFFORCE, &client_send_buffer,
+                   sizeof client_send_buffer) != 0)
+    ::setsockopt(view.client, SOL_SOCKET, SO_SNDBUF, &client_send_buffer,
+                 sizeof client_send_buffer);
+  pair.stage = PlanePair::Stage::local;
+  pair.taken = true;
+  counters_.planes_taken.add();
+}
+
+void PlaneSockhash::decline(PlanePair& pair, PlaneDecline reason) {
+  leave(pair);
+  counters_.planes_declined[static_cast<std::size_t>(reason)].add();
+  spdlog::debug("sockhash declined a connection: {}", to_string(reason));
+}
+
+bool PlaneSockhash::moved(PlanePair& pair) const {
+  if (pair.stage != PlanePair::Stage::local && pair.stage != PlanePair::Stage::gated) return false;
+  const auto now = slots_.redirected(pair.slot);
+  return std::exchange(pair.redirected, now) != now;
+}
+
+std::uint64_t PlaneSockhash::sent_to_client(int client) {
+  const auto counters = read_tcp_counters(client);
+  return counters ? counters->written : 0;
+}
+
+}  // namespace sni
