@@ -60,6 +60,12 @@ ALWAYS_INLINE void expect_backend(struct bpf_sock_ops* ops) {
   if (tuple_of(ops, 0, &tuple)) bpf_map_update_elem(&EXPECTED, &tuple, &expected, BPF_ANY);
 }
 
+/* A backend that accepts blocking sockets, as redirect_msg has found a short time ago. */
+ALWAYS_INLINE int known_to_block(const struct sock_listener* listener) {
+  __u64* seen = bpf_map_lookup_elem(&BLOCKING, listener);
+  return seen && bpf_ktime_get_ns() - *seen < SOCK_BLOCKING_SECONDS * 1000000000ull;
+}
+
 /* Some socket of this host was accepted: ours only if everything matches, and only once. */
 ALWAYS_INLINE void catch_backend(struct bpf_sock_ops* ops) {
   struct sock_tuple tuple = {};
@@ -75,10 +81,17 @@ ALWAYS_INLINE void catch_backend(struct bpf_sock_ops* ops) {
   struct sock_slot* slot = slot_of(expected.slot, expected.owner);
   struct bpf_sock* sk = ops->sk;
   if (!slot || !sk) return;
-  struct sock_local local = {.owner = expected.owner,
-                             .client = expected.client,
-                             .slot = expected.slot,
-                             .first_seq = ops->snd_nxt};
+  struct sock_local local = {
+      .owner = expected.owner,
+      .client = expected.client,
+      .slot = expected.slot,
+      .first_seq = ops->snd_nxt,
+      .listener = {.netns = bpf_get_netns_cookie(ops), .port = tuple.local_port}};
+  __builtin_memcpy(local.listener.addr, tuple.local_addr, sizeof(tuple.local_addr));
+  if (known_to_block(&local.listener)) {
+    count(SOCK_CAPTURE_BLOCKING, 1);
+    return;
+  }
   __u64 cookie = bpf_get_socket_cookie(ops);
   if (!bpf_sk_storage_get(&LOCAL_STATE, sk, &local, BPF_SK_STORAGE_GET_F_CREATE) ||
       bpf_sock_hash_update(ops, &LOCAL_MAP, &cookie, BPF_NOEXIST)) {

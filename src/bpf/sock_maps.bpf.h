@@ -20,8 +20,15 @@ struct tcp_ulp_ops;
 struct sock_common {
   unsigned long skc_flags;
 };
+struct file {
+  unsigned int f_flags;
+};
+struct socket {
+  struct file* file;
+};
 struct sock {
   struct sock_common __sk_common;
+  struct socket* sk_socket;
 };
 struct inet_sock {
   struct sock sk;
@@ -138,6 +145,13 @@ struct {
         __uint(max_entries, SOCK_RING_BYTES);
       });
 } NOTICES SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __type(key, struct sock_listener);
+  __type(value, __u64); /* Nanoseconds of bpf_ktime_get_ns(): when it was seen last. */
+  __uint(max_entries, 1024);
+} BLOCKING SEC(".maps");
 
 ALWAYS_INLINE void count(__u32 stat, __u64 amount) {
   __u64* value = bpf_map_lookup_elem(&TRAFFIC_STATS, &stat);

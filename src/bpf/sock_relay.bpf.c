@@ -17,12 +17,25 @@
 
 #include "bpf/sock_maps.bpf.h"
 
+/* O_NONBLOCK of asm-generic/fcntl.h: x86, arm64, riscv, s390, power. */
+enum { FILE_NONBLOCK = 04000 };
+
 /* Plaintext of kTLS must not leave, and a sender with SO_ZEROCOPY waits for completions that only
  * its own socket's queue can give. */
 ALWAYS_INLINE int must_stay(struct tcp_sock* tcp) {
   if (tcp->inet_conn.icsk_ulp_ops) return 1;
   __u32 zerocopy = bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY);
   return (tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> (zerocopy & 63)) & 1;
+}
+
+/* While a socket has a psock, its recv() is tcp_bpf_recvmsg(), which waits once and then gives up:
+ * any other wake-up (the ACK of its FIN, send space) ends a blocking recv() with EAGAIN. An
+ * event-driven backend cannot tell; a blocking one would take it for a timeout. So those are let go
+ * as soon as they show, which is in what they write first. */
+ALWAYS_INLINE int is_blocking(struct tcp_sock* tcp) {
+  struct socket* socket = tcp->inet_conn.icsk_inet.sk.sk_socket;
+  struct file* file = socket ? socket->file : 0;
+  return !file || !(file->f_flags & FILE_NONBLOCK);
 }
 
 /* Takes the message's cost out of the credit. An exchange that fails met a new grant; the message
@@ -49,6 +62,12 @@ int redirect_msg(struct sk_msg_md* msg) {
   __u64 owner = local->owner;
   struct sock_slot* slot = slot_of(local->slot, owner);
   if (!slot) return pass(SOCK_MSG_PASS_UNKNOWN);
+  if (is_blocking(tcp)) {
+    __u64 now = bpf_ktime_get_ns();
+    bpf_map_update_elem(&BLOCKING, &local->listener, &now, BPF_ANY);
+    slot->blocking = 1;
+    return pass(SOCK_MSG_PASS_BLOCKING);
+  }
   if (tcp->write_seq - local->first_seq != (__u32) * (volatile __u64*)&slot->forwarded)
     return pass(SOCK_MSG_PASS_ORDER);
   __u32 size = msg->size;

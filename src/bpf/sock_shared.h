@@ -22,6 +22,7 @@ enum {
   DNS_NAME_BYTES = 256,
   DNS_ADDRESSES_MAX = 8,
   DNS_KEY_BYTES = 16,
+  SOCK_BLOCKING_SECONDS = 60, /* How long a backend is left alone for it. */
   SOCK_RING_BYTES = 64 * 1024,
   SOCK_WORKERS_MAX = 256,
 };
@@ -50,7 +51,8 @@ struct sock_slot {
   __u32 backlog_peak;
   __u64 backlog_ended; /* Times that the bound closed the gate. */
   __u32 expected;      /* 1: capture_backend saw the connect() succeed. */
-  __u32 pad2[3];
+  __u32 blocking;      /* 1: the backend's socket blocks, and should leave LOCAL_MAP. */
+  __u32 pad2[2];
 };
 SNI_SIZE_IS(struct sock_slot, 128);
 
@@ -72,6 +74,15 @@ struct sock_tuple {
 };
 SNI_SIZE_IS(struct sock_tuple, 36);
 
+/* BLOCKING: a backend's address, in its network namespace, that accepts blocking sockets. */
+struct sock_listener {
+  __u64 netns;
+  __u8 addr[16];
+  __u32 port;
+  __u32 pad;
+};
+SNI_SIZE_IS(struct sock_listener, 32);
+
 struct sock_expected {
   __u64 owner;
   __u64 client;
@@ -87,8 +98,9 @@ struct sock_local {
   __u64 client;
   __u32 slot;
   __u32 first_seq; /* write_seq when it was caught. */
+  struct sock_listener listener;
 };
-SNI_SIZE_IS(struct sock_local, 24);
+SNI_SIZE_IS(struct sock_local, 56);
 
 /* Gate notification in a worker's ring buffer. */
 struct sock_notice {
@@ -102,11 +114,12 @@ SNI_SIZE_IS(struct sock_notice, 16);
 enum sock_stat {
   SOCK_MSG_REDIRECTS,
   SOCK_MSG_REDIRECTED_BYTES,
-  SOCK_MSG_PASS_UNKNOWN, /* No state, or its slot serves another pair by now. */
-  SOCK_MSG_PASS_ULP,     /* kTLS or another upper layer protocol: plaintext (rule 12). */
-  SOCK_MSG_PASS_ORDER,   /* Earlier bytes are still on their way through userspace (rule 10). */
-  SOCK_MSG_PASS_CREDIT,  /* The client's send space is used up (rule 11). */
-  SOCK_MSG_MISSES,       /* The client's socket is not in SOCK_MAP. */
+  SOCK_MSG_PASS_UNKNOWN,  /* No state, or its slot serves another pair by now. */
+  SOCK_MSG_PASS_ULP,      /* kTLS or another upper layer protocol: plaintext (rule 12). */
+  SOCK_MSG_PASS_BLOCKING, /* A blocking socket: see redirect_msg. */
+  SOCK_MSG_PASS_ORDER,    /* Earlier bytes are still on their way through userspace (rule 10). */
+  SOCK_MSG_PASS_CREDIT,   /* The client's send space is used up (rule 11). */
+  SOCK_MSG_MISSES,        /* The client's socket is not in SOCK_MAP. */
   SOCK_SKB_REDIRECTS,
   SOCK_SKB_REDIRECTED_BYTES,
   SOCK_SKB_PASS_EMPTY, /* FIN alone (rule 3). */
@@ -118,6 +131,7 @@ enum sock_stat {
   SOCK_NOTICES,
   SOCK_NOTICES_LOST, /* Ring buffer full: the deadline scan finds the slot. */
   SOCK_CAPTURES,
+  SOCK_CAPTURE_BLOCKING,   /* A backend that is known to block. */
   SOCK_CAPTURE_MISMATCHES, /* The four-tuple matched and the sequence number did not (rule 13). */
   SOCK_CAPTURE_FAILURES,   /* It matched and could not be inserted. */
   SOCK_STATS

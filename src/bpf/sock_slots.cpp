@@ -39,6 +39,7 @@ SockSlots::SockSlots(Sockhash& sockhash, unsigned worker)
       sock_map_(sockhash.map_fd("SOCK_MAP")),
       source_map_(sockhash.map_fd("SOURCE_MAP")),
       registered_(sockhash.map_fd("REGISTERED")),
+      local_map_(sockhash.map_fd("LOCAL_MAP")),
       source_pair_(sockhash.map_fd("SOURCE_PAIR")) {
   const auto share = sockhash.slots() / sockhash.workers();
   for (std::uint32_t i = 0; i < share; i++) free_.push_back(worker * share + i);
@@ -90,6 +91,17 @@ Result<void> SockSlots::expect_backend(std::uint32_t index, std::uint64_t client
 
 bool SockSlots::caught(std::uint32_t index) const {
   return load(at(index).backend) != 0;
+}
+
+bool SockSlots::blocking(std::uint32_t index) const {
+  return load(at(index).blocking) != 0;
+}
+
+// Unlike a source of redirect_skb it may leave under traffic: sk_psock_msg_verdict() passes where
+// it finds no program.
+void SockSlots::release_backend(std::uint32_t index) {
+  const __u64 backend = load(at(index).backend);
+  if (backend != 0) bpf_map_delete_elem(local_map_, &backend);
 }
 
 Result<void> SockSlots::add_target(int client_fd, std::uint64_t client_cookie) {

@@ -50,6 +50,10 @@ class SockSlots {
   Result<void> expect_backend(std::uint32_t index, std::uint64_t client_cookie);
   // Whether the other end is a socket of this host and under redirect_msg.
   bool caught(std::uint32_t index) const;
+  // The caught socket turned out to be a blocking one, which a psock disturbs: release it.
+  bool blocking(std::uint32_t index) const;
+  // Makes the caught socket an ordinary one again; nothing is lost.
+  void release_backend(std::uint32_t index);
 
   // Makes the client's socket one that bytes can be sent out of. Refused where it has seen a FIN.
   Result<void> add_target(int client_fd, std::uint64_t client_cookie);
@@ -99,6 +103,7 @@ class SockSlots {
   int sock_map_;
   int source_map_;
   int registered_;
+  int local_map_;
   int source_pair_;
   std::deque<std::uint32_t> free_;
   ring_buffer* ring_ = nullptr;

@@ -63,6 +63,7 @@ const char* counter_name(enum sock_stat stat) {
       "redirect_msg redirected bytes",
       "redirect_msg passes: unknown socket",
       "redirect_msg passes: kTLS or zero-copy",
+      "redirect_msg passes: blocking socket",
       "redirect_msg passes: order",
       "redirect_msg passes: credit",
       "redirect_msg misses",
@@ -77,6 +78,7 @@ const char* counter_name(enum sock_stat stat) {
       "notices",
       "notices lost",
       "captures",
+      "captures left out: blocking backend",
       "capture mismatches",
       "capture failures",
   };

@@ -36,6 +36,7 @@ inline const char* to_string(Refusal refusal) {
 enum class PlaneDecline : std::uint8_t {
   no_slot,
   not_on_this_host,
+  blocking,
   half_closed,
   map_full,
   not_insertable,
@@ -43,8 +44,11 @@ enum class PlaneDecline : std::uint8_t {
 inline constexpr std::size_t plane_declines =
     static_cast<std::size_t>(PlaneDecline::not_insertable) + 1;
 inline const char* to_string(PlaneDecline reason) {
-  static constexpr const char* names[] = {"no slot is free", "the backend is not on this host",
-                                          "a side has sent its FIN already", "a map is full",
+  static constexpr const char* names[] = {"no slot is free",
+                                          "the backend is not on this host",
+                                          "the backend uses blocking sockets",
+                                          "a side has sent its FIN already",
+                                          "a map is full",
                                           "the kernel does not take the socket"};
   static_assert(std::size(names) == plane_declines);
   return names[static_cast<std::size_t>(reason)];

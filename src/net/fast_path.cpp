@@ -37,11 +37,11 @@ Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections
   if (config.fast_path.mode == FastPathMode::userspace) return FastPath{};
   const bool required = config.fast_path.mode == FastPathMode::sockhash;
   const std::uint32_t least = slots_per_worker_min * config.workers;
-  auto loaded = Sockhash::load(
-      {.object_file = config.fast_path.object_file,
-       .slots = std::clamp(connections_max, least, std::max(least, slots_max)),
-       .workers = config.workers,
-       .dns_pin_directory = config.fast_path.dns_pin});
+  auto loaded =
+      Sockhash::load({.object_file = config.fast_path.object_file,
+                      .slots = std::clamp(connections_max, least, std::max(least, slots_max)),
+                      .workers = config.workers,
+                      .dns_pin_directory = config.fast_path.dns_pin});
   if (!loaded) {
     if (required) return std::unexpected(loaded.error());
     spdlog::warn("no kernel fast path, everything is relayed in userspace: {}",

@@ -1,8 +1,9 @@
 #pragma once
 
-// What of the kernel fast path there is in this process: the SOCKHASH programs, loaded, attached and
-// tried once at start, and which of their planes the workers may use. `auto` degrades with a line in
-// the log that says what is missing; a mode asked for by name that cannot be had at all is an error.
+// What of the kernel fast path there is in this process: the SOCKHASH programs, loaded, attached
+// and tried once at start, and which of their planes the workers may use. `auto` degrades with a
+// line in the log that says what is missing; a mode asked for by name that cannot be had at all is
+// an error.
 
 #include <memory>
 

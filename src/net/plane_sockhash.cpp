@@ -30,16 +30,15 @@ PlaneDecline reason_of(int sys_errno) {
 
 }  // namespace
 
-PlaneSockhash::PlaneSockhash(const FastPath& path, const FastPathConfig& config,
-                             Counters& counters, unsigned worker)
+PlaneSockhash::PlaneSockhash(const FastPath& path, const FastPathConfig& config, Counters& counters,
+                             unsigned worker)
     : slots_(*path.sockhash, worker), path_(path), config_(config), counters_(counters) {}
 
 void PlaneSockhash::announce(PlanePair& pair, int client, int backend) {
   const auto slot = slots_.take(socket_cookie(backend));
   if (!slot) return decline(pair, PlaneDecline::no_slot);
-  pair = {.slot = *slot,
-          .stage = PlanePair::Stage::announced,
-          .client_cookie = socket_cookie(client)};
+  pair = {
+      .slot = *slot, .stage = PlanePair::Stage::announced, .client_cookie = socket_cookie(client)};
   if (path_.local && !slots_.expect_backend(*slot, pair.client_cookie))
     decline(pair, PlaneDecline::map_full);
 }
@@ -56,6 +55,7 @@ void PlaneSockhash::advance(PlanePair& pair, const PlaneView& view) {
     case PlanePair::Stage::gated:
       return;
     case PlanePair::Stage::announced:
+      if (slots_.blocking(pair.slot)) return decline(pair, PlaneDecline::blocking);
       if (view.sent_to_client < config_.after_bytes &&
           view.age_ms < static_cast<std::uint64_t>(config_.after.count()))
         return;
@@ -63,6 +63,7 @@ void PlaneSockhash::advance(PlanePair& pair, const PlaneView& view) {
       if (pair.stage != PlanePair::Stage::local) return;
       [[fallthrough]];
     case PlanePair::Stage::local: {
+      if (slots_.blocking(pair.slot)) return decline(pair, PlaneDecline::blocking);
       // What userspace has sent took from the space that the credit counts on.
       const bool sent = slots_.forwarded(pair.slot) != view.sent_to_client;
       if (sent || slots_.wants_grant(pair.slot)) slots_.grant(pair.slot, view.client);
@@ -87,6 +88,7 @@ void PlaneSockhash::decide(PlanePair& pair, const PlaneView& view) {
 }
 
 void PlaneSockhash::decline(PlanePair& pair, PlaneDecline reason) {
+  if (pair.stage != PlanePair::Stage::userspace) slots_.release_backend(pair.slot);
   leave(pair);
   counters_.planes_declined[static_cast<std::size_t>(reason)].add();
   spdlog::debug("sockhash declined a connection: {}", to_string(reason));

@@ -4,9 +4,9 @@
 // what is owed to it from then on. The connection relays as ever; it announces its backend socket
 // before connect(), tells of progress after completions, and asks how much moved without it.
 //
-// A pair that the kernel takes keeps its io_uring requests on the same host: what the backend writes
-// leaves by the client's socket or comes to the armed receive, as redirect_msg decides. One that it
-// does not take was declined for a reason, which is counted.
+// A pair that the kernel takes keeps its io_uring requests on the same host: what the backend
+// writes leaves by the client's socket or comes to the armed receive, as redirect_msg decides. One
+// that it does not take was declined for a reason, which is counted.
 
 #include <array>
 #include <cstdint>
@@ -29,8 +29,8 @@ struct PlanePair {
   };
   std::uint32_t slot = 0;
   Stage stage = Stage::userspace;
-  bool taken = false;              // It has been on a plane, so its bytes are the kernel's to count.
-  std::uint64_t redirected = 0;    // At the last look of the idle check.
+  bool taken = false;            // It has been on a plane, so its bytes are the kernel's to count.
+  std::uint64_t redirected = 0;  // At the last look of the idle check.
   std::uint64_t client_cookie = 0;
 };
 

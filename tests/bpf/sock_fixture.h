@@ -60,6 +60,8 @@ struct LocalPair : ProxiedPair {
     must(fixture.slots->expect_backend(slot, client_cookie));
     connect_to(backend_side.get(), listener.port);
     backend = listener.accept();
+    // Event-driven, as most backends; the helpers of tcp_pair.h wait where they must.
+    set_nonblocking(backend.get());
   }
 
   void add_target() { must(fixture.slots->add_target(client_side.get(), client_cookie)); }

@@ -269,6 +269,58 @@ TEST_CASE("Rule 12: no plaintext leaves once the backend has switched kernel TLS
   CHECK(record.find("secret") == std::string::npos);
 }
 
+TEST_CASE("A blocking backend is let go, and its recv() does not end before its time") {
+  SockFixture fixture;
+  LocalPair pair(fixture);
+  check(::fcntl(pair.backend.get(), F_SETFL, 0), "F_SETFL");
+  pair.add_target();
+  pair.grant();
+  send_all(pair.backend.get(), "answer");
+  CHECK(fixture.counter(SOCK_MSG_PASS_BLOCKING) == 1);
+  CHECK(receive(pair.backend_side.get(), 6) == "answer");
+  REQUIRE(fixture.slots->blocking(pair.slot));
+  fixture.slots->release_backend(pair.slot);
+  // The ACK of this FIN would end the recv() of a socket with a psock.
+  check(::shutdown(pair.backend.get(), SHUT_WR), "shutdown");
+  std::thread client([&] {
+    ::usleep(100'000);
+    send_all(pair.backend_side.get(), "late");
+  });
+  CHECK(receive(pair.backend.get(), 4) == "late");
+  client.join();
+
+  // What accepts blocking sockets is known by now, and left alone.
+  auto next = tcp_socket();
+  const auto slot = fixture.slots->take(socket_cookie(next.get())).value();
+  must(fixture.slots->expect_backend(slot, pair.client_cookie));
+  connect_to(next.get(), pair.listener.port);
+  const auto accepted = pair.listener.accept();
+  CHECK_FALSE(fixture.slots->caught(slot));
+  CHECK(fixture.counter(SOCK_CAPTURE_BLOCKING) == 1);
+}
+
+TEST_CASE("A caught backend may be let go under full traffic") {
+  SockFixture fixture;
+  for (int round = 0; round < 20; round++) {
+    LocalPair pair(fixture);
+    pair.add_target();
+    pair.grant();
+    constexpr std::uint64_t total = 4 << 20;
+    EdgeWriter writer;
+    std::thread backend([&] { writer.run(pair.backend.get(), total); });
+    std::thread proxy([&] { relay(pair); });
+    std::thread breaker([&] {
+      ::usleep(static_cast<useconds_t>(round * 100));
+      fixture.slots->release_backend(pair.slot);
+    });
+    CHECK(read_stream_slowly(pair.client.get(), total));
+    backend.join();
+    proxy.join();
+    breaker.join();
+    CHECK_FALSE(writer.stalled);
+  }
+}
+
 TEST_CASE("Rule 13: a connection that nobody announced is not touched") {
   SockFixture fixture;
   auto [near, far] = connected();

@@ -89,10 +89,19 @@ inline void connect_to(int fd, std::uint16_t port) {
   check(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), "connect");
 }
 
+inline bool wait_for(int fd, short events, int timeout_ms) {
+  pollfd poll{.fd = fd, .events = events, .revents = 0};
+  return ::poll(&poll, 1, timeout_ms) > 0;
+}
+
+inline constexpr int patience_ms = 20'000;
+
+// Blocking or not: waits for room.
 inline void send_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
-    const auto sent = check(::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL), "send");
-    bytes.remove_prefix(static_cast<std::size_t>(sent));
+    const auto sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno == EAGAIN && wait_for(fd, POLLOUT, patience_ms)) continue;
+    bytes.remove_prefix(static_cast<std::size_t>(check(sent, "send")));
   }
 }
 
@@ -116,11 +125,6 @@ inline std::string receive_now(int fd, std::size_t size = 1 << 20) {
   if (got < 0 && errno != EAGAIN) check(-1, "recv");
   bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   return bytes;
-}
-
-inline bool wait_for(int fd, short events, int timeout_ms) {
-  pollfd poll{.fd = fd, .events = events, .revents = 0};
-  return ::poll(&poll, 1, timeout_ms) > 0;
 }
 
 // client <-> client_side [proxy] backend_side <-> backend
