@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 
+#include "bench/bench.h"
 #include "net/ring.h"
 #include "net/server.h"
 
@@ -66,10 +67,15 @@ int main(int argc, char** argv) {
   check_command->add_option("--config", config, "Configuration file (TOML)")->required();
   CLI::App* probe_command =
       app.add_subcommand("probe", "Print what this kernel and these privileges allow");
+  CLI::App* bench_command =
+      app.add_subcommand("bench", "Measure the relay planes and other proxies side by side");
+  sni::bench::BenchOptions bench_options;
+  sni::bench::add_bench_options(*bench_command, bench_options);
   CLI11_PARSE(app, argc, argv);
 
   if (*check_command) return check(config);
   if (*probe_command) return probe();
+  if (*bench_command) return sni::bench::bench_main(bench_options);
   if (config.empty()) return app.exit(CLI::RequiredError("--config"));
   return run(config);
 }

@@ -6,8 +6,10 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 namespace sni {
 
@@ -89,10 +91,21 @@ void configure_logging(const LogConfig& config) {
   }
 }
 
-void stop_logging() {
+bool stop_logging() {
   report_dropped_lines();
   access_lines.reset();
-  spdlog::shutdown();
+  std::promise<void> done;
+  auto flushed = done.get_future();
+  std::thread flush([promise = std::move(done)]() mutable {
+    spdlog::shutdown();
+    promise.set_value();
+  });
+  if (flushed.wait_for(flush_patience) == std::future_status::ready) {
+    flush.join();
+    return true;
+  }
+  flush.detach();
+  return false;
 }
 
 bool access_lines_wanted() {

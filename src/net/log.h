@@ -5,7 +5,7 @@
 // (report_dropped_lines). Text that came from the network must have passed escape_for_log() or the
 // access line's formatter.
 
-#include <cstdint>
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -16,8 +16,10 @@ namespace sni {
 void start_logging(const LogConfig& config);
 // A reload: level and format change from the next line on.
 void configure_logging(const LogConfig& config);
-// Writes out what is queued.
-void stop_logging();
+// Writes out what is queued. False: nobody read stderr for flush_patience, and a thread is left that
+// hangs in write(2), so that the process must end by _exit().
+[[nodiscard]] bool stop_logging();
+inline constexpr std::chrono::seconds flush_patience{1};
 
 bool access_lines_wanted();
 // `line` as the access record's formatter for the configured format made it.

@@ -5,9 +5,11 @@
 #include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -76,7 +78,7 @@ Result<void> Server::run(Config config) {
   signals_ = std::move(*signals);
   start_logging(config.log);
   auto result = serve(std::move(config));
-  stop_logging();
+  if (!stop_logging()) _exit(result ? EXIT_SUCCESS : EXIT_FAILURE);
   return result;
 }
 

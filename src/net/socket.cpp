@@ -14,8 +14,6 @@ namespace {
 
 // Keepalive finds peers that vanished without a word: first probe after a minute of silence.
 constexpr int keepalive_idle_s = 60;
-constexpr int keepalive_interval_s = 15;
-constexpr int keepalive_probes = 4;
 // The kernel caps it at net.core.somaxconn.
 constexpr int backlog = 65'535;
 
@@ -27,11 +25,14 @@ void tune(int fd, std::chrono::milliseconds patience) {
   set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   set(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle_s);
-  set(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive_interval_s);
-  set(fd, IPPROTO_TCP, TCP_KEEPCNT, keepalive_probes);
-  // It also ends a reader whose window stays shut that long (tcp_probe_timer), so it must not be
-  // shorter than the idle timeout.
+  // How many probes may be lost is up to TCP_USER_TIMEOUT too (tcp_keepalive_timer). It also ends a
+  // reader whose window stays shut that long (tcp_probe_timer), so it must not be shorter than the
+  // idle timeout.
   set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(patience.count()));
+  // Bytes follow at once in the other direction: let them carry the ACKs of the handshake and of
+  // the hello (tcp_rcv_synsent_state_process), which saves a segment each. It is no lasting
+  // setting.
+  set(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
 }
 
 std::unexpected<Error> refuse(const ListenerConfig& listener, int error) {

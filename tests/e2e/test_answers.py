@@ -28,17 +28,17 @@ class Answers(ProxyTest):
         for name in ("three.example", None):
             answer = self.answer_to(proxy, tls.client_hello(name))
             self.assertTrue(tls.is_fatal_alert(answer, tls.UNRECOGNIZED_NAME), answer)
-        self.assertIn("alert unrecognized name", tls.s_client(proxy.port, name="three.example"))
+        self.assertIn("SSL alert number 112", tls.s_client(proxy.port, name="three.example"))
 
     def test_a_backend_that_cannot_be_reached_gets_internal_error(self):
         proxy = self.start()
         answer = self.answer_to(proxy, tls.client_hello("down.example"))
         self.assertTrue(tls.is_fatal_alert(answer, tls.INTERNAL_ERROR), answer)
-        self.assertIn("alert internal error", tls.s_client(proxy.port, name="down.example"))
+        self.assertIn("SSL alert number 80", tls.s_client(proxy.port, name="down.example"))
 
     def test_tls_1_2_clients_understand_the_alerts(self):
         proxy = self.start()
-        self.assertIn("alert unrecognized name",
+        self.assertIn("SSL alert number 112",
                       tls.s_client(proxy.port, "-tls1_2", name="three.example"))
 
     def test_curl_names_the_alert(self):
@@ -89,8 +89,8 @@ class Answers(ProxyTest):
         self.answer_to(proxy, tls.client_hello("three.example"))
         self.answer_to(proxy, tls.client_hello("down.example"))
         lines = proxy.access(2)
-        self.assertEqual([line["server_name"] for line in lines], ["three.example", "down.example"])
-        self.assertEqual(len({line["end"] for line in lines}), 2)
+        self.assertEqual({line["server_name"]: line["end"] for line in lines},
+                         {"three.example": "no_route", "down.example": "unreachable"})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ class Backends(ProxyTest):
 
     def reached(self, proxy):
         connection, _ = self.connect_hello(proxy)
-        return backends.read_to_end(connection)
+        with connection:
+            return backends.read_to_end(connection)
 
     def route_to(self, *addresses, **config):
         return self.proxy({"route": [{"names": ["*"], "backend": list(addresses)}], **config})

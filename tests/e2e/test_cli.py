@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """The command line: subcommands, exit statuses, and messages that help."""
 
-import os
 import pathlib
 import subprocess
 import unittest
 
-from support import backends, proxy, seccomp
+from support import backends, proxy
 from support.case import ProxyTest, main
 
 EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "config.toml.example"
@@ -106,25 +105,6 @@ class CommandLine(ProxyTest):
                 status, output, errors = self.call(*arguments)
                 self.assertNotEqual(status, 0)
                 self.assertTrue(output + errors)
-
-
-class IoUring(ProxyTest):
-    def test_where_io_uring_is_refused_it_does_not_start_and_says_what_refused_it(self):
-        started = self.proxy({}, wait=False, preexec_fn=seccomp.refuse_io_uring)
-        self.assertEqual(started.wait(15), 1)
-        self.assertIn("io_uring", started.log())
-        self.assertRegex(started.log(), "seccomp|kernel.io_uring_disabled")
-
-    @unittest.skipIf(os.geteuid(), "only root has privileges to give up")
-    def test_without_any_capability_it_serves(self):
-        without = ("setpriv", "--inh-caps=-all", "--bounding-set=-all", "--")
-        backend = self.backend()
-        started = self.proxy({"route": [{"names": ["*"], "backend": backend.address}]},
-                             command=without)
-        status = pathlib.Path(f"/proc/{started.pid}/status").read_text()
-        self.assertRegex(status, r"CapEff:\s+0+\n")
-        connection, hello = self.connect_hello(started)
-        self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,15 @@ class Dns(ProxyTest):
         self.addCleanup(started.end)
         return started
 
-    def start(self, server, backend, *, route=None, **config):
-        keys = {"servers": [server.address], "timeout": "300ms", "tries": 2}
+    def start(self, resolver, backend, *, route=None, **config):
+        keys = {"servers": [resolver.address], "timeout": "300ms", "tries": 2}
         return self.proxy({"dns": keys | config.pop("dns", {}),
                            "route": [{"names": ["*"], "backend": backend} | (route or {})], **config})
 
     def answer(self, proxy, name="one.example"):
         connection, _ = self.connect_hello(proxy, name)
-        return backends.read_to_end(connection)
+        with connection:
+            return backends.read_to_end(connection)
 
     def assert_alert(self, answer, description=tls.INTERNAL_ERROR):
         self.assertTrue(tls.is_fatal_alert(answer, description), answer)

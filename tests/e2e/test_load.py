@@ -87,38 +87,61 @@ class Load(ProxyTest):
         processes.wait_until(lambda: server.open == 0, "every backend connection to be closed")
         proxy.access(count, seconds=60)
 
-    def test_stalled_readers_do_not_slow_down_the_others(self):
-        """More of them than relay buffers: the smallest budget, and 256 readers that never read."""
+    def test_idle_connections_cost_no_time(self):
+        proxy = self.relay()
+        for _ in range(300):
+            connection, hello = self.connect_hello(proxy)
+            backends.read_exactly(connection, len(hello))
+        time.sleep(1)
+        before = proxy.cpu_seconds()
+        time.sleep(3)
+        self.assertLess(proxy.cpu_seconds() - before, 0.5)
+
+    def stall(self, count, flood, **config):
+        """A proxy with `count` readers that do not read, whose writers run `flood`; one connection
+        more that echoes moves all the same."""
+        hello_length = len(tls.client_hello("stall.example"))
+
         def handler(connection):
-            request = backends.read_exactly(connection, 1000)
-            if request.endswith(b"flood"):
-                while True:
-                    connection.sendall(bytes(backends.BLOCK))
-            backends.echo(connection)
+            hello = backends.read_exactly(connection, hello_length)
+            if b"quick" in hello:
+                backends.echo(connection)
+            else:
+                flood(connection)
 
-        backend = self.backend(handler)
-        proxy = self.proxy({"server": {"workers": 1}, "limits": {"relay_memory": "1MiB"},
-                            "route": [{"names": ["*"], "backend": backend.address}]})
-
-        def open_with(request):
-            connection, hello = self.connect_hello(proxy, seconds=60)
-            connection.sendall(bytes(1000 - len(hello) - len(request)) + request)
-            return connection
-
-        moving = open_with(b"echo")
-        for _ in range(256):
-            stalled = open_with(b"flood")
-            stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        proxy = self.relay(handler, names=["*"], server={"workers": 1}, **config)
+        early, _ = self.connect_hello(proxy, "quick.example", seconds=60)
+        stalled = [self.connect_hello(proxy, "stall.example", seconds=60)[0] for _ in range(count)]
         time.sleep(2)
+        late, _ = self.connect_hello(proxy, "quick.example", seconds=60)
+        for moving in (early, late):
+            self.assert_moves(moving)
+        return proxy, stalled
+
+    def assert_moves(self, connection):
         for _ in range(100):
-            moving.sendall(b"ping")
-            self.assertEqual(backends.read_exactly(moving, 4), b"ping")
-        sending = streams.Task(streams.send, moving, 32 * MIB)
-        self.assertEqual(streams.receive(moving, 32 * MIB), streams.digest(32 * MIB))
+            connection.sendall(b"ping")
+            self.assertEqual(backends.read_exactly(connection, 4), b"ping")
+        sending = streams.Task(streams.send, connection, 32 * MIB)
+        self.assertEqual(streams.receive(connection, 32 * MIB), streams.digest(32 * MIB))
         sending.result()
-        late = open_with(b"echo")
-        late.sendall(b"pong")
-        self.assertEqual(backends.read_exactly(late, 4), b"pong")
+
+    def test_more_stalled_readers_than_relay_buffers_slow_nobody_down_and_lose_nothing(self):
+        count = 8 * MIB
+        proxy, stalled = self.stall(300, lambda connection: streams.send(connection, count))
+        self.assertLess(proxy.memory_kib() * 1024, 600 * MIB)
+        expected = streams.digest(count)
+        for connection in stalled:
+            self.assertEqual(streams.receive(connection, count), expected)
+
+    def test_stalled_readers_beyond_their_memory_are_cut_and_slow_nobody_down(self):
+        def flood(connection):
+            while True:
+                connection.sendall(bytes(backends.BLOCK))
+
+        proxy, _ = self.stall(300, flood, limits={"relay_memory": "1MiB"})
+        ends = {line["end"] for line in proxy.access(1)}
+        self.assertEqual(ends, {"relay_memory"})
 
 
 if __name__ == "__main__":

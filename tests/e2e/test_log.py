@@ -2,20 +2,23 @@
 """Access lines are complete and exact, and nothing from the network can write into the log."""
 
 import json
+import os
 import re
+import signal
+import time
 import unittest
 
-from support import backends, tls
+from support import backends, processes, tls
 from support.case import ProxyTest, main
 from support.proxy import listener
 
 
 def with_alpn(protocols):
     """A hello that offers these protocols: also such as no client library would send."""
-    marker = b"placeholder" + b"x" * (sum(map(len, protocols)) + len(protocols) - 12)
-    hello = tls.client_hello("one.example", alpn=[marker.decode()])
     listed = b"".join(bytes([len(protocol)]) + protocol for protocol in protocols)
-    return hello.replace(bytes([len(marker)]) + marker, listed)
+    stand_in = "p" * (len(listed) - 1)
+    hello = tls.client_hello("one.example", alpn=[stand_in])
+    return hello.replace(bytes([len(stand_in)]) + stand_in.encode(), listed)
 
 
 def with_name(name):
@@ -54,8 +57,8 @@ class AccessLine(ProxyTest):
         self.assertIn("h2", line["alpn"])
         self.assertEqual(line["route"], "*.example")
         self.assertEqual(line["backend"], self.server.address)
-        self.assertEqual(line["bytes_to_backend"], len(hello) + 1000)
-        self.assertEqual(line["bytes_to_client"], 5000)
+        self.assertEqual(line["client_bytes"], len(hello) + 1000)
+        self.assertEqual(line["server_bytes"], 5000)
         self.assertEqual(line["plane"], "userspace")
         self.assertEqual(line["end"], "done")
         self.assertGreaterEqual(line["duration_ms"], 0)
@@ -97,6 +100,50 @@ class AccessLine(ProxyTest):
         proxy.settle()
         proxy.end()
         self.assertEqual(proxy.log(), "")
+
+
+class SlowLog(ProxyTest):
+    def test_nobody_reading_the_log_costs_lines_and_no_connection(self):
+        """stderr is a pipe that is full; when it is read again, the log says how much is missing."""
+        reader, writer = os.pipe()
+        proxy = self.relay(log={"format": "text"}, process={"stderr": writer})
+        os.close(writer)
+        for _ in range(12_000):
+            connection, hello = self.connect_hello(proxy)
+            self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+            connection.close()
+        os.set_blocking(reader, False)
+        text = b""
+
+        def said():
+            nonlocal text
+            try:
+                text += os.read(reader, 1 << 20)
+            except BlockingIOError:
+                pass
+            return re.search(rb"[0-9]+ log lines were dropped", text)
+
+        processes.wait_until(said, "the log to say how many lines were dropped")
+        os.close(reader)
+
+    def test_a_log_that_nobody_reads_does_not_hold_up_the_end(self):
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        os.set_blocking(writer, False)
+        try:
+            while os.write(writer, b"full\n" * 1000):
+                pass
+        except BlockingIOError:
+            pass
+        os.set_blocking(writer, True)
+        proxy = self.relay(process={"stderr": writer})
+        os.close(writer)
+        connection, hello = self.connect_hello(proxy)
+        self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+        proxy.signal(signal.SIGTERM)
+        time.sleep(0.5)
+        proxy.signal(signal.SIGTERM)
+        proxy.wait(15)
 
 
 class Injection(ProxyTest):

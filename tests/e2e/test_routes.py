@@ -113,6 +113,19 @@ class Routes(ProxyTest):
                 with context.wrap_socket(raw, server_hostname=ONE) as connection:
                     self.assertTrue(connection.version())
 
+    def test_100000_names_load_and_each_leads_to_its_backend(self):
+        count = 100_000
+        even, odd = self.backend(backends.say(b"even")), self.backend(backends.say(b"odd"))
+        names = [f"host-{number}.example" for number in range(count)]
+        proxy = self.proxy({"route": [{"names": names[::2], "backend": even.address},
+                                      {"names": names[1::2], "backend": odd.address}]})
+        for number in (0, 1, 2, count // 2, count - 2, count - 1):
+            connection, _ = self.connect_hello(proxy, names[number])
+            self.assertEqual(backends.read_to_end(connection), (b"even", b"odd")[number % 2])
+        connection, _ = self.connect_hello(proxy, f"host-{count}.example")
+        self.assertTrue(tls.is_fatal_alert(backends.read_to_end(connection),
+                                           tls.UNRECOGNIZED_NAME))
+
 
 if __name__ == "__main__":
     main()

@@ -21,6 +21,11 @@ class Shutdown(ProxyTest):
             return True
         return False
 
+    @staticmethod
+    def receive_and_close(connection, count):
+        with connection:
+            return streams.receive(connection, count)
+
     def test_established_transfers_complete_and_no_new_ones_begin(self):
         count, transfers = 48 * MIB, 8
 
@@ -36,14 +41,15 @@ class Shutdown(ProxyTest):
             for _ in range(transfers):
                 connection, _ = self.connect_hello(proxy)
                 connection.recv(1, socket.MSG_PEEK)  # It is relayed by now.
-                receiving.append(streams.Task(streams.receive, connection, count))
+                receiving.append(streams.Task(self.receive_and_close, connection, count))
             proxy.signal(number)
             processes.wait_until(lambda: self.refuses(proxy), "new connections to be refused")
             self.assertTrue(proxy.alive())
             for task in receiving:
                 self.assertEqual(task.result(), streams.digest(count))
             self.assertEqual(proxy.wait(), 0)
-            self.assertEqual(len(proxy.access(transfers)), transfers)
+            whole = [line for line in proxy.access(transfers) if line["server_bytes"] == count]
+            self.assertEqual(len(whole), transfers)
 
     def test_without_connections_it_ends_at_once(self):
         proxy = self.relay(timeouts={"drain": "60s"})

@@ -11,6 +11,7 @@ import unittest
 
 from . import backends, proxy, tls
 
+SANITIZED = bool(os.environ.get("SNI_SANITIZE"))
 SKIP_STATUS = 77  # SKIP_RETURN_CODE in CMakeLists.txt.
 
 
@@ -50,10 +51,11 @@ class ProxyTest(unittest.TestCase):
         self.addCleanup(started.end)
         return started
 
-    def relay(self, handler=backends.echo, names=("one.example",), **config):
-        """A proxy whose only route leads to a socket backend with this handler."""
-        backend = self.backend(handler)
-        return self.proxy({"route": [{"names": list(names), "backend": backend.address}], **config})
+    def relay(self, handler=backends.echo, names=("one.example",), process=None, **config):
+        """A proxy whose only route leads to a socket backend with this handler; `process` has
+        options of the process, and the rest are tables of the configuration."""
+        route = {"names": list(names), "backend": self.backend(handler).address}
+        return self.proxy({"route": [route], **config}, **process or {})
 
     # Clients.
 

@@ -24,7 +24,7 @@ def _question(query):
 class DnsServer:
     """`records` maps a name to its addresses; a name that is not there does not exist."""
 
-    def __init__(self, records, *, ttl=60):
+    def __init__(self, records, *, ttl=60, address=("127.0.0.1", 0)):
         self.records = records
         self.ttl = ttl
         self.delay = 0.0      # Seconds before each answer.
@@ -32,8 +32,8 @@ class DnsServer:
         self.failing = False  # Answers SERVFAIL.
         self.questions = []
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        self.socket.bind(address)
+        self.address = "%s:%d" % self.socket.getsockname()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -71,8 +71,7 @@ class DnsServer:
             pass  # The test has ended.
 
     def end(self):
-        port = self.socket.getsockname()[1]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
-            waker.sendto(b"", ("127.0.0.1", port))
+            waker.sendto(b"", self.socket.getsockname())
         self.thread.join(5)
         self.socket.close()

@@ -57,8 +57,8 @@ class Child:
     def __init__(self, command, log_path, **options):
         self.log_path = pathlib.Path(log_path)
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=subprocess.STDOUT, **options)
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
+            self.process = subprocess.Popen(command, **streams | options)
         self.pid = self.process.pid
 
     def log(self):

@@ -35,11 +35,13 @@ def port_of(listener_table):
 
 
 def complete(config, directory):
-    """The configuration with what every test needs: a listener, a socket of its own, a short drain."""
+    """The configuration with what every test needs: a listener, a route, a socket of its own, a
+    short drain."""
+    nobody = {"names": ["nobody.example"], "backend": "127.0.0.1:9"}
     whole = {
         "server": {"workers": 2} | config.get("server", {}),
         "listener": config.get("listener") or [listener()],
-        "route": config.get("route", []),
+        "route": config.get("route") or [nobody],
         "timeouts": {"drain": "2s"} | config.get("timeouts", {}),
         "control": {"socket": str(pathlib.Path(directory) / "control.sock")},
         "log": {"level": "debug", "format": "json"} | config.get("log", {}),
@@ -67,6 +69,7 @@ class Proxy(processes.Child):
         return port_of(self.config["listener"][0])
 
     def write(self, config):
+        """A configuration as a dict, or as text, which a test can break."""
         self.config_path.write_text(config if isinstance(config, str) else to_toml(config))
 
     def wait_ready(self):
@@ -127,4 +130,4 @@ class Proxy(processes.Child):
 
 
 def is_access(record):
-    return record.get("event") == "access"
+    return "client" in record and "end" in record

@@ -1,0 +1,305 @@
+#include "bench/bench.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "bench/clock.h"
+#include "bench/interrupt.h"
+#include "bench/stage.h"
+#include "bench/stats.h"
+
+namespace sni::bench {
+namespace {
+
+constexpr int rounds_default = 5;
+// The time that a whole run may take, with room left below the ten minutes and the one.
+constexpr double full_budget_s = 520;
+constexpr double quick_budget_s = 45;
+// What a step costs beside its windows, and a candidate to start and stop; about.
+constexpr double step_overhead_s = 0.03;
+constexpr double start_overhead_s = 0.15;
+
+struct Step {
+  const Entry* entry;
+  const Column* column;
+  int round;
+};
+
+bool measures(const Column& column, const Entry& entry, int round) {
+  if (column.needs_proxy && !entry.proxy) return false;
+  // A thread per connection is no way to hold thousands.
+  if (column.id == "idle-memory" && entry.row.group == "blocking/") return false;
+  return !column.once || round == 1;
+}
+
+// Expected duration of a step.
+double duration_s(const Column& column, const Timing& timing) {
+  const double load = column.windows > 0 ? timing.warmup_s + column.windows * timing.window_s : 0;
+  return load + column.extra_s + step_overhead_s;
+}
+
+// The words of --only that name rows and those that name columns. A group's prefix names its rows.
+struct Selection {
+  std::set<std::string> rows;
+  std::set<std::string> columns;
+  std::vector<std::string> unknown;
+};
+
+Selection select(const std::vector<std::string>& only, const std::vector<Entry>& entries) {
+  Selection selection;
+  for (const std::string& word : only) {
+    bool known = false;
+    for (const Entry& entry : entries) {
+      if (entry.row.id != word && (entry.row.group.empty() || entry.row.group != word + "/")) {
+        continue;
+      }
+      selection.rows.insert(entry.row.id);
+      known = true;
+    }
+    for (const Column& column : columns()) {
+      if (column.id != word) continue;
+      selection.columns.insert(word);
+      known = true;
+    }
+    if (!known) selection.unknown.push_back(word);
+  }
+  return selection;
+}
+
+class Run {
+ public:
+  Run(const BenchOptions& options, Stage& stage) : options_(options), stage_(stage) {}
+
+  int run() {
+    if (!plan()) return 1;
+    describe();
+    begin_ns_ = now_ns();
+    for (int round = 1; round <= rounds_ && !interrupted(); ++round) run_round(round);
+    if (interrupted()) {
+      std::fprintf(stderr, "interrupted: taking everything down\n");
+      return 130;
+    }
+    return publish();
+  }
+
+ private:
+  bool plan() {
+    const Selection selection = select(options_.only, stage_.entries());
+    for (const std::string& word : selection.unknown) {
+      std::fprintf(stderr, "--only: there is no row or column '%s'; there are\n", word.c_str());
+      for (const Entry& entry : stage_.entries())
+        std::fprintf(stderr, "  %s\n", entry.row.id.c_str());
+      for (const Column& column : columns()) std::fprintf(stderr, "  %s\n", column.id.data());
+      return false;
+    }
+    rounds_ = options_.rounds > 0 ? options_.rounds : options_.quick ? 1 : rounds_default;
+    std::vector<const Entry*> entries;
+    for (const Entry& entry : stage_.entries()) {
+      if (!selection.rows.empty() && !selection.rows.contains(entry.row.id)) continue;
+      entries.push_back(&entry);
+      report_.rows.push_back(entry.row);
+    }
+    for (int round = 1; round <= rounds_; ++round) {
+      // Every round begins with another row, so that none is always behind the same one.
+      std::ranges::rotate(entries, entries.begin() + (round > 1 ? 1 : 0));
+      for (const Entry* entry : entries) {
+        for (const Column& column : columns()) {
+          if (!selection.columns.empty() && !selection.columns.contains(std::string(column.id))) {
+            continue;
+          }
+          if (measures(column, *entry, round)) steps_.push_back({entry, &column, round});
+        }
+      }
+    }
+    starts_ = entries.size() * static_cast<std::size_t>(rounds_);
+    set_timing();
+    return true;
+  }
+
+  // Windows as long as the time allows.
+  void set_timing() {
+    const double budget = options_.quick ? quick_budget_s : full_budget_s;
+    double fixed = static_cast<double>(starts_) * start_overhead_s;
+    double windows = 0;
+    for (const Step& step : steps_) {
+      fixed += step.column->extra_s + step_overhead_s;
+      windows += step.column->windows > 0 ? step.column->windows + 0.2 : 0;  // With the warm-up.
+    }
+    const double fitting = windows > 0 ? (budget - fixed) / windows : 1;
+    conditions_.timing.window_s =
+        options_.seconds > 0 ? options_.seconds : std::clamp(fitting, 0.05, 2.0);
+    conditions_.timing.warmup_s = std::max(conditions_.timing.window_s * 0.2, 0.05);
+    if (options_.quick) conditions_.idle_connections = 500;
+    // A client, a backend and two of the proxy's for each; some to spare.
+    const auto descriptors =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptor_limit(), 1'000'000));
+    conditions_.idle_connections = std::min(conditions_.idle_connections, (descriptors - 500) / 2);
+  }
+
+  void describe() {
+    report_.mode = stage_.lab().isolated() ? "namespaces" : "loopback";
+    const std::time_t now = std::time(nullptr);
+    char text[32];
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
+    report_.started = text;
+    const InNamespace inside(stage_.lab().netns(Role::proxy));
+    report_.machine = describe_machine();
+    for (const Site& site : stage_.sites()) report_.groups[site.prefix] = site.title;
+    report_.settings = {{"rounds", rounds_},
+                        {"window_s", conditions_.timing.window_s},
+                        {"warmup_s", conditions_.timing.warmup_s},
+                        {"idle_connections", conditions_.idle_connections}};
+  }
+
+  void run_round(int round) {
+    measure_idle();
+    const Entry* current = nullptr;
+    Result<Candidate> candidate = fail("");
+    const InNamespace inside(stage_.lab().netns(Role::client));
+    for (std::size_t i = 0; i < steps_.size() && !interrupted(); ++i) {
+      const Step& step = steps_[i];
+      if (step.round != round) continue;
+      if (step.entry != current) {
+        candidate = fail("");  // Stops the one before.
+        candidate = stage_.start(*step.entry);
+        current = step.entry;
+      }
+      progress(i);
+      Outcome outcome = candidate ? step.column->run(candidate->target, conditions_)
+                                  : Outcome::failed(candidate.error().what);
+      if (candidate && step.entry->proxy && !candidate->child.running()) {
+        outcome.faults.push_back("the proxy died");
+      }
+      if (interrupted()) return;
+      report_.samples.push_back({.row = step.entry->row.id,
+                                 .column = std::string(step.column->id),
+                                 .round = round,
+                                 .outcome = std::move(outcome)});
+    }
+  }
+
+  void measure_idle() {
+    Meter meter(-1, -1);
+    meter.start();
+    ::usleep(static_cast<useconds_t>(std::min(conditions_.timing.window_s, 0.5) * 1e6));
+    const Usage usage = meter.stop();
+    report_.idle_busy.push_back(std::max(usage.busy_s / usage.elapsed_s, 0.0));
+    conditions_.idle_busy = median(report_.idle_busy);
+  }
+
+  // A line per step, with the time left: the plan's, corrected by how true it has been so far.
+  void progress(std::size_t next) {
+    double behind = 0;
+    double ahead = 0;
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+      (i < next ? behind : ahead) += duration_s(*steps_[i].column, conditions_.timing);
+    }
+    const double spent = static_cast<double>(now_ns() - begin_ns_) / second_ns;
+    const double pace = next >= 5 && behind > 0 ? spent / behind : 1;
+    const int left = static_cast<int>(ahead * pace) + 1;
+    const Step& step = steps_[next];
+    std::fprintf(stderr, "[%zu/%zu] round %d/%d  %-22s %-16s %d:%02d left\n", next + 1,
+                 steps_.size(), step.round, rounds_, step.entry->row.id.c_str(),
+                 step.column->id.data(), left / 60, left % 60);
+  }
+
+  int publish() {
+    std::fputs(text_report(report_).c_str(), stdout);
+    bool written = true;
+    const auto write = [&](const std::string& path, const std::string& text) {
+      if (path.empty()) return;
+      std::ofstream file(path);
+      file << text;
+      file.close();
+      if (file.fail()) {
+        std::fprintf(stderr, "cannot write %s\n", path.c_str());
+        written = false;
+      }
+    };
+    write(options_.json_file, json_report(report_));
+    write(options_.html_file, html_report(report_));
+    return written && valid(report_) && !report_.samples.empty() ? 0 : 1;
+  }
+
+  const BenchOptions& options_;
+  Stage& stage_;
+  int rounds_ = 0;
+  std::size_t starts_ = 0;
+  std::vector<Step> steps_;
+  Conditions conditions_;
+  Report report_;
+  std::uint64_t begin_ns_ = 0;
+};
+
+void print_configurations(const std::string& program) {
+  Scene scene{.address = "198.18.0.1",
+              .port = 443,
+              .routes = {},
+              .connections = 9'000,
+              .directory = "/tmp/sni-bench"};
+  scene.routes = {{.name = "s0.bench.example", .backend = "198.18.1.10:8000"},
+                  {.name = "s1.bench.example", .backend = "198.18.1.10:8001"}};
+  std::vector<Proxy> all = planes(program);
+  for (Proxy& peer : installed_peers()) all.push_back(std::move(peer));
+  for (const Proxy& proxy : all) {
+    std::printf("# %s: %s\n%s\n", proxy.id.c_str(), proxy.title.c_str(),
+                proxy.configuration(proxy, scene).c_str());
+  }
+}
+
+}  // namespace
+
+void add_bench_options(CLI::App& app, BenchOptions& options) {
+  app.add_option("--only", options.only,
+                 "Rows and columns to measure, by id, comma-separated (default: all)")
+      ->delimiter(',');
+  app.add_option("--rounds", options.rounds, "Rounds of all rows (default: 5; quick: 1)")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--seconds", options.seconds,
+                 "Length of a step's window (default: what ten minutes allow)")
+      ->check(CLI::Range(0.01, 600.0));
+  app.add_flag("--quick", options.quick, "Under a minute, and accordingly rough");
+  app.add_option("--json", options.json_file, "File for everything that was measured");
+  app.add_option("--html", options.html_file, "File for one page with plots");
+  app.add_flag("--print-configs", options.print_configs,
+               "Print the configuration of every proxy and exit");
+  app.add_flag("--loopback", options.loopback,
+               "Measure on loopback even where network namespaces could be made");
+  app.add_option("--proxy", options.proxy, "The sni-proxy to measure (default: this one)")
+      ->check(CLI::ExistingFile);
+}
+
+int bench_main(const BenchOptions& options) {
+  std::error_code error;
+  const std::string program = options.proxy.empty()
+                                  ? std::filesystem::read_symlink("/proc/self/exe", error).string()
+                                  : std::filesystem::absolute(options.proxy).string();
+  if (options.print_configs) {
+    print_configurations(program);
+    return 0;
+  }
+  catch_interrupts();
+  ::prctl(PR_SET_TIMERSLACK, 1);  // Nanosecond: the default 50 us would blur every schedule.
+  const bool namespaces = !options.loopback && Lab::may_make_namespaces();
+  if (!namespaces) {
+    std::fprintf(stderr, "%s: measuring on loopback, and only what needs no privileges\n",
+                 options.loopback ? "as asked" : "no privileges for network namespaces (not root)");
+  }
+  auto stage = Stage::create(namespaces, program);
+  if (!stage) {
+    std::fprintf(stderr, "%s\n", stage.error().what.c_str());
+    return 1;
+  }
+  return Run(options, **stage).run();
+}
+
+}  // namespace sni::bench

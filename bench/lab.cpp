@@ -1,0 +1,184 @@
+#include "bench/lab.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+#include "bench/process.h"
+
+namespace sni::bench {
+namespace {
+
+constexpr std::string_view family = "sni-bench-";
+constexpr std::array<const char*, 3> role_names = {"client", "proxy", "backend"};
+constexpr int client_count = 8;  // Source addresses: eight times the ports of one.
+
+in_addr address(const char* text) {
+  in_addr parsed{};
+  ::inet_pton(AF_INET, text, &parsed);
+  return parsed;
+}
+
+// Start time of a process in clock ticks since boot; empty: there is no such process.
+std::string start_time(const std::string& pid) {
+  std::ifstream file("/proc/" + pid + "/stat");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t name_end = text.rfind(')');  // The name may hold anything.
+  if (name_end == std::string::npos) return {};
+  std::istringstream fields(text.substr(name_end + 2));
+  std::string field;
+  for (int i = 3; i <= 22; ++i) fields >> field;  // Field 22 of proc(5).
+  return field;
+}
+
+// "sni-bench-<pid>-<start time>-"
+std::string own_prefix() {
+  const std::string pid = std::to_string(::getpid());
+  return std::string(family) + pid + "-" + start_time(pid) + "-";
+}
+
+void remove_leftovers() {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/run/netns", ignored)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(family)) continue;
+    std::istringstream parts(name.substr(family.size()));
+    std::string pid;
+    std::string started;
+    std::getline(parts, pid, '-');
+    std::getline(parts, started, '-');
+    if (start_time(pid) != started) (void)run_tool({find_program("ip"), "netns", "del", name});
+  }
+}
+
+// Sysctls of the namespace that this thread is in. Those that an older kernel lacks stay as they
+// are.
+void write_sysctl(const char* name, const char* value) {
+  std::ofstream("/proc/sys/net/ipv4/" + std::string(name)) << value;
+}
+
+void tune(const UniqueFd& netns) {
+  const InNamespace inside(netns.get());
+  write_sysctl("ip_forward", "1");
+  // Connections per second must not be decided by TIME_WAIT: more ports, reuse where timestamps
+  // prove it safe, and a small stock of closed sockets.
+  write_sysctl("ip_local_port_range", "1024 65535");
+  write_sysctl("tcp_tw_reuse", "1");
+  write_sysctl("tcp_max_tw_buckets", "16384");
+  write_sysctl("tcp_max_syn_backlog", "8192");
+  // The kernel's own default, whatever the host uses: BBR, say, paces by timers, and over veth one
+  // would measure those.
+  write_sysctl("tcp_congestion_control", "cubic");
+}
+
+}  // namespace
+
+std::string to_string(in_addr value) {
+  std::array<char, INET_ADDRSTRLEN> text{};
+  ::inet_ntop(AF_INET, &value, text.data(), text.size());
+  return text.data();
+}
+
+InNamespace::InNamespace(int netns) {
+  if (netns < 0) return;
+  home_ = UniqueFd::adopt(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (::setns(netns, CLONE_NEWNET) != 0) home_.reset();
+}
+
+InNamespace::~InNamespace() {
+  if (home_) ::setns(home_.get(), CLONE_NEWNET);
+}
+
+bool Lab::may_make_namespaces() {
+  // Tried in a child, since there is no way back without the very privilege.
+  const auto made = run_tool({find_program("unshare"), "--net", "true"});
+  return made.has_value() && ::geteuid() == 0;
+}
+
+Lab Lab::loopback() {
+  Lab lab;
+  lab.proxy_ = address("127.0.0.1");
+  lab.backend_ = address("127.0.1.1");
+  for (int i = 0; i < client_count; ++i) {
+    lab.clients_.push_back(address(("127.0.0." + std::to_string(10 + i)).c_str()));
+  }
+  return lab;
+}
+
+Result<Lab> Lab::namespaces() {
+  if (find_program("ip").empty()) return fail("the lab needs the 'ip' tool: install iproute2");
+  remove_leftovers();
+  Lab lab;
+  lab.prefix_ = own_prefix();
+  lab.proxy_ = address("198.18.0.1");
+  lab.backend_ = address("198.18.1.10");
+  for (int i = 0; i < client_count; ++i) {
+    lab.clients_.push_back(address(("198.18.0." + std::to_string(10 + i)).c_str()));
+  }
+  if (auto built = lab.build(); !built) return std::unexpected(built.error());
+  return lab;
+}
+
+Result<void> Lab::build() {
+  const std::string ip = find_program("ip");
+  const auto name = [&](Role role) { return prefix_ + role_names[static_cast<std::size_t>(role)]; };
+  for (const Role role : {Role::client, Role::proxy, Role::backend}) {
+    if (auto made = run_tool({ip, "netns", "add", name(role)}); !made) {
+      return std::unexpected(made.error());
+    }
+    netns_[static_cast<std::size_t>(role)] =
+        UniqueFd::adopt(::open(("/run/netns/" + name(role)).c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  std::vector<std::string> steps;
+  const auto in = [&](Role role, const std::string& words) {
+    steps.push_back("-n " + name(role) + " " + words);
+  };
+  in(Role::client, "link add wire type veth peer name front netns " + name(Role::proxy));
+  in(Role::backend, "link add wire type veth peer name back netns " + name(Role::proxy));
+  for (const in_addr& client : clients_) {
+    in(Role::client, "address add " + to_string(client) + "/24 dev wire");
+  }
+  in(Role::proxy, "address add 198.18.0.1/24 dev front");
+  in(Role::proxy, "address add 198.18.1.1/24 dev back");
+  in(Role::backend, "address add 198.18.1.10/24 dev wire");
+  for (const Role role : {Role::client, Role::proxy, Role::backend}) in(role, "link set lo up");
+  in(Role::client, "link set wire up");
+  in(Role::backend, "link set wire up");
+  in(Role::proxy, "link set front up");
+  in(Role::proxy, "link set back up");
+  in(Role::client, "route add default via 198.18.0.1");
+  in(Role::backend, "route add default via 198.18.1.1");
+  for (const std::string& step : steps) {
+    std::vector<std::string> argv = {ip};
+    std::istringstream words(step);
+    for (std::string word; words >> word;) argv.push_back(word);
+    if (auto done = run_tool(argv); !done) return std::unexpected(done.error());
+  }
+  for (const UniqueFd& netns : netns_) tune(netns);
+  return {};
+}
+
+Lab::Lab(Lab&& other) noexcept
+    : prefix_(std::exchange(other.prefix_, {})),
+      netns_(std::move(other.netns_)),
+      proxy_(other.proxy_),
+      backend_(other.backend_),
+      clients_(std::move(other.clients_)) {}
+
+Lab::~Lab() {
+  if (prefix_.empty()) return;
+  for (const char* role : role_names) {
+    (void)run_tool({find_program("ip"), "netns", "del", prefix_ + role});
+  }
+}
+
+}  // namespace sni::bench

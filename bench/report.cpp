@@ -1,0 +1,125 @@
+#include "bench/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <optional>
+
+#include "bench/stats.h"
+
+namespace sni::bench {
+namespace {
+
+// The value of one round; a sample with faults has none.
+std::optional<double> value_of(const Report& report, std::string_view row, const Metric& metric,
+                               int round) {
+  for (const Sample& sample : report.samples) {
+    if (sample.row != row || sample.column != metric.column || sample.round != round) continue;
+    const auto found = sample.outcome.values.find(std::string(metric.value));
+    if (found == sample.outcome.values.end() || !sample.outcome.faults.empty()) return {};
+    if (!std::isfinite(found->second)) return {};
+    return found->second;
+  }
+  return {};
+}
+
+int rounds_of(const Report& report) {
+  int rounds = 0;
+  for (const Sample& sample : report.samples) rounds = std::max(rounds, sample.round);
+  return rounds;
+}
+
+}  // namespace
+
+Figure figure(const Report& report, const Row& row, const Metric& metric) {
+  Figure result;
+  std::vector<double> ratios;
+  for (int round = 1; round <= rounds_of(report); ++round) {
+    const auto value = value_of(report, row.id, metric, round);
+    if (!value) continue;
+    result.samples.push_back(*value);
+    const auto base = value_of(report, row.base, metric, round);
+    if (base && *base > 0) ratios.push_back(*value / *base);
+  }
+  result.median = median(result.samples);
+  result.spread = spread(result.samples);
+  result.ratio = median(ratios);
+  return result;
+}
+
+std::vector<std::string> faults(const Report& report, const Row& row) {
+  // What befell a row everywhere is said once: fault, and the columns where it struck.
+  std::vector<std::pair<std::string, std::vector<std::string>>> found;
+  for (const Sample& sample : report.samples) {
+    if (sample.row != row.id) continue;
+    for (const std::string& fault : sample.outcome.faults) {
+      auto known = std::ranges::find(found, fault, &decltype(found)::value_type::first);
+      if (known == found.end()) known = found.insert(found.end(), {fault, {}});
+      auto& where = known->second;
+      if (std::ranges::find(where, sample.column) == where.end()) where.push_back(sample.column);
+    }
+  }
+  std::vector<std::string> all;
+  for (const auto& [fault, where] : found) {
+    std::string line = where.front();
+    if (where.size() > 1) line += " and " + std::to_string(where.size() - 1) + " more";
+    all.push_back(line + ": " + fault);
+  }
+  return all;
+}
+
+bool valid(const Report& report) {
+  return std::ranges::all_of(report.rows,
+                             [&](const Row& row) { return faults(report, row).empty(); });
+}
+
+std::vector<Expectation> expectations(const Report& report) {
+  constexpr double none = std::numeric_limits<double>::quiet_NaN();
+  std::vector<Expectation> all{
+      {"latency (64 B, 1 connection, p50)", "10 times lower", "pingpong-1.p50_us", {}, none},
+      {"throughput (bulk down, 1 connection)", "2.5 times", "down-1.gbit_s", {}, none},
+      {"CPU (5 Gbit/s)", "58 % less", "fixed-bulk.cpu_s_per_gb", {}, none},
+  };
+  for (Expectation& expectation : all) {
+    const Metric& metric = metric_of(expectation.metric);
+    for (const Row& row : report.rows) {
+      if (row.kind != RowKind::plane || row.id == row.base) continue;
+      const double ratio = figure(report, row, metric).ratio;
+      if (std::isnan(ratio)) continue;
+      const bool better =
+          metric.higher_is_better ? ratio > expectation.ratio : ratio < expectation.ratio;
+      if (std::isnan(expectation.ratio) || better) {
+        expectation.best_row = row.id;
+        expectation.ratio = ratio;
+      }
+    }
+  }
+  return all;
+}
+
+std::string format_number(double value, std::string_view unit) {
+  if (!std::isfinite(value)) return "-";
+  const char* suffix = "";
+  double shown = value;
+  if (unit == "B") {
+    for (const char* larger : {" KiB", " MiB", " GiB"}) {
+      if (std::abs(shown) < 1000) break;
+      shown /= 1024;
+      suffix = larger;
+    }
+  } else if (std::abs(value) >= 10'000) {
+    shown = value / 1000;
+    suffix = "k";
+  }
+  const double size = std::abs(shown);
+  const int digits = size >= 100 || shown == std::floor(shown) ? 0
+                     : size >= 10                              ? 1
+                     : unit == "s" && size < 1                 ? 3
+                                                               : 2;
+  char text[48];
+  std::snprintf(text, sizeof text, "%.*f%s", digits, shown, suffix);
+  return text;
+}
+
+}  // namespace sni::bench

@@ -1,0 +1,210 @@
+#include "bench/stage.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "bench/clock.h"
+#include "bench/hello.h"
+#include "bench/interrupt.h"
+
+namespace sni::bench {
+namespace {
+
+// Names, each with a backend port of its own.
+constexpr std::uint16_t name_count = 8;
+
+std::string name_of(std::uint16_t i) {
+  return "s" + std::to_string(i) + ".bench.example";
+}
+
+sockaddr_in socket_address(in_addr address, std::uint16_t port) {
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr = address;
+  name.sin_port = htons(port);
+  return name;
+}
+
+// Two descriptors each in a proxy, and some for itself.
+std::uint64_t connections_allowed() {
+  return (std::min<std::uint64_t>(descriptor_limit(), 20'000) - 400) / 2;
+}
+
+// What a program that failed had to say: the end of its log.
+std::string last_words(const std::string& log) {
+  std::ifstream file(log);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  constexpr std::size_t shown = 400;
+  if (text.size() > shown) text = "..." + text.substr(text.size() - shown);
+  while (text.ends_with('\n')) text.pop_back();
+  return text.empty() ? "it said nothing" : text;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Stage>> Stage::create(bool namespaces, const std::string& program) {
+  auto ledger = Ledger::create();
+  if (!ledger) return std::unexpected(ledger.error());
+  auto lab = namespaces ? Lab::namespaces() : Result<Lab>(Lab::loopback());
+  if (!lab) return std::unexpected(lab.error());
+  auto stage = std::make_unique<Stage>(std::move(*lab), std::move(*ledger));
+  std::string directory = std::filesystem::temp_directory_path() / "sni-bench-XXXXXX";
+  if (::mkdtemp(directory.data()) == nullptr) {
+    return fail_sys("cannot make a directory " + directory, errno);
+  }
+  stage->directory_ = directory;
+  if (auto started = stage->start_backends(); !started) return std::unexpected(started.error());
+  stage->list_entries(program);
+  return stage;
+}
+
+Stage::~Stage() {
+  sites_.clear();  // Ends the backends before their namespaces go.
+  std::error_code ignored;
+  if (!directory_.empty()) std::filesystem::remove_all(directory_, ignored);
+}
+
+Result<void> Stage::start_backends() {
+  const in_addr home = socket_address({htonl(INADDR_LOOPBACK)}, 0).sin_addr;
+  if (lab_.isolated()) {
+    sites_.push_back({.prefix = "",
+                      .title = "backend in another namespace, routed",
+                      .role = Role::backend,
+                      .style = BackendStyle::event,
+                      .direct = lab_.backend_address(),
+                      .behind = lab_.backend_address(),
+                      .first_port = 8000,
+                      .backend = {}});
+    sites_.push_back({.prefix = "local/",
+                      .title = "backend beside the proxy on loopback, event-driven",
+                      .role = Role::proxy,
+                      .style = BackendStyle::event,
+                      .direct = lab_.proxy_address(),
+                      .behind = home,
+                      .first_port = 8100,
+                      .backend = {}});
+  } else {
+    sites_.push_back({.prefix = "",
+                      .title = "all on loopback, event-driven backend",
+                      .role = Role::backend,
+                      .style = BackendStyle::event,
+                      .direct = lab_.backend_address(),
+                      .behind = lab_.backend_address(),
+                      .first_port = 8000,
+                      .backend = {}});
+  }
+  sites_.push_back({.prefix = "blocking/",
+                    .title = "backend beside the proxy on loopback, blocking",
+                    .role = Role::proxy,
+                    .style = BackendStyle::blocking,
+                    .direct = lab_.proxy_address(),
+                    .behind = home,
+                    .first_port = 8200,
+                    .backend = {}});
+  // In namespaces of our own every port is free; elsewhere each run takes another corner below the
+  // ephemeral ports.
+  if (!lab_.isolated()) {
+    const auto corner = static_cast<std::uint16_t>(10'000 + ::getpid() % 70 * 300);
+    for (Site& site : sites_)
+      site.first_port = static_cast<std::uint16_t>(site.first_port - 8000 + corner);
+    proxy_port_ = static_cast<std::uint16_t>(corner + 50);
+  }
+  for (Site& site : sites_) {
+    const InNamespace inside(lab_.netns(site.role));
+    auto listeners = listen_on({htonl(INADDR_ANY)}, site.first_port, name_count);
+    if (!listeners) return std::unexpected(listeners.error());
+    auto child = Child::call(lab_.netns(site.role), [&] {
+      site.style == BackendStyle::event ? serve_events(*listeners, ledger_)
+                                        : serve_blocking(*listeners, ledger_);
+    });
+    if (!child) return std::unexpected(child.error());
+    site.backend = std::move(*child);
+  }
+  return {};
+}
+
+void Stage::list_entries(const std::string& program) {
+  const std::vector<Proxy> relays = planes(program);
+  const std::vector<Proxy> peers = installed_peers();
+  for (std::size_t i = 0; i < sites_.size(); ++i) {
+    const std::string& prefix = sites_[i].prefix;
+    const std::string base = prefix + relays.front().id;
+    const auto add = [&](RowKind kind, const std::string& id, const std::string& title,
+                         const std::string& version, std::optional<Proxy> proxy) {
+      entries_.push_back({.row = {.id = prefix + id,
+                                  .title = title,
+                                  .group = prefix,
+                                  .base = base,
+                                  .kind = kind,
+                                  .version = version},
+                          .site = i,
+                          .proxy = std::move(proxy)});
+    };
+    add(RowKind::direct, "direct", "no proxy", {}, {});
+    for (const Proxy& relay : relays) add(RowKind::plane, relay.id, relay.title, {}, relay);
+    // What a peer does does not depend on where the backend is.
+    if (!prefix.empty()) continue;
+    for (const Proxy& peer : peers) add(RowKind::peer, peer.id, peer.title, peer.version, peer);
+  }
+}
+
+Scene Stage::scene(const Site& site) const {
+  Scene scene{.address = to_string(lab_.proxy_address()),
+              .port = proxy_port_,
+              .routes = {},
+              .connections = connections_allowed(),
+              .directory = directory_};
+  for (std::uint16_t i = 0; i < name_count; ++i) {
+    scene.routes.push_back(
+        {.name = name_of(i),
+         .backend = to_string(site.behind) + ":" + std::to_string(site.first_port + i)});
+  }
+  return scene;
+}
+
+Result<Candidate> Stage::start(const Entry& entry) {
+  Site& site = sites_[entry.site];
+  if (!site.backend.running()) return fail("the backend has died");
+  Candidate candidate;
+  candidate.target.ledger = &ledger_;
+  candidate.target.backend = site.backend.pid();
+  candidate.target.sources = lab_.client_addresses();
+  for (std::uint16_t i = 0; i < name_count; ++i) {
+    candidate.target.hellos.push_back(client_hello(name_of(i)));
+  }
+  if (!entry.proxy) {
+    for (std::uint16_t i = 0; i < name_count; ++i) {
+      candidate.target.addresses.push_back(
+          socket_address(site.direct, static_cast<std::uint16_t>(site.first_port + i)));
+    }
+    return candidate;
+  }
+  candidate.target.addresses.push_back(socket_address(lab_.proxy_address(), proxy_port_));
+  const std::string log = directory_ + "/" + entry.proxy->id + ".log";
+  auto child = Child::run(lab_.netns(Role::proxy), prepare(*entry.proxy, scene(site)), log);
+  if (!child) return std::unexpected(child.error());
+  candidate.child = std::move(*child);
+  candidate.target.proxy = candidate.child.pid();
+  if (auto ready = wait_ready(candidate, log); !ready) return std::unexpected(ready.error());
+  return candidate;
+}
+
+Result<void> Stage::wait_ready(Candidate& candidate, const std::string& log) {
+  const InNamespace inside(lab_.netns(Role::client));
+  const std::uint64_t deadline = now_ns() + 5 * second_ns;
+  while (now_ns() < deadline && !interrupted()) {
+    if (!candidate.child.running()) return fail("did not start: " + last_words(log));
+    if (open_session(candidate.target, 0, Command{.op = Op::hold})) return {};
+    ::poll(nullptr, 0, 5);
+  }
+  return fail("does not listen: " + last_words(log));
+}
+
+}  // namespace sni::bench

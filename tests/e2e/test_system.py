@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""What the system says about names: /etc/hosts and /etc/resolv.conf, read again at SIGHUP.
+
+The proxy runs in a mount namespace where these two files are ours.
+"""
+
+import os
+import unittest
+
+from support import backends, dns, processes
+from support.case import ProxyTest, main
+
+# An address of its own on loopback, since resolv.conf knows no ports.
+RESOLVER = "127.0.53.77"
+
+
+@unittest.skipIf(os.geteuid(), "a mount namespace needs root")
+class SystemNames(ProxyTest):
+    def start(self, hosts, resolv_conf, backend):
+        files = {"hosts": hosts, "resolv.conf": resolv_conf}
+        mounts = []
+        for name, text in files.items():
+            (self.directory / name).write_text(text)
+            target = os.path.realpath(f"/etc/{name}")
+            mounts.append(f"mount --bind {self.directory / name} {target}")
+        self.routes = [{"names": ["*"], "backend": backend}]
+        script = " && ".join([*mounts, 'exec "$@"'])
+        return self.proxy({"route": self.routes},
+                          command=("unshare", "--mount", "sh", "-c", script, "sh"))
+
+    def answer(self, proxy):
+        connection, _ = self.connect_hello(proxy)
+        with connection:
+            return backends.read_to_end(connection)
+
+    def rewrite(self, name, text):
+        """In place, for a new file would not show through the mount."""
+        with open(self.directory / name, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def test_hosts_is_respected_and_read_again(self):
+        first = self.backend(backends.say(b"first"), host="127.0.0.1")
+        proxy = self.start("127.0.0.1 backend.internal\n", "nameserver 127.0.0.1\n",
+                           f"backend.internal:{first.port}")
+        self.assertEqual(self.answer(proxy), b"first")
+        second = backends.socket.create_server(("127.0.0.2", first.port))
+        self.addCleanup(second.close)
+        self.rewrite("hosts", "127.0.0.2 backend.internal\n")
+        proxy.reload({"route": self.routes})
+        proxy.wait_log("reloaded")
+        self.connect_hello(proxy)
+        second.settimeout(20)
+        second.accept()[0].close()
+
+    def test_resolv_conf_is_respected_and_read_again(self):
+        backend = self.backend(backends.say(b"here"))
+        server = dns.DnsServer({"backend.search.test": ["127.0.0.1"]}, address=(RESOLVER, 53))
+        self.addCleanup(server.end)
+        proxy = self.start("", "nameserver 127.0.53.78\noptions timeout:1 attempts:1\n",
+                           f"backend:{backend.port}")
+        self.assertEqual(len(self.answer(proxy)), 7)
+        self.rewrite("resolv.conf", f"nameserver {RESOLVER}\nsearch search.test\n")
+        proxy.reload({"route": self.routes})
+        processes.wait_until(lambda: self.answer(proxy) == b"here", "the new resolver to be asked")
+
+
+if __name__ == "__main__":
+    main()
