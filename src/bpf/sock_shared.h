@@ -23,7 +23,8 @@ enum {
   DNS_ADDRESSES_MAX = 8,
   DNS_KEY_BYTES = 16,
   SOCK_BLOCKING_SECONDS = 60, /* How long a backend is left alone for it. */
-  SOCK_RING_BYTES = 64 * 1024,
+  /* A sleeping slot is told once, and a notice takes 24 bytes: 32 Ki slots cannot overflow it. */
+  SOCK_RING_BYTES = 1024 * 1024,
   SOCK_WORKERS_MAX = 256,
 };
 

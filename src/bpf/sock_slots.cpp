@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -176,7 +177,8 @@ bool SockSlots::source_drained(std::uint32_t index, const TcpCounters& received,
 bool SockSlots::target_drained(std::uint32_t index, int client_fd) const {
   const auto given = redirected(index) + at(index).forwarded;
   const auto client = read_tcp_counters(client_fd);
-  return client && client->written - at(index).written_base == given;
+  if (!client || client->state == TCP_CLOSE) return true;
+  return client->written - at(index).written_base == given;
 }
 
 std::uint64_t SockSlots::redirected(std::uint32_t index) const {

@@ -83,7 +83,8 @@ class SockSlots {
   // bytes.
   bool source_drained(std::uint32_t index, const TcpCounters& received, bool fin) const;
   // Whether all that was redirected or forwarded is in the client's send queue. Until then a send,
-  // shutdown or close of the client's socket would overtake or destroy the rest.
+  // shutdown or close of the client's socket would overtake or destroy the rest. A socket that was
+  // reset has nothing left to drain.
   bool target_drained(std::uint32_t index, int client_fd) const;
 
   std::uint64_t redirected(std::uint32_t index) const;

@@ -48,8 +48,15 @@ void Connection::on_completion(const Completion& completion) {
   }
   switch (completion.tag.op) {
     case Op::receive:
+      if (side == Side::backend && gated()) {
+        if (const auto event = on_gated_received(completion)) advance(*event);
+        return;
+      }
       return advance(on_received(side, completion));
     case Op::send:
+      if (std::exchange(send_paused_, false) && completion.result != -ECANCELED) {
+        return start_send(side);
+      }
       return advance(on_sent(side, completion));
     case Op::connect:
       return advance(on_connected(completion));
@@ -58,6 +65,7 @@ void Connection::on_completion(const Completion& completion) {
     case Op::accept:
     case Op::resolver:
     case Op::wake:
+    case Op::notice:
     case Op::cancel:
       assert(false && "not an operation of a connection");
   }
@@ -66,6 +74,8 @@ void Connection::on_completion(const Completion& completion) {
 Event Connection::on_received(Side side, const Completion& completion) {
   switch (completion.result) {
     case 0:
+      // Nothing tells of a reset that comes after the client's FIN; sending to it does.
+      if (side == Side::client && gated()) loop_.plane->retire(plane_);
       return {.kind = Kind::eof, .side = side};
     case -ECANCELED:
       return {.kind = Kind::cancelled, .side = side, .operation = Operation::receive};
@@ -177,8 +187,8 @@ Event Connection::on_watched(Side side, const Completion& completion) const {
   if (completion.result == -ECANCELED) {
     return {.kind = Kind::cancelled, .side = side, .operation = Operation::watch};
   }
-  // While a receive is armed it finds the reset itself, behind the bytes that came before it; asking
-  // for the error would take it away from there.
+  // While a receive is armed it finds the reset itself, behind the bytes that came before it;
+  // asking for the error would take it away from there.
   const bool reset = session_.holding(side) && take_error(fd(side)) != 0;
   return {.kind = reset ? Kind::hung_up : Kind::watch_ended, .side = side};
 }

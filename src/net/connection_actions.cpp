@@ -79,6 +79,10 @@ void Connection::perform(const Action& action) {
 }
 
 void Connection::start_receive(Side side) {
+  if (side == Side::backend && loop_.plane != nullptr &&
+      (gated() || loop_.plane->hand_over(plane_, plane_view(), pack(tag(Op::receive, side))))) {
+    return start_gated_receive();
+  }
   Pipe& receiver = pipe(side);
   // A new client's hello is mostly there already; otherwise the last receive said what is.
   const bool expect_nothing = !more_waiting_[index(side)] && session_.phase() != Phase::hello;
@@ -88,6 +92,7 @@ void Connection::start_receive(Side side) {
 }
 
 void Connection::start_send(Side side) {
+  if (side == Side::backend && gated() && hold_back_send()) return;
   Pipe& sender = pipe(side);
   if (side == Side::client && setup_ != nullptr && sender.held().empty()) {
     sender.hold(setup_->flight);
@@ -180,7 +185,9 @@ void Connection::flush() {
 }
 
 bool Connection::flushed() const {
-  return unacknowledged_bytes(fd(session_.reset_target())) == 0 ||
+  const bool drained = session_.reset_target() == Side::backend || !gated() ||
+                       loop_.plane->target_drained(plane_, fd(Side::client));
+  return (drained && unacknowledged_bytes(fd(session_.reset_target())) == 0) ||
          loop_.now_ms - active_ms_ >= limits::linger_ms_max;
 }
 
@@ -204,7 +211,7 @@ void Connection::log_end() const {
   counters.ended[static_cast<std::size_t>(reason)].add();
   const std::uint64_t to_backend = pipe_[index(Side::client)].bytes_sent();
   // An answer of our own is not the backend's.
-  const std::uint64_t to_client = !relayed_       ? 0
+  const std::uint64_t to_client = !relayed_      ? 0
                                   : plane_.taken ? PlaneSockhash::sent_to_client(fd(Side::client))
                                                  : pipe_[index(Side::backend)].bytes_sent();
   counters.bytes_to_backend.add(to_backend);
@@ -225,7 +232,9 @@ void Connection::log_end() const {
                           .client_bytes = to_backend,
                           .server_bytes = to_client,
                           .duration_ms = loop_.now_ms - started_ms_,
-                          .plane = !relayed_ ? "" : plane_.taken ? "sockhash" : "userspace",
+                          .plane = !relayed_      ? ""
+                                   : plane_.taken ? "sockhash"
+                                                  : "userspace",
                           .end = to_string(reason)},
                          log_format()));
 }
@@ -244,11 +253,14 @@ void Connection::enter_relay() {
 
 // After the bytes that a completion brought are accounted for.
 void Connection::advance_plane() {
-  if (loop_.plane == nullptr) return;
-  loop_.plane->advance(plane_, {.client = fd(Side::client),
-                                .backend = fd(Side::backend),
-                                .sent_to_client = pipe(Side::backend).bytes_sent(),
-                                .age_ms = loop_.now_ms - started_ms_});
+  if (loop_.plane != nullptr) loop_.plane->advance(plane_, plane_view());
+}
+
+PlaneView Connection::plane_view() const {
+  return {.client = fd(Side::client),
+          .backend = fd(Side::backend),
+          .sent_to_client = pipe(Side::backend).bytes_sent(),
+          .age_ms = loop_.now_ms - started_ms_};
 }
 
 void Connection::set_deadline(std::chrono::milliseconds delay) {

@@ -33,6 +33,15 @@ void log_plane(const char* name, bool used, const PlaneVerdict& verdict, const c
 
 }  // namespace
 
+std::vector<std::string> probe_fast_path() {
+  auto loaded = Sockhash::load({.slots = slots_per_worker_min});
+  if (!loaded) return {"sockhash: no (" + loaded.error().what + ")"};
+  const auto captured = (*loaded)->attach_capture();
+  const SelfTest test = run_self_test(**loaded);
+  return describe(test,
+                  judge(test, kernel_release(), captured ? std::string() : captured.error().what));
+}
+
 Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections_max) {
   if (config.fast_path.mode == FastPathMode::userspace) return FastPath{};
   const bool required = config.fast_path.mode == FastPathMode::sockhash;

@@ -6,6 +6,8 @@
 // an error.
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "bpf/sockhash.h"
 #include "core/config.h"
@@ -20,5 +22,8 @@ struct FastPath {
 
 // `connections_max`: how many pairs there can be at once.
 Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections_max);
+
+// Lines for `sni-proxy probe`: what would be possible, by loading and trying it.
+std::vector<std::string> probe_fast_path();
 
 }  // namespace sni

@@ -52,13 +52,12 @@ void PlaneSockhash::leave(PlanePair& pair) {
 void PlaneSockhash::advance(PlanePair& pair, const PlaneView& view) {
   switch (pair.stage) {
     case PlanePair::Stage::userspace:
-    case PlanePair::Stage::gated:
       return;
+    case PlanePair::Stage::gated:
+      return slots_.set_forwarded(pair.slot, view.sent_to_client - pair.relayed);
     case PlanePair::Stage::announced:
       if (slots_.blocking(pair.slot)) return decline(pair, PlaneDecline::blocking);
-      if (view.sent_to_client < config_.after_bytes &&
-          view.age_ms < static_cast<std::uint64_t>(config_.after.count()))
-        return;
+      if (!due(view)) return;
       decide(pair, view);
       if (pair.stage != PlanePair::Stage::local) return;
       [[fallthrough]];
@@ -74,8 +73,16 @@ void PlaneSockhash::advance(PlanePair& pair, const PlaneView& view) {
 }
 
 // After enough bytes or time: the work that a psock costs at its end is repaid by then.
+bool PlaneSockhash::due(const PlaneView& view) const {
+  return view.sent_to_client >= config_.after_bytes ||
+         view.age_ms >= static_cast<std::uint64_t>(config_.after.count());
+}
+
 void PlaneSockhash::decide(PlanePair& pair, const PlaneView& view) {
-  if (!slots_.caught(pair.slot)) return decline(pair, PlaneDecline::not_on_this_host);
+  if (!slots_.caught(pair.slot)) {
+    if (!path_.remote) decline(pair, PlaneDecline::not_on_this_host);
+    return;  // hand_over() comes when the relay is between two receives.
+  }
   if (const auto added = slots_.add_target(view.client, pair.client_cookie); !added)
     return decline(pair, reason_of(added.error().sys_errno));
   if (::setsockopt(view.client, SOL_SOCKET, SO_SNDBUFFORCE, &client_send_buffer,
@@ -85,6 +92,49 @@ void PlaneSockhash::decide(PlanePair& pair, const PlaneView& view) {
   pair.stage = PlanePair::Stage::local;
   pair.taken = true;
   counters_.planes_taken.add();
+}
+
+bool PlaneSockhash::hand_over(PlanePair& pair, const PlaneView& view, std::uint64_t wake) {
+  if (!path_.remote || pair.stage != PlanePair::Stage::announced || !due(view) ||
+      slots_.caught(pair.slot))
+    return false;
+  // An sk_buff that is read in part would be redirected from its first byte again.
+  char byte;
+  if (::recv(view.backend, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN) return false;
+  auto added = slots_.add_target(view.client, pair.client_cookie);
+  if (added)
+    added = slots_.add_source(pair.slot, {.backend_fd = view.backend,
+                                          .client_fd = view.client,
+                                          .client_cookie = pair.client_cookie,
+                                          .received = view.sent_to_client});
+  if (!added) {
+    decline(pair, reason_of(added.error().sys_errno));
+    return false;
+  }
+  if (wakes_.size() <= pair.slot) wakes_.resize(pair.slot + 1);
+  wakes_[pair.slot] = wake;
+  pair.stage = PlanePair::Stage::gated;
+  pair.taken = true;
+  pair.relayed = view.sent_to_client;
+  slots_.arm(pair.slot, static_cast<std::uint32_t>(config_.backlog));
+  kick_source(view.backend);
+  counters_.planes_taken.add();
+  return true;
+}
+
+bool PlaneSockhash::source_drained(const PlanePair& pair, int backend) const {
+  const auto counters = read_tcp_counters(backend);
+  return !counters || slots_.source_drained(pair.slot, *counters, true);
+}
+
+bool PlaneSockhash::target_drained(const PlanePair& pair, int client) const {
+  return slots_.target_drained(pair.slot, client);
+}
+
+std::optional<std::uint64_t> PlaneSockhash::take_woken() {
+  const auto slot = slots_.take_notice();
+  if (!slot) return std::nullopt;
+  return wakes_[*slot];
 }
 
 void PlaneSockhash::decline(PlanePair& pair, PlaneDecline reason) {

@@ -11,6 +11,8 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "bpf/sock_slots.h"
 #include "core/config.h"
@@ -32,6 +34,7 @@ struct PlanePair {
   bool taken = false;            // It has been on a plane, so its bytes are the kernel's to count.
   std::uint64_t redirected = 0;  // At the last look of the idle check.
   std::uint64_t client_cookie = 0;
+  std::uint64_t relayed = 0;  // gated: bytes to the client before the hand-over.
 };
 
 // What a plane needs to know of a connection to decide.
@@ -52,6 +55,21 @@ class PlaneSockhash {
   // The connect failed, or the connection ends.
   void leave(PlanePair& pair);
 
+  // For a remote backend, with nothing received that is not sent and no receive armed: true where
+  // redirect_skb has taken over, and pending() and the like hold from then on. `wake` comes out of
+  // take_woken() when bytes have passed after fall_asleep().
+  bool hand_over(PlanePair& pair, const PlaneView& view, std::uint64_t wake);
+  std::uint64_t pending(const PlanePair& pair) const { return slots_.pending(pair.slot); }
+  [[nodiscard]] bool fall_asleep(const PlanePair& pair) { return slots_.fall_asleep(pair.slot); }
+  // Whether all that arrived from the backend, its FIN included, was redirected or read.
+  bool source_drained(const PlanePair& pair, int backend) const;
+  // Whether all of that is in the client's send queue.
+  bool target_drained(const PlanePair& pair, int client) const;
+  // From now on everything passes.
+  void retire(const PlanePair& pair) { slots_.disarm(pair.slot); }
+  int notice_fd() const { return slots_.notice_fd(); }
+  std::optional<std::uint64_t> take_woken();
+
   // Something happened that concerns the pair: bytes came from the client or were sent to it.
   void advance(PlanePair& pair, const PlaneView& view);
   // Whether the kernel moved bytes since the last call.
@@ -61,6 +79,7 @@ class PlaneSockhash {
   static std::uint64_t sent_to_client(int client);
 
  private:
+  bool due(const PlaneView& view) const;
   void decide(PlanePair& pair, const PlaneView& view);
   void decline(PlanePair& pair, PlaneDecline reason);
 
@@ -68,6 +87,7 @@ class PlaneSockhash {
   const FastPath& path_;
   FastPathConfig config_;
   Counters& counters_;
+  std::vector<std::uint64_t> wakes_;  // By slot; as many as were in use.
 };
 
 }  // namespace sni
