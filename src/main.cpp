@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bench/bench.h"
+#include "net/fast_path.h"
 #include "net/ring.h"
 #include "net/server.h"
 
@@ -50,6 +51,7 @@ int probe() {
                                 : ring.defer_taskrun
                                     ? "yes, with deferred task work"
                                     : "yes, without deferred task work (Linux 6.1)");
+  for (const std::string& line : sni::probe_fast_path()) std::printf("%s\n", line.c_str());
   return 0;
 }
 

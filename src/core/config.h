@@ -79,6 +79,12 @@ enum class FastPathMode : std::uint8_t { automatic, sockhash, userspace };
 
 struct FastPathConfig {
   FastPathMode mode = FastPathMode::automatic;
+  // A pair goes to the kernel after so many bytes of its backend, or so much time.
+  std::uint64_t after_bytes = 16 * 1024;
+  std::chrono::milliseconds after{1'000};
+  std::uint64_t backlog = 1 << 20;  // Bytes redirected for a client and not sent, remote backends.
+  std::string object_file;          // BPF object to load instead of the built-in one.
+  std::string dns_pin;              // Directory on a BPF file system where DNS_CACHE is kept.
   bool operator==(const FastPathConfig&) const = default;
 };
 

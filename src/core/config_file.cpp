@@ -82,7 +82,13 @@ void ConfigReader::read(TableReader& root) {
   root.read_table("limits", [this](TableReader& table) { read_limits(table); });
   root.read_table("dns", [this](TableReader& table) { read_dns(table); });
   root.read_table("fast_path", [this](TableReader& table) {
-    table.read("mode", config_.fast_path.mode, fast_path_form);
+    FastPathConfig& fast_path = config_.fast_path;
+    table.read("mode", fast_path.mode, fast_path_form);
+    table.read("after_bytes", fast_path.after_bytes, forms::size(0, 1ull << 40));
+    table.read("after", fast_path.after, forms::duration(0ms, 24h));
+    table.read("backlog", fast_path.backlog, forms::size(64 * 1024, 1ull << 30));
+    table.read<std::string>("object_file", fast_path.object_file, forms::optional_path);
+    table.read<std::string>("dns_pin", fast_path.dns_pin, forms::optional_path);
   });
   root.read_table("access", [this](TableReader& table) { read_access(table); });
   root.read_table("xdp", [this](TableReader& table) {

@@ -32,6 +32,28 @@ inline const char* to_string(Refusal refusal) {
   return names[static_cast<std::size_t>(refusal)];
 }
 
+// Why a pair that was offered to the kernel stays with the userspace relay.
+enum class PlaneDecline : std::uint8_t {
+  no_slot,
+  not_on_this_host,
+  blocking,
+  half_closed,
+  map_full,
+  not_insertable,
+};
+inline constexpr std::size_t plane_declines =
+    static_cast<std::size_t>(PlaneDecline::not_insertable) + 1;
+inline const char* to_string(PlaneDecline reason) {
+  static constexpr const char* names[] = {"no slot is free",
+                                          "the backend is not on this host",
+                                          "the backend uses blocking sockets",
+                                          "a side has sent its FIN already",
+                                          "a map is full",
+                                          "the kernel does not take the socket"};
+  static_assert(std::size(names) == plane_declines);
+  return names[static_cast<std::size_t>(reason)];
+}
+
 struct Counters {
   Counter accepted;
   std::array<Counter, refusals> refused;
@@ -41,6 +63,8 @@ struct Counters {
   Counter accept_errors;      // accept() failed: out of descriptors or memory.
   Counter receives_deferred;  // -EAGAIN or -ENOBUFS: armed again.
   Counter readers_stalled;    // A send found the reader's window shut.
+  Counter planes_taken;       // Pairs handed to the kernel.
+  std::array<Counter, plane_declines> planes_declined;
 };
 
 }  // namespace sni

@@ -48,8 +48,15 @@ void Connection::on_completion(const Completion& completion) {
   }
   switch (completion.tag.op) {
     case Op::receive:
+      if (side == Side::backend && gated()) {
+        if (const auto event = on_gated_received(completion)) advance(*event);
+        return;
+      }
       return advance(on_received(side, completion));
     case Op::send:
+      if (std::exchange(send_paused_, false) && completion.result != -ECANCELED) {
+        return start_send(side);
+      }
       return advance(on_sent(side, completion));
     case Op::connect:
       return advance(on_connected(completion));
@@ -58,6 +65,7 @@ void Connection::on_completion(const Completion& completion) {
     case Op::accept:
     case Op::resolver:
     case Op::wake:
+    case Op::notice:
     case Op::cancel:
       assert(false && "not an operation of a connection");
   }
@@ -66,6 +74,8 @@ void Connection::on_completion(const Completion& completion) {
 Event Connection::on_received(Side side, const Completion& completion) {
   switch (completion.result) {
     case 0:
+      // Nothing tells of a reset that comes after the client's FIN; sending to it does.
+      if (side == Side::client && gated()) loop_.plane->retire(plane_);
       return {.kind = Kind::eof, .side = side};
     case -ECANCELED:
       return {.kind = Kind::cancelled, .side = side, .operation = Operation::receive};
@@ -83,7 +93,10 @@ Event Connection::on_received(Side side, const Completion& completion) {
   const auto length = static_cast<std::uint32_t>(completion.result);
   pipe(side).hold(*loop_.buffers,
                   static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT), length);
-  if (session_.phase() != Phase::answering) return {.kind = Kind::received, .side = side};
+  if (session_.phase() != Phase::answering) {
+    if (side == Side::client) advance_plane();
+    return {.kind = Kind::received, .side = side};
+  }
   pipe(side).release(*loop_.buffers, loop_.shared.parked);
   discarded_ += length;
   return {.kind = discarded_ < limits::linger_bytes_max ? Kind::discarded : Kind::discarded_all,
@@ -140,6 +153,7 @@ Event Connection::on_sent(Side side, const Completion& completion) {
         break;
       }
       if (setup_ != nullptr && session_.phase() != Phase::answering) setup_.reset();
+      if (side == Side::backend) advance_plane();
       return {.kind = Kind::sent, .side = side};
   }
   loop_.counters.readers_stalled.add();
@@ -162,6 +176,7 @@ Event Connection::on_connected(const Completion& completion) {
         "addresses)",
         backend_address_.to_string());
   }
+  if (loop_.plane != nullptr) loop_.plane->leave(plane_);
   fd_[index(Side::backend)].reset();
   // -EINTR: our cancel has interrupted a connect that a thread of the kernel was waiting in.
   const bool timed_out = completion.result == -ECANCELED || completion.result == -EINTR ||
@@ -195,6 +210,7 @@ void Connection::on_deadline() {
           unacknowledged_bytes(fd(Side::client)) + unacknowledged_bytes(fd(Side::backend));
       // Bytes may still move out of the kernel's send queues where we see none.
       if (unsent != last_unsent_) active_ms_ = loop_.now_ms;
+      if (loop_.plane != nullptr && loop_.plane->moved(plane_)) active_ms_ = loop_.now_ms;
       last_unsent_ = unsent;
       if (active_ms_ + idle > loop_.now_ms) return loop_.deadlines.set(slot_, active_ms_ + idle);
       break;

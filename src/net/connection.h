@@ -90,9 +90,17 @@ class Connection {
 
   void leave_hello();
   void enter_relay();
+  void advance_plane();
+  PlaneView plane_view() const;
+  bool gated() const { return plane_.stage == PlanePair::Stage::gated; }
+  void start_gated_receive();
+  std::optional<Event> on_gated_received(const Completion& completion);
+  std::optional<Event> on_gated_end();
+  bool hold_back_send();
   void set_deadline(std::chrono::milliseconds delay);
   OpTag tag(Op op, Side side) const;
   int fd(Side side) const { return fd_[index(side)].get(); }
+  const Pipe& pipe(Side side) const { return pipe_[index(side)]; }
   Pipe& pipe(Side side) { return pipe_[index(side)]; }
   const Config& config() const { return snapshot_->config; }
 
@@ -117,6 +125,12 @@ class Connection {
   const RouteConfig* route_ = nullptr;
   std::unique_ptr<Setup> setup_;
   Endpoint peer_;
+  PlanePair plane_;
+  // What the armed receive from a gated backend really is, and whether the armed send to its client
+  // is a pause: net/connection_gated.cpp.
+  enum class GatedReceive : std::uint8_t { bytes, sleep, pause, end };
+  GatedReceive gated_receive_ = GatedReceive::bytes;
+  bool send_paused_ = false;
   const Backend* backend_ = nullptr;  // The one that was tried last.
   Endpoint backend_address_;          // Of it; port 0: a UNIX socket.
   std::string name_;

@@ -79,6 +79,10 @@ void Connection::perform(const Action& action) {
 }
 
 void Connection::start_receive(Side side) {
+  if (side == Side::backend && loop_.plane != nullptr &&
+      (gated() || loop_.plane->hand_over(plane_, plane_view(), pack(tag(Op::receive, side))))) {
+    return start_gated_receive();
+  }
   Pipe& receiver = pipe(side);
   // A new client's hello is mostly there already; otherwise the last receive said what is.
   const bool expect_nothing = !more_waiting_[index(side)] && session_.phase() != Phase::hello;
@@ -88,6 +92,7 @@ void Connection::start_receive(Side side) {
 }
 
 void Connection::start_send(Side side) {
+  if (side == Side::backend && gated() && hold_back_send()) return;
   Pipe& sender = pipe(side);
   if (side == Side::client && setup_ != nullptr && sender.held().empty()) {
     sender.hold(setup_->flight);
@@ -151,6 +156,9 @@ void Connection::start_connect() {
     return;
   }
   fd_[index(Side::backend)] = std::move(*socket);
+  if (loop_.plane != nullptr && setup_->address.ss_family != AF_UNIX) {
+    loop_.plane->announce(plane_, fd(Side::client), fd(Side::backend));
+  }
   const socklen_t length = setup_->address.ss_family == AF_UNIX    ? sizeof(sockaddr_un)
                            : setup_->address.ss_family == AF_INET6 ? sizeof(sockaddr_in6)
                                                                    : sizeof(sockaddr_in);
@@ -177,12 +185,15 @@ void Connection::flush() {
 }
 
 bool Connection::flushed() const {
-  return unacknowledged_bytes(fd(session_.reset_target())) == 0 ||
+  const bool drained = session_.reset_target() == Side::backend || !gated() ||
+                       loop_.plane->target_drained(plane_, fd(Side::client));
+  return (drained && unacknowledged_bytes(fd(session_.reset_target())) == 0) ||
          loop_.now_ms - active_ms_ >= limits::linger_ms_max;
 }
 
 void Connection::close() {
   log_end();
+  if (loop_.plane != nullptr) loop_.plane->leave(plane_);
   loop_.deadlines.clear(slot_);
   loop_.resolver->cancel(pack(tag(Op::resolver, Side::backend)));
   leave_hello();
@@ -200,7 +211,9 @@ void Connection::log_end() const {
   counters.ended[static_cast<std::size_t>(reason)].add();
   const std::uint64_t to_backend = pipe_[index(Side::client)].bytes_sent();
   // An answer of our own is not the backend's.
-  const std::uint64_t to_client = relayed_ ? pipe_[index(Side::backend)].bytes_sent() : 0;
+  const std::uint64_t to_client = !relayed_      ? 0
+                                  : plane_.taken ? PlaneSockhash::sent_to_client(fd(Side::client))
+                                                 : pipe_[index(Side::backend)].bytes_sent();
   counters.bytes_to_backend.add(to_backend);
   counters.bytes_to_client.add(to_client);
   if (!access_lines_wanted()) return;
@@ -219,7 +232,9 @@ void Connection::log_end() const {
                           .client_bytes = to_backend,
                           .server_bytes = to_client,
                           .duration_ms = loop_.now_ms - started_ms_,
-                          .plane = relayed_ ? "userspace" : "",
+                          .plane = !relayed_      ? ""
+                                   : plane_.taken ? "sockhash"
+                                                  : "userspace",
                           .end = to_string(reason)},
                          log_format()));
 }
@@ -234,6 +249,18 @@ void Connection::enter_relay() {
   relayed_ = true;
   active_ms_ = loop_.now_ms;
   set_deadline(config().timeouts.idle);
+}
+
+// After the bytes that a completion brought are accounted for.
+void Connection::advance_plane() {
+  if (loop_.plane != nullptr) loop_.plane->advance(plane_, plane_view());
+}
+
+PlaneView Connection::plane_view() const {
+  return {.client = fd(Side::client),
+          .backend = fd(Side::backend),
+          .sent_to_client = pipe(Side::backend).bytes_sent(),
+          .age_ms = loop_.now_ms - started_ms_};
 }
 
 void Connection::set_deadline(std::chrono::milliseconds delay) {

@@ -15,6 +15,7 @@
 #include "core/source_counts.h"
 #include "net/buffer_pool.h"
 #include "net/pipe.h"
+#include "net/plane_sockhash.h"
 #include "net/resolver.h"
 #include "net/ring.h"
 
@@ -22,6 +23,7 @@ namespace sni {
 
 // Counted over all workers, since the limits are.
 struct Shared {
+  FastPath fast_path;  // Set before the first worker starts.
   std::atomic<std::uint32_t> connections{0};
   std::atomic<std::uint32_t> pending_hellos{0};
   ParkedBudget parked;
@@ -35,6 +37,7 @@ struct Loop {
   Deadlines deadlines;
   Shared& shared;
   Counters& counters;
+  std::unique_ptr<PlaneSockhash> plane;  // Empty: everything is relayed in userspace.
   LogGate refusals_log;
   std::uint64_t now_ms = 0;  // CLOCK_MONOTONIC, taken once a turn.
   // Joins a ClientHello that is spread over several records; used within one call.

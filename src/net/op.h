@@ -18,6 +18,7 @@ enum class Op : std::uint8_t {
   accept,    // slot: the listener.
   resolver,  // Poll of a resolver socket; slot: its descriptor.
   wake,      // Read of the worker's eventfd.
+  notice,    // Poll of the SOCKHASH plane's ring buffer.
   cancel,    // Its own completion says nothing that the cancelled operation's does not.
 };
 

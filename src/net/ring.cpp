@@ -103,6 +103,21 @@ void Ring::receive(int fd, std::uint16_t group, std::uint32_t length, bool poll_
   sqe->user_data = pack(tag);
 }
 
+void Ring::receive_now(int fd, std::uint16_t group, std::uint32_t length, OpTag tag) {
+  io_uring_sqe* sqe = next_sqe();
+  io_uring_prep_recv(sqe, fd, nullptr, length, MSG_DONTWAIT);
+  sqe->flags |= IOSQE_BUFFER_SELECT;
+  sqe->buf_group = group;
+  sqe->user_data = pack(tag);
+}
+
+void Ring::pause(OpTag tag) {
+  static __kernel_timespec interval{.tv_sec = 0, .tv_nsec = 2'000'000};
+  io_uring_sqe* sqe = next_sqe();
+  io_uring_prep_timeout(sqe, &interval, 0, 0);
+  sqe->user_data = pack(tag);
+}
+
 void Ring::send(int fd, std::span<const std::uint8_t> bytes, int msg_flags, OpTag tag) {
   io_uring_sqe* sqe = next_sqe();
   io_uring_prep_send(sqe, fd, bytes.data(), bytes.size(), msg_flags | MSG_NOSIGNAL);

@@ -37,6 +37,10 @@ class Ring {
   // Receives at most `length` bytes into a buffer of `group`, which the completion names.
   // poll_first: no bytes are expected yet, so wait without trying first.
   void receive(int fd, std::uint16_t group, std::uint32_t length, bool poll_first, OpTag tag);
+  // The same, but -EAGAIN where nothing is there.
+  void receive_now(int fd, std::uint16_t group, std::uint32_t length, OpTag tag);
+  // Completes with -ETIME after a time in which a drained queue may be expected: 2 ms.
+  void pause(OpTag tag);
   // msg_flags: MSG_DONTWAIT gives -EAGAIN or a short count instead of waiting for space.
   void send(int fd, std::span<const std::uint8_t> bytes, int msg_flags, OpTag tag);
   // `address` must stay until the completion.

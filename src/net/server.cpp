@@ -55,7 +55,7 @@ void keep_fixed(const Config& running, Config& next) {
   };
   keep("server.workers", running.workers, next.workers);
   keep("control.socket", running.control_socket, next.control_socket);
-  keep("fast_path.mode", running.fast_path.mode, next.fast_path.mode);
+  keep("fast_path", running.fast_path, next.fast_path);
   keep("xdp.interfaces", running.xdp.interfaces, next.xdp.interfaces);
   keep("xdp.mode", running.xdp.mode, next.xdp.mode);
   for (ListenerConfig& listener : next.listeners) {
@@ -117,6 +117,9 @@ Result<void> Server::start(Config config) {
   spdlog::info("Linux {}, io_uring{}, {} workers, at most {} connections", system.release,
                ring.defer_taskrun ? " with deferred task work" : "", (*snapshot)->config.workers,
                (*snapshot)->connections_max);
+  auto fast_path = start_fast_path((*snapshot)->config, (*snapshot)->connections_max);
+  if (!fast_path) return std::unexpected(fast_path.error());
+  shared_.fast_path = std::move(*fast_path);
   workers_.resize((*snapshot)->config.workers);
   return adopt(std::move(*snapshot));
 }

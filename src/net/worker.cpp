@@ -56,12 +56,18 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
                      .deadlines = Deadlines(0),
                      .shared = shared_,
                      .counters = counters_,
+                     .plane = nullptr,
                      .refusals_log = LogGate(refusal_lines_per_second),
                      .now_ms = monotonic_ms(),
                      .hello_scratch = {}});
   auto buffers = BufferPool::create(loop_->ring);
   if (!buffers) return std::unexpected(buffers.error());
   loop_->buffers = std::move(*buffers);
+  if (shared_.fast_path.sockhash != nullptr) {
+    loop_->plane = std::make_unique<PlaneSockhash>(shared_.fast_path, snapshot_->config.fast_path,
+                                                   counters_, number_);
+    if (shared_.fast_path.remote) watch_notices();
+  }
   auto resolver = Resolver::create(snapshot_->config.dns, snapshot_->system_names, *this);
   if (!resolver) return std::unexpected(resolver.error());
   loop_->resolver = std::move(*resolver);
@@ -129,6 +135,9 @@ void Worker::dispatch(const Completion& completion) {
                                        (completion.result & ~POLLIN) != 0, loop_->now_ms);
     case Op::wake:
       return on_wake();
+    case Op::notice:
+      while (const auto woken = loop_->plane->take_woken()) loop_->ring.cancel(unpack(*woken));
+      return watch_notices();
     case Op::cancel:
       return;
   }
@@ -163,6 +172,10 @@ void Worker::expire_deadlines() {
 
 void Worker::free_if_closed(std::uint32_t slot) {
   if (slots_.find(slot)->closed()) slots_.free(slot);
+}
+
+void Worker::watch_notices() {
+  loop_->ring.poll(loop_->plane->notice_fd(), POLLIN, {.op = Op::notice});
 }
 
 void Worker::watch(std::uint32_t id, int fd, bool readable, bool writable) {

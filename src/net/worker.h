@@ -71,6 +71,7 @@ class Worker final : private ResolverIo {
   void on_accept(const Completion& completion);
   void on_wake();
   void take_answers();
+  void watch_notices();
   void expire_deadlines();
 
   void accept(Listener& listener, int fd);

@@ -1,0 +1,38 @@
+#pragma once
+
+// Two TCP connections on loopback with a proxy's place between them, for the live self-test:
+// client <-> client_side, backend_side <-> backend. All ends are nonblocking.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/unique_fd.h"
+
+namespace sni {
+
+struct LoopbackPair {
+  UniqueFd listener;
+  UniqueFd client;
+  UniqueFd client_side;
+  UniqueFd backend_side;
+  UniqueFd backend;
+};
+
+// The client's connection, and the proxy's socket to the backend before it connects. The client's
+// receive buffer is small, so that a client that does not read is soon full.
+Result<LoopbackPair> make_loopback_pair();
+// The connection to the backend.
+Result<void> connect_backend(LoopbackPair& pair);
+
+// Byte stream without a short period: a piece lost, doubled or moved shows.
+std::string test_stream(std::uint64_t offset, std::size_t size);
+
+// Sends all of it; false where the socket takes nothing for `patience_ms`.
+bool send_patiently(int fd, std::string_view bytes, int patience_ms);
+
+// Exactly `size` bytes, or what came until the end or until nothing came for `patience_ms`.
+std::string receive_patiently(int fd, std::size_t size, int patience_ms);
+
+}  // namespace sni

@@ -1,0 +1,150 @@
+#pragma once
+
+/* Keys and values of every map of the SOCKHASH planes, for both compilers: clang builds the BPF
+ * side as C, g++ the loader as C++. Edit here only. Fixed-width types, explicit padding, sizes
+ * asserted. */
+
+#include <linux/types.h>
+
+#ifdef __cplusplus
+#define SNI_SIZE_IS(type, size) static_assert(sizeof(type) == (size))
+#else
+#define SNI_SIZE_IS(type, size) _Static_assert(sizeof(type) == (size), #type)
+#endif
+
+enum {
+  /* What one message is charged beside its bytes, once and again per begun 32 KiB: the sk_buffs
+   * that the client's send queue pays for (truesize of an empty one: 1280 on x86-64, Linux 6.18).
+   */
+  SOCK_CREDIT_OVERHEAD = 2048,
+  SOCK_CREDIT_PIECE_SHIFT = 15,
+  /* RFC 1035: 253 characters; rounded so that the record has no hole. */
+  DNS_NAME_BYTES = 256,
+  DNS_ADDRESSES_MAX = 8,
+  DNS_KEY_BYTES = 16,
+  SOCK_BLOCKING_SECONDS = 60, /* How long a backend is left alone for it. */
+  /* A sleeping slot is told once, and a notice takes 24 bytes: 32 Ki slots cannot overflow it. */
+  SOCK_RING_BYTES = 1024 * 1024,
+  SOCK_WORKERS_MAX = 256,
+};
+
+/* One proxied pair, in the mapped array SLOT_STATE. Userspace writes the first cache line, the
+ * programs the second; `credit` and `asleep` are the two words that both change, atomically. */
+struct sock_slot {
+  __u64 owner;       /* Cookie of the proxy's backend socket; 0: the slot is free. */
+  __u64 forwarded;   /* Bytes of the backend that userspace has put into the client's send queue. */
+  __u64 credit;      /* (low half of owner) << 32 | bytes that redirect_msg may still send. */
+  __u32 armed;       /* 1: redirect_skb may redirect. */
+  __u32 backlog_max; /* Bytes that redirect_skb may leave queued behind the client's socket. */
+  __u32 asleep;      /* 1: userspace waits for a notification of PASSed bytes. */
+  __u32 worker;      /* Whose ring buffer gets it. */
+  __u32 announced;   /* Userspace's own: 1: REGISTERED may hold the owner. */
+  __u32 sourced;     /* Userspace's own: 1: SOURCE_PAIR holds it. */
+  __u64 written_base;  /* Userspace's own: bytes the client's socket had sent when armed. */
+  __u64 received_base; /* Userspace's own: bytes read from the backend's socket until then. */
+
+  __u64 backend;     /* Cookie of the caught accepted socket; 0: none was caught. */
+  __u64 redirected;  /* Bytes given to the client's socket by either program. */
+  __u64 passed;      /* Bytes that redirect_skb gave to userspace. */
+  __u32 last_charge; /* Of redirect_msg's latest message: it may not be in the send queue yet. */
+  __u32 base;        /* write_seq of the client's socket when redirect_skb first ran. */
+  __u32 based;       /* 1: base is valid. */
+  __u32 backlog_peak;
+  __u64 backlog_ended; /* Times that the bound closed the gate. */
+  __u32 expected;      /* 1: capture_backend saw the connect() succeed. */
+  __u32 blocking;      /* 1: the backend's socket blocks, and should leave LOCAL_MAP. */
+  __u32 pad2[2];
+};
+SNI_SIZE_IS(struct sock_slot, 128);
+
+/* REGISTERED: cookie of the proxy's backend socket, before connect, to its pair. */
+struct sock_pair {
+  __u64 client; /* Cookie of the client's socket. */
+  __u32 slot;
+  __u32 pad;
+};
+SNI_SIZE_IS(struct sock_pair, 16);
+
+/* EXPECTED: a connection of the proxy as the backend's accepted socket will see it. IPv4 addresses
+ * are stored v4-mapped, so that a dual-stack listener matches. */
+struct sock_tuple {
+  __u8 local_addr[16];
+  __u8 remote_addr[16];
+  __u16 local_port;
+  __u16 remote_port;
+};
+SNI_SIZE_IS(struct sock_tuple, 36);
+
+/* BLOCKING: a backend's address, in its network namespace, that accepts blocking sockets. */
+struct sock_listener {
+  __u64 netns;
+  __u8 addr[16];
+  __u32 port;
+  __u32 pad;
+};
+SNI_SIZE_IS(struct sock_listener, 32);
+
+struct sock_expected {
+  __u64 owner;
+  __u64 client;
+  __u32 slot;
+  __u32 rcv_nxt; /* The proxy's snd_nxt: a four-tuple alone is not unique on a host. */
+};
+SNI_SIZE_IS(struct sock_expected, 24);
+
+/* LOCAL_STATE: storage of a caught socket. The target is fixed here and not read from the slot, so
+ * that a slot's reuse can never turn a stream to another client. */
+struct sock_local {
+  __u64 owner;
+  __u64 client;
+  __u32 slot;
+  __u32 first_seq; /* write_seq when it was caught. */
+  struct sock_listener listener;
+};
+SNI_SIZE_IS(struct sock_local, 56);
+
+/* Gate notification in a worker's ring buffer. */
+struct sock_notice {
+  __u64 owner;
+  __u32 slot;
+  __u32 pad;
+};
+SNI_SIZE_IS(struct sock_notice, 16);
+
+/* TRAFFIC_STATS: per-CPU array of counters. Every exit of every program has one. */
+enum sock_stat {
+  SOCK_MSG_REDIRECTS,
+  SOCK_MSG_REDIRECTED_BYTES,
+  SOCK_MSG_PASS_UNKNOWN,  /* No state, or its slot serves another pair by now. */
+  SOCK_MSG_PASS_ULP,      /* kTLS or another upper layer protocol: plaintext (rule 12). */
+  SOCK_MSG_PASS_BLOCKING, /* A blocking socket: see redirect_msg. */
+  SOCK_MSG_PASS_ORDER,    /* Earlier bytes are still on their way through userspace (rule 10). */
+  SOCK_MSG_PASS_CREDIT,   /* The client's send space is used up (rule 11). */
+  SOCK_MSG_MISSES,        /* The client's socket is not in SOCK_MAP. */
+  SOCK_SKB_REDIRECTS,
+  SOCK_SKB_REDIRECTED_BYTES,
+  SOCK_SKB_PASS_EMPTY, /* FIN alone (rule 3). */
+  SOCK_SKB_PASS_UNKNOWN,
+  SOCK_SKB_PASS_GATE,    /* Not armed, or earlier PASSed bytes are not forwarded yet. */
+  SOCK_SKB_PASS_BACKLOG, /* The client's backlog is at its bound (rule 1). */
+  SOCK_SKB_PASSED_BYTES,
+  SOCK_SKB_MISSES,
+  SOCK_NOTICES,
+  SOCK_NOTICES_LOST, /* Ring buffer full: the deadline scan finds the slot. */
+  SOCK_CAPTURES,
+  SOCK_CAPTURE_BLOCKING,   /* A backend that is known to block. */
+  SOCK_CAPTURE_MISMATCHES, /* The four-tuple matched and the sequence number did not (rule 13). */
+  SOCK_CAPTURE_FAILURES,   /* It matched and could not be inserted. */
+  SOCK_STATS
+};
+
+/* DNS_CACHE: keyed 64-bit hash of the name to the record, which carries the name, so that a
+ * collision cannot misroute. */
+struct dns_record {
+  char name[DNS_NAME_BYTES]; /* Lower case, NUL-padded. */
+  __u64 expires_s;           /* CLOCK_REALTIME: it outlives a process where it is pinned. */
+  __u32 count;
+  __u32 pad;
+  __u8 addresses[DNS_ADDRESSES_MAX][16]; /* IPv4 v4-mapped. */
+};
+SNI_SIZE_IS(struct dns_record, 400);
