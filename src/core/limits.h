@@ -59,6 +59,18 @@ static_assert(buffers_published < buffer_count / 2);
 
 // Requests that one turn can submit; more are submitted in parts.
 inline constexpr unsigned ring_entries = 4096;
+// Addresses and prefixes added by commands while the proxy runs, and sources that it watches or has
+// banned itself. 64 bytes or so each; beyond them the newest is refused and counted.
+inline constexpr std::size_t guard_commands_max = 65'536;
+inline constexpr std::size_t watched_sources_max = 65'536;
+inline constexpr std::size_t bans_max = 65'536;
+
+// A block file: twice the million addresses that it is made for. An entry with its expiry takes 70
+// bytes, and lists often carry a comment per line.
+inline constexpr std::size_t block_file_entries_max = 2'000'000;
+inline constexpr std::size_t block_file_bytes_max = 256u << 20;
+inline constexpr std::size_t block_file_mistakes_max = 20;  // The first ones show what is wrong.
+inline constexpr std::size_t block_file_quote_max = 64;     // Bytes of a line in a message.
 
 // Names. Questions and waiters are counted per worker, and apart for the names that clients ask for
 // and those of the configuration, so that clients cannot use up what configured routes need.
