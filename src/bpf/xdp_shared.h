@@ -41,7 +41,7 @@ enum guard_protocol {
 };
 
 /* TRAFFIC_STATS: per-CPU packets by [reason * GUARD_PROTOCOLS + protocol]. */
-#define GUARD_COUNTERS (GUARD_REASONS * GUARD_PROTOCOLS)
+#define GUARD_COUNTERS ((__u32)GUARD_REASONS * (__u32)GUARD_PROTOCOLS)
 
 /* EXACT_*, PREFIX_*. Each entry is the whole answer for the addresses that it is the longest match
  * of: userspace has merged what shorter prefixes say into it (core/guard_derive.h). */

@@ -71,7 +71,7 @@ GuardList::Plan GuardList::plan(const IpPrefix& prefix, const GuardTerm& term) c
   if (term != GuardTerm{}) rules.push_back({.prefix = prefix, .term = term});
   GuardPrefixes derived(rules);
 
-  plan.changes = changes_between(prefixes_, derived);
+  // Single addresses are the longest prefixes: added first and removed last, as there.
   std::vector<GuardChange> removals;
   for (const auto& [address, own] : addresses_) {
     if (!covers(prefix, address)) continue;
@@ -81,10 +81,8 @@ GuardList::Plan GuardList::plan(const IpPrefix& prefix, const GuardTerm& term) c
     std::vector<GuardChange>& list = after ? plan.changes : removals;
     list.push_back({.prefix = {.base = address, .length = 128}, .term = after});
   }
-  // A single address may lose its entry only once the prefix that replaces it is there, and a
-  // prefix only once the addresses that it stood for are.
-  std::ranges::stable_partition(plan.changes,
-                                [](const GuardChange& change) { return change.term.has_value(); });
+  const std::vector<GuardChange> steps = changes_between(prefixes_, derived);
+  plan.changes.insert(plan.changes.end(), steps.begin(), steps.end());
   plan.changes.insert(plan.changes.end(), removals.begin(), removals.end());
   plan.prefixes.emplace(std::move(rules), std::move(derived));
   return plan;

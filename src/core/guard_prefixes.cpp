@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <functional>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -136,6 +138,9 @@ std::vector<GuardChange> changes_between(const GuardPrefixes& before, const Guar
     if (was_there) ++old;
   }
   for (; old != old_end; ++old) removals.push_back({.prefix = old->prefix, .term = std::nullopt});
+  const auto length = [](const GuardChange& change) { return change.prefix.length; };
+  std::ranges::stable_sort(changes, std::ranges::greater{}, length);
+  std::ranges::stable_sort(removals, std::ranges::less{}, length);
   changes.insert(changes.end(), removals.begin(), removals.end());
   return changes;
 }

@@ -33,8 +33,8 @@ class GuardPrefixes {
   std::vector<std::uint32_t> parents_;  // Index of the next shorter prefix around each; or none.
 };
 
-// From `before` to `after`: all additions and replacements first, so that no address is without its
-// entry on the way.
+// From `before` to `after`, in an order that never leaves an address with a weaker answer than both:
+// additions and replacements first, the longest first, then removals, the shortest first.
 std::vector<GuardChange> changes_between(const GuardPrefixes& before, const GuardPrefixes& after);
 
 }  // namespace sni
