@@ -92,35 +92,44 @@ Result<std::optional<XdpGeneration>> XdpFilter::activate(XdpGeneration next) {
 
   std::atomic_ref(skeleton_->bss->guard_generation).store(unused, std::memory_order_release);
   // A packet that has just read the old index may still be on its way. Updating an array of maps
-  // ends with a grace period (maybe_wait_bpf_programs in kernel/bpf/syscall.c), so after a second
+  // ends with a grace period (maybe_wait_bpf_programs in kernel/bpf/syscall.c), so after one more
   // update nobody uses the old slots.
-  if (auto waited = fill_slots(unused, next); !waited) return std::unexpected(waited.error());
-  for (bpf_map* map :
-       {skeleton_->maps.EXACT_V4, skeleton_->maps.EXACT_V6, skeleton_->maps.PREFIX_V4,
-        skeleton_->maps.PREFIX_V6, skeleton_->maps.BANS_V4, skeleton_->maps.BANS_V6,
-        skeleton_->maps.PREFIX_HITS}) {
-    bpf_map_delete_elem(bpf_map__fd(map), &used);
+  const int bans = next.v4_.bans.get();
+  bpf_map_update_elem(bpf_map__fd(skeleton_->maps.BANS_V4), &unused, &bans, BPF_ANY);
+  for (const Slot& slot : slots_of(used, next)) {
+    bpf_map_delete_elem(bpf_map__fd(slot.maps), &slot.index);
   }
   std::optional<XdpGeneration> before = std::exchange(active_, std::move(next));
   return before;
 }
 
-Result<void> XdpFilter::fill_slots(std::uint32_t index, const XdpGeneration& generation) {
+// Where each map of a generation goes.
+std::vector<XdpFilter::Slot> XdpFilter::slots_of(std::uint32_t index,
+                                                 const XdpGeneration& generation) const {
   const auto& maps = skeleton_->maps;
-  const std::pair<bpf_map*, const UniqueFd&> slots[] = {
-      {maps.EXACT_V4, generation.exact_v4_},       {maps.EXACT_V6, generation.exact_v6_},
-      {maps.PREFIX_V4, generation.prefix_v4_},     {maps.PREFIX_V6, generation.prefix_v6_},
-      {maps.BANS_V4, generation.bans_v4_},         {maps.BANS_V6, generation.bans_v6_},
-      {maps.PREFIX_HITS, generation.prefix_hits_},
+  std::vector<Slot> slots = {
+      {maps.PREFIX_V4, index, generation.v4_.prefixes.get()},
+      {maps.PREFIX_V6, index, generation.v6_.prefixes.get()},
+      {maps.BANS_V4, index, generation.v4_.bans.get()},
+      {maps.BANS_V6, index, generation.v6_.bans.get()},
+      {maps.PREFIX_HITS, index, generation.prefix_hits_.get()},
   };
-  for (const auto& [outer, inner] : slots) {
-    const int fd = inner.get();
-    if (bpf_map_update_elem(bpf_map__fd(outer), &index, &fd, BPF_ANY) != 0) {
-      return fail_sys("cannot put a map into " + std::string(bpf_map__name(outer)), errno);
+  for (std::uint32_t shard = 0; shard < GUARD_SHARDS; ++shard) {
+    const std::uint32_t at = index * GUARD_SHARDS + shard;
+    slots.push_back({maps.EXACT_V4, at, generation.v4_.exact[shard].get()});
+    slots.push_back({maps.EXACT_V6, at, generation.v6_.exact[shard].get()});
+  }
+  return slots;
+}
+
+Result<void> XdpFilter::fill_slots(std::uint32_t index, const XdpGeneration& generation) {
+  for (const Slot& slot : slots_of(index, generation)) {
+    if (bpf_map_update_elem(bpf_map__fd(slot.maps), &slot.index, &slot.map, BPF_ANY) != 0) {
+      return fail_sys("cannot put a map into " + std::string(bpf_map__name(slot.maps)), errno);
     }
   }
-  if (bpf_map_update_elem(bpf_map__fd(maps.GUARD_SETTINGS), &index, &generation.settings_,
-                          BPF_ANY) != 0) {
+  if (bpf_map_update_elem(bpf_map__fd(skeleton_->maps.GUARD_SETTINGS), &index,
+                          &generation.settings_, BPF_ANY) != 0) {
     return fail_sys("cannot write the settings of the XDP filter", errno);
   }
   return {};

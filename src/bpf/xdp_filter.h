@@ -7,11 +7,14 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "bpf/xdp_generation.h"
 #include "bpf/xdp_shared.h"
 #include "core/error.h"
 
+struct bpf_map;
 struct xdp_ip_filter;  // The skeleton that bpftool makes.
 
 namespace sni {
@@ -48,6 +51,13 @@ class XdpFilter {
 
   explicit XdpFilter(Skeleton skeleton, bool takes_fragments)
       : skeleton_(std::move(skeleton)), takes_fragments_(takes_fragments) {}
+  // One map of a generation and its place in an array of maps.
+  struct Slot {
+    const bpf_map* maps;
+    std::uint32_t index;
+    int map;
+  };
+  std::vector<Slot> slots_of(std::uint32_t index, const XdpGeneration& generation) const;
   Result<void> fill_slots(std::uint32_t index, const XdpGeneration& generation);
 
   Skeleton skeleton_;

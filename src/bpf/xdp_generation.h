@@ -5,6 +5,7 @@
 // It can be built in any thread while the program judges packets by another one; XdpFilter then
 // takes it into use at once. Changes go to whichever generation they are applied to.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -48,8 +49,8 @@ class XdpGeneration {
 
   // Entries that dropped at least one packet.
   std::vector<XdpHits> hits() const;
-  // Takes the prefixes out one by one. Freeing a full trie is one long walk in a kernel worker that
-  // stalls its CPU; call this first where a generation with many prefixes is given up.
+  // Takes the prefixes out one by one, which takes seconds where there are many. The kernel frees a
+  // full trie in one long walk that stalls a CPU; call this before giving up a big generation.
   void drain();
 
  private:
@@ -69,20 +70,26 @@ class XdpGeneration {
     std::uint32_t cpus = 0;
   };
 
+  // The maps of one address family.
+  struct Family {
+    std::array<UniqueFd, GUARD_SHARDS> exact;
+    UniqueFd prefixes;
+    UniqueFd bans;
+  };
+
   XdpGeneration() = default;
-  Result<void> make_maps(std::size_t addresses, std::size_t prefixes);
-  Result<void> set_address(const IpAddress& address, const GuardTerm& term);
+  Result<void> make_family(Family& family, bool v4, std::span<const GuardEntry> addresses,
+                           std::size_t prefixes);
+  Result<void> make_counters(std::size_t prefixes);
+  Result<void> set_address(const IpAddress& address, const GuardTerm& term, std::uint64_t hits);
   Result<void> set_prefix(const IpPrefix& prefix, const GuardTerm& term);
   void erase(const IpPrefix& prefix);
   std::uint32_t take_slot(const IpPrefix& prefix);
-  std::uint64_t uncounted_hits(const IpPrefix& prefix) const;
+  std::uint64_t hits_in_entry(const IpPrefix& prefix) const;
+  const Family& family_of(const IpPrefix& prefix) const { return is_v4_prefix(prefix) ? v4_ : v6_; }
 
-  UniqueFd exact_v4_;
-  UniqueFd exact_v6_;
-  UniqueFd prefix_v4_;
-  UniqueFd prefix_v6_;
-  UniqueFd bans_v4_;
-  UniqueFd bans_v6_;
+  Family v4_;
+  Family v6_;
   UniqueFd prefix_hits_;
   guard_settings settings_{};
   HitCounters counters_;

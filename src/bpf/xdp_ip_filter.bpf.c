@@ -78,21 +78,21 @@ struct prefix_hits {
   __uint(value_size, sizeof(__u64));
 };
 
-#define GENERATIONS_OF(inner, name)           \
-  struct {                                    \
-    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); \
-    __uint(max_entries, GUARD_GENERATIONS);   \
-    __type(key, __u32);                       \
-    __array(values, struct inner);            \
+#define GENERATIONS_OF(inner, maps, name)               \
+  struct {                                              \
+    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);           \
+    __uint(max_entries, GUARD_GENERATIONS * (maps));    \
+    __type(key, __u32);                                 \
+    __array(values, struct inner);                      \
   } name SEC(".maps")
 
-GENERATIONS_OF(exact_v4, EXACT_V4);
-GENERATIONS_OF(exact_v6, EXACT_V6);
-GENERATIONS_OF(prefix_v4, PREFIX_V4);
-GENERATIONS_OF(prefix_v6, PREFIX_V6);
-GENERATIONS_OF(bans_v4, BANS_V4);
-GENERATIONS_OF(bans_v6, BANS_V6);
-GENERATIONS_OF(prefix_hits, PREFIX_HITS);
+GENERATIONS_OF(exact_v4, GUARD_SHARDS, EXACT_V4);
+GENERATIONS_OF(exact_v6, GUARD_SHARDS, EXACT_V6);
+GENERATIONS_OF(prefix_v4, 1, PREFIX_V4);
+GENERATIONS_OF(prefix_v6, 1, PREFIX_V6);
+GENERATIONS_OF(bans_v4, 1, BANS_V4);
+GENERATIONS_OF(bans_v6, 1, BANS_V6);
+GENERATIONS_OF(prefix_hits, 1, PREFIX_HITS);
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -125,9 +125,9 @@ static __always_inline int finish(enum guard_reason reason, enum guard_protocol 
   return reason >= GUARD_DROP_BLOCKED ? XDP_DROP : XDP_PASS;
 }
 
-/* The map of this generation behind an array of maps, and an entry of it. */
-static __always_inline void* find(void* generations, __u32 generation, const void* key) {
-  void* map = bpf_map_lookup_elem(generations, &generation);
+/* An entry of the map that `index` selects. */
+static __always_inline void *find(void *maps, __u32 index, const void *key) {
+  void *map = bpf_map_lookup_elem(maps, &index);
   return map ? bpf_map_lookup_elem(map, key) : NULL;
 }
 
@@ -185,7 +185,8 @@ static __always_inline int filter_ipv4(struct cursor* cursor, struct source* sou
   __be32 address_be = ip->saddr;
   struct guard_prefix_v4 prefix = {.length = 32, .address_be = address_be};
   source->protocol = GUARD_IPV4;
-  source->listed = find(&EXACT_V4, source->generation, &address_be);
+  __u32 exact = source->generation * GUARD_SHARDS + guard_shard(address_be);
+  source->listed = find(&EXACT_V4, exact, &address_be);
   if (!source->listed) source->listed = find(&PREFIX_V4, source->generation, &prefix);
   source->ban = find(&BANS_V4, source->generation, &address_be);
   source->target_port = ipv4_target_port(cursor, ip);
@@ -202,7 +203,8 @@ static __always_inline int filter_ipv6(struct cursor* cursor, struct source* sou
   struct guard_address_v6 banned = prefix.address;
   for (int i = 0; i < 4; i++) banned.words_be[i] &= source->settings->ban_mask_v6.words_be[i];
   source->protocol = GUARD_IPV6;
-  source->listed = find(&EXACT_V6, source->generation, &prefix.address);
+  __u32 exact = source->generation * GUARD_SHARDS + guard_shard(guard_fold_v6(&prefix.address));
+  source->listed = find(&EXACT_V6, exact, &prefix.address);
   if (!source->listed) source->listed = find(&PREFIX_V6, source->generation, &prefix);
   source->ban = find(&BANS_V6, source->generation, &banned);
   source->target_port = ipv6_target_port(cursor, ip);

@@ -17,6 +17,10 @@
 
 #define GUARD_GENERATIONS 2
 
+/* Exact addresses are spread over this many hashes. The kernel frees a hash in one go, and a
+ * million entries in one would stall a CPU for 40 ms. */
+#define GUARD_SHARDS 16
+
 /* `until` values are whole seconds of CLOCK_BOOTTIME; an entry is live while now < until. */
 #define GUARD_NEVER_EXPIRES 0xffffffffu
 
@@ -59,6 +63,17 @@ struct guard_address_v6 {
   __be32 words_be[4];
 };
 SNI_STATIC_ASSERT(sizeof(struct guard_address_v6) == 16, "guard_address_v6 has a hole");
+
+/* The hash that an address lies in, from its words xored together. */
+static inline __u32 guard_shard(__u32 folded) {
+  folded ^= folded >> 16;
+  folded ^= folded >> 8;
+  return (folded ^ folded >> 4) % GUARD_SHARDS;
+}
+
+static inline __u32 guard_fold_v6(const struct guard_address_v6* address) {
+  return address->words_be[0] ^ address->words_be[1] ^ address->words_be[2] ^ address->words_be[3];
+}
 
 struct guard_prefix_v4 {
   __u32 length; /* Bits, 0..32, as BPF_MAP_TYPE_LPM_TRIE wants it. */

@@ -102,6 +102,9 @@ GuardPrefixes::GuardPrefixes(std::vector<GuardEntry> rules)
 }
 
 void GuardPrefixes::link_parents() {
+  first_v4_ = std::ranges::partition_point(
+                  entries_, [](const GuardEntry& entry) { return !is_v4_prefix(entry.prefix); }) -
+              entries_.begin();
   parents_.reserve(entries_.size());
   for (std::uint32_t i = 0; i < entries_.size(); ++i) {
     std::uint32_t parent = i == 0 ? none : i - 1;
@@ -113,12 +116,15 @@ void GuardPrefixes::link_parents() {
 }
 
 GuardTerm GuardPrefixes::find(const IpAddress& address) const {
-  const auto after = std::ranges::upper_bound(entries_, IpPrefix{.base = address, .length = 128},
-                                              comes_before, &GuardEntry::prefix);
-  if (after == entries_.begin()) return {};
+  const auto first = entries_.begin() + (address.is_v4() ? first_v4_ : 0);
+  const auto last = address.is_v4() ? entries_.end() : entries_.begin() + first_v4_;
+  const auto after = std::upper_bound(
+      first, last, address,
+      [](const IpAddress& wanted, const GuardEntry& entry) { return wanted < entry.prefix.base; });
+  if (after == first) return {};
   // Whatever contains the address also contains the entry just before it.
   auto index = static_cast<std::uint32_t>(after - entries_.begin() - 1);
-  while (index != none && !covers(entries_[index].prefix, address)) index = parents_[index];
+  while (index != none && !entries_[index].prefix.contains(address)) index = parents_[index];
   return index == none ? GuardTerm{} : entries_[index].term;
 }
 

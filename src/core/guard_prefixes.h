@@ -7,6 +7,7 @@
 // hides a shorter one, and one that adds nothing to the prefix around it is left out. Two halves
 // that say the same become one. The operator's list stays the truth; this is made anew from it.
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -30,11 +31,12 @@ class GuardPrefixes {
 
   static constexpr std::uint32_t none = ~0u;
   std::vector<GuardEntry> entries_;
+  std::ptrdiff_t first_v4_ = 0;         // The families lie apart.
   std::vector<std::uint32_t> parents_;  // Index of the next shorter prefix around each; or none.
 };
 
-// From `before` to `after`, in an order that never leaves an address with a weaker answer than both:
-// additions and replacements first, the longest first, then removals, the shortest first.
+// From `before` to `after`, in an order that never leaves an address with a weaker answer than
+// both: additions and replacements first, the longest first, then removals, the shortest first.
 std::vector<GuardChange> changes_between(const GuardPrefixes& before, const GuardPrefixes& after);
 
 }  // namespace sni

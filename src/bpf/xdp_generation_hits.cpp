@@ -3,7 +3,9 @@
 
 #include <bpf/bpf.h>
 
+#include <array>
 #include <bit>
+#include <cerrno>
 #include <cstring>
 #include <vector>
 
@@ -29,30 +31,34 @@ template <typename Key, typename Value, typename Visit>
 void for_each_entry(const UniqueFd& map, Visit visit) {
   std::vector<Key> keys(batch_entries);
   std::vector<Value> values(batch_entries);
-  std::uint64_t position = 0;  // The kernel's own, at most as long as a key or four bytes.
+  std::uint32_t position = 0;  // A bucket's index.
   bool first = true;
   bool more = true;
   while (more) {
     std::uint32_t count = batch_entries;
-    // The last batch comes with ENOENT and is good; other errors leave count at 0.
     more = bpf_map_lookup_batch(map.get(), first ? nullptr : &position, &position, keys.data(),
                                 values.data(), &count, nullptr) == 0;
+    // The last batch comes with ENOENT and is good.
+    if (!more && errno != ENOENT) return;
     first = false;
     for (std::uint32_t i = 0; i < count; ++i) visit(keys[i], values[i]);
   }
 }
 
 template <typename Key>
-void add_address_hits(const UniqueFd& exact, const UniqueFd& bans, unsigned ban_length,
-                      std::vector<XdpHits>& hits) {
-  for_each_entry<Key, guard_value>(exact, [&](const Key& key, const guard_value& value) {
-    if (value.hits == 0) return;
-    hits.push_back({.prefix = {.base = address_of(key), .length = 128}, .packets = value.hits});
-  });
+void add_hits(const std::array<UniqueFd, GUARD_SHARDS>& exact, const UniqueFd& bans,
+              unsigned ban_length, std::vector<XdpHits>& hits) {
+  const auto add = [&hits](const Key& key, std::uint64_t packets, unsigned length, bool ban) {
+    if (packets == 0) return;
+    const IpPrefix prefix{.base = address_of(key), .length = static_cast<std::uint8_t>(length)};
+    hits.push_back({.prefix = prefix, .packets = packets, .ban = ban});
+  };
+  for (const UniqueFd& shard : exact) {
+    for_each_entry<Key, guard_value>(
+        shard, [&](const Key& key, const guard_value& value) { add(key, value.hits, 128, false); });
+  }
   for_each_entry<Key, guard_ban>(bans, [&](const Key& key, const guard_ban& value) {
-    if (value.hits == 0) return;
-    const IpPrefix source{.base = address_of(key), .length = static_cast<std::uint8_t>(ban_length)};
-    hits.push_back({.prefix = source, .packets = value.hits, .ban = true});
+    add(key, value.hits, ban_length, true);
   });
 }
 
@@ -67,11 +73,11 @@ unsigned mask_length(const guard_address_v6& mask) {
 std::vector<XdpHits> XdpGeneration::hits() const {
   std::vector<XdpHits> hits;
   for (const auto& [prefix, slot] : slots_) {
-    const std::uint64_t packets = slot == 0 ? uncounted_hits(prefix) : counters_.sum(slot);
+    const std::uint64_t packets = slot == 0 ? hits_in_entry(prefix) : counters_.sum(slot);
     if (packets != 0) hits.push_back({.prefix = prefix, .packets = packets});
   }
-  add_address_hits<__be32>(exact_v4_, bans_v4_, 128, hits);
-  add_address_hits<guard_address_v6>(exact_v6_, bans_v6_, mask_length(settings_.ban_mask_v6), hits);
+  add_hits<__be32>(v4_.exact, v4_.bans, 128, hits);
+  add_hits<guard_address_v6>(v6_.exact, v6_.bans, mask_length(settings_.ban_mask_v6), hits);
   return hits;
 }
 
