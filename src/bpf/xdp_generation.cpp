@@ -274,7 +274,7 @@ std::uint64_t XdpGeneration::hits_in_entry(const IpPrefix& prefix) const {
 void XdpGeneration::drain() {
   // The kernel frees in one callback what was taken out within one grace period, so a pause now and
   // then keeps these callbacks short.
-  constexpr std::size_t between_pauses = 1024;
+  constexpr std::size_t between_pauses = 256;
   constexpr std::chrono::milliseconds pause{2};
   while (!slots_.empty()) {
     if (slots_.size() % between_pauses == 0) std::this_thread::sleep_for(pause);

@@ -68,7 +68,7 @@ SNI_STATIC_ASSERT(sizeof(struct guard_address_v6) == 16, "guard_address_v6 has a
 static inline __u32 guard_shard(__u32 folded) {
   folded ^= folded >> 16;
   folded ^= folded >> 8;
-  return (folded ^ folded >> 4) % GUARD_SHARDS;
+  return folded % GUARD_SHARDS;
 }
 
 static inline __u32 guard_fold_v6(const struct guard_address_v6* address) {
