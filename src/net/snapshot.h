@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "core/access.h"
 #include "core/config.h"
 #include "core/forward_policy.h"
 #include "core/route_table.h"
