@@ -17,7 +17,6 @@ namespace sni {
 struct Snapshot {
   Config config;
   RouteTable routes;
-  AccessList access;
   std::vector<ListenerEndpoint> listeners;
   std::vector<IpAddress> own_addresses;
   std::shared_ptr<const SystemNames> system_names;
