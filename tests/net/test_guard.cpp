@@ -19,7 +19,7 @@ namespace {
 
 GuardInput blocking(std::vector<std::string> prefixes) {
   GuardInput input;
-  for (const std::string& text : prefixes) input.access.block.push_back({.prefix = prefix(text)});
+  for (const std::string& text : prefixes) input.access.block.push_back({.prefix = prefix(text), .until = {}});
   input.listener_ports = {443};
   return input;
 }
@@ -51,8 +51,8 @@ struct Guarding {
 
 TEST_CASE("the lists hold from the start, with their reasons") {
   GuardInput input = blocking({"192.0.2.0/24"});
-  input.access.allow = {{.prefix = prefix("192.0.2.7")}};
-  input.block_file = {{.prefix = prefix("2001:db8::1")}};
+  input.access.allow = {{.prefix = prefix("192.0.2.7"), .until = {}}};
+  input.block_file = {{.prefix = prefix("2001:db8::1"), .until = {}}};
   Guarding open(input);
   CHECK(open.refuses("192.0.2.1") == Refusal::blocked);
   CHECK(!open.refuses("192.0.2.7"));
@@ -145,7 +145,7 @@ TEST_CASE("a source that does too much is banned, and unblock forgives it") {
 TEST_CASE("sources on the allowlist are not banned, and without limits nothing is reported") {
   GuardInput input;
   input.bans.connections_per_second = 1;
-  input.access.allow = {{.prefix = prefix("192.0.2.1")}};
+  input.access.allow = {{.prefix = prefix("192.0.2.1"), .until = {}}};
   Guarding guarding(input);
   for (int i = 0; i < 10; ++i)
     guarding.admission.report(*parse_ip("192.0.2.1"), Conduct::connected);
