@@ -208,6 +208,14 @@ void ConfigCheck::check_numbers() {
                          "'connections_per_source' in [limits] has no effect, since it is greater "
                          "than 'connections'");
   }
+  if (config_.bans.duration > config_.bans.duration_max) {
+    error(places_.bans, "'duration' in [bans] is greater than 'duration_max'");
+  }
+  if (config_.bans.refused_per_minute != 0 && limits.connections_per_source == 0) {
+    diagnostics_.warning(places_.bans,
+                         "'refused_per_minute' in [bans] has no effect without "
+                         "'connections_per_source' in [limits]");
+  }
   if (!config_.access.default_allow && config_.access.allow.empty()) {
     diagnostics_.warning(places_.access,
                          "nobody is served: [access] denies by default and allows no address");

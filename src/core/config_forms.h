@@ -33,6 +33,8 @@ Result<std::string> route_name(std::string_view text);
 Result<std::string> alpn(std::string_view text);
 // A network interface, as the kernel names them.
 Result<std::string> interface(std::string_view text);
+// An absolute path, or "" for none.
+Result<std::string> optional_path(std::string_view text);
 // An absolute path that fits into a UNIX socket's address.
 Result<std::string> socket_path(std::string_view text);
 // An absolute path, or nothing.

@@ -67,6 +67,11 @@ enum class EndReason : std::uint8_t {
 };
 inline constexpr std::size_t end_reasons = static_cast<std::size_t>(EndReason::internal) + 1;
 const char* to_string(EndReason reason);
+// The client sent something else than a hello, or not in time.
+constexpr bool is_bad_hello(EndReason reason) {
+  return reason == EndReason::not_the_protocol || reason == EndReason::malformed ||
+         reason == EndReason::oversized || reason == EndReason::hello_timeout;
+}
 const char* to_string(Phase phase);
 
 // What can be in flight. One bit per operation and side.

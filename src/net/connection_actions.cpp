@@ -199,6 +199,9 @@ void Connection::close() {
   leave_hello();
   for (Pipe& each : pipe_) each.release(*loop_.buffers, loop_.shared.parked);
   for (UniqueFd& each : fd_) each.reset();
+  if (is_bad_hello(session_.reason())) {
+    loop_.shared.admission.report(peer_.ip, Conduct::bad_hello);
+  }
   if (source_counted_) loop_.shared.sources.release(peer_.ip);
   loop_.shared.connections.fetch_sub(1, std::memory_order_relaxed);
   setup_.reset();

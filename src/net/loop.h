@@ -13,6 +13,7 @@
 #include "core/deadlines.h"
 #include "core/log_gate.h"
 #include "core/source_counts.h"
+#include "net/admission.h"
 #include "net/buffer_pool.h"
 #include "net/pipe.h"
 #include "net/plane_sockhash.h"
@@ -28,6 +29,7 @@ struct Shared {
   std::atomic<std::uint32_t> pending_hellos{0};
   ParkedBudget parked;
   SourceCounts sources;
+  Admission admission;
 };
 
 struct Loop {

@@ -44,11 +44,9 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config) {
   const std::uint32_t possible = connections_by_descriptors();
   const std::uint32_t wanted = config.limits.connections;
   RouteTable routes(config);
-  AccessList access(config.access);
   return std::make_shared<const Snapshot>(Snapshot{
       .config = std::move(config),
       .routes = std::move(routes),
-      .access = std::move(access),
       .listeners = std::move(listeners),
       .own_addresses = std::move(*addresses),
       .system_names = std::move(*names),

@@ -182,6 +182,11 @@ TEST_CASE("values that do not go together are found") {
       {"[limits]\nconnections = 10\nconnections_per_source = 11\n",
        {"c.toml:3:1: warning: 'connections_per_source' in [limits] has no effect, since it is "
         "greater than 'connections'"}},
+      {"[bans]\nduration = '2m'\nduration_max = '1m'\n",
+       {"c.toml:3:1: 'duration' in [bans] is greater than 'duration_max'"}},
+      {"[bans]\nrefused_per_minute = 5\n",
+       {"c.toml:3:1: warning: 'refused_per_minute' in [bans] has no effect without "
+        "'connections_per_source' in [limits]"}},
       {"[access]\ndefault = 'deny'\n",
        {"c.toml:3:1: warning: nobody is served: [access] denies by default and allows no address"}},
   });

@@ -72,9 +72,18 @@ constexpr std::string_view every_key = R"(
   [fast_path]
   mode = "sockhash"
   [access]
-  block = ["192.0.2.7", "198.51.100.0/24"]
+  block = ["192.0.2.7", "198.51.100.0/24 until 2026-12-01T00:00:00Z"]
+  block_file = "/etc/sni-proxy/blocklist"
   allow = ["2001:db8::/32"]
+  scope = "listeners"
   default = "deny"
+  [bans]
+  connections_per_second = 10
+  refused_per_minute = 20
+  bad_hellos_per_minute = 30
+  duration = "5m"
+  duration_max = "1h"
+  ipv6_prefix = 56
   [xdp]
   interfaces = ["eth0", "wan0.7"]
   mode = "generic"
@@ -121,10 +130,19 @@ TEST_CASE("each key lands in its field") {
                                 .negative_ttl = 7s,
                                 .stale = 8s});
   CHECK(config.fast_path.mode == FastPathMode::sockhash);
-  CHECK(config.access ==
-        AccessConfig{.block = {*parse_prefix("192.0.2.7"), *parse_prefix("198.51.100.0/24")},
-                     .allow = {*parse_prefix("2001:db8::/32")},
-                     .default_allow = false});
+  CHECK(config.access == AccessConfig{.block = {{.prefix = *parse_prefix("192.0.2.7")},
+                                                {.prefix = *parse_prefix("198.51.100.0/24"),
+                                                 .until = std::chrono::sys_days{2026y / 12 / 1}}},
+                                      .block_file = "/etc/sni-proxy/blocklist",
+                                      .allow = {{.prefix = *parse_prefix("2001:db8::/32")}},
+                                      .scope = BlockScope::listeners,
+                                      .default_allow = false});
+  CHECK(config.bans == BansConfig{.connections_per_second = 10,
+                                  .refused_per_minute = 20,
+                                  .bad_hellos_per_minute = 30,
+                                  .duration = 5min,
+                                  .duration_max = 1h,
+                                  .ipv6_prefix = 56});
   CHECK(config.xdp == XdpConfig{.interfaces = {"eth0", "wan0.7"}, .mode = XdpMode::generic});
   CHECK(config.control_socket == "/tmp/control.sock");
   CHECK(config.log == LogConfig{.level = LogLevel::warning, .format = LogFormat::json});
@@ -245,6 +263,10 @@ TEST_CASE("addresses, prefixes, paths and interfaces are checked") {
       {"[access]\nblock = ['192.0.2.1/24']\n",
        {"c.toml:4:10: 'block' in [access]: '192.0.2.1/24' has bits set behind its prefix; did you "
         "mean '192.0.2.0/24'?"}},
+      {"[access]\nblock = ['192.0.2.1 until then']\n",
+       {"c.toml:4:10: 'block' in [access]: 'then' is no time, as in \"2026-12-01T00:00:00Z\""}},
+      {"[access]\nblock_file = 'blocklist'\n",
+       {"c.toml:4:14: 'block_file' in [access]: 'blocklist' is no absolute path"}},
       {"[access]\nallow = ['192.0.2.0/33', 'example.com']\n",
        {"c.toml:4:10: 'allow' in [access]: '192.0.2.0/33' is no address or prefix, as in "
         "\"192.0.2.7\" or \"2001:db8::/32\"",
