@@ -169,13 +169,6 @@ Result<std::string> socket_path(std::string_view text) {
   return std::string(text);
 }
 
-Result<std::string> optional_path(std::string_view text) {
-  if ((!text.empty() && !text.starts_with('/')) || text.find('\0') != text.npos) {
-    return fail(quoted(text) + " is no absolute path");
-  }
-  return std::string(text);
-}
-
 Result<std::size_t> one_of(std::string_view text, std::span<const std::string_view> names) {
   const auto found = std::ranges::find(names, text);
   if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
