@@ -27,8 +27,9 @@ in_addr address(const char* text) {
 
 // Sysctls of the namespace that this thread is in. Those that an older kernel lacks stay as they
 // are.
-void write_sysctl(const char* name, const char* value) {
-  std::ofstream("/proc/sys/net/ipv4/" + std::string(name)) << value;
+bool write_sysctl(const char* name, const char* value) {
+  std::ofstream file("/proc/sys/net/ipv4/" + std::string(name));
+  return static_cast<bool>(file << value << std::flush);
 }
 
 void tune(const UniqueFd& netns) {
@@ -42,7 +43,11 @@ void tune(const UniqueFd& netns) {
   write_sysctl("tcp_max_syn_backlog", "8192");
   // The kernel's own default, whatever the host uses: BBR, say, paces by timers, and over veth one
   // would measure those.
-  write_sysctl("tcp_congestion_control", "cubic");
+  // A namespace may only choose among tcp_allowed_congestion_control, where Reno always is; without
+  // losses the two are alike.
+  if (!write_sysctl("tcp_congestion_control", "cubic")) {
+    write_sysctl("tcp_congestion_control", "reno");
+  }
 }
 
 }  // namespace
