@@ -57,6 +57,18 @@ inline constexpr std::uint32_t stall_forgotten_sends = 16;
 static_assert((buffers_published & (buffers_published - 1)) == 0, "the kernel takes powers of two");
 static_assert(buffers_published < buffer_count / 2);
 
+// Bulk by splice(2), per worker: kernel pipes, each with two descriptors and up to splice_bytes in
+// pages that the sender's TCP has filled. A direction is bulk after bulk_begins receives in a row
+// of bulk_bytes or more, and is no more when bulk_forgotten more small ones than large ones have
+// come.
+inline constexpr std::uint32_t splice_bytes = 512 * 1024;
+inline constexpr std::uint32_t splices_max = 64;
+inline constexpr std::uint32_t bulk_bytes = 64 * 1024;
+inline constexpr std::uint32_t bulk_small_bytes = 16 * 1024;
+inline constexpr std::uint8_t bulk_begins = 8;
+inline constexpr std::uint8_t bulk_forgotten = 32;
+static_assert(bulk_begins < bulk_forgotten);
+
 // Requests that one turn can submit; more are submitted in parts.
 inline constexpr unsigned ring_entries = 4096;
 

@@ -72,6 +72,7 @@ void Connection::on_completion(const Completion& completion) {
 }
 
 Event Connection::on_received(Side side, const Completion& completion) {
+  if (std::exchange(bulk_armed_[index(side)], false)) return on_bulk_readable(side, completion);
   switch (completion.result) {
     case 0:
       // Nothing tells of a reset that comes after the client's FIN; sending to it does.
@@ -94,6 +95,7 @@ Event Connection::on_received(Side side, const Completion& completion) {
   pipe(side).hold(*loop_.buffers,
                   static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT), length);
   if (session_.phase() != Phase::answering) {
+    gauge_[index(side)].moved(length);
     if (side == Side::client) advance_plane();
     return {.kind = Kind::received, .side = side};
   }
@@ -136,6 +138,7 @@ Event Connection::on_flight(const Completion& completion) {
 }
 
 Event Connection::on_sent(Side side, const Completion& completion) {
+  if (splice_[index(side)] != nullptr) return on_bulk_writable(side, completion);
   Pipe& sender = pipe(side);
   switch (completion.result) {
     case -ECANCELED:

@@ -83,6 +83,10 @@ void Connection::start_receive(Side side) {
       (gated() || loop_.plane->hand_over(plane_, plane_view(), pack(tag(Op::receive, side))))) {
     return start_gated_receive();
   }
+  if (gauge_[index(side)].bulk() && may_splice()) {
+    bulk_armed_[index(side)] = true;
+    return start_bulk_receive(side);
+  }
   Pipe& receiver = pipe(side);
   // A new client's hello is mostly there already; otherwise the last receive said what is.
   const bool expect_nothing = !more_waiting_[index(side)] && session_.phase() != Phase::hello;
@@ -93,6 +97,7 @@ void Connection::start_receive(Side side) {
 
 void Connection::start_send(Side side) {
   if (side == Side::backend && gated() && hold_back_send()) return;
+  if (splice_[index(side)] != nullptr) return start_bulk_send(side);
   Pipe& sender = pipe(side);
   if (side == Side::client && setup_ != nullptr && sender.held().empty()) {
     sender.hold(setup_->flight);
@@ -198,6 +203,9 @@ void Connection::close() {
   loop_.resolver->cancel(pack(tag(Op::resolver, Side::backend)));
   leave_hello();
   for (Pipe& each : pipe_) each.release(*loop_.buffers, loop_.shared.parked);
+  for (auto& each : splice_) {
+    if (each != nullptr) loop_.splices.give_back(std::move(each));
+  }
   for (UniqueFd& each : fd_) each.reset();
   if (is_bad_hello(session_.reason())) {
     loop_.shared.admission.report(peer_.ip, Conduct::bad_hello);

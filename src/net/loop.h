@@ -19,6 +19,7 @@
 #include "net/plane_sockhash.h"
 #include "net/resolver.h"
 #include "net/ring.h"
+#include "net/splice.h"
 
 namespace sni {
 
@@ -35,6 +36,7 @@ struct Shared {
 struct Loop {
   Ring ring;
   std::unique_ptr<BufferPool> buffers;
+  SplicePool splices;
   std::unique_ptr<Resolver> resolver;
   Deadlines deadlines;
   Shared& shared;

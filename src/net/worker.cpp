@@ -52,6 +52,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
   if (!ring) return std::unexpected(ring.error());
   loop_.emplace(Loop{.ring = std::move(*ring),
                      .buffers = nullptr,
+                     .splices = {},
                      .resolver = nullptr,
                      .deadlines = Deadlines(0),
                      .shared = shared_,
