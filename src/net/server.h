@@ -41,7 +41,7 @@ class Server {
   void on_addresses_changed();
   Result<void> adopt(std::shared_ptr<const Snapshot> next);
   Result<UniqueFd> open_first(const ListenerConfig& listener,
-                              std::chrono::milliseconds patience) const;
+                              std::chrono::milliseconds idle) const;
   void drain();
   void stop();
   bool all_ended() const;
