@@ -178,14 +178,21 @@ Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
   return {};
 }
 
-// A listener that the reload before this one removed may still be open in a worker that is busy.
+// Where a listener of ours has the port, as in a change from 0.0.0.0 to [::], nobody else is there,
+// and both listen until the workers have taken the change. One that the reload before this one
+// removed may still be open in a worker that is busy.
 Result<UniqueFd> Server::open_first(const ListenerConfig& listener,
-                                    std::chrono::milliseconds patience) const {
-  auto fd = listen_on(listener, true, patience);
-  for (int waits = 0; snapshot_ != nullptr && waits < retired_looks; ++waits) {
+                                    std::chrono::milliseconds idle) const {
+  const bool reloading = snapshot_ != nullptr;
+  const bool ours =
+      reloading && std::ranges::any_of(snapshot_->config.listeners, [&](const auto& old) {
+        return old.address.port == listener.address.port;
+      });
+  auto fd = listen_on(listener, !ours, idle);
+  for (int looks = 0; reloading && looks < retired_looks; ++looks) {
     if (fd || fd.error().sys_errno != EADDRINUSE) break;
     std::this_thread::sleep_for(retired_look);
-    fd = listen_on(listener, true, patience);
+    fd = listen_on(listener, !ours, idle);
   }
   return fd;
 }

@@ -40,8 +40,7 @@ class Server {
   void reload();
   void on_addresses_changed();
   Result<void> adopt(std::shared_ptr<const Snapshot> next);
-  Result<UniqueFd> open_first(const ListenerConfig& listener,
-                              std::chrono::milliseconds patience) const;
+  Result<UniqueFd> open_first(const ListenerConfig& listener, std::chrono::milliseconds idle) const;
   void drain();
   void stop();
   bool all_ended() const;

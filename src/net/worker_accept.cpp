@@ -136,6 +136,7 @@ void Worker::apply(NewListeners given) {
     assert(old != listeners_.end());
     (*old)->index = index;
     (*old)->snapshot = snapshot;
+    set_patience((*old)->fd.get(), snapshot->config.timeouts.idle);
     kept[static_cast<std::size_t>(old - listeners_.begin())] = true;
   }
   for (std::uint32_t id = 0; id < kept.size(); ++id) {

@@ -153,6 +153,20 @@ class Reload(ProxyTest):
         self.assertNotIn("nothing is changed", proxy.log())
         self.assertEqual(self.server_certificate(proxy, "one.example", "extra"), "one.example")
 
+    def test_a_listener_can_go_over_to_every_address_of_its_port(self):
+        routes = [self.route("one.example")]
+        port = port_of(self.https)
+        proxy = self.proxy({"listener": [self.https], "route": routes})
+        visitors = Visitors(self, proxy)
+        self.addCleanup(visitors.end)
+        for host in ("0.0.0.0", "::", "127.0.0.1"):
+            proxy.reload({"listener": [listener(host=host, port=port)], "route": routes})
+            proxy.wait_log("listening on " + re.escape(listener(host=host, port=port)["address"]))
+            time.sleep(0.5)
+        visitors.end()
+        self.assertEqual(visitors.failures, [])
+        self.assertNotIn("nothing is changed", proxy.log())
+
     def test_a_listener_can_change_its_name_and_protocol(self):
         proxy = self.proxy({"listener": [self.https], "route": [self.route("one.example")]})
         web = {"name": "web", "address": self.https["address"], "protocol": "http"}
@@ -218,6 +232,18 @@ class Reload(ProxyTest):
         processes.wait_until(lambda: not blocked(), "the access list to be gone")
         silent = self.connect(proxy)
         self.assertEqual(silent.recv(1), b"")  # hello is 200ms now; it was 5s.
+
+    def test_a_longer_idle_timeout_holds_for_readers_that_stall_too(self):
+        """The system has a timeout of its own for them, which listening sockets hand on."""
+        backend = self.backend(lambda connection: streams.send(connection, 1 << 30))
+        config = {"route": [{"names": ["*"], "backend": backend.address}]}
+        proxy = self.proxy(config | {"timeouts": {"idle": "1s"}})
+        proxy.reload(config | {"timeouts": {"idle": "1h"}})
+        proxy.wait_log("reloaded")
+        stalled, _ = self.connect_hello(proxy)
+        time.sleep(6)
+        self.assertEqual(proxy.records()[-1].get("message", "")[:8], "reloaded")
+        self.assertGreater(len(stalled.recv(1 << 16)), 0)
 
     def test_what_a_reload_cannot_change_is_named(self):
         config = {"listener": [self.https], "route": [self.route("one.example")]}

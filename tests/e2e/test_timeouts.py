@@ -144,6 +144,7 @@ class Timeouts(ProxyTest):
         proxy = self.relay(handler, timeouts={"idle": "1s"})
         self.connect_hello(proxy)
         processes.wait_until(lambda: ended, "the writer to be freed of its stalled reader", 15)
+        self.assertEqual(proxy.access(1)[0]["end"], "idle_timeout")
 
 
 if __name__ == "__main__":
