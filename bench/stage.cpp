@@ -13,6 +13,7 @@
 #include "bench/clock.h"
 #include "bench/hello.h"
 #include "bench/interrupt.h"
+#include "bench/pin.h"
 #include "bench/run_name.h"
 
 namespace sni::bench {
@@ -123,8 +124,9 @@ Result<void> Stage::start_backends() {
     auto listeners = listen_on({htonl(INADDR_ANY)}, site.first_port, name_count);
     if (!listeners) return std::unexpected(listeners.error());
     auto child = Child::call(lab_.netns(site.role), [&] {
-      site.style == BackendStyle::event ? serve_events(*listeners, ledger_)
-                                        : serve_blocking(*listeners, ledger_);
+      if (site.style == BackendStyle::blocking) serve_blocking(*listeners, ledger_);
+      const Pinned pinned(backend_cpu);
+      serve_events(*listeners, ledger_);
     });
     if (!child) return std::unexpected(child.error());
     site.backend = std::move(*child);
