@@ -187,7 +187,7 @@ class Reload(ProxyTest):
         many = [listener(f"extra{number}") for number in range(20)]
         routes = [self.route("one.example")]
         proxy = self.proxy({"server": {"workers": 8}, "listener": many, "route": routes})
-        for number in range(30):
+        for number in range(80):
             for listeners in (many[:10], many):
                 proxy.reload({"listener": listeners, "route": routes})
                 time.sleep(0.002 * (number % 6))
