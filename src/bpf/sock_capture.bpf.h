@@ -98,8 +98,17 @@ ALWAYS_INLINE void catch_backend(struct bpf_sock_ops* ops) {
     count(SOCK_CAPTURE_FAILURES, 1);
     return;
   }
+  bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
   __sync_lock_test_and_set(&slot->backend, cookie);
   count(SOCK_CAPTURES, 1);
+}
+
+/* A socket changes state that reports it: one of ours, or one of another program's. From the
+ * backend's own FIN on there is nothing to redirect, and its ACK would end a blocking recv(). */
+ALWAYS_INLINE void let_go(struct bpf_sock_ops* ops) {
+  if (ops->args[1] != BPF_TCP_FIN_WAIT1 && ops->args[1] != BPF_TCP_LAST_ACK) return;
+  __u64 cookie = bpf_get_socket_cookie(ops);
+  bpf_map_delete_elem(&LOCAL_MAP, &cookie);
 }
 
 /* Attached to the root cgroup, so it runs for every TCP connection of the host. It leaves `reply`
@@ -110,5 +119,7 @@ int capture_backend(struct bpf_sock_ops* ops) {
     expect_backend(ops);
   else if (ops->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
     catch_backend(ops);
+  else if (ops->op == BPF_SOCK_OPS_STATE_CB)
+    let_go(ops);
   return 1;
 }

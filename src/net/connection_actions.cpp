@@ -96,9 +96,10 @@ void Connection::start_receive(Side side) {
 }
 
 void Connection::start_send(Side side) {
-  if (side == Side::backend && gated() && hold_back_send()) return;
   if (splice_[index(side)] != nullptr) return start_bulk_send(side);
   Pipe& sender = pipe(side);
+  // What follows a part that was sent has waited already.
+  if (side == Side::backend && gated() && !sender.stalled() && hold_back_send()) return;
   if (side == Side::client && setup_ != nullptr && sender.held().empty()) {
     sender.hold(setup_->flight);
   }

@@ -56,7 +56,10 @@ void PlaneSockhash::advance(PlanePair& pair, const PlaneView& view) {
     case PlanePair::Stage::gated:
       return slots_.set_forwarded(pair.slot, view.sent_to_client - pair.relayed);
     case PlanePair::Stage::announced:
-      if (slots_.blocking(pair.slot)) return decline(pair, PlaneDecline::blocking);
+      if (slots_.blocking(pair.slot) && !std::exchange(pair.let_go, true)) {
+        if (!path_.remote) return decline(pair, PlaneDecline::blocking);
+        slots_.release_backend(pair.slot);
+      }
       if (!due(view)) return;
       decide(pair, view);
       if (pair.stage != PlanePair::Stage::local) return;
@@ -79,7 +82,7 @@ bool PlaneSockhash::due(const PlaneView& view) const {
 }
 
 void PlaneSockhash::decide(PlanePair& pair, const PlaneView& view) {
-  if (!slots_.caught(pair.slot)) {
+  if (pair.let_go || !slots_.caught(pair.slot)) {
     if (!path_.remote) decline(pair, PlaneDecline::not_on_this_host);
     return;  // hand_over() comes when the relay is between two receives.
   }
@@ -96,7 +99,7 @@ void PlaneSockhash::decide(PlanePair& pair, const PlaneView& view) {
 
 bool PlaneSockhash::hand_over(PlanePair& pair, const PlaneView& view, std::uint64_t wake) {
   if (!path_.remote || pair.stage != PlanePair::Stage::announced || !due(view) ||
-      slots_.caught(pair.slot))
+      (slots_.caught(pair.slot) && !pair.let_go))
     return false;
   // An sk_buff that is read in part would be redirected from its first byte again.
   char byte;

@@ -299,6 +299,20 @@ TEST_CASE("A blocking backend is let go, and its recv() does not end before its 
   CHECK(fixture.counter(SOCK_CAPTURE_BLOCKING) == 1);
 }
 
+TEST_CASE("A backend's own FIN makes its socket an ordinary one before the FIN is sent") {
+  SockFixture fixture;
+  LocalPair pair(fixture);
+  check(::fcntl(pair.backend.get(), F_SETFL, 0), "F_SETFL");
+  REQUIRE(fixture.slots->caught(pair.slot));
+  check(::shutdown(pair.backend.get(), SHUT_WR), "shutdown");
+  std::thread proxy([&] {
+    ::usleep(100'000);
+    send_all(pair.backend_side.get(), "late");
+  });
+  CHECK(receive(pair.backend.get(), 4) == "late");
+  proxy.join();
+}
+
 TEST_CASE("A caught backend may be let go under full traffic") {
   SockFixture fixture;
   for (int round = 0; round < 20; round++) {
