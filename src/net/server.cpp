@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -65,7 +66,8 @@ void keep_fixed(const Config& running, Config& next) {
 Result<LoadedConfig> load_config(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
-  if (!file || !(text << file.rdbuf()))
+  if (file.peek() != EOF) text << file.rdbuf();  // Of an empty file this would fail.
+  if (!file.is_open() || file.bad() || !text)
     return fail_sys("cannot read the configuration " + path, errno);
   ConfigResult result = read_config(text.str(), path);
   return LoadedConfig{.config = std::move(result.config),
