@@ -139,7 +139,8 @@ Event Connection::on_sent(Side side, const Completion& completion) {
                        static_cast<std::uint32_t>(completion.result))) {
         break;
       }
-      if (setup_ != nullptr && session_.phase() != Phase::answering) setup_.reset();
+      // The flight is in there; the backend may speak before it has all of it.
+      if (side == Side::client) setup_.reset();
       return {.kind = Kind::sent, .side = side};
   }
   loop_.counters.readers_stalled.add();
@@ -172,8 +173,8 @@ Event Connection::on_watched(Side side, const Completion& completion) const {
   if (completion.result == -ECANCELED) {
     return {.kind = Kind::cancelled, .side = side, .operation = Operation::watch};
   }
-  // While a receive is armed it finds the reset itself, behind the bytes that came before it; asking
-  // for the error would take it away from there.
+  // While a receive is armed it finds the reset itself, behind the bytes that came before it;
+  // asking for the error would take it away from there.
   const bool reset = session_.holding(side) && take_error(fd(side)) != 0;
   return {.kind = reset ? Kind::hung_up : Kind::watch_ended, .side = side};
 }
