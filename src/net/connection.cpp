@@ -155,7 +155,8 @@ Event Connection::on_sent(Side side, const Completion& completion) {
                        static_cast<std::uint32_t>(completion.result))) {
         break;
       }
-      if (setup_ != nullptr && session_.phase() != Phase::answering) setup_.reset();
+      // The flight is in there; the backend may speak before it has all of it.
+      if (side == Side::client) setup_.reset();
       if (side == Side::backend) advance_plane();
       return {.kind = Kind::sent, .side = side};
   }

@@ -32,7 +32,8 @@ class JsonFormatter : public spdlog::formatter {
     const auto append = [&out](std::string_view part) {
       out.append(part.data(), part.data() + part.size());
     };
-    if (name == access_logger) {
+    // A line may have been made as text before a reload asked for JSON.
+    if (name == access_logger && text.starts_with('{')) {
       append(",");
       append(text.substr(1));  // Without the opening brace.
     } else {
@@ -70,6 +71,7 @@ spdlog::level::level_enum level_of(LogLevel level) {
 
 void start_logging(const LogConfig& config) {
   spdlog::init_thread_pool(queue_lines, 1);
+  dropped_before = 0;
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   const auto make = [&sink](std::string_view name) {
     return std::make_shared<spdlog::async_logger>(std::string(name), sink, spdlog::thread_pool(),

@@ -219,6 +219,7 @@ void Worker::drain() {
 }
 
 void Worker::stop() {
+  stopping_ = true;
   drain();
   cut_ = slots_.used();
   for (std::uint32_t slot = 0; slot < slots_.capacity(); ++slot) {

@@ -61,6 +61,7 @@ void Worker::on_accept(const Completion& completion) {
 
 void Worker::accept(Listener& listener, int fd) {
   UniqueFd client = UniqueFd::adopt(fd);
+  if (stopping_) return;
   counters_.accepted.add();
   const Endpoint peer = peer_of(client.get());
   bool source_counted = false;
