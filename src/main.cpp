@@ -6,7 +6,7 @@
 #include <string>
 
 #include "bench/bench.h"
-#include "control_cli.h"
+#include "main/control_cli.h"
 #include "net/fast_path.h"
 #include "net/ring.h"
 #include "net/server.h"

@@ -6,10 +6,8 @@
 
 #include <bit>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "core/limits.h"
@@ -90,13 +88,13 @@ Result<void> update(const UniqueFd& map, const void* key, const void* value,
 }  // namespace
 
 XdpGeneration::HitCounters::HitCounters(HitCounters&& other) noexcept
-    : counters(std::exchange(other.counters, nullptr)),
+    : mapped(std::exchange(other.mapped, nullptr)),
       bytes(other.bytes),
       per_cpu(other.per_cpu),
       cpus(other.cpus) {}
 
 XdpGeneration::HitCounters& XdpGeneration::HitCounters::operator=(HitCounters&& other) noexcept {
-  std::swap(counters, other.counters);
+  std::swap(mapped, other.mapped);
   std::swap(bytes, other.bytes);
   std::swap(per_cpu, other.per_cpu);
   std::swap(cpus, other.cpus);
@@ -104,17 +102,17 @@ XdpGeneration::HitCounters& XdpGeneration::HitCounters::operator=(HitCounters&& 
 }
 
 XdpGeneration::HitCounters::~HitCounters() {
-  if (counters) ::munmap(const_cast<std::uint64_t*>(counters), bytes);
+  if (mapped) ::munmap(mapped, bytes);
 }
 
 std::uint64_t XdpGeneration::HitCounters::sum(std::uint32_t slot) const {
   std::uint64_t total = 0;
-  for (std::uint32_t cpu = 0; cpu < cpus; ++cpu) total += counters[cpu * per_cpu + slot];
+  for (std::uint32_t cpu = 0; cpu < cpus; ++cpu) total += at(cpu * per_cpu + slot);
   return total;
 }
 
 void XdpGeneration::HitCounters::clear(std::uint32_t slot) {
-  for (std::uint32_t cpu = 0; cpu < cpus; ++cpu) counters[cpu * per_cpu + slot] = 0;
+  for (std::uint32_t cpu = 0; cpu < cpus; ++cpu) at(cpu * per_cpu + slot) = 0;
 }
 
 Result<XdpGeneration> XdpGeneration::create(const XdpSettings& settings,
@@ -188,7 +186,7 @@ Result<void> XdpGeneration::make_counters(std::size_t prefixes) {
   void* mapped =
       ::mmap(nullptr, counters_.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, prefix_hits_.get(), 0);
   if (mapped == MAP_FAILED) return fail_sys("cannot map the counters of the XDP filter", errno);
-  counters_.counters = static_cast<volatile std::uint64_t*>(mapped);
+  counters_.mapped = mapped;
   for (std::uint32_t slot = counters_.per_cpu - 1; slot > 0; --slot) free_slots_.push_back(slot);
   return {};
 }
@@ -271,15 +269,10 @@ std::uint64_t XdpGeneration::hits_in_entry(const IpPrefix& prefix) const {
   return value.hits;
 }
 
-void XdpGeneration::drain() {
-  // The kernel frees in one callback what was taken out within one grace period, so a pause now and
-  // then keeps these callbacks short.
-  constexpr std::size_t between_pauses = 256;
-  constexpr std::chrono::milliseconds pause{2};
-  while (!slots_.empty()) {
-    if (slots_.size() % between_pauses == 0) std::this_thread::sleep_for(pause);
-    erase(IpPrefix(slots_.begin()->first));
-  }
+bool XdpGeneration::drain_some() {
+  constexpr int at_a_time = 256;
+  for (int i = 0; i < at_a_time && !slots_.empty(); ++i) erase(IpPrefix(slots_.begin()->first));
+  return !slots_.empty();
 }
 
 }  // namespace sni

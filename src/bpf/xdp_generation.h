@@ -49,9 +49,10 @@ class XdpGeneration {
 
   // Entries that dropped at least one packet.
   std::vector<XdpHits> hits() const;
-  // Takes the prefixes out one by one, which takes seconds where there are many. The kernel frees a
-  // full trie in one long walk that stalls a CPU; call this before giving up a big generation.
-  void drain();
+  // Takes some prefixes out; false once none is left. The kernel frees a full trie in one long walk
+  // that stalls a CPU, and in one callback what was taken out within one grace period: call this
+  // with pauses before giving up a big generation.
+  bool drain_some();
 
  private:
   friend class XdpFilter;
@@ -64,7 +65,12 @@ class XdpGeneration {
     std::uint64_t sum(std::uint32_t slot) const;
     void clear(std::uint32_t slot);
 
-    volatile std::uint64_t* counters = nullptr;
+    // What the kernel writes too.
+    volatile std::uint64_t& at(std::size_t index) const {
+      return static_cast<volatile std::uint64_t*>(mapped)[index];
+    }
+
+    void* mapped = nullptr;
     std::size_t bytes = 0;
     std::uint32_t per_cpu = 0;
     std::uint32_t cpus = 0;

@@ -78,12 +78,12 @@ struct prefix_hits {
   __uint(value_size, sizeof(__u64));
 };
 
-#define GENERATIONS_OF(inner, maps, name)               \
-  struct {                                              \
-    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);           \
-    __uint(max_entries, GUARD_GENERATIONS * (maps));    \
-    __type(key, __u32);                                 \
-    __array(values, struct inner);                      \
+#define GENERATIONS_OF(inner, maps, name)          \
+  struct {                                         \
+    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);      \
+    __uint(max_entries, GUARD_GENERATIONS*(maps)); \
+    __type(key, __u32);                            \
+    __array(values, struct inner);                 \
   } name SEC(".maps")
 
 GENERATIONS_OF(exact_v4, GUARD_SHARDS, EXACT_V4);
@@ -126,8 +126,8 @@ static __always_inline int finish(enum guard_reason reason, enum guard_protocol 
 }
 
 /* An entry of the map that `index` selects. */
-static __always_inline void *find(void *maps, __u32 index, const void *key) {
-  void *map = bpf_map_lookup_elem(maps, &index);
+static __always_inline void* find(void* maps, __u32 index, const void* key) {
+  void* map = bpf_map_lookup_elem(maps, &index);
   return map ? bpf_map_lookup_elem(map, key) : NULL;
 }
 

@@ -183,11 +183,13 @@ std::string ControlServer::answer(std::string_view line) const {
   const auto command = request.find("command");
   if (command == request.end() || !command->is_string())
     return failed("the request has no command");
-  const auto handler = handlers_.find(command->get<std::string>());
-  if (handler == handlers_.end()) return failed("this proxy does not know the command");
-  Result<json> result = handler->second(request);
-  if (!result) return failed(result.error().what);
-  return json{{"version", control_version}, {"ok", true}, {"result", std::move(*result)}}.dump();
+  for (const auto& commands : commands_) {
+    auto result = commands->run(command->get<std::string>(), request);
+    if (!result) continue;
+    if (!*result) return failed(result->error().what);
+    return json{{"version", control_version}, {"ok", true}, {"result", std::move(**result)}}.dump();
+  }
+  return failed("this proxy does not know the command");
 }
 
 Result<json> control_call(const std::string& path, json request) {

@@ -12,12 +12,14 @@
 // not read stays queued, and until then none of its further requests is read.
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "core/unique_fd.h"
@@ -26,19 +28,24 @@ namespace sni {
 
 inline constexpr int control_version = 1;
 
+// Some of the commands that a proxy takes.
+class ControlCommands {
+ public:
+  virtual ~ControlCommands() = default;
+  // The "result" of an answer; nullopt: it is none of these commands. `request` has all members,
+  // command and version among them.
+  virtual std::optional<Result<nlohmann::json>> run(std::string_view command,
+                                                    const nlohmann::json& request) = 0;
+};
+
 class ControlServer {
  public:
-  // The members of a request, command and version among them, to the "result" of its answer.
-  using Handler = std::function<Result<nlohmann::json>(const nlohmann::json& request)>;
-
   // Makes the last directory of the path where it is missing, and takes the place of a socket that
   // nobody listens on any more.
   static Result<std::unique_ptr<ControlServer>> listen(const std::string& path);
   ~ControlServer();
 
-  void on(std::string command, Handler handler) {
-    handlers_[std::move(command)] = std::move(handler);
-  }
+  void add(std::unique_ptr<ControlCommands> commands) { commands_.push_back(std::move(commands)); }
   // Readable when there is something to dispatch().
   int fd() const { return epoll_.get(); }
   void dispatch();
@@ -67,7 +74,7 @@ class ControlServer {
   UniqueFd epoll_;
   std::map<int, Client> clients_;
   std::uint64_t accepted_ = 0;
-  std::map<std::string, Handler> handlers_;
+  std::vector<std::unique_ptr<ControlCommands>> commands_;
 };
 
 // Sends one request to the proxy that listens at `path` and returns the "result" of its answer.

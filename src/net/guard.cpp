@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <stop_token>
 #include <utility>
 
 #include "core/limits.h"
@@ -18,6 +21,8 @@ namespace {
 // How often reports are looked at while sources are watched, and the clock while they are not.
 constexpr int watching_ms = 100;
 constexpr int idle_ms = 1000;
+// Between batches of prefixes that a retired generation gives up.
+constexpr std::chrono::milliseconds drain_pause{2};
 
 std::uint32_t seconds_of(std::chrono::milliseconds duration) {
   return static_cast<std::uint32_t>(
@@ -327,8 +332,14 @@ void Guard::replay(Build& build, XdpGeneration* generation) {
 }
 
 void Guard::retire(std::unique_ptr<GuardList> list, std::optional<XdpGeneration> generation) {
-  retiring_ = std::jthread([old_list = std::move(list), old = std::move(generation)]() mutable {
-    if (old) old->drain();
+  retiring_ = std::jthread([old_list = std::move(list),
+                            old = std::move(generation)](const std::stop_token& stop) mutable {
+    std::mutex mutex;
+    std::condition_variable_any stopped;
+    std::unique_lock lock(mutex);
+    while (old && !stop.stop_requested() && old->drain_some()) {
+      stopped.wait_for(lock, stop, drain_pause, [] { return false; });
+    }
   });
 }
 

@@ -122,11 +122,12 @@ Result<json> blocklist_hits(Guard& guard) {
 
 }  // namespace
 
-void add_guard_commands(ControlServer& server, Guard& guard) {
-  server.on("block", [&guard](const json& request) { return block(guard, request); });
-  server.on("unblock", [&guard](const json& request) { return unblock(guard, request); });
-  server.on("blocklist", [&guard](const json& request) { return blocklist(guard, request); });
-  server.on("blocklist_hits", [&guard](const json&) { return blocklist_hits(guard); });
+std::optional<Result<json>> GuardCommands::run(std::string_view command, const json& request) {
+  if (command == "block") return block(guard_, request);
+  if (command == "unblock") return unblock(guard_, request);
+  if (command == "blocklist") return blocklist(guard_, request);
+  if (command == "blocklist_hits") return blocklist_hits(guard_);
+  return std::nullopt;
 }
 
 }  // namespace sni

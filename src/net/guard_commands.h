@@ -17,7 +17,15 @@
 
 namespace sni {
 
-// `guard` outlives the server.
-void add_guard_commands(ControlServer& server, Guard& guard);
+class GuardCommands : public ControlCommands {
+ public:
+  // `guard` outlives the commands.
+  explicit GuardCommands(Guard& guard) : guard_(guard) {}
+  std::optional<Result<nlohmann::json>> run(std::string_view command,
+                                            const nlohmann::json& request) override;
+
+ private:
+  Guard& guard_;
+};
 
 }  // namespace sni

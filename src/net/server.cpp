@@ -136,7 +136,7 @@ void Server::open_control(const std::string& path) {
   auto control = ControlServer::listen(path);
   if (!control) return spdlog::warn("{}; commands are not taken", control.error().what);
   control_ = std::move(*control);
-  add_guard_commands(*control_, *guard_);
+  control_->add(std::make_unique<GuardCommands>(*guard_));
   spdlog::info("taking commands on {}", path);
 }
 

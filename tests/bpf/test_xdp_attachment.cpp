@@ -18,8 +18,9 @@ using namespace sni::test;
 namespace {
 
 void make_veth(const std::string& options = "") {
-  sh("ip link add near " + options + " type veth peer name far " + options);
-  sh("ip link set near up && ip link set far up");
+  ip("link add near " + options + " type veth peer name far " + options);
+  ip("link set near up");
+  ip("link set far up");
 }
 
 bool has_program(const std::string& interface) {
@@ -137,7 +138,7 @@ TEST_CASE("an interface that goes and comes back is noticed and can be taken aga
     Guarded guarded({blocked("192.0.2.7"), blocked("2001:db8::7")});
     const XdpAttachment first = attached(guarded, "near", XdpMode::automatic);
     CHECK(first.is_current());
-    sh("ip link del near");
+    ip("link del near");
     CHECK(!first.is_current());
     const auto gone =
         XdpAttachment::attach(guarded.filter().program_fd(), "near", XdpMode::automatic);

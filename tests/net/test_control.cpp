@@ -31,6 +31,16 @@ void remove_directory(const std::string& path) {
   rmdir(path.substr(0, path.rfind('/')).c_str());
 }
 
+class TestCommands : public ControlCommands {
+ public:
+  std::optional<Result<json>> run(std::string_view command, const json& request) override {
+    if (command == "echo") return request.at("value");
+    if (command == "fill") return std::string(request.at("bytes").get<std::size_t>(), 'x');
+    if (command == "refuse") return fail("not today");
+    return std::nullopt;
+  }
+};
+
 // A server that is dispatched in a thread, with a command that gives back what it got.
 class Serving {
  public:
@@ -38,11 +48,7 @@ class Serving {
     auto server = ControlServer::listen(path);
     REQUIRE_MESSAGE(server, server.error().what);
     server_ = std::move(*server);
-    server_->on("echo", [](const json& request) -> Result<json> { return request.at("value"); });
-    server_->on("fill", [](const json& request) -> Result<json> {
-      return std::string(request.at("bytes").get<std::size_t>(), 'x');
-    });
-    server_->on("refuse", [](const json&) -> Result<json> { return fail("not today"); });
+    server_->add(std::make_unique<TestCommands>());
     thread_ = std::jthread([this] {
       while (!stop_) {
         pollfd wait{.fd = server_->fd(), .events = POLLIN, .revents = 0};

@@ -19,7 +19,8 @@ namespace {
 
 GuardInput blocking(std::vector<std::string> prefixes) {
   GuardInput input;
-  for (const std::string& text : prefixes) input.access.block.push_back({.prefix = prefix(text), .until = {}});
+  for (const std::string& text : prefixes)
+    input.access.block.push_back({.prefix = prefix(text), .until = {}});
   input.listener_ports = {443};
   return input;
 }

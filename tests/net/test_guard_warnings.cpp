@@ -15,7 +15,8 @@ namespace {
 Config blocking(std::vector<std::string> prefixes) {
   Config config;
   config.xdp.interfaces = {"eth0"};
-  for (const std::string& text : prefixes) config.access.block.push_back({.prefix = prefix(text), .until = {}});
+  for (const std::string& text : prefixes)
+    config.access.block.push_back({.prefix = prefix(text), .until = {}});
   return config;
 }
 
@@ -27,7 +28,8 @@ TEST_CASE("a block that covers what the host needs is named, wherever it stands"
   const std::vector<std::string> warning = {
       "the block of 192.0.2.0/24 covers 192.0.2.1, the gateway: XDP would drop all of its packets"};
   CHECK(guard_warnings(blocking({"192.0.2.0/24", "198.51.100.0/24"}), {}, gateway) == warning);
-  CHECK(guard_warnings(blocking({}), {{.prefix = prefix("192.0.2.0/24"), .until = {}}}, gateway) == warning);
+  CHECK(guard_warnings(blocking({}), {{.prefix = prefix("192.0.2.0/24"), .until = {}}}, gateway) ==
+        warning);
 }
 
 TEST_CASE("there is nothing to warn of without XDP, with scope listeners, or under an allow") {

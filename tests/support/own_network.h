@@ -9,18 +9,37 @@
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
+#include <spawn.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include <cstdlib>
 #include <exception>
 #include <functional>
+#include <iterator>
+#include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "core/unique_fd.h"
 #include "tests/support/packet_builder.h"
 
 namespace sni::test {
+
+// Runs `ip` with these words and wants it to succeed.
+inline void ip(const std::string& words) {
+  std::istringstream in("ip " + words);
+  std::vector<std::string> arguments{std::istream_iterator<std::string>(in), {}};
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  pid_t child = 0;
+  REQUIRE(posix_spawnp(&child, "ip", nullptr, nullptr, argv.data(), environ) == 0);
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE_MESSAGE(status == 0, "ip " << words);
+}
 
 // Runs `body` in a namespace of its own, where only a loopback interface is there, and up.
 inline void in_own_network(const std::function<void()>& body) {
@@ -28,18 +47,13 @@ inline void in_own_network(const std::function<void()>& body) {
   std::jthread([&] {
     try {
       REQUIRE(unshare(CLONE_NEWNET) == 0);
-      REQUIRE(std::system("ip link set lo up") == 0);
+      ip("link set lo up");
       body();
     } catch (...) {
       failure = std::current_exception();
     }
   }).join();
   if (failure) std::rethrow_exception(failure);
-}
-
-// Runs a command and wants it to succeed.
-inline void sh(const std::string& command) {
-  REQUIRE_MESSAGE(std::system(command.c_str()) == 0, command);
 }
 
 // A packet socket on one interface.

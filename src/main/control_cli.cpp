@@ -1,4 +1,4 @@
-#include "control_cli.h"
+#include "main/control_cli.h"
 
 #include <CLI/CLI.hpp>
 
