@@ -54,6 +54,8 @@ inline constexpr std::uint32_t flight_receive_bytes = 16 * 1024;
 // and how many sends in a row must go through at once before it may take whole buffers again.
 inline constexpr std::uint32_t stalled_receive_bytes = 16 * 1024;
 inline constexpr std::uint32_t stall_forgotten_sends = 16;
+// What is received at least while the pool is scarce, for a reader that has no room just now.
+inline constexpr std::uint32_t scarce_receive_bytes = 4 * 1024;
 static_assert((buffers_published & (buffers_published - 1)) == 0, "the kernel takes powers of two");
 static_assert(buffers_published < buffer_count / 2);
 

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/access_line.h"
@@ -90,8 +91,13 @@ void Connection::start_receive(Side side) {
   Pipe& receiver = pipe(side);
   // A new client's hello is mostly there already; otherwise the last receive said what is.
   const bool expect_nothing = !more_waiting_[index(side)] && session_.phase() != Phase::hello;
-  const std::uint32_t length =
-      session_.phase() == Phase::hello ? limits::flight_receive_bytes : receiver.receive_length();
+  std::uint32_t length = receiver.receive_length();
+  if (session_.phase() == Phase::hello) {
+    length = limits::flight_receive_bytes;
+  } else if (loop_.buffers->scarce()) {
+    // No more than the reader has room for: what it leaves would have to be held.
+    length = std::clamp(send_room(fd(other(side))), limits::scarce_receive_bytes, length);
+  }
   loop_.ring.receive(fd(side), BufferPool::group, length, expect_nothing, tag(Op::receive, side));
 }
 

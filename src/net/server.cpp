@@ -191,7 +191,7 @@ Result<UniqueFd> Server::open_first(const ListenerConfig& listener,
   auto fd = listen_on(listener, !ours, idle);
   for (int looks = 0; reloading && looks < retired_looks; ++looks) {
     if (fd || fd.error().sys_errno != EADDRINUSE) break;
-    std::this_thread::sleep_for(retired_look);
+    poll(nullptr, 0, static_cast<int>(retired_look.count()));
     fd = listen_on(listener, !ours, idle);
   }
   return fd;

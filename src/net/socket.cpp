@@ -1,10 +1,12 @@
 #include "net/socket.h"
 
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 
+#include <array>
 #include <cerrno>
 #include <string>
 
@@ -89,6 +91,15 @@ void set_patience(int fd, std::chrono::milliseconds idle) {
 std::uint32_t unacknowledged_bytes(int fd) {
   int bytes = 0;
   return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::uint32_t>(bytes) : 0;
+}
+
+std::uint32_t send_room(int fd) {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
+  socklen_t length = sizeof memory;
+  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory.data(), &length) != 0) return 0;
+  const std::uint32_t buffer = memory[SK_MEMINFO_SNDBUF];
+  const std::uint32_t queued = memory[SK_MEMINFO_WMEM_QUEUED];
+  return queued >= buffer ? 0 : (buffer - queued) / 2;
 }
 
 int take_error(int fd) {

@@ -31,6 +31,10 @@ Endpoint peer_of(int fd);
 // Bytes that the peer has not acknowledged yet (SIOCOUTQ); 0 for a dead socket.
 std::uint32_t unacknowledged_bytes(int fd);
 
+// Bytes that a send on this TCP socket takes at once: half of the free room in its buffer, since a
+// page in the queue can account for more than the bytes on it.
+std::uint32_t send_room(int fd);
+
 // The error that ended the socket (ECONNRESET, EPIPE, ETIMEDOUT, ...), which later calls then no
 // longer see; 0: none. A socket that is shut down in both directions hangs up without one.
 int take_error(int fd);

@@ -1,7 +1,6 @@
 #include "net/splice.h"
 
 #include <fcntl.h>
-#include <linux/sock_diag.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -10,22 +9,9 @@
 #include <array>
 #include <cerrno>
 
+#include "net/socket.h"
+
 namespace sni {
-
-namespace {
-
-// Bytes that `fd` takes now without waiting. Half of the free room, since a page in the queue can
-// account for more than the bytes on it.
-std::uint32_t send_room(int fd) {
-  std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
-  socklen_t length = sizeof memory;
-  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory.data(), &length) != 0) return 0;
-  const std::uint32_t buffer = memory[SK_MEMINFO_SNDBUF];
-  const std::uint32_t queued = memory[SK_MEMINFO_WMEM_QUEUED];
-  return queued >= buffer ? 0 : (buffer - queued) / 2;
-}
-
-}  // namespace
 
 std::unique_ptr<Splice> Splice::open() {
   std::array<int, 2> ends{};

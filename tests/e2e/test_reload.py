@@ -242,7 +242,7 @@ class Reload(ProxyTest):
         proxy.wait_log("reloaded")
         stalled, _ = self.connect_hello(proxy)
         time.sleep(6)
-        self.assertEqual(proxy.records()[-1].get("message", "")[:8], "reloaded")
+        self.assertEqual([each for each in proxy.records() if "end" in each], [])
         self.assertGreater(len(stalled.recv(1 << 16)), 0)
 
     def test_what_a_reload_cannot_change_is_named(self):
