@@ -41,7 +41,6 @@ RouteConfig route_to(std::initializer_list<std::string_view> backends) {
 Snapshot here() {
   return {.config = {},
           .routes = RouteTable(Config{}),
-          .access = {},
           .listeners = {{.endpoint = endpoint("192.0.2.1:443")}},
           .own_addresses = {ip("192.0.2.1")},
           .system_names = nullptr};
