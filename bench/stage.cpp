@@ -76,41 +76,26 @@ Stage::~Stage() {
 
 Result<void> Stage::start_backends() {
   const in_addr home = socket_address({htonl(INADDR_LOOPBACK)}, 0).sin_addr;
+  const auto add = [&](const char* prefix, const char* title, Role role, BackendStyle style) {
+    const bool beside = role == Role::proxy;  // The proxy reaches it by loopback.
+    sites_.push_back({.prefix = prefix,
+                      .title = title,
+                      .role = role,
+                      .style = style,
+                      .direct = beside ? lab_.proxy_address() : lab_.backend_address(),
+                      .behind = beside ? home : lab_.backend_address(),
+                      .first_port = static_cast<std::uint16_t>(8000 + 100 * sites_.size()),
+                      .backend = {}});
+  };
   if (lab_.isolated()) {
-    sites_.push_back({.prefix = "",
-                      .title = "backend in another namespace, routed",
-                      .role = Role::backend,
-                      .style = BackendStyle::event,
-                      .direct = lab_.backend_address(),
-                      .behind = lab_.backend_address(),
-                      .first_port = 8000,
-                      .backend = {}});
-    sites_.push_back({.prefix = "local/",
-                      .title = "backend beside the proxy on loopback, event-driven",
-                      .role = Role::proxy,
-                      .style = BackendStyle::event,
-                      .direct = lab_.proxy_address(),
-                      .behind = home,
-                      .first_port = 8100,
-                      .backend = {}});
+    add("", "backend in another namespace, routed", Role::backend, BackendStyle::event);
+    add("local/", "backend beside the proxy on loopback, event-driven", Role::proxy,
+        BackendStyle::event);
   } else {
-    sites_.push_back({.prefix = "",
-                      .title = "all on loopback, event-driven backend",
-                      .role = Role::backend,
-                      .style = BackendStyle::event,
-                      .direct = lab_.backend_address(),
-                      .behind = lab_.backend_address(),
-                      .first_port = 8000,
-                      .backend = {}});
+    add("", "all on loopback, event-driven backend", Role::backend, BackendStyle::event);
   }
-  sites_.push_back({.prefix = "blocking/",
-                    .title = "backend beside the proxy on loopback, blocking",
-                    .role = Role::proxy,
-                    .style = BackendStyle::blocking,
-                    .direct = lab_.proxy_address(),
-                    .behind = home,
-                    .first_port = 8200,
-                    .backend = {}});
+  add("blocking/", "backend beside the proxy on loopback, blocking", Role::proxy,
+      BackendStyle::blocking);
   // In namespaces of our own every port is free; elsewhere each run takes another corner below the
   // ephemeral ports.
   if (!lab_.isolated()) {
