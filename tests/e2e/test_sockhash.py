@@ -63,6 +63,7 @@ class Planes(ProxyTest):
         def known_handler(connection):
             accepted.append(connection)
             if len(accepted) == 1:
+                connection.recv(backends.BLOCK)
                 connection.sendall(b"known")
             else:
                 handler(connection)
