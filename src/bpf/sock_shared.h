@@ -22,7 +22,8 @@ enum {
   DNS_NAME_BYTES = 256,
   DNS_ADDRESSES_MAX = 8,
   DNS_KEY_BYTES = 16,
-  SOCK_BLOCKING_SECONDS = 60, /* How long a backend is left alone for it. */
+  /* How long a backend is left alone for it: its first connection is disturbed once a day. */
+  SOCK_BLOCKING_SECONDS = 24 * 60 * 60,
   /* A sleeping slot is told once, and a notice takes 24 bytes: 32 Ki slots cannot overflow it. */
   SOCK_RING_BYTES = 1024 * 1024,
   SOCK_WORKERS_MAX = 256,

@@ -53,11 +53,27 @@ def event_driven(handler):
 @unittest.skipUnless(os.geteuid() == 0 and shutil.which("bpftool"), "needs root and bpftool")
 class Planes(ProxyTest):
     def on_plane(self, mode, handler, **fast_path):
-        """A proxy that hands over at once. Mode "auto" sends for backends of this host; blocking
-        handlers are let go there, and count as remote in mode "sockhash"."""
+        """A proxy that hands over at once. In mode "auto" the handler counts as a backend of this
+        host; in mode "sockhash" as a remote one, because a first connection has shown that it
+        accepts blocking sockets."""
         if mode == "auto":
-            handler = event_driven(handler)
-        return self.relay(handler, fast_path={"mode": mode, **EAGER, **fast_path})
+            return self.relay(event_driven(handler), fast_path={"mode": mode, **EAGER, **fast_path})
+        accepted = []
+
+        def known_handler(connection):
+            accepted.append(connection)
+            if len(accepted) == 1:
+                connection.recv(backends.BLOCK)
+                connection.sendall(b"known")
+            else:
+                handler(connection)
+
+        proxy = self.relay(known_handler, fast_path={"mode": mode, **EAGER, **fast_path})
+        connection, _ = self.connect_hello(proxy)
+        self.assertEqual(backends.read_to_end(connection), b"known")
+        connection.close()
+        proxy.access(1)
+        return proxy
 
     def assert_moved(self, mode, least):
         moved = counters()[REDIRECT_MSG_BYTES if mode == "auto" else REDIRECT_SKB_BYTES]
@@ -84,7 +100,7 @@ class Planes(ProxyTest):
             sending.result()
             self.assertEqual(hashes.get(timeout=60), streams.digest(streams.GIB))
             connection.close()
-            line = proxy.access(1)[0]
+            line = proxy.access(1 if mode == "auto" else 2)[-1]
             self.assertEqual((line["plane"], line["client_bytes"], line["server_bytes"]),
                              ("sockhash", streams.GIB + hello_length, streams.GIB + 5))
             self.assert_moved(mode, 16 * MIB)
