@@ -124,10 +124,7 @@ std::vector<Proxy> planes(const std::string& program) {
       std::string::npos;
   std::vector<std::pair<const char*, const char*>> modes{
       {"userspace", "sni-proxy, userspace relay"}};
-  if (sockhash) {
-    modes.emplace_back("auto", "sni-proxy, the kernel where it wins");
-    modes.emplace_back("sockhash", "sni-proxy, SOCKHASH for every pair");
-  }
+  if (sockhash) modes.emplace_back("sockhash", "sni-proxy, SOCKHASH for every pair");
   std::vector<Proxy> all;
   for (const auto& [mode, title] : modes) {
     all.push_back({.id = mode,
