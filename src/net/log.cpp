@@ -5,11 +5,13 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <array>
 #include <atomic>
 #include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 namespace sni {
 
@@ -95,11 +97,13 @@ void configure_logging(const LogConfig& config) {
 
 bool stop_logging() {
   report_dropped_lines();
-  access_lines.reset();
   std::promise<void> done;
   auto flushed = done.get_future();
-  std::thread flush([promise = std::move(done)]() mutable {
+  // The loggers and their sink go after the thread that writes to it, which shutdown() joins.
+  std::array loggers{std::exchange(access_lines, nullptr), spdlog::default_logger()};
+  std::thread flush([promise = std::move(done), kept = std::move(loggers)]() mutable {
     spdlog::shutdown();
+    kept = {};
     promise.set_value();
   });
   if (flushed.wait_for(flush_patience) == std::future_status::ready) {
