@@ -84,21 +84,13 @@ TEST_CASE("limits.pending_hellos counts connections only until their hello is co
   check_served(second, backend);
 }
 
-TEST_CASE("a blocked source is refused, and an allowed one is served although it is blocked") {
+TEST_CASE("a source that the guard does not admit is refused, until it does") {
   TcpListener backend;
-  Config config = config_for(backend.endpoint());
-  config.access.block = {parse_prefix("127.0.0.0/8").value()};
-  WorkerHarness proxy(config);
+  WorkerHarness proxy(config_for(backend.endpoint()));
   proxy.start();
-  check_refused(proxy, Refusal::blocked);
-  config.access.allow = {parse_prefix("127.0.0.1").value()};
-  proxy.reload(std::move(config));
-  REQUIRE(eventually([&] {
-    TcpPeer client = proxy.connect();
-    client.send_fin();
-    client.end();
-    return proxy.ended(EndReason::client_left) > 0;
-  }));
+  proxy.shared().admission.adopt(std::make_unique<GuardList>(), false);
+  check_refused(proxy, Refusal::not_allowed);
+  proxy.shared().admission.adopt(std::make_unique<GuardList>(), true);
   TcpPeer client = proxy.connect();
   check_served(client, backend);
 }
