@@ -256,7 +256,7 @@ class EventBackend {
   Poller poller_;
   std::unordered_map<int, std::unique_ptr<Peer>> peers_;
   std::vector<Peer*> paced_;
-  std::vector<Peer*> sinks_;  // Woken only for bulk_wake_bytes.
+  std::vector<Peer*> sinks_;             // Woken only for bulk_wake_bytes.
   std::uint64_t next_due_ = UINT64_MAX;  // When run_due() has something to do.
 };
 

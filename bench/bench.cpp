@@ -14,6 +14,7 @@
 
 #include "bench/clock.h"
 #include "bench/interrupt.h"
+#include "bench/pin.h"
 #include "bench/stage.h"
 #include "bench/stats.h"
 
@@ -174,8 +175,7 @@ class Run {
         current = step.entry;
       }
       progress(i);
-      Outcome outcome = candidate ? step.column->run(candidate->target, conditions_)
-                                  : Outcome::failed(candidate.error().what);
+      Outcome outcome = measure(candidate, *step.column);
       if (candidate && step.entry->proxy && !candidate->child.running()) {
         outcome.faults.push_back("the proxy died");
       }
@@ -185,6 +185,12 @@ class Run {
                                  .round = round,
                                  .outcome = std::move(outcome)});
     }
+  }
+
+  Outcome measure(const Result<Candidate>& candidate, const Column& column) {
+    if (!candidate) return Outcome::failed(candidate.error().what);
+    const Pinned pinned(client_cpu);
+    return column.run(candidate->target, conditions_);
   }
 
   void measure_idle() {

@@ -18,9 +18,12 @@ Timing longer(Timing timing, double windows) {
   return timing;
 }
 
-// CPU time of the window beyond what the idle machine would have spent.
-double cost_s(const Outcome& outcome, const Conditions& conditions) {
-  return outcome.values.at("busy_s") - conditions.idle_busy * outcome.values.at("elapsed_s");
+// CPU time of the window beyond what the idle machine would have spent, for one of `amount`, unless
+// the machine is too busy with other things to tell.
+void add_cost(Outcome& outcome, const Conditions& conditions, const char* name, double amount) {
+  if (conditions.idle_busy > idle_busy_max) return;
+  const double idle = conditions.idle_busy * outcome.values.at("elapsed_s");
+  outcome.values[name] = (outcome.values.at("busy_s") - idle) / amount;
 }
 
 Outcome run_connections(const Target& target, const Conditions& conditions) {
@@ -51,7 +54,7 @@ Outcome run_fixed_bulk(const Target& target, const Conditions& conditions) {
       load_bulk(target, longer(conditions.timing, fixed_windows),
                 {.connections = 1, .down = true, .up = false, .bytes_per_second = rate});
   if (outcome.values.contains("gbit_s") && outcome.values["gbit_s"] >= reached * fixed_gbit_s) {
-    outcome.values["cpu_s_per_gb"] = cost_s(outcome, conditions) / outcome.values["gigabytes"];
+    add_cost(outcome, conditions, "cpu_s_per_gb", outcome.values["gigabytes"]);
   }
   return outcome;
 }
@@ -61,8 +64,7 @@ Outcome run_fixed_messages(const Target& target, const Conditions& conditions) {
                                   small_message, fixed_messages_per_second);
   if (outcome.values.contains("rate") &&
       outcome.values["rate"] >= reached * fixed_messages_per_second) {
-    outcome.values["cpu_s_per_100k"] =
-        cost_s(outcome, conditions) / outcome.values["messages"] * 100'000;
+    add_cost(outcome, conditions, "cpu_s_per_100k", outcome.values["messages"] / 100'000);
   } else {
     outcome.latency.clear();
     for (const char* value : {"p50_us", "p99_us", "p999_us"}) outcome.values.erase(value);

@@ -19,6 +19,9 @@ struct Conditions {
   std::uint64_t stall_bytes_max = 1ull << 30;
 };
 
+// CPUs that may be busy without any load before CPU time says nothing about the load any more.
+inline constexpr double idle_busy_max = 0.1;
+
 struct Column {
   std::string_view id;  // As --only and the reports name it.
   std::string_view title;

@@ -77,6 +77,14 @@ void write_extensions(Writer& out, std::string_view name) {
       out.prefixed(2, [&] { out.fill(32, 0xa5); });
     });
   });
+  out.extension(0xfe0d, [&] {  // encrypted_client_hello as browsers grease it, RFC 9849 section 6.2
+    out.u8(0);
+    out.u16(0x0001);  // HKDF-SHA256
+    out.u16(0x0001);  // AES-128-GCM
+    out.u8(0x42);
+    out.prefixed(2, [&] { out.fill(32, 0x11); });
+    out.prefixed(2, [&] { out.fill(208, 0x22); });
+  });
 }
 
 }  // namespace

@@ -6,19 +6,16 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <sstream>
-#include <string_view>
 #include <utility>
 
 #include "bench/process.h"
+#include "bench/run_name.h"
 
 namespace sni::bench {
 namespace {
 
-constexpr std::string_view family = "sni-bench-";
 constexpr std::array<const char*, 3> role_names = {"client", "proxy", "backend"};
 constexpr int client_count = 8;  // Source addresses: eight times the ports of one.
 
@@ -28,42 +25,11 @@ in_addr address(const char* text) {
   return parsed;
 }
 
-// Start time of a process in clock ticks since boot; empty: there is no such process.
-std::string start_time(const std::string& pid) {
-  std::ifstream file("/proc/" + pid + "/stat");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const std::size_t name_end = text.rfind(')');  // The name may hold anything.
-  if (name_end == std::string::npos) return {};
-  std::istringstream fields(text.substr(name_end + 2));
-  std::string field;
-  for (int i = 3; i <= 22; ++i) fields >> field;  // Field 22 of proc(5).
-  return field;
-}
-
-// "sni-bench-<pid>-<start time>-"
-std::string own_prefix() {
-  const std::string pid = std::to_string(::getpid());
-  return std::string(family) + pid + "-" + start_time(pid) + "-";
-}
-
-void remove_leftovers() {
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/run/netns", ignored)) {
-    const std::string name = entry.path().filename();
-    if (!name.starts_with(family)) continue;
-    std::istringstream parts(name.substr(family.size()));
-    std::string pid;
-    std::string started;
-    std::getline(parts, pid, '-');
-    std::getline(parts, started, '-');
-    if (start_time(pid) != started) (void)run_tool({find_program("ip"), "netns", "del", name});
-  }
-}
-
 // Sysctls of the namespace that this thread is in. Those that an older kernel lacks stay as they
 // are.
-void write_sysctl(const char* name, const char* value) {
-  std::ofstream("/proc/sys/net/ipv4/" + std::string(name)) << value;
+bool write_sysctl(const char* name, const char* value) {
+  std::ofstream file("/proc/sys/net/ipv4/" + std::string(name));
+  return static_cast<bool>(file << value << std::flush);
 }
 
 void tune(const UniqueFd& netns) {
@@ -77,7 +43,11 @@ void tune(const UniqueFd& netns) {
   write_sysctl("tcp_max_syn_backlog", "8192");
   // The kernel's own default, whatever the host uses: BBR, say, paces by timers, and over veth one
   // would measure those.
-  write_sysctl("tcp_congestion_control", "cubic");
+  // A namespace may only choose among tcp_allowed_congestion_control, where Reno always is; without
+  // losses the two are alike.
+  if (!write_sysctl("tcp_congestion_control", "cubic")) {
+    write_sysctl("tcp_congestion_control", "reno");
+  }
 }
 
 }  // namespace
@@ -116,9 +86,8 @@ Lab Lab::loopback() {
 
 Result<Lab> Lab::namespaces() {
   if (find_program("ip").empty()) return fail("the lab needs the 'ip' tool: install iproute2");
-  remove_leftovers();
   Lab lab;
-  lab.prefix_ = own_prefix();
+  lab.prefix_ = run_prefix();
   lab.proxy_ = address("198.18.0.1");
   lab.backend_ = address("198.18.1.10");
   for (int i = 0; i < client_count; ++i) {

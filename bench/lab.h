@@ -8,8 +8,7 @@
 // set aside for benchmarks (RFC 2544). Without privileges: loopback addresses of the namespace we
 // are in.
 //
-// The namespaces carry the pid and start time of the bench in their names; those of a run that is
-// dead (SIGKILL, a crash) are removed when the next one starts.
+// The namespaces are named after the run (run_name.h), so that those of a dead one can be removed.
 
 #include <netinet/in.h>
 

@@ -16,6 +16,7 @@ constexpr double bar_height = 14;
 constexpr double title_height = 28;
 
 constexpr double plot_left = 64;
+constexpr double plot_right = 30;  // Half of the last label.
 constexpr double plot_height = 260;
 constexpr double axis_height = 36;
 constexpr double legend_pitch = 18;
@@ -80,7 +81,7 @@ class PercentileAxes {
   explicit PercentileAxes(Decades decades) : decades_(decades) {}
 
   double x(double share) const {
-    return plot_left + nines(share) / nines_max * (width - plot_left - 20);
+    return plot_left + nines(share) / nines_max * (width - plot_left - plot_right);
   }
   double y(double decade) const {
     const double share = (decade - decades_.low) / (decades_.high - decades_.low);

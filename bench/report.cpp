@@ -74,6 +74,35 @@ bool valid(const Report& report) {
                              [&](const Row& row) { return faults(report, row).empty(); });
 }
 
+std::vector<std::string> cautions(const Report& report) {
+  // The direct row must be this much faster than any proxied one of its group.
+  constexpr double headroom = 1.3;
+  std::vector<std::string> all;
+  if (const double idle = median(report.idle_busy); idle > idle_busy_max) {
+    all.push_back("The machine was busy before any load (" + format_number(idle, "") +
+                  " CPUs): no CPU figures, and all others are rough.");
+  }
+  std::string limited;
+  for (const Row& direct : report.rows) {
+    if (direct.kind != RowKind::direct) continue;
+    for (const Metric& metric : metrics()) {
+      // One connection's ping-pong is no matter of capacity, but of waking one end after the other.
+      if (!metric.higher_is_better || metric.column == "pingpong-1") continue;
+      const double reach = figure(report, direct, metric).median;
+      const bool close = std::ranges::any_of(report.rows, [&](const Row& row) {
+        return row.group == direct.group && row.kind != RowKind::direct &&
+               figure(report, row, metric).median * headroom > reach;
+      });
+      if (close) limited += " " + direct.group + std::string(metric.column);
+    }
+  }
+  if (!limited.empty()) {
+    all.push_back("Less than 1.3 times faster without a proxy, so the load may be the limit:" +
+                  limited + ".");
+  }
+  return all;
+}
+
 std::vector<Expectation> expectations(const Report& report) {
   constexpr double none = std::numeric_limits<double>::quiet_NaN();
   std::vector<Expectation> all{

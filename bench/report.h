@@ -56,6 +56,9 @@ Figure figure(const Report& report, const Row& row, const Metric& metric);
 // Why the row's figures do not count; empty: they do.
 std::vector<std::string> faults(const Report& report, const Row& row);
 bool valid(const Report& report);
+// What a reader must know before believing the figures: that the machine was busy with other
+// things, or where the generator rather than a proxy may have been the limit.
+std::vector<std::string> cautions(const Report& report);
 
 // The expectations that the project began with, beside what the best plane of this run shows.
 struct Expectation {

@@ -196,6 +196,9 @@ std::string html_report(const Report& report) {
       escape_html(report.started) + ", " + escape_html(report.mode) +
       ". Medians of the rounds, whiskers from the least to the greatest; ratios are to the "
       "userspace relay of the same group.</p>\n";
+  for (const std::string& each : cautions(report)) {
+    out += "<p class=\"invalid\">" + escape_html(each) + "</p>\n";
+  }
   out += fault_list(report);
   out += "<h2>Requests</h2>\n<div class=\"plots\">\n" +
          bars(report, "pingpong-64.rate", "64-byte ping-pong, 64 connections, per second") +

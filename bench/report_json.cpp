@@ -56,6 +56,7 @@ std::string json_report(const Report& report) {
   root["started"] = report.started;
   root["mode"] = report.mode;
   root["valid"] = valid(report);
+  root["cautions"] = cautions(report);
   root["machine"] = report.machine;
   root["settings"] = report.settings;
   root["idle_busy"] = report.idle_busy;

@@ -87,11 +87,21 @@ std::string ratio_text(double ratio) {
   return text;
 }
 
+// As format_number(), with sizes as "1.50Ki": the column's title says bytes, and room is scarce.
+std::string short_number(double value, std::string_view unit) {
+  std::string text = format_number(value, unit);
+  if (unit == "B" && text.ends_with("iB")) {
+    text.pop_back();
+    std::erase(text, ' ');
+  }
+  return text;
+}
+
 std::string cell_text(const Report& report, const Row& row, const Cell& cell) {
   if (cell.metrics.size() == 1) {
     const Metric& metric = metric_of(cell.metrics.front());
     const Figure found = figure(report, row, metric);
-    return pad_left(format_number(found.median, metric.unit), 8) +
+    return pad_left(short_number(found.median, metric.unit), 8) +
            pad_left(found.samples.size() > 1 ? percent(found.spread) : "", 5) +
            pad_left(row.id == row.base ? "1x" : ratio_text(found.ratio), 7);
   }
@@ -149,15 +159,25 @@ std::string expectation_text(const Report& report) {
   return text;
 }
 
+// One paragraph within the width. Faults quote other programs, with any length and line ends.
+std::string wrapped(std::string line) {
+  constexpr std::size_t text_width = 98;
+  std::string text;
+  std::ranges::replace(line, '\n', ' ');
+  while (line.size() > text_width) {
+    const std::size_t blank = line.rfind(' ', text_width);
+    const std::size_t end = blank == std::string::npos || blank < 8 ? text_width : blank;
+    text += line.substr(0, end) + "\n";
+    line = "    " + line.substr(line[end] == ' ' ? end + 1 : end);
+  }
+  return text + line + "\n";
+}
+
 std::string fault_text(const Report& report) {
   std::string text;
   for (const Row& row : report.rows) {
     for (const std::string& fault : faults(report, row)) {
-      // Faults quote other programs: one line each, and within the width.
-      std::string line = "! " + row.id + ": " + fault;
-      std::ranges::replace(line, '\n', ' ');
-      for (; line.size() > 98; line = "    " + line.substr(98)) text += line.substr(0, 98) + "\n";
-      text += line + "\n";
+      text += wrapped("! " + row.id + ": " + fault);
     }
   }
   return text.empty() ? text : "\nInvalid rows\n" + text;
@@ -182,6 +202,7 @@ std::string text_report(const Report& report) {
   text +=
       "Figures are medians of the rounds, ± half the range, and the ratio to the userspace "
       "relay.\n";
+  for (const std::string& each : cautions(report)) text += wrapped(each);
   for (const Table& table : tables()) {
     if (measured(report, table)) text += table_text(report, table);
   }

@@ -13,6 +13,8 @@
 #include "bench/clock.h"
 #include "bench/hello.h"
 #include "bench/interrupt.h"
+#include "bench/pin.h"
+#include "bench/run_name.h"
 
 namespace sni::bench {
 namespace {
@@ -50,12 +52,13 @@ std::string last_words(const std::string& log) {
 }  // namespace
 
 Result<std::unique_ptr<Stage>> Stage::create(bool namespaces, const std::string& program) {
+  remove_leftovers();
   auto ledger = Ledger::create();
   if (!ledger) return std::unexpected(ledger.error());
   auto lab = namespaces ? Lab::namespaces() : Result<Lab>(Lab::loopback());
   if (!lab) return std::unexpected(lab.error());
   auto stage = std::make_unique<Stage>(std::move(*lab), std::move(*ledger));
-  std::string directory = std::filesystem::temp_directory_path() / "sni-bench-XXXXXX";
+  std::string directory = std::filesystem::temp_directory_path() / (run_prefix() + "XXXXXX");
   if (::mkdtemp(directory.data()) == nullptr) {
     return fail_sys("cannot make a directory " + directory, errno);
   }
@@ -73,41 +76,26 @@ Stage::~Stage() {
 
 Result<void> Stage::start_backends() {
   const in_addr home = socket_address({htonl(INADDR_LOOPBACK)}, 0).sin_addr;
+  const auto add = [&](const char* prefix, const char* title, Role role, BackendStyle style) {
+    const bool beside = role == Role::proxy;  // The proxy reaches it by loopback.
+    sites_.push_back({.prefix = prefix,
+                      .title = title,
+                      .role = role,
+                      .style = style,
+                      .direct = beside ? lab_.proxy_address() : lab_.backend_address(),
+                      .behind = beside ? home : lab_.backend_address(),
+                      .first_port = static_cast<std::uint16_t>(8000 + 100 * sites_.size()),
+                      .backend = {}});
+  };
   if (lab_.isolated()) {
-    sites_.push_back({.prefix = "",
-                      .title = "backend in another namespace, routed",
-                      .role = Role::backend,
-                      .style = BackendStyle::event,
-                      .direct = lab_.backend_address(),
-                      .behind = lab_.backend_address(),
-                      .first_port = 8000,
-                      .backend = {}});
-    sites_.push_back({.prefix = "local/",
-                      .title = "backend beside the proxy on loopback, event-driven",
-                      .role = Role::proxy,
-                      .style = BackendStyle::event,
-                      .direct = lab_.proxy_address(),
-                      .behind = home,
-                      .first_port = 8100,
-                      .backend = {}});
+    add("", "backend in another namespace, routed", Role::backend, BackendStyle::event);
+    add("local/", "backend beside the proxy on loopback, event-driven", Role::proxy,
+        BackendStyle::event);
   } else {
-    sites_.push_back({.prefix = "",
-                      .title = "all on loopback, event-driven backend",
-                      .role = Role::backend,
-                      .style = BackendStyle::event,
-                      .direct = lab_.backend_address(),
-                      .behind = lab_.backend_address(),
-                      .first_port = 8000,
-                      .backend = {}});
+    add("", "all on loopback, event-driven backend", Role::backend, BackendStyle::event);
   }
-  sites_.push_back({.prefix = "blocking/",
-                    .title = "backend beside the proxy on loopback, blocking",
-                    .role = Role::proxy,
-                    .style = BackendStyle::blocking,
-                    .direct = lab_.proxy_address(),
-                    .behind = home,
-                    .first_port = 8200,
-                    .backend = {}});
+  add("blocking/", "backend beside the proxy on loopback, blocking", Role::proxy,
+      BackendStyle::blocking);
   // In namespaces of our own every port is free; elsewhere each run takes another corner below the
   // ephemeral ports.
   if (!lab_.isolated()) {
@@ -121,8 +109,9 @@ Result<void> Stage::start_backends() {
     auto listeners = listen_on({htonl(INADDR_ANY)}, site.first_port, name_count);
     if (!listeners) return std::unexpected(listeners.error());
     auto child = Child::call(lab_.netns(site.role), [&] {
-      site.style == BackendStyle::event ? serve_events(*listeners, ledger_)
-                                        : serve_blocking(*listeners, ledger_);
+      if (site.style == BackendStyle::blocking) serve_blocking(*listeners, ledger_);
+      const Pinned pinned(backend_cpu);
+      serve_events(*listeners, ledger_);
     });
     if (!child) return std::unexpected(child.error());
     site.backend = std::move(*child);
@@ -148,7 +137,8 @@ void Stage::list_entries(const std::string& program) {
                           .proxy = std::move(proxy)});
     };
     add(RowKind::direct, "direct", "no proxy", {}, {});
-    for (const Proxy& relay : relays) add(RowKind::plane, relay.id, relay.title, {}, relay);
+    for (const Proxy& relay : relays)
+      add(RowKind::plane, relay.id, relay.title, relay.version, relay);
     // What a peer does does not depend on where the backend is.
     if (!prefix.empty()) continue;
     for (const Proxy& peer : peers) add(RowKind::peer, peer.id, peer.title, peer.version, peer);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bench/bench.h"
+#include "main/control_cli.h"
 #include "net/fast_path.h"
 #include "net/ring.h"
 #include "net/server.h"
@@ -31,7 +32,7 @@ int run(const std::string& path) {
   if (!loaded) return fail(loaded.error());
   print(loaded->diagnostics);
   if (!loaded->config) return exit_failed;
-  const auto served = sni::Server(path).run(std::move(*loaded->config));
+  const auto served = sni::Server(path).run(std::move(*loaded));
   return served ? 0 : fail(served.error());
 }
 
@@ -42,6 +43,9 @@ int check(const std::string& path) {
     return exit_mistakes;
   }
   print(loaded->diagnostics);
+  for (const std::string& warning : loaded->warnings) {
+    std::fprintf(stderr, "%s: warning: %s\n", path.c_str(), warning.c_str());
+  }
   return loaded->config ? 0 : exit_mistakes;
 }
 
@@ -73,8 +77,10 @@ int main(int argc, char** argv) {
       app.add_subcommand("bench", "Measure the relay planes and other proxies side by side");
   sni::bench::BenchOptions bench_options;
   sni::bench::add_bench_options(*bench_command, bench_options);
+  const sni::ControlCli control(app);
   CLI11_PARSE(app, argc, argv);
 
+  if (const auto status = control.run()) return *status;
   if (*check_command) return check(config);
   if (*probe_command) return probe();
   if (*bench_command) return sni::bench::bench_main(bench_options);

@@ -48,7 +48,6 @@ consteval HttpAnswer http_answer(std::string_view status) {
   return answer;
 }
 
-constexpr HttpAnswer bad_request = http_answer("400 Bad Request");
 constexpr HttpAnswer not_found = http_answer("404 Not Found");
 constexpr HttpAnswer misdirected = http_answer("421 Misdirected Request");
 constexpr HttpAnswer bad_gateway = http_answer("502 Bad Gateway");
@@ -62,8 +61,6 @@ std::span<const std::uint8_t> answer_bytes(Answer answer) noexcept {
       return unrecognized_name;
     case Answer::tls_internal_error:
       return internal_error;
-    case Answer::http_bad_request:
-      return bad_request.view();
     case Answer::http_not_found:
       return not_found.view();
     case Answer::http_misdirected:

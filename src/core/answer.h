@@ -10,7 +10,6 @@ namespace sni {
 enum class Answer : std::uint8_t {
   tls_unrecognized_name,  // No route takes this name (RFC 6066 3).
   tls_internal_error,     // There is a route, but its backend cannot be reached.
-  http_bad_request,       // The request is malformed.
   http_not_found,         // No route, and the client named nobody.
   http_misdirected,       // No route takes this host (RFC 9110 15.5.20).
   http_bad_gateway,       // The backend cannot be reached.

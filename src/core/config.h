@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/access_entry.h"
 #include "core/address.h"
 #include "core/first_flight.h"
 
@@ -88,11 +89,30 @@ struct FastPathConfig {
   bool operator==(const FastPathConfig&) const = default;
 };
 
+// What a block covers.
+enum class BlockScope : std::uint8_t {
+  host,       // Every packet of a blocked source, where XDP is attached.
+  listeners,  // The proxy's own ports.
+};
+
 struct AccessConfig {
-  std::vector<IpPrefix> block;
-  std::vector<IpPrefix> allow;  // Wins over block.
+  std::vector<AccessEntry> block;
+  std::string block_file;          // More of them, one a line; empty: none.
+  std::vector<AccessEntry> allow;  // Wins over block.
+  BlockScope scope = BlockScope::host;
   bool default_allow = true;
   bool operator==(const AccessConfig&) const = default;
+};
+
+// Sources that the proxy shuts out by itself: what is too much (0: nothing is), and for how long.
+struct BansConfig {
+  std::uint32_t connections_per_second = 0;
+  std::uint32_t refused_per_minute = 0;  // At limits.connections_per_source.
+  std::uint32_t bad_hellos_per_minute = 0;
+  std::chrono::milliseconds duration{60'000};  // Doubles at each repetition.
+  std::chrono::milliseconds duration_max{86'400'000};
+  std::uint8_t ipv6_prefix = 64;  // Bits.
+  bool operator==(const BansConfig&) const = default;
 };
 
 enum class XdpMode : std::uint8_t { automatic, native, generic };
@@ -121,6 +141,7 @@ struct Config {
   DnsConfig dns;
   FastPathConfig fast_path;
   AccessConfig access;
+  BansConfig bans;
   XdpConfig xdp;
   std::string control_socket = "/run/sni-proxy/control.sock";
   LogConfig log;

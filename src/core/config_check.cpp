@@ -20,6 +20,12 @@ bool is_any(const Endpoint& endpoint) {
   return endpoint.ip == IpAddress{} || endpoint.ip == IpAddress::v4(0, 0, 0, 0);
 }
 
+// Does the listener take connections to every address, this one among them?
+bool takes(const ListenerConfig& listener, const IpAddress& address) {
+  if (!is_any(listener.address)) return false;
+  return listener.address.ip.is_v4() ? address.is_v4() : !address.is_v4() || !listener.v6only;
+}
+
 class ConfigCheck {
  public:
   ConfigCheck(const Config& config, const ConfigPlaces& places, DiagnosticList& diagnostics)
@@ -93,14 +99,15 @@ void ConfigCheck::check_listener_pair(std::size_t earlier, std::size_t later) {
                                            " is already that of the listener in " +
                                            line_of(first_place.address));
   }
-  if (!is_any(first.address) || !is_any(second.address)) return;
-  const ListenerConfig& v6 = first.address.ip.is_v4() ? second : first;
-  if (v6.v6only) return;
-  error(second_place.address, second.address.to_string() + " conflicts with " +
-                                  first.address.to_string() + " in " +
-                                  line_of(first_place.address) +
-                                  ", since [::] takes IPv4 too; keep the [::] listener "
-                                  "alone, or give it v6only = true");
+  const bool overlap = takes(first, second.address.ip) || takes(second, first.address.ip);
+  if (!overlap) return;
+  std::string mistake = second.address.to_string() + " conflicts with " +
+                        first.address.to_string() + " in " + line_of(first_place.address);
+  mistake += is_any(first.address) && is_any(second.address)
+                 ? ", since [::] takes IPv4 too; keep the [::] listener alone, or give it v6only = "
+                   "true"
+                 : ", since one of them takes the connections to every address of that port";
+  error(second_place.address, std::move(mistake));
 }
 
 void ConfigCheck::check_routes() {
@@ -200,6 +207,14 @@ void ConfigCheck::check_numbers() {
     diagnostics_.warning(places_.limits,
                          "'connections_per_source' in [limits] has no effect, since it is greater "
                          "than 'connections'");
+  }
+  if (config_.bans.duration > config_.bans.duration_max) {
+    error(places_.bans, "'duration' in [bans] is greater than 'duration_max'");
+  }
+  if (config_.bans.refused_per_minute != 0 && limits.connections_per_source == 0) {
+    diagnostics_.warning(places_.bans,
+                         "'refused_per_minute' in [bans] has no effect without "
+                         "'connections_per_source' in [limits]");
   }
   if (!config_.access.default_allow && config_.access.allow.empty()) {
     diagnostics_.warning(places_.access,

@@ -30,6 +30,7 @@ struct ConfigPlaces {
   Position dns;
   Position limits;
   Position access;
+  Position bans;
 };
 
 void check_config(const Config& config, const ConfigPlaces& places, DiagnosticList& diagnostics);

@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 
 constexpr std::uint32_t workers_max = 1'024;
 constexpr std::uint32_t connections_max = 10'000'000;
+constexpr std::uint32_t bans_rate_max = 1'000'000;
 
 const Form<Backend> backend_form = parse_backend;
 const Form<std::string> text_form = [](std::string_view text) { return std::string(text); };
@@ -28,6 +29,8 @@ const auto fast_path_form = forms::choice<FastPathMode>({{"auto", FastPathMode::
                                                          {"sockhash", FastPathMode::sockhash},
                                                          {"userspace", FastPathMode::userspace}});
 const auto access_form = forms::choice<bool>({{"allow", true}, {"deny", false}});
+const auto scope_form =
+    forms::choice<BlockScope>({{"host", BlockScope::host}, {"listeners", BlockScope::listeners}});
 const auto xdp_mode_form = forms::choice<XdpMode>(
     {{"auto", XdpMode::automatic}, {"native", XdpMode::native}, {"generic", XdpMode::generic}});
 const auto log_level_form = forms::choice<LogLevel>({{"debug", LogLevel::debug},
@@ -66,6 +69,7 @@ class ConfigReader {
   void read_limits(TableReader& table);
   void read_dns(TableReader& table);
   void read_access(TableReader& table);
+  void read_bans(TableReader& table);
   void use_default_listeners();
 
   Config config_;
@@ -91,6 +95,7 @@ void ConfigReader::read(TableReader& root) {
     table.read<std::string>("dns_pin", fast_path.dns_pin, forms::optional_path);
   });
   root.read_table("access", [this](TableReader& table) { read_access(table); });
+  root.read_table("bans", [this](TableReader& table) { read_bans(table); });
   root.read_table("xdp", [this](TableReader& table) {
     config_.xdp.interfaces =
         values_of(table.read_list<std::string>("interfaces", forms::interface));
@@ -181,9 +186,22 @@ void ConfigReader::read_dns(TableReader& table) {
 void ConfigReader::read_access(TableReader& table) {
   AccessConfig& access = config_.access;
   places_.access = table.position();
-  access.block = values_of(table.read_list<IpPrefix>("block", forms::prefix));
-  access.allow = values_of(table.read_list<IpPrefix>("allow", forms::prefix));
+  access.block = values_of(table.read_list<AccessEntry>("block", parse_access_entry));
+  table.read<std::string>("block_file", access.block_file, forms::optional_path);
+  access.allow = values_of(table.read_list<AccessEntry>("allow", parse_access_entry));
+  table.read("scope", access.scope, scope_form);
   table.read("default", access.default_allow, access_form);
+}
+
+void ConfigReader::read_bans(TableReader& table) {
+  BansConfig& bans = config_.bans;
+  places_.bans = table.position();
+  table.read("connections_per_second", bans.connections_per_second, 0, bans_rate_max);
+  table.read("refused_per_minute", bans.refused_per_minute, 0, bans_rate_max);
+  table.read("bad_hellos_per_minute", bans.bad_hellos_per_minute, 0, bans_rate_max);
+  table.read("duration", bans.duration, forms::duration(1s, 24h * 365));
+  table.read("duration_max", bans.duration_max, forms::duration(1s, 24h * 365));
+  table.read("ipv6_prefix", bans.ipv6_prefix, 32, 128);
 }
 
 void ConfigReader::use_default_listeners() {

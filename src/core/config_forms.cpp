@@ -19,6 +19,10 @@ constexpr std::size_t listener_name_max = 64;
 constexpr std::size_t alpn_max = 255;      // RFC 7301: one length byte.
 constexpr std::size_t interface_max = 15;  // IFNAMSIZ less its terminator.
 
+bool is_absolute_path(std::string_view text) {
+  return text.starts_with('/') && text.find('\0') == text.npos;
+}
+
 std::unexpected<Error> out_of_range(std::string_view text, const std::string& min,
                                     const std::string& max) {
   return fail(quoted(text) + " is not between " + min + " and " + max);
@@ -150,21 +154,17 @@ Result<std::string> interface(std::string_view text) {
   return std::string(text);
 }
 
+Result<std::string> optional_path(std::string_view text) {
+  if (text.empty() || is_absolute_path(text)) return std::string(text);
+  return fail(quoted(text) + " is no absolute path");
+}
+
 Result<std::string> socket_path(std::string_view text) {
-  if (!text.starts_with('/') || text.find('\0') != text.npos) {
-    return fail(quoted(text) + " is no absolute path");
-  }
+  if (!is_absolute_path(text)) return fail(quoted(text) + " is no absolute path");
   if (text.size() >= sizeof(sockaddr_un::sun_path)) {
     return fail(quoted(text) + " is longer than the " +
                 std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
                 " bytes that a UNIX socket can have");
-  }
-  return std::string(text);
-}
-
-Result<std::string> optional_path(std::string_view text) {
-  if ((!text.empty() && !text.starts_with('/')) || text.find('\0') != text.npos) {
-    return fail(quoted(text) + " is no absolute path");
   }
   return std::string(text);
 }

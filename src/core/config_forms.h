@@ -33,10 +33,10 @@ Result<std::string> route_name(std::string_view text);
 Result<std::string> alpn(std::string_view text);
 // A network interface, as the kernel names them.
 Result<std::string> interface(std::string_view text);
+// An absolute path, or "" for none.
+Result<std::string> optional_path(std::string_view text);
 // An absolute path that fits into a UNIX socket's address.
 Result<std::string> socket_path(std::string_view text);
-// An absolute path, or nothing.
-Result<std::string> optional_path(std::string_view text);
 
 // The index of the one of `names` that `text` is.
 Result<std::size_t> one_of(std::string_view text, std::span<const std::string_view> names);

@@ -23,11 +23,22 @@ class Counter {
 };
 
 // Why an accepted socket was closed at once.
-enum class Refusal : std::uint8_t { blocked, connections, connections_per_source, pending_hellos };
+enum class Refusal : std::uint8_t {
+  blocked,      // On the blocklist.
+  banned,       // By the proxy itself.
+  not_allowed,  // default = "deny".
+  connections,
+  connections_per_source,
+  pending_hellos,
+};
 inline constexpr std::size_t refusals = static_cast<std::size_t>(Refusal::pending_hellos) + 1;
 inline const char* to_string(Refusal refusal) {
-  static constexpr const char* names[] = {"blocked", "limits.connections",
-                                          "limits.connections_per_source", "limits.pending_hellos"};
+  static constexpr const char* names[] = {"blocked",
+                                          "banned",
+                                          "not_allowed",
+                                          "limits.connections",
+                                          "limits.connections_per_source",
+                                          "limits.pending_hellos"};
   static_assert(std::size(names) == refusals);
   return names[static_cast<std::size_t>(refusal)];
 }

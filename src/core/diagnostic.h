@@ -40,7 +40,8 @@ class DiagnosticList {
   void warning(Position position, std::string message);
   bool has_errors() const { return errors_ != 0; }
 
-  // In the order of the file, those of one place by their text. Beyond limits::diagnostics_max the last one says how many more.
+  // In the order of the file, those of one place by their text. Beyond limits::diagnostics_max the
+  // last one says how many more.
   std::vector<Diagnostic> take();
 
  private:

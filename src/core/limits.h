@@ -54,11 +54,50 @@ inline constexpr std::uint32_t flight_receive_bytes = 16 * 1024;
 // and how many sends in a row must go through at once before it may take whole buffers again.
 inline constexpr std::uint32_t stalled_receive_bytes = 16 * 1024;
 inline constexpr std::uint32_t stall_forgotten_sends = 16;
+// What is received at least while the pool is scarce, for a reader that has no room just now.
+inline constexpr std::uint32_t scarce_receive_bytes = 4 * 1024;
 static_assert((buffers_published & (buffers_published - 1)) == 0, "the kernel takes powers of two");
 static_assert(buffers_published < buffer_count / 2);
 
+// Bulk by splice(2), per worker: kernel pipes, each with two descriptors and up to splice_bytes in
+// pages that the sender's TCP has filled. A direction is bulk after bulk_begins receives in a row
+// of bulk_bytes or more, and is no more when bulk_forgotten more small ones than large ones have
+// come.
+inline constexpr std::uint32_t splice_bytes = 512 * 1024;
+inline constexpr std::uint32_t splices_max = 64;
+inline constexpr std::uint32_t bulk_bytes = 64 * 1024;
+inline constexpr std::uint32_t bulk_small_bytes = 16 * 1024;
+inline constexpr std::uint8_t bulk_begins = 8;
+inline constexpr std::uint8_t bulk_forgotten = 32;
+static_assert(bulk_begins < bulk_forgotten);
+
 // Requests that one turn can submit; more are submitted in parts.
 inline constexpr unsigned ring_entries = 4096;
+
+// Addresses and prefixes added by commands while the proxy runs, and sources that it watches or has
+// banned itself. 64 bytes or so each; beyond them the newest is refused and counted.
+inline constexpr std::size_t guard_commands_max = 65'536;
+inline constexpr std::size_t watched_sources_max = 65'536;
+inline constexpr std::size_t bans_max = 65'536;
+
+// A block file: twice the million addresses that it is made for. An entry with its expiry takes 70
+// bytes, and lists often carry a comment per line.
+inline constexpr std::size_t block_file_entries_max = 2'000'000;
+inline constexpr std::size_t block_file_bytes_max = 256u << 20;
+
+// What workers may report of sources before the main thread has looked, which it does ten times a
+// second. Beyond that reports are dropped and counted.
+inline constexpr std::size_t guard_reports_max = 65'536;
+
+// The control socket: clients at a time, bytes of a request and of an answer, and how long a client
+// waits for one: a list of a million entries takes a few seconds to rebuild on a busy machine.
+inline constexpr std::size_t control_clients_max = 16;
+inline constexpr std::size_t control_request_max = 64 * 1024;
+inline constexpr std::size_t control_answer_max = 16 * 1024 * 1024;
+inline constexpr int control_answer_s = 30;
+inline constexpr std::size_t control_page_entries = 1000;
+inline constexpr std::size_t control_hits_max = 10'000;  // The entries with most hits.
+inline constexpr std::uint32_t block_for_max_s = 10u * 365 * 86'400;
 
 // Names. Questions and waiters are counted per worker, and apart for the names that clients ask for
 // and those of the configuration, so that clients cannot use up what configured routes need.

@@ -4,19 +4,20 @@
 // refusals costs counters, not disk. Per worker, not thread-safe.
 
 #include <cstdint>
+#include <utility>
 
 namespace sni {
 
 class LogGate {
  public:
+  // When there will be something to tell of, if nothing else happens; UINT64_MAX: never.
+  std::uint64_t next_ms() const { return suppressed_ == 0 ? UINT64_MAX : (second_ + 1) * 1000; }
+
   explicit LogGate(std::uint32_t lines_per_second) : lines_max_(lines_per_second) {}
 
-  // May a line go out now? When a new second begins, take_suppressed() tells what the last one hid.
+  // May a line go out now?
   bool admit(std::uint64_t now_ms) {
-    if (now_ms / 1000 != second_) {
-      second_ = now_ms / 1000;
-      lines_ = 0;
-    }
+    enter_second(now_ms);
     if (lines_ < lines_max_) {
       ++lines_;
       return true;
@@ -25,19 +26,25 @@ class LogGate {
     return false;
   }
 
-  // Lines held back since the last call, once the second they fell into is over; else 0.
+  // Lines held back in seconds that are over, and not told of before.
   std::uint64_t take_suppressed(std::uint64_t now_ms) {
-    if (suppressed_ == 0 || now_ms / 1000 == second_) return 0;
-    const std::uint64_t count = suppressed_;
-    suppressed_ = 0;
-    return count;
+    enter_second(now_ms);
+    return std::exchange(untold_, 0);
   }
 
  private:
+  void enter_second(std::uint64_t now_ms) {
+    if (now_ms / 1000 == second_) return;
+    second_ = now_ms / 1000;
+    lines_ = 0;
+    untold_ += std::exchange(suppressed_, 0);
+  }
+
   std::uint32_t lines_max_;
   std::uint32_t lines_ = 0;
   std::uint64_t second_ = 0;
-  std::uint64_t suppressed_ = 0;
+  std::uint64_t suppressed_ = 0;  // In this second.
+  std::uint64_t untold_ = 0;      // In those before.
 };
 
 }  // namespace sni

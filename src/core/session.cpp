@@ -8,11 +8,14 @@ using Kind = Event::Kind;
 using Act = Action::Kind;
 
 const char* to_string(EndReason reason) {
-  static constexpr const char* names[] = {"none",          "done",         "client_reset",
-                                          "backend_reset", "client_left",  "not_the_protocol",
-                                          "malformed",     "oversized",    "hello_timeout",
-                                          "no_route",      "forbidden",    "unresolved",
-                                          "unreachable", "connect_timeout", "idle_timeout", "relay_memory",
+  static constexpr const char* names[] = {"none",          "done",
+                                          "client_reset",  "backend_reset",
+                                          "client_left",   "not_the_protocol",
+                                          "malformed",     "oversized",
+                                          "hello_timeout", "no_route",
+                                          "forbidden",     "unresolved",
+                                          "unreachable",   "connect_timeout",
+                                          "idle_timeout",  "relay_memory",
                                           "cut",           "internal"};
   static_assert(std::size(names) == end_reasons);
   return names[static_cast<std::size_t>(reason)];

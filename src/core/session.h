@@ -58,8 +58,8 @@ enum class EndReason : std::uint8_t {
   no_route,
   forbidden,  // A dynamic route to a private or own address, or a loop.
   unresolved,
-  unreachable,  // Every address refused.
-  connect_timeout,   // As unreachable, and the last address gave no answer at all.
+  unreachable,      // Every address refused.
+  connect_timeout,  // As unreachable, and the last address gave no answer at all.
   idle_timeout,
   relay_memory,  // limits.relay_memory was used up by readers that stall.
   cut,           // By the drain deadline.
@@ -67,6 +67,11 @@ enum class EndReason : std::uint8_t {
 };
 inline constexpr std::size_t end_reasons = static_cast<std::size_t>(EndReason::internal) + 1;
 const char* to_string(EndReason reason);
+// The client sent something else than a hello, or not in time.
+constexpr bool is_bad_hello(EndReason reason) {
+  return reason == EndReason::not_the_protocol || reason == EndReason::malformed ||
+         reason == EndReason::oversized || reason == EndReason::hello_timeout;
+}
 const char* to_string(Phase phase);
 
 // What can be in flight. One bit per operation and side.
@@ -83,9 +88,9 @@ struct Action {
     watch,        // Start to watch `side` for a reset, since nothing is being received from it.
     shut_down,    // Send FIN to `side`.
     flush,        // Wait until `side` has nothing unsent, or long enough: then report flushed.
-    cancel,  // Cancel all that is armed.
-    reset,   // Let the close of `side` be a RST.
-    close,   // Close both sides and free the slot. Always the last action.
+    cancel,       // Cancel all that is armed.
+    reset,        // Let the close of `side` be a RST.
+    close,        // Close both sides and free the slot. Always the last action.
   };
   Kind kind;
   Side side = Side::client;
@@ -158,6 +163,7 @@ class Session {
   bool armed(Operation operation, Side side) const { return (armed_ & bit(operation, side)) != 0; }
   bool anything_armed() const { return armed_ != 0; }
   bool eof(Side side) const { return eof_[index(side)]; }
+  bool broken(Side side) const { return broken_[index(side)]; }
   bool holding(Side side) const { return holding_[index(side)]; }
   Side reset_target() const { return reset_target_; }
 

@@ -72,6 +72,7 @@ void Connection::on_completion(const Completion& completion) {
 }
 
 Event Connection::on_received(Side side, const Completion& completion) {
+  if (std::exchange(bulk_armed_[index(side)], false)) return on_bulk_readable(side, completion);
   switch (completion.result) {
     case 0:
       // Nothing tells of a reset that comes after the client's FIN; sending to it does.
@@ -94,6 +95,7 @@ Event Connection::on_received(Side side, const Completion& completion) {
   pipe(side).hold(*loop_.buffers,
                   static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT), length);
   if (session_.phase() != Phase::answering) {
+    gauge_[index(side)].moved(length);
     if (side == Side::client) advance_plane();
     return {.kind = Kind::received, .side = side};
   }
@@ -136,6 +138,7 @@ Event Connection::on_flight(const Completion& completion) {
 }
 
 Event Connection::on_sent(Side side, const Completion& completion) {
+  if (splice_[index(side)] != nullptr) return on_bulk_writable(side, completion);
   Pipe& sender = pipe(side);
   switch (completion.result) {
     case -ECANCELED:
@@ -152,7 +155,8 @@ Event Connection::on_sent(Side side, const Completion& completion) {
                        static_cast<std::uint32_t>(completion.result))) {
         break;
       }
-      if (setup_ != nullptr && session_.phase() != Phase::answering) setup_.reset();
+      // The flight is in there; the backend may speak before it has all of it.
+      if (side == Side::client) setup_.reset();
       if (side == Side::backend) advance_plane();
       return {.kind = Kind::sent, .side = side};
   }
@@ -178,7 +182,9 @@ Event Connection::on_connected(const Completion& completion) {
   }
   if (loop_.plane != nullptr) loop_.plane->leave(plane_);
   fd_[index(Side::backend)].reset();
-  const bool timed_out = completion.result == -ECANCELED || completion.result == -ETIMEDOUT;
+  // -EINTR: our cancel has interrupted a connect that a thread of the kernel was waiting in.
+  const bool timed_out = completion.result == -ECANCELED || completion.result == -EINTR ||
+                         completion.result == -ETIMEDOUT;
   setup_->targets.failed(timed_out ? EndReason::connect_timeout : EndReason::unreachable);
   return {.kind = Kind::connect_failed, .side = Side::backend};
 }
@@ -188,8 +194,9 @@ Event Connection::on_watched(Side side, const Completion& completion) const {
     return {.kind = Kind::cancelled, .side = side, .operation = Operation::watch};
   }
   // While a receive is armed it finds the reset itself, behind the bytes that came before it;
-  // asking for the error would take it away from there.
-  const bool reset = session_.holding(side) && take_error(fd(side)) != 0;
+  // asking for the error would take it away from there. A send that failed has taken it too, and
+  // tells by broken().
+  const bool reset = session_.holding(side) && (session_.broken(side) || take_error(fd(side)) != 0);
   return {.kind = reset ? Kind::hung_up : Kind::watch_ended, .side = side};
 }
 

@@ -25,6 +25,7 @@
 #include "net/loop.h"
 #include "net/pipe.h"
 #include "net/snapshot.h"
+#include "net/splice.h"
 #include "net/target.h"
 
 namespace sni {
@@ -76,6 +77,13 @@ class Connection {
   Event on_connected(const Completion& completion);
   Event on_watched(Side side, const Completion& completion) const;
 
+  bool may_splice() const;
+  void start_bulk_receive(Side side);
+  void start_bulk_send(Side side);
+  Event on_bulk_readable(Side side, const Completion& completion);
+  Event on_bulk_writable(Side side, const Completion& completion);
+  Event drain_bulk(Side side, std::uint32_t least);
+
   void start_receive(Side side);
   void start_send(Side side);
   void start_answer();
@@ -107,7 +115,12 @@ class Connection {
   Loop& loop_;
   Session session_;
   std::array<UniqueFd, 2> fd_;
-  std::array<Pipe, 2> pipe_;            // By the side that each reads from.
+  std::array<Pipe, 2> pipe_;  // By the side that each reads from.
+  std::array<BulkGauge, 2> gauge_{};
+  std::array<std::unique_ptr<Splice>, 2> splice_;  // Borrowed while it holds bytes.
+  std::array<bool, 2> bulk_armed_{};               // The receive in flight is a poll for splicing.
+  std::array<bool, 2> bulk_stalled_{};  // The reader had no room for all that was spliced.
+  bool guarded_ = false;                // guard_splice() has been called.
   std::array<bool, 2> more_waiting_{};  // The last receive left bytes in the socket.
   bool source_counted_;
   bool hello_pending_ = true;  // Counted in Shared::pending_hellos.

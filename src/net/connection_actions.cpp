@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/access_line.h"
@@ -83,15 +84,25 @@ void Connection::start_receive(Side side) {
       (gated() || loop_.plane->hand_over(plane_, plane_view(), pack(tag(Op::receive, side))))) {
     return start_gated_receive();
   }
+  if (gauge_[index(side)].bulk() && may_splice()) {
+    bulk_armed_[index(side)] = true;
+    return start_bulk_receive(side);
+  }
   Pipe& receiver = pipe(side);
   // A new client's hello is mostly there already; otherwise the last receive said what is.
   const bool expect_nothing = !more_waiting_[index(side)] && session_.phase() != Phase::hello;
-  const std::uint32_t length =
-      session_.phase() == Phase::hello ? limits::flight_receive_bytes : receiver.receive_length();
+  std::uint32_t length = receiver.receive_length();
+  if (session_.phase() == Phase::hello) {
+    length = limits::flight_receive_bytes;
+  } else if (loop_.buffers->scarce()) {
+    // No more than the reader has room for: what it leaves would have to be held.
+    length = std::clamp(send_room(fd(other(side))), limits::scarce_receive_bytes, length);
+  }
   loop_.ring.receive(fd(side), BufferPool::group, length, expect_nothing, tag(Op::receive, side));
 }
 
 void Connection::start_send(Side side) {
+  if (splice_[index(side)] != nullptr) return start_bulk_send(side);
   Pipe& sender = pipe(side);
   // What follows a part that was sent has waited already.
   if (side == Side::backend && gated() && !sender.stalled() && hold_back_send()) return;
@@ -199,7 +210,13 @@ void Connection::close() {
   loop_.resolver->cancel(pack(tag(Op::resolver, Side::backend)));
   leave_hello();
   for (Pipe& each : pipe_) each.release(*loop_.buffers, loop_.shared.parked);
+  for (auto& each : splice_) {
+    if (each != nullptr) loop_.splices.give_back(std::move(each));
+  }
   for (UniqueFd& each : fd_) each.reset();
+  if (is_bad_hello(session_.reason())) {
+    loop_.shared.admission.report(peer_.ip, Conduct::bad_hello);
+  }
   if (source_counted_) loop_.shared.sources.release(peer_.ip);
   loop_.shared.connections.fetch_sub(1, std::memory_order_relaxed);
   setup_.reset();

@@ -21,11 +21,9 @@ std::string kernel_release() {
   return system.release;
 }
 
-void log_plane(const char* name, bool used, const PlaneVerdict& verdict, const char* why_not) {
-  if (used) {
+void log_plane(const char* name, const PlaneVerdict& verdict) {
+  if (verdict.usable) {
     spdlog::info("sockhash, {}: used ({})", name, verdict.reason);
-  } else if (verdict.usable) {
-    spdlog::info("sockhash, {}: not used ({})", name, why_not);
   } else {
     spdlog::warn("sockhash, {}: not possible ({}), relayed in userspace", name, verdict.reason);
   }
@@ -44,19 +42,22 @@ std::vector<std::string> probe_fast_path() {
 
 Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections_max) {
   if (config.fast_path.mode == FastPathMode::userspace) return FastPath{};
-  const bool required = config.fast_path.mode == FastPathMode::sockhash;
+  if (config.fast_path.mode == FastPathMode::automatic) {
+    // A psock changes recv() of the backend's socket (tcp_bpf_recvmsg waits once, then gives up),
+    // and whether that socket blocks shows only in its first write.
+    spdlog::info(
+        "sockhash: not used in mode auto: a backend on this host that blocks in recv() can see "
+        "EAGAIN before it is recognised, and remote backends cost more CPU than in userspace; "
+        "fast_path.mode = \"sockhash\" forces both");
+    return FastPath{};
+  }
   const std::uint32_t least = slots_per_worker_min * config.workers;
   auto loaded =
       Sockhash::load({.object_file = config.fast_path.object_file,
                       .slots = std::clamp(connections_max, least, std::max(least, slots_max)),
                       .workers = config.workers,
                       .dns_pin_directory = config.fast_path.dns_pin});
-  if (!loaded) {
-    if (required) return std::unexpected(loaded.error());
-    spdlog::warn("no kernel fast path, everything is relayed in userspace: {}",
-                 loaded.error().what);
-    return FastPath{};
-  }
+  if (!loaded) return std::unexpected(loaded.error());
   FastPath path{.sockhash = std::move(*loaded)};
   const auto captured = path.sockhash->attach_capture();
   const SelfTest test = run_self_test(*path.sockhash);
@@ -64,14 +65,13 @@ Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections
       judge(test, kernel_release(), captured ? std::string() : captured.error().what);
   for (const auto& step : path.sockhash->steps()) spdlog::info("sockhash: {}", step);
   path.local = verdict.local.usable;
-  path.remote = required && verdict.remote.usable;
-  log_plane("backends on this host", path.local, verdict.local, "");
-  log_plane("remote backends", path.remote, verdict.remote,
-            "it costs more CPU than the userspace relay; fast_path.mode = \"sockhash\" forces it");
-  if (required && !path.local && !path.remote)
+  path.remote = verdict.remote.usable;
+  log_plane("backends on this host", verdict.local);
+  log_plane("remote backends", verdict.remote);
+  if (!path.local && !path.remote) {
     return fail("fast_path.mode is \"sockhash\", and this kernel can serve no backend that way: " +
                 verdict.local.reason + "; " + verdict.remote.reason);
-  if (!path.local && !path.remote) path.sockhash.reset();
+  }
   return path;
 }
 

@@ -5,11 +5,13 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <array>
 #include <atomic>
 #include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 namespace sni {
 
@@ -32,7 +34,8 @@ class JsonFormatter : public spdlog::formatter {
     const auto append = [&out](std::string_view part) {
       out.append(part.data(), part.data() + part.size());
     };
-    if (name == access_logger) {
+    // A line may have been made as text before a reload asked for JSON.
+    if (name == access_logger && text.starts_with('{')) {
       append(",");
       append(text.substr(1));  // Without the opening brace.
     } else {
@@ -70,6 +73,7 @@ spdlog::level::level_enum level_of(LogLevel level) {
 
 void start_logging(const LogConfig& config) {
   spdlog::init_thread_pool(queue_lines, 1);
+  dropped_before = 0;
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   const auto make = [&sink](std::string_view name) {
     return std::make_shared<spdlog::async_logger>(std::string(name), sink, spdlog::thread_pool(),
@@ -93,11 +97,13 @@ void configure_logging(const LogConfig& config) {
 
 bool stop_logging() {
   report_dropped_lines();
-  access_lines.reset();
   std::promise<void> done;
   auto flushed = done.get_future();
-  std::thread flush([promise = std::move(done)]() mutable {
+  // The loggers and their sink go after the thread that writes to it, which shutdown() joins.
+  std::array loggers{std::exchange(access_lines, nullptr), spdlog::default_logger()};
+  std::thread flush([promise = std::move(done), kept = std::move(loggers)]() mutable {
     spdlog::shutdown();
+    kept = {};
     promise.set_value();
   });
   if (flushed.wait_for(flush_patience) == std::future_status::ready) {

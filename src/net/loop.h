@@ -13,11 +13,13 @@
 #include "core/deadlines.h"
 #include "core/log_gate.h"
 #include "core/source_counts.h"
+#include "net/admission.h"
 #include "net/buffer_pool.h"
 #include "net/pipe.h"
 #include "net/plane_sockhash.h"
 #include "net/resolver.h"
 #include "net/ring.h"
+#include "net/splice.h"
 
 namespace sni {
 
@@ -28,11 +30,13 @@ struct Shared {
   std::atomic<std::uint32_t> pending_hellos{0};
   ParkedBudget parked;
   SourceCounts sources;
+  Admission admission;
 };
 
 struct Loop {
   Ring ring;
   std::unique_ptr<BufferPool> buffers;
+  SplicePool splices;
   std::unique_ptr<Resolver> resolver;
   Deadlines deadlines;
   Shared& shared;

@@ -1,9 +1,14 @@
 #include "net/own_addresses.h"
 
 #include <ifaddrs.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -28,6 +33,25 @@ Result<std::vector<IpAddress>> own_addresses() {
   const auto repeated = std::ranges::unique(addresses);
   addresses.erase(repeated.begin(), repeated.end());
   return addresses;
+}
+
+Result<UniqueFd> watch_own_addresses() {
+  UniqueFd fd =
+      UniqueFd::adopt(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+  sockaddr_nl groups{};
+  groups.nl_family = AF_NETLINK;
+  groups.nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&groups), sizeof groups) != 0) {
+    return fail_sys("cannot watch the addresses of this host", errno);
+  }
+  return fd;
+}
+
+void rearm(const UniqueFd& watch) {
+  std::array<char, 4096> message;
+  // ENOBUFS: some were lost, and the next read goes on.
+  while (::read(watch.get(), message.data(), message.size()) > 0 || errno == ENOBUFS) {
+  }
 }
 
 }  // namespace sni

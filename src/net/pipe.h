@@ -45,6 +45,8 @@ class Pipe {
     return calm_sends_ < limits::stall_forgotten_sends ? limits::stalled_receive_bytes
                                                        : limits::buffer_bytes;
   }
+  // Bytes that went another way than through this pipe (net/splice.h).
+  void count_sent(std::uint64_t count) { bytes_sent_ += count; }
   std::uint64_t bytes_sent() const { return bytes_sent_; }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <array>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
@@ -21,6 +22,10 @@ int queue_init(unsigned entries, unsigned extra_flags, io_uring& ring) {
   params.cq_entries = entries * completions_per_entry;
   return io_uring_queue_init_params(entries, &ring, &params);
 }
+
+// A connect to a UNIX socket whose backlog is full is the one request that the kernel hands to a
+// thread of its own, and without a bound it would start one for each of them.
+constexpr unsigned kernel_threads_max = 16;
 
 constexpr unsigned deferred = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 
@@ -49,6 +54,8 @@ Result<Ring> Ring::create(unsigned entries) {
   if (result == -EINVAL) result = queue_init(entries, IORING_SETUP_COOP_TASKRUN, ring.ring_);
   if (result < 0) return fail_sys(refusal(-result), -result);
   ring.open_ = true;
+  std::array<unsigned, 2> threads{0, kernel_threads_max};  // For files (as it is), for sockets.
+  io_uring_register_iowq_max_workers(&ring.ring_, threads.data());
   io_uring_register_ring_fd(&ring.ring_);  // Saves a lookup a call; without it all works as well.
   return ring;
 }

@@ -8,23 +8,28 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 #include <thread>
 
-#include "core/config_file.h"
+#include "core/limits.h"
+#include "net/control.h"
+#include "net/guard_commands.h"
 #include "net/log.h"
+#include "net/own_addresses.h"
 #include "net/socket.h"
 
 namespace sni {
 
 namespace {
 
-// How often the main thread looks at its workers: seldom while serving, often while draining.
-constexpr int idle_look_ms = 1000;
+// How often the main thread looks at its workers while they drain; else when the guard wants it.
 constexpr int drain_look_ms = 20;
+
+// How long a reload waits for an address in use to become free.
+constexpr std::chrono::milliseconds retired_look{10};
+constexpr int retired_looks = 50;
 
 Result<UniqueFd> open_signals() {
   sigset_t set;
@@ -62,28 +67,22 @@ void keep_fixed(const Config& running, Config& next) {
 
 }  // namespace
 
-Result<LoadedConfig> load_config(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf()))
-    return fail_sys("cannot read the configuration " + path, errno);
-  ConfigResult result = read_config(text.str(), path);
-  return LoadedConfig{.config = std::move(result.config),
-                      .diagnostics = std::move(result.diagnostics)};
-}
+Server::Server(std::string config_path) : config_path_(std::move(config_path)) {}
 
-Result<void> Server::run(Config config) {
+Server::~Server() = default;
+
+Result<void> Server::run(LoadedConfig loaded) {
   auto signals = open_signals();
   if (!signals) return std::unexpected(signals.error());
   signals_ = std::move(*signals);
-  start_logging(config.log);
-  auto result = serve(std::move(config));
+  start_logging(loaded.config->log);
+  auto result = serve(std::move(loaded));
   if (!stop_logging()) _exit(result ? EXIT_SUCCESS : EXIT_FAILURE);
   return result;
 }
 
-Result<void> Server::serve(Config config) {
-  if (auto started = start(std::move(config)); !started) {
+Result<void> Server::serve(LoadedConfig loaded) {
+  if (auto started = start(std::move(loaded)); !started) {
     stop();
     workers_.clear();
     return started;
@@ -94,12 +93,20 @@ Result<void> Server::serve(Config config) {
   for (const auto& worker : workers_) cut += worker->cut();
   if (cut > 0) spdlog::warn("{} connections were cut", cut);
   log_totals();
+  guard_->log_totals();
   workers_.clear();
+  control_.reset();
+  guard_.reset();
   return result;
 }
 
-Result<void> Server::start(Config config) {
+Result<void> Server::start(LoadedConfig loaded) {
+  Config config = *std::move(loaded.config);
   if (config.workers == 0) config.workers = std::max(1U, std::thread::hardware_concurrency());
+  // Before they are read, so that no change falls in between.
+  auto addresses = watch_own_addresses();
+  if (!addresses) spdlog::warn("{}; new ones are seen at a reload", addresses.error().what);
+  if (addresses) addresses_ = std::move(*addresses);
   auto snapshot = make_snapshot(std::move(config));
   if (!snapshot) return std::unexpected(snapshot.error());
   const RingFeatures ring = probe_ring();
@@ -112,8 +119,25 @@ Result<void> Server::start(Config config) {
   auto fast_path = start_fast_path((*snapshot)->config, (*snapshot)->connections_max);
   if (!fast_path) return std::unexpected(fast_path.error());
   shared_.fast_path = std::move(*fast_path);
+  // Blocked sources are kept out from the first connection on.
+  const Config& settled = (*snapshot)->config;
+  for (const std::string& warning : loaded.warnings) spdlog::warn("{}", warning);
+  auto guard = Guard::start(shared_.admission, settled.xdp,
+                            guard_input(settled, std::move(loaded.block_file)));
+  if (!guard) return std::unexpected(guard.error());
+  guard_ = std::move(*guard);
+  open_control(settled.control_socket);
   workers_.resize((*snapshot)->config.workers);
   return adopt(std::move(*snapshot));
+}
+
+// The proxy serves without a control socket too: as another user than root it may have no place.
+void Server::open_control(const std::string& path) {
+  auto control = ControlServer::listen(path);
+  if (!control) return spdlog::warn("{}; commands are not taken", control.error().what);
+  control_ = std::move(*control);
+  control_->add(std::make_unique<GuardCommands>(*guard_));
+  spdlog::info("taking commands on {}", path);
 }
 
 // Opens what the next snapshot listens on beyond the running one, then hands both to the workers:
@@ -133,7 +157,8 @@ Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
                          });
     if (running) continue;
     for (std::size_t worker = 0; worker < batches.size(); ++worker) {
-      auto fd = listen_on(listener, worker == 0, config.timeouts.idle);
+      auto fd = worker == 0 ? open_first(listener, config.timeouts.idle)
+                            : listen_on(listener, false, config.timeouts.idle);
       if (!fd) return std::unexpected(fd.error());
       batches[worker].sockets[i] = std::move(*fd);
     }
@@ -153,11 +178,38 @@ Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
   return {};
 }
 
+// Where a listener of ours has the port, as in a change from 0.0.0.0 to [::], nobody else is there,
+// and both listen until the workers have taken the change. One that the reload before this one
+// removed may still be open in a worker that is busy.
+Result<UniqueFd> Server::open_first(const ListenerConfig& listener,
+                                    std::chrono::milliseconds idle) const {
+  const bool reloading = snapshot_ != nullptr;
+  const bool ours =
+      reloading && std::ranges::any_of(snapshot_->config.listeners, [&](const auto& old) {
+        return old.address.port == listener.address.port;
+      });
+  auto fd = listen_on(listener, !ours, idle);
+  for (int looks = 0; reloading && looks < retired_looks; ++looks) {
+    if (fd || fd.error().sys_errno != EADDRINUSE) break;
+    poll(nullptr, 0, static_cast<int>(retired_look.count()));
+    fd = listen_on(listener, !ours, idle);
+  }
+  return fd;
+}
+
 Result<void> Server::wait_for_signals() {
   while (!all_ended()) {
-    pollfd wait{.fd = signals_.get(), .events = POLLIN, .revents = 0};
-    poll(&wait, 1, draining_ ? drain_look_ms : idle_look_ms);
+    // poll() passes over a negative descriptor.
+    std::array<pollfd, 4> waits{
+        {{.fd = signals_.get(), .events = POLLIN, .revents = 0},
+         {.fd = addresses_.get(), .events = POLLIN, .revents = 0},
+         {.fd = guard_->fd(), .events = POLLIN, .revents = 0},
+         {.fd = control_ ? control_->fd() : -1, .events = POLLIN, .revents = 0}}};
+    poll(waits.data(), waits.size(), draining_ ? drain_look_ms : guard_->wait_ms());
     report_dropped_lines();
+    if (waits[1].revents != 0) on_addresses_changed();
+    guard_->work();
+    if (control_) control_->dispatch();
     signalfd_siginfo received;
     while (read(signals_.get(), &received, sizeof received) == sizeof received) {
       if (received.ssi_signo == SIGHUP) {
@@ -182,6 +234,7 @@ void Server::reload() {
   }
   if (!loaded->config)
     return spdlog::error("reload: the configuration has mistakes; nothing is changed");
+  for (const std::string& warning : loaded->warnings) spdlog::warn("reload: {}", warning);
   keep_fixed(snapshot_->config, *loaded->config);
   auto next = make_snapshot(std::move(*loaded->config));
   if (!next) return spdlog::error("reload: {}; nothing is changed", next.error().what);
@@ -189,9 +242,22 @@ void Server::reload() {
   if (const auto adopted = adopt(std::move(*next)); !adopted) {
     return spdlog::error("reload: {}; nothing is changed", adopted.error().what);
   }
+  guard_->reload(guard_input(snapshot->config, std::move(loaded->block_file)));
   configure_logging(snapshot->config.log);
   spdlog::info("reloaded: {} listeners, {} routes", snapshot->config.listeners.size(),
                snapshot->config.routes.size());
+}
+
+// What was another host's may now lead back into the proxy, or open this host to clients.
+void Server::on_addresses_changed() {
+  rearm(addresses_);
+  const auto addresses = own_addresses();
+  if (draining_ || !addresses || *addresses == snapshot_->own_addresses) return;
+  auto next = make_snapshot(snapshot_->config);
+  if (!next) return spdlog::error("{}", next.error().what);
+  const auto adopted = adopt(std::move(*next));
+  if (!adopted) return spdlog::error("{}", adopted.error().what);
+  spdlog::info("the addresses of this host have changed");
 }
 
 void Server::drain() {

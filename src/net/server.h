@@ -3,6 +3,7 @@
 // Theory of operation: the main thread. It reads the configuration, opens the listening sockets,
 // starts the workers and then waits for signals; it never touches a connection.
 //
+//   an address of this host comes or goes: a new snapshot that knows it
 //   SIGHUP            a new snapshot for every worker, or none: a mistake anywhere changes nothing
 //   SIGTERM, SIGINT   drain: accept no more, end when all connections have, cut them at the
 //   deadline a second one      cut at once
@@ -14,32 +15,32 @@
 #include <vector>
 
 #include "core/counters.h"
-#include "core/diagnostic.h"
+#include "net/guard.h"
+#include "net/loaded_config.h"
 #include "net/snapshot.h"
 #include "net/worker.h"
 
 namespace sni {
 
-struct LoadedConfig {
-  std::optional<Config> config;  // Empty: there are mistakes.
-  std::vector<Diagnostic> diagnostics;
-};
-// Reads and checks the file; an Error if it cannot be read.
-Result<LoadedConfig> load_config(const std::string& path);
+class ControlServer;
 
 class Server {
  public:
-  explicit Server(std::string config_path) : config_path_(std::move(config_path)) {}
+  explicit Server(std::string config_path);
+  ~Server();
 
   // Serves until told to end. The error says why it cannot start or go on.
-  Result<void> run(Config config);
+  Result<void> run(LoadedConfig loaded);
 
  private:
-  Result<void> serve(Config config);
-  Result<void> start(Config config);
+  Result<void> serve(LoadedConfig loaded);
+  Result<void> start(LoadedConfig loaded);
+  void open_control(const std::string& path);
   Result<void> wait_for_signals();
   void reload();
+  void on_addresses_changed();
   Result<void> adopt(std::shared_ptr<const Snapshot> next);
+  Result<UniqueFd> open_first(const ListenerConfig& listener, std::chrono::milliseconds idle) const;
   void drain();
   void stop();
   bool all_ended() const;
@@ -50,7 +51,10 @@ class Server {
   std::shared_ptr<const Snapshot> snapshot_;
   Shared shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Guard> guard_;
+  std::unique_ptr<ControlServer> control_;  // Null: it could not be opened.
   UniqueFd signals_;
+  UniqueFd addresses_;  // Empty where they cannot be watched.
   bool draining_ = false;
   bool stopped_ = false;
   std::uint64_t drain_deadline_ms_ = 0;

@@ -12,10 +12,11 @@ namespace {
 
 // A connection has two descriptors. The rest is for listeners, rings, resolvers, BPF and the log.
 constexpr std::uint64_t descriptors_reserved = 256;
+constexpr std::uint64_t descriptors_per_worker = 2 * limits::splices_max;  // Pipes have two ends.
 constexpr std::uint64_t descriptors_per_connection = 2;
 constexpr std::uint64_t connections_ceiling = 1u << 24;  // Slot numbers, with room to spare.
 
-std::uint32_t connections_by_descriptors() {
+std::uint32_t connections_by_descriptors(std::uint32_t workers) {
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
   if (files.rlim_cur < files.rlim_max) {
@@ -24,7 +25,8 @@ std::uint32_t connections_by_descriptors() {
     getrlimit(RLIMIT_NOFILE, &files);
   }
   // Very small limits keep half for connections, so that there is something to serve with.
-  const std::uint64_t reserved = std::min<std::uint64_t>(descriptors_reserved, files.rlim_cur / 2);
+  const std::uint64_t reserved = std::min<std::uint64_t>(
+      descriptors_reserved + std::uint64_t{workers} * descriptors_per_worker, files.rlim_cur / 2);
   const std::uint64_t count = (files.rlim_cur - reserved) / descriptors_per_connection;
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(count, 1, connections_ceiling));
 }
@@ -41,14 +43,12 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config) {
   for (const ListenerConfig& listener : config.listeners) {
     listeners.push_back({.endpoint = listener.address, .v6only = listener.v6only});
   }
-  const std::uint32_t possible = connections_by_descriptors();
+  const std::uint32_t possible = connections_by_descriptors(config.workers);
   const std::uint32_t wanted = config.limits.connections;
   RouteTable routes(config);
-  AccessList access(config.access);
   return std::make_shared<const Snapshot>(Snapshot{
       .config = std::move(config),
       .routes = std::move(routes),
-      .access = std::move(access),
       .listeners = std::move(listeners),
       .own_addresses = std::move(*addresses),
       .system_names = std::move(*names),

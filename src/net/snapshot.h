@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "core/access.h"
 #include "core/config.h"
 #include "core/forward_policy.h"
 #include "core/route_table.h"
@@ -18,7 +17,6 @@ namespace sni {
 struct Snapshot {
   Config config;
   RouteTable routes;
-  AccessList access;
   std::vector<ListenerEndpoint> listeners;
   std::vector<IpAddress> own_addresses;
   std::shared_ptr<const SystemNames> system_names;

@@ -1,10 +1,12 @@
 #include "net/socket.h"
 
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 
+#include <array>
 #include <cerrno>
 #include <string>
 
@@ -21,14 +23,11 @@ bool set(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
-void tune(int fd, std::chrono::milliseconds patience) {
+void tune(int fd, std::chrono::milliseconds idle) {
   set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   set(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle_s);
-  // How many probes may be lost is up to TCP_USER_TIMEOUT too (tcp_keepalive_timer). It also ends a
-  // reader whose window stays shut that long (tcp_probe_timer), so it must not be shorter than the
-  // idle timeout.
-  set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(patience.count()));
+  set_patience(fd, idle);
   // Bytes follow at once in the other direction: let them carry the ACKs of the handshake and of
   // the hello (tcp_rcv_synsent_state_process), which saves a segment each. It is no lasting
   // setting.
@@ -46,7 +45,7 @@ std::unexpected<Error> refuse(const ListenerConfig& listener, int error) {
 }  // namespace
 
 Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
-                           std::chrono::milliseconds patience) {
+                           std::chrono::milliseconds idle) {
   sockaddr_storage address;
   const socklen_t length = to_sockaddr(listener.address, address);
   UniqueFd fd = UniqueFd::adopt(socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP));
@@ -56,7 +55,7 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
   if (address.ss_family == AF_INET6) {
     set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, listener.v6only ? 1 : 0);
   }
-  tune(fd.get(), patience);  // Accepted sockets inherit all of it (inet_csk_clone_lock).
+  tune(fd.get(), idle);  // Accepted sockets inherit all of it (inet_csk_clone_lock).
   if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0) {
     return refuse(listener, errno);
   }
@@ -65,12 +64,12 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
   return fd;
 }
 
-Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds patience) {
+Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds idle) {
   // IPPROTO_TCP by name: MPTCP sockets cannot join a sockhash.
   const int protocol = family == AF_UNIX ? 0 : IPPROTO_TCP;
   UniqueFd fd = UniqueFd::adopt(socket(family, SOCK_STREAM | SOCK_CLOEXEC, protocol));
   if (!fd) return fail_sys("cannot open a socket for a backend", errno);
-  if (family != AF_UNIX) tune(fd.get(), patience);
+  if (family != AF_UNIX) tune(fd.get(), idle);
   return fd;
 }
 
@@ -81,9 +80,26 @@ Endpoint peer_of(int fd) {
   return from_sockaddr(address).value_or(Endpoint{});
 }
 
+void set_patience(int fd, std::chrono::milliseconds idle) {
+  // How many keepalive probes may be lost is up to it as well (tcp_keepalive_timer), and it ends a
+  // reader whose window stays shut that long (tcp_probe_timer). The idle timeout, which looks at a
+  // stalled reader twice, is to find these first: it can tell them from a reset.
+  const auto patience = 2 * idle + std::chrono::seconds(1);
+  set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(patience.count()));
+}
+
 std::uint32_t unacknowledged_bytes(int fd) {
   int bytes = 0;
   return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::uint32_t>(bytes) : 0;
+}
+
+std::uint32_t send_room(int fd) {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
+  socklen_t length = sizeof memory;
+  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory.data(), &length) != 0) return 0;
+  const std::uint32_t buffer = memory[SK_MEMINFO_SNDBUF];
+  const std::uint32_t queued = memory[SK_MEMINFO_WMEM_QUEUED];
+  return queued >= buffer ? 0 : (buffer - queued) / 2;
 }
 
 int take_error(int fd) {

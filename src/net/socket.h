@@ -1,7 +1,7 @@
 #pragma once
 
 // Sockets as this proxy wants them: blocking (see net/ring.h), close-on-exec, without Nagle, with
-// keepalive, and giving up on a peer that acknowledges nothing for `patience`.
+// keepalive, and giving up on a peer that acknowledges nothing for longer than the idle timeout.
 
 #include <sys/socket.h>
 
@@ -17,16 +17,23 @@ namespace sni {
 // address is bound without it: that fails where another process, or another instance of this one,
 // listens there, which SO_REUSEPORT would let pass and lose half of the connections to.
 Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
-                           std::chrono::milliseconds patience);
+                           std::chrono::milliseconds idle);
 
 // A socket for connecting; family is AF_INET, AF_INET6 or AF_UNIX.
-Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds patience);
+Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds idle);
+
+// Follows an idle timeout that a reload changes. Sockets that are accepted later inherit it.
+void set_patience(int fd, std::chrono::milliseconds idle);
 
 // The address of an accepted socket's peer; all zero where it has gone already.
 Endpoint peer_of(int fd);
 
 // Bytes that the peer has not acknowledged yet (SIOCOUTQ); 0 for a dead socket.
 std::uint32_t unacknowledged_bytes(int fd);
+
+// Bytes that a send on this TCP socket takes at once: half of the free room in its buffer, since a
+// page in the queue can account for more than the bytes on it.
+std::uint32_t send_room(int fd);
 
 // The error that ended the socket (ECONNRESET, EPIPE, ETIMEDOUT, ...), which later calls then no
 // longer see; 0: none. A socket that is shut down in both directions hangs up without one.

@@ -52,6 +52,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
   if (!ring) return std::unexpected(ring.error());
   loop_.emplace(Loop{.ring = std::move(*ring),
                      .buffers = nullptr,
+                     .splices = {},
                      .resolver = nullptr,
                      .deadlines = Deadlines(0),
                      .shared = shared_,
@@ -107,6 +108,7 @@ std::int64_t Worker::wait_ms() {
   if (const auto resolver = loop_->resolver->next_deadline_ms(loop_->now_ms)) {
     next = std::min(next, *resolver);
   }
+  next = std::min(next, loop_->refusals_log.next_ms());
   for (const auto& listener : listeners_) {
     if (listener != nullptr && listener->retry_ms != 0) next = std::min(next, listener->retry_ms);
   }
@@ -217,6 +219,7 @@ void Worker::drain() {
 }
 
 void Worker::stop() {
+  stopping_ = true;
   drain();
   cut_ = slots_.used();
   for (std::uint32_t slot = 0; slot < slots_.capacity(); ++slot) {

@@ -100,6 +100,7 @@ class Worker final : private ResolverIo {
   UniqueFd wake_fd_;
   std::array<std::uint8_t, 8> wake_count_{};
   bool draining_ = false;
+  bool stopping_ = false;  // Connections that still come out of the backlog are cut as well.
   std::uint32_t cut_ = 0;
   std::optional<Error> failure_;
   std::atomic<bool> ended_{false};

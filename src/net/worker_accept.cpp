@@ -61,6 +61,7 @@ void Worker::on_accept(const Completion& completion) {
 
 void Worker::accept(Listener& listener, int fd) {
   UniqueFd client = UniqueFd::adopt(fd);
+  if (stopping_) return;
   counters_.accepted.add();
   const Endpoint peer = peer_of(client.get());
   bool source_counted = false;
@@ -80,7 +81,8 @@ void Worker::accept(Listener& listener, int fd) {
 // Counts the connection in; the connection counts itself out at its end.
 std::optional<Refusal> Worker::admit(const Snapshot& snapshot, const Endpoint& peer,
                                      bool& source_counted) {
-  if (!snapshot.access.allows(peer.ip)) return Refusal::blocked;
+  if (const auto refusal = shared_.admission.refuses(peer.ip)) return refusal;
+  shared_.admission.report(peer.ip, Conduct::connected);
   const LimitConfig& limits = snapshot.config.limits;
   if (shared_.pending_hellos.load(std::memory_order_relaxed) >= limits.pending_hellos) {
     return Refusal::pending_hellos;
@@ -93,6 +95,7 @@ std::optional<Refusal> Worker::admit(const Snapshot& snapshot, const Endpoint& p
   source_counted = shared_.sources.acquire(peer.ip, limits.connections_per_source);
   if (source_counted) return std::nullopt;
   shared_.connections.fetch_sub(1, std::memory_order_relaxed);
+  shared_.admission.report(peer.ip, Conduct::refused);
   return Refusal::connections_per_source;
 }
 
@@ -134,6 +137,7 @@ void Worker::apply(NewListeners given) {
     assert(old != listeners_.end());
     (*old)->index = index;
     (*old)->snapshot = snapshot;
+    set_patience((*old)->fd.get(), snapshot->config.timeouts.idle);
     kept[static_cast<std::size_t>(old - listeners_.begin())] = true;
   }
   for (std::uint32_t id = 0; id < kept.size(); ++id) {

@@ -11,7 +11,7 @@ ALL = ("src/", "bench/", "tests/")
 
 # (pattern in code, where it is banned, what it is, what to use instead)
 BANS = [
-    (r"\bnew\s+[A-Za-z_:]", PRODUCT, "new", "std::make_unique or a container"),
+    (r"(?:=|\breturn)\s*new\b", PRODUCT, "an unowned new", "std::make_unique or a container"),
     (r"(?<!=)\s\bdelete\b(?!\s*;)", PRODUCT, "delete", "std::unique_ptr or a container"),
     (r"\b(?:m|c|re)alloc\(", PRODUCT, "malloc", "a container"),
     (r"\b(?:strcpy|strcat|sprintf|vsprintf|strtok|gets)\(", ALL, "an unbounded string function",
@@ -31,7 +31,7 @@ BANS = [
     (r"\bthrow\b", RELAY, "throw", "Result<T>"),
     (r"\bdynamic_cast\b|\btypeid\b", PRODUCT, "run-time type information", "an enum and a switch"),
     (r"\bstd::regex\b", PRODUCT, "std::regex", "a hand-written bounded parser"),
-    (r"\bstd::function\b", RELAY, "std::function (it may allocate)", "a template or an interface"),
+    (r"\bstd::function\b", ("src/bpf/", "src/net/"), "std::function (it may allocate)", "a template or an interface"),
     (r"\bsystem\(|\bpopen\(", ALL, "the shell", "posix_spawn with an argument vector"),
     (r"\bvolatile\b", ("src/core/", "src/net/"), "volatile", "std::atomic or std::atomic_ref"),
     (r"\bconst_cast\b", PRODUCT, "const_cast", "a type that says what is written"),

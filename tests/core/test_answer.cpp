@@ -17,9 +17,8 @@ std::string text_of(Answer answer) {
 }
 
 constexpr std::array http_answers{
-    std::pair{Answer::http_bad_request, "400"}, std::pair{Answer::http_not_found, "404"},
-    std::pair{Answer::http_misdirected, "421"}, std::pair{Answer::http_bad_gateway, "502"},
-    std::pair{Answer::http_gateway_timeout, "504"}};
+    std::pair{Answer::http_not_found, "404"}, std::pair{Answer::http_misdirected, "421"},
+    std::pair{Answer::http_bad_gateway, "502"}, std::pair{Answer::http_gateway_timeout, "504"}};
 
 }  // namespace
 

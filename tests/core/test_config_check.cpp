@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "support/config_mistakes.h"
 
@@ -34,6 +35,27 @@ TEST_CASE("listeners must differ in name and address") {
             .empty());
   CHECK(listeners("listener = [{ name = 'a', address = '[::]:443' },\n"
                   "{ name = 'b', address = '0.0.0.0:444' }]")
+            .empty());
+  for (const auto& [any, one] :
+       {std::pair{"0.0.0.0", "192.0.2.1"}, {"[::]", "192.0.2.1"}, {"[::]", "[2001:db8::1]"}}) {
+    const auto pair = [&](std::string_view first, std::string_view second,
+                          std::string_view more = "") {
+      return listeners("listener = [{ name = 'a', address = '" + std::string(first) +
+                       ":443' },\n{ name = 'b', address = '" + std::string(second) + ":443'" +
+                       std::string(more) + " }]");
+    };
+    const std::string suffix =
+        " in line 1, since one of them takes the connections to every address of that port";
+    CHECK(pair(any, one) == Messages{"c.toml:2:25: " + std::string(one) + ":443 conflicts with " +
+                                     any + ":443" + suffix});
+    CHECK(pair(one, any) == Messages{"c.toml:2:25: " + std::string(any) + ":443 conflicts with " +
+                                     one + ":443" + suffix});
+  }
+  CHECK(listeners("listener = [{ name = 'a', address = '192.0.2.1:443' },\n"
+                  "{ name = 'b', address = '[::]:443', v6only = true }]")
+            .empty());
+  CHECK(listeners("listener = [{ name = 'a', address = '[2001:db8::1]:443' },\n"
+                  "{ name = 'b', address = '0.0.0.0:443' }]")
             .empty());
   CHECK(listeners("listener = [{ name = 'a', address = '0.0.0.0:443', v6only = true }]") ==
         Messages{
@@ -160,6 +182,11 @@ TEST_CASE("values that do not go together are found") {
       {"[limits]\nconnections = 10\nconnections_per_source = 11\n",
        {"c.toml:3:1: warning: 'connections_per_source' in [limits] has no effect, since it is "
         "greater than 'connections'"}},
+      {"[bans]\nduration = '2m'\nduration_max = '1m'\n",
+       {"c.toml:3:1: 'duration' in [bans] is greater than 'duration_max'"}},
+      {"[bans]\nrefused_per_minute = 5\n",
+       {"c.toml:3:1: warning: 'refused_per_minute' in [bans] has no effect without "
+        "'connections_per_source' in [limits]"}},
       {"[access]\ndefault = 'deny'\n",
        {"c.toml:3:1: warning: nobody is served: [access] denies by default and allows no address"}},
   });

@@ -30,61 +30,72 @@ TEST_CASE("a file with one listener and one route takes every default") {
   CHECK(read_valid(config_base) == expected);
 }
 
+constexpr std::string_view every_key = R"(
+  [server]
+  workers = 0x10
+  [[listener]]
+  name = "https"
+  address = "[::]:443"
+  v6only = true
+  [[listener]]
+  name = "web"
+  address = "[fe80::1%2]:80"
+  protocol = "http"
+  [[route]]
+  names = ["Example.COM.", "*.example.com", "*"]
+  backend = ["unix:/run/app.sock", "App.internal:8443", "[2001:db8::5]:443"]
+  listeners = ["https", "web"]
+  [[route]]
+  names = ["d.example"]
+  backend = "{name}:443"
+  alpn = ["h2"]
+  allow_private = true
+  [timeouts]
+  hello = "250ms"
+  connect = "6s"
+  idle = "1h"
+  drain = "0ms"
+  [limits]
+  connections = 1_000
+  connections_per_source = 10
+  pending_hellos = 20
+  relay_memory = "1GiB"
+  [dns]
+  servers = ["192.0.2.53", "[2001:db8::53]:5353", "2001:db8::54"]
+  timeout = "1s"
+  tries = 3
+  cache_entries = 4
+  ttl_min = "5s"
+  ttl_max = "6s"
+  negative_ttl = "7s"
+  stale = "8s"
+  [fast_path]
+  mode = "sockhash"
+  [access]
+  block = ["192.0.2.7", "198.51.100.0/24 until 2026-12-01T00:00:00Z"]
+  block_file = "/etc/sni-proxy/blocklist"
+  allow = ["2001:db8::/32"]
+  scope = "listeners"
+  default = "deny"
+  [bans]
+  connections_per_second = 10
+  refused_per_minute = 20
+  bad_hellos_per_minute = 30
+  duration = "5m"
+  duration_max = "1h"
+  ipv6_prefix = 56
+  [xdp]
+  interfaces = ["eth0", "wan0.7"]
+  mode = "generic"
+  [control]
+  socket = "/tmp/control.sock"
+  [log]
+  level = "warning"
+  format = "json"
+)";
+
 TEST_CASE("each key lands in its field") {
-  const Config config = read_valid(R"(
-    [server]
-    workers = 0x10
-    [[listener]]
-    name = "https"
-    address = "[::]:443"
-    v6only = true
-    [[listener]]
-    name = "web"
-    address = "[fe80::1%2]:80"
-    protocol = "http"
-    [[route]]
-    names = ["Example.COM.", "*.example.com", "*"]
-    backend = ["unix:/run/app.sock", "App.internal:8443", "[2001:db8::5]:443"]
-    listeners = ["https", "web"]
-    [[route]]
-    names = ["d.example"]
-    backend = "{name}:443"
-    alpn = ["h2"]
-    allow_private = true
-    [timeouts]
-    hello = "250ms"
-    connect = "6s"
-    idle = "1h"
-    drain = "0ms"
-    [limits]
-    connections = 1_000
-    connections_per_source = 10
-    pending_hellos = 20
-    relay_memory = "1GiB"
-    [dns]
-    servers = ["192.0.2.53", "[2001:db8::53]:5353", "2001:db8::54"]
-    timeout = "1s"
-    tries = 3
-    cache_entries = 4
-    ttl_min = "5s"
-    ttl_max = "6s"
-    negative_ttl = "7s"
-    stale = "8s"
-    [fast_path]
-    mode = "sockhash"
-    [access]
-    block = ["192.0.2.7", "198.51.100.0/24"]
-    allow = ["2001:db8::/32"]
-    default = "deny"
-    [xdp]
-    interfaces = ["eth0", "wan0.7"]
-    mode = "generic"
-    [control]
-    socket = "/tmp/control.sock"
-    [log]
-    level = "warning"
-    format = "json"
-  )");
+  const Config config = read_valid(every_key);
   CHECK(config.workers == 16);
   REQUIRE(config.listeners.size() == 2);
   CHECK(config.listeners[0] ==
@@ -119,10 +130,19 @@ TEST_CASE("each key lands in its field") {
                                 .negative_ttl = 7s,
                                 .stale = 8s});
   CHECK(config.fast_path.mode == FastPathMode::sockhash);
-  CHECK(config.access ==
-        AccessConfig{.block = {*parse_prefix("192.0.2.7"), *parse_prefix("198.51.100.0/24")},
-                     .allow = {*parse_prefix("2001:db8::/32")},
-                     .default_allow = false});
+  CHECK(config.access == AccessConfig{.block = {{.prefix = *parse_prefix("192.0.2.7")},
+                                                {.prefix = *parse_prefix("198.51.100.0/24"),
+                                                 .until = std::chrono::sys_days{2026y / 12 / 1}}},
+                                      .block_file = "/etc/sni-proxy/blocklist",
+                                      .allow = {{.prefix = *parse_prefix("2001:db8::/32")}},
+                                      .scope = BlockScope::listeners,
+                                      .default_allow = false});
+  CHECK(config.bans == BansConfig{.connections_per_second = 10,
+                                  .refused_per_minute = 20,
+                                  .bad_hellos_per_minute = 30,
+                                  .duration = 5min,
+                                  .duration_max = 1h,
+                                  .ipv6_prefix = 56});
   CHECK(config.xdp == XdpConfig{.interfaces = {"eth0", "wan0.7"}, .mode = XdpMode::generic});
   CHECK(config.control_socket == "/tmp/control.sock");
   CHECK(config.log == LogConfig{.level = LogLevel::warning, .format = LogFormat::json});
@@ -243,6 +263,10 @@ TEST_CASE("addresses, prefixes, paths and interfaces are checked") {
       {"[access]\nblock = ['192.0.2.1/24']\n",
        {"c.toml:4:10: 'block' in [access]: '192.0.2.1/24' has bits set behind its prefix; did you "
         "mean '192.0.2.0/24'?"}},
+      {"[access]\nblock = ['192.0.2.1 until then']\n",
+       {"c.toml:4:10: 'block' in [access]: 'then' is no time, as in \"2026-12-01T00:00:00Z\""}},
+      {"[access]\nblock_file = 'blocklist'\n",
+       {"c.toml:4:14: 'block_file' in [access]: 'blocklist' is no absolute path"}},
       {"[access]\nallow = ['192.0.2.0/33', 'example.com']\n",
        {"c.toml:4:10: 'allow' in [access]: '192.0.2.0/33' is no address or prefix, as in "
         "\"192.0.2.7\" or \"2001:db8::/32\"",

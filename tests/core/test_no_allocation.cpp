@@ -1,36 +1,12 @@
-// What runs once per connection or per completion must not touch the heap. This file replaces the
-// global operator new of the test program by one that counts.
+// What runs once per connection or per completion must not touch the heap.
 
 #include <doctest/doctest.h>
-
-#include <cstdlib>
-#include <new>
 
 #include "core/deadlines.h"
 #include "core/first_flight.h"
 #include "core/route_table.h"
 #include "support/client_hello_builder.h"
-
-namespace {
-
-std::size_t allocations = 0;
-
-}  // namespace
-
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  ++allocations;
-  return std::malloc(size);
-}
-void* operator new(std::size_t size) {
-  if (void* memory = operator new(size, std::nothrow)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
+#include "support/count_allocations.h"
 
 using namespace sni;
 

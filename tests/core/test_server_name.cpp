@@ -37,11 +37,11 @@ TEST_CASE("a name becomes lower case and loses one trailing dot") {
 
 TEST_CASE("what is no host name is invalid") {
   using namespace std::string_view_literals;
-  for (const auto text :
-       {""sv, "."sv, ".."sv, "a..b"sv, ".a"sv, "a.."sv, "a b"sv, "a\0b"sv, "a\0"sv, "*.example.com"sv,
-        "b\xc3\xbc"
-        "cher.example"sv,
-        "a/b"sv, "a:1"sv, "[::1]"sv, "user@host"sv, "a\n"sv, "%41"sv}) {
+  for (const auto text : {""sv, "."sv, ".."sv, "a..b"sv, ".a"sv, "a.."sv, "a b"sv, "a\0b"sv,
+                          "a\0"sv, "*.example.com"sv,
+                          "b\xc3\xbc"
+                          "cher.example"sv,
+                          "a/b"sv, "a:1"sv, "[::1]"sv, "user@host"sv, "a\n"sv, "%41"sv}) {
     CAPTURE(text);
     CHECK(canonical(text) == invalid);
   }

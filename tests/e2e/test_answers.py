@@ -2,6 +2,7 @@
 """What a client gets that cannot be connected: a TLS alert that arrives, or a plain close."""
 
 import os
+import time
 import unittest
 
 from support import backends, processes, tls
@@ -60,6 +61,16 @@ class Answers(ProxyTest):
         connection.sendall(tls.client_hello("three.example"))
         self.assertTrue(backends.read_to_end(connection))
         self.assertEqual(len(proxy.access(1)), 1)  # It is over though we hold our side open.
+
+    def test_a_client_that_never_stops_sending_is_cut(self):
+        proxy = self.start()
+        connection = self.connect(proxy)
+        connection.sendall(tls.client_hello("three.example"))
+        with self.assertRaises(OSError):
+            while True:
+                connection.sendall(bytes(4096))
+                time.sleep(0.002)
+        proxy.access(1)
 
     def test_what_is_not_tls_is_closed_without_an_answer(self):
         proxy = self.start()

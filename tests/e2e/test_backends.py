@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """The kinds of backend addresses, and arrays of them."""
 
+import os
+import socket
+import time
 import unittest
 
 from support import backends, processes, tls
@@ -55,6 +58,22 @@ class Backends(ProxyTest):
         first, second = self.marked(b"first"), self.marked(b"second")
         self.assertEqual(self.reached(self.route_to(first.address, second.address)), b"first")
         self.assertEqual(second.accepted, 0)
+
+    def test_a_unix_backend_that_accepts_nobody_costs_a_bounded_number_of_threads(self):
+        path = str(self.directory / "stuck.sock")
+        with socket.socket(socket.AF_UNIX) as stuck:
+            stuck.bind(path)
+            stuck.listen(0)
+            proxy = self.proxy({"route": [{"names": ["*"], "backend": f"unix:{path}"}],
+                                "server": {"workers": 1}, "timeouts": {"connect": "2s"}})
+            clients = [self.connect_hello(proxy)[0] for _ in range(100)]
+            time.sleep(0.5)
+            self.assertLess(len(os.listdir(f"/proc/{proxy.pid}/task")), 40)
+            self.assertTrue(tls.is_fatal_alert(backends.read_to_end(clients[-1]),
+                                               tls.INTERNAL_ERROR))
+            for client in clients:
+                client.close()
+            self.assertEqual({line["end"] for line in proxy.access(10)}, {"connect_timeout"})
 
     def test_where_all_are_refused_the_client_gets_the_alert(self):
         proxy = self.route_to(self.refused(), self.refused("::1"), f"unix:{self.directory}/x.sock")

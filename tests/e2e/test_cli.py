@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """The command line: subcommands, exit statuses, and messages that help."""
 
+import os
 import pathlib
 import subprocess
+import threading
 import unittest
 
 from support import backends, proxy
@@ -68,6 +70,27 @@ class CommandLine(ProxyTest):
         status, output, errors = self.call("check", "--config", path)
         self.assertEqual(status, 2)
         self.assertRegex(output + errors, rf"{path}:\d+:\d+: ")
+
+    def test_an_empty_file_lacks_what_every_file_needs(self):
+        status, output, errors = self.call("check", "--config", self.file(""))
+        self.assertEqual(status, 2)
+        self.assertIn("listener", output + errors)
+        self.assertIn("route", output + errors)
+
+    def test_a_file_without_an_end_is_refused(self):
+        status, output, errors = self.call("check", "--config", "/dev/zero")
+        self.assertEqual(status, 2)
+        self.assertIn("longer than", output + errors)
+
+    def test_a_configuration_can_come_through_a_pipe(self):
+        reading, writing = os.pipe()
+        writer = threading.Timer(0.3, lambda: (os.write(writing, GOOD.encode()), os.close(writing)))
+        writer.start()
+        done = subprocess.run([proxy.BINARY, "check", "--config", f"/dev/fd/{reading}"],
+                              pass_fds=[reading], capture_output=True, text=True, timeout=20)
+        writer.join()
+        os.close(reading)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_check_opens_no_socket(self):
         with backends.socket.create_server(("127.0.0.1", 0)) as taken:

@@ -25,8 +25,12 @@ class Dns(ProxyTest):
         with connection:
             return backends.read_to_end(connection)
 
-    def assert_alert(self, answer, description=tls.INTERNAL_ERROR):
-        self.assertTrue(tls.is_fatal_alert(answer, description), answer)
+    def assert_alert(self, answer):
+        self.assertTrue(tls.is_fatal_alert(answer, tls.INTERNAL_ERROR), answer)
+
+    def assert_refused(self, answer):
+        """An alert; which one is not part of the contract."""
+        self.assertEqual((len(answer), answer[:1]), (7, b"\x15"), answer)
 
 
 class Names(Dns):
@@ -123,6 +127,13 @@ class Names(Dns):
         proxy = self.start(self.server({}), ["nowhere.test:443", backend.address])
         self.assertEqual(self.answer(proxy), b"here")
 
+    def test_a_name_that_leads_back_into_the_proxy_is_refused(self):
+        own = listener()
+        server = self.server({"self.test": ["127.0.0.1"]})
+        proxy = self.start(server, f"self.test:{port_of(own)}", listener=[own])
+        self.assert_refused(self.answer(proxy))
+        self.assertEqual(len(proxy.access(1)), 1)
+
     def test_other_connections_move_while_a_question_is_open(self):
         server = self.server({})
         server.silent = True
@@ -160,20 +171,19 @@ class RequestedNames(Dns):
                            f"{{name}}:{backend.port}")
         for name in inside:
             with self.subTest(name=name):
-                answer = self.answer(proxy, name)
-                self.assertEqual((len(answer), answer[:1]), (7, b"\x15"), answer)
+                self.assert_refused(self.answer(proxy, name))
         self.assertEqual(backend.accepted, 0)
         self.assertEqual(len(proxy.access(len(inside))), len(inside))
 
     def test_the_system_s_own_names_are_refused_too(self):
         backend = self.backend()
         proxy = self.start(self.server({}), f"{{name}}:{backend.port}")
-        self.assertEqual(len(self.answer(proxy, "localhost")), 7)
+        self.assert_refused(self.answer(proxy, "localhost"))
         self.assertEqual(backend.accepted, 0)
 
     def test_a_client_without_a_name_gets_an_alert(self):
         proxy = self.start(self.server({}), "{name}:443", route={"allow_private": True})
-        self.assertEqual(len(self.answer(proxy, None)), 7)
+        self.assert_refused(self.answer(proxy, None))
 
     def test_a_connection_back_into_the_proxy_is_refused(self):
         inner = listener()
@@ -181,8 +191,7 @@ class RequestedNames(Dns):
         proxy = self.start(server, f"{{name}}:{port_of(inner)}", listener=[inner],
                            route={"allow_private": True})
         before = proxy.descriptors()
-        answer = self.answer(proxy, "self.test")
-        self.assertEqual((len(answer), answer[:1]), (7, b"\x15"), answer)
+        self.assert_refused(self.answer(proxy, "self.test"))
         self.assertEqual(len(proxy.access(1)), 1)
         processes.wait_until(lambda: proxy.descriptors() <= before + 4, "no loop of connections")
 

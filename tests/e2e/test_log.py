@@ -85,18 +85,14 @@ class AccessLine(ProxyTest):
     def test_there_is_one_line_for_each_connection(self):
         proxy = self.relay()
         for _ in range(50):
-            connection, _ = self.connect_hello(proxy)
-            connection.recv(1)
-            connection.close()
+            self.poke(proxy, tls.client_hello("one.example"))
         proxy.access(50)
         proxy.settle()
         self.assertEqual(len(proxy.access(50)), 50)
 
     def test_the_level_silences(self):
         proxy = self.relay(log={"level": "error"})
-        connection, _ = self.connect_hello(proxy)
-        connection.recv(1)
-        connection.close()
+        self.poke(proxy, tls.client_hello("one.example"))
         proxy.settle()
         proxy.end()
         self.assertEqual(proxy.log(), "")
@@ -162,13 +158,7 @@ class Injection(ProxyTest):
             proxy = self.relay(names=["*"], log={"format": format_})
             for hostile in self.HOSTILE:
                 for hello in (with_alpn([hostile, b"h2"]), with_name(hostile + b".example")):
-                    connection = self.connect(proxy)
-                    connection.sendall(hello)
-                    try:
-                        connection.recv(1)
-                    except ConnectionError:
-                        pass
-                    connection.close()
+                    self.poke(proxy, hello)
             self.assert_clean(proxy)
             if format_ == "json":
                 for line in proxy.log().splitlines():
@@ -181,13 +171,7 @@ class Injection(ProxyTest):
             proxy = self.proxy({"listener": [web], "log": {"format": format_}, "route": [
                 {"names": ["*"], "backend": backend.address, "listeners": ["web"]}]})
             for hostile in self.HOSTILE:
-                connection = self.connect(proxy)
-                connection.sendall(b"GET / HTTP/1.1\r\nHost: " + hostile + b"\r\n\r\n")
-                try:
-                    connection.recv(1)
-                except ConnectionError:
-                    pass
-                connection.close()
+                self.poke(proxy, b"GET / HTTP/1.1\r\nHost: " + hostile + b"\r\n\r\n")
             self.assert_clean(proxy)
             proxy.end()
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Established connections: every byte, each end, and no more memory than a slow reader's window."""
 
+import contextlib
 import hashlib
 import queue
 import socket
@@ -217,6 +218,29 @@ class Ends(ProxyTest):
         time.sleep(1)
         backends.reset(connection)
         self.assertTrue(resets.get(timeout=20))
+
+    def test_a_reset_that_meets_an_answer_on_its_way_is_not_lost(self):
+        """The backend reads nothing and dribbles answers: now and then a send finds the reset first."""
+        def handler(connection):
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    connection.sendall(bytes(100))
+                    time.sleep(0.0007)
+
+        proxy = self.relay(handler, server={"workers": 1}, fast_path={"mode": "userspace"})
+        clients = [self.connect_hello(proxy)[0] for _ in range(60)]
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            for client in clients:
+                client.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    client.send(bytes(backends.BLOCK))
+                with contextlib.suppress(BlockingIOError):
+                    client.recv(backends.BLOCK)
+        for client in clients:
+            backends.reset(client)
+            time.sleep(0.002)
+        self.assertEqual(len(proxy.access(len(clients))), len(clients))
 
 
 class SlowReader(ProxyTest):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """SIGHUP: the new configuration for new connections, and no connection cut or lost."""
 
+import re
 import signal
 import socket
 import threading
@@ -9,7 +10,7 @@ import unittest
 
 from support import backends, processes, streams
 from support.case import ProxyTest, main
-from support.proxy import complete, listener, port_of
+from support.proxy import complete, listener, port_of, to_toml
 
 
 class Visitors:
@@ -132,6 +133,40 @@ class Reload(ProxyTest):
             proxy.wait_log(rf"127\.0\.0\.1:{port}.*nothing is changed")
         self.assertEqual(self.server_certificate(proxy, "one.example"), "one.example")
 
+    def test_a_listener_can_come_back_at_once(self):
+        extra = listener("extra")
+        routes = [self.route("one.example")]
+        proxy = self.proxy({"listener": [self.https, extra], "route": routes})
+        visitors = Visitors(self, proxy)  # They keep the workers busy.
+        self.addCleanup(visitors.end)
+        staged = proxy.config_path.with_suffix(".new")
+        for number in range(200):
+            listeners = [self.https, extra] if number % 2 else [self.https]
+            staged.write_text(to_toml(complete({"listener": listeners, "route": routes},
+                                               staged.parent)))
+            staged.rename(proxy.config_path)
+            proxy.signal(signal.SIGHUP)
+            time.sleep(number % 7 / 1000)
+        visitors.end()
+        proxy.wait_ready()
+        proxy.settle()
+        self.assertNotIn("nothing is changed", proxy.log())
+        self.assertEqual(self.server_certificate(proxy, "one.example", "extra"), "one.example")
+
+    def test_a_listener_can_go_over_to_every_address_of_its_port(self):
+        routes = [self.route("one.example")]
+        port = port_of(self.https)
+        proxy = self.proxy({"listener": [self.https], "route": routes})
+        visitors = Visitors(self, proxy)
+        self.addCleanup(visitors.end)
+        for host in ("0.0.0.0", "::", "127.0.0.1"):
+            proxy.reload({"listener": [listener(host=host, port=port)], "route": routes})
+            proxy.wait_log("listening on " + re.escape(listener(host=host, port=port)["address"]))
+            time.sleep(0.5)
+        visitors.end()
+        self.assertEqual(visitors.failures, [])
+        self.assertNotIn("nothing is changed", proxy.log())
+
     def test_a_listener_can_change_its_name_and_protocol(self):
         proxy = self.proxy({"listener": [self.https], "route": [self.route("one.example")]})
         web = {"name": "web", "address": self.https["address"], "protocol": "http"}
@@ -146,6 +181,23 @@ class Reload(ProxyTest):
         processes.wait_until(speaks_http, "the listener to speak HTTP")
         line = [line for line in proxy.access(1) if line["server_name"] == "nobody.example"][-1]
         self.assertEqual(line["listener"], "web")
+
+    def test_reloads_in_quick_succession_end_in_the_last_configuration(self):
+        """Listeners go and come back before the workers have let go of them."""
+        many = [listener(f"extra{number}") for number in range(20)]
+        routes = [self.route("one.example")]
+        proxy = self.proxy({"server": {"workers": 8}, "listener": many, "route": routes})
+        for number in range(80):
+            for listeners in (many[:10], many):
+                proxy.reload({"listener": listeners, "route": routes})
+                time.sleep(0.002 * (number % 6))
+        processes.wait_until(lambda: set(map(port_of, many)) <=
+                             set(processes.listening_ports(proxy.pid)), "every listener")
+        proxy.settle()
+        self.assertNotIn("cannot listen", proxy.log())
+        for each in many:
+            self.assertEqual(self.server_certificate(proxy, "one.example", each["name"]),
+                             "one.example")
 
     def test_sighups_during_a_drain_are_harmless(self):
         backend = self.backend()
@@ -180,6 +232,18 @@ class Reload(ProxyTest):
         processes.wait_until(lambda: not blocked(), "the access list to be gone")
         silent = self.connect(proxy)
         self.assertEqual(silent.recv(1), b"")  # hello is 200ms now; it was 5s.
+
+    def test_a_longer_idle_timeout_holds_for_readers_that_stall_too(self):
+        """The system has a timeout of its own for them, which listening sockets hand on."""
+        backend = self.backend(lambda connection: streams.send(connection, 1 << 30))
+        config = {"route": [{"names": ["*"], "backend": backend.address}]}
+        proxy = self.proxy(config | {"timeouts": {"idle": "1s"}})
+        proxy.reload(config | {"timeouts": {"idle": "1h"}})
+        proxy.wait_log("reloaded")
+        stalled, _ = self.connect_hello(proxy)
+        time.sleep(6)
+        self.assertEqual([each for each in proxy.records() if "end" in each], [])
+        self.assertGreater(len(stalled.recv(1 << 16)), 0)
 
     def test_what_a_reload_cannot_change_is_named(self):
         config = {"listener": [self.https], "route": [self.route("one.example")]}

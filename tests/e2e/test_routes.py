@@ -6,7 +6,7 @@ import unittest
 
 from support import backends, processes, tls
 from support.case import ProxyTest, main
-from support.proxy import listener
+from support.proxy import listener, port_of
 
 ONE, TWO, FALLBACK = "one.example", "two.example", "fallback.example"
 
@@ -112,6 +112,16 @@ class Routes(ProxyTest):
                 context = ssl._create_unverified_context()
                 with context.wrap_socket(raw, server_hostname=ONE) as connection:
                     self.assertTrue(connection.version())
+
+    def test_one_port_can_have_a_listener_for_each_family(self):
+        four = listener("four")
+        six = listener("six", host="::1", port=port_of(four)) | {"v6only": True}
+        routes = [{"names": ["*"], "backend": self.servers.backend(ONE), "listeners": ["four"]},
+                  {"names": ["*"], "backend": self.servers.backend(TWO), "listeners": ["six"]}]
+        proxy = self.proxy({"listener": [four, six], "route": routes})
+        for host, expected in (("127.0.0.1", ONE), ("::1", TWO)):
+            raw = self.connect(proxy, host=host)
+            self.assertEqual(self.handshake(raw, "x.example"), expected)
 
     def test_100000_names_load_and_each_leads_to_its_backend(self):
         count = 100_000

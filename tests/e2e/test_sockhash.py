@@ -20,7 +20,7 @@ MIB = 1 << 20
 # Counters of src/bpf/sock_shared.h that show a plane at work.
 REDIRECT_MSG_BYTES = 1
 REDIRECT_SKB_BYTES = 9
-MODES = ("auto", "sockhash")  # Backends on this host; all others.
+PLANES = ("local", "remote")  # Backends on this host; all others.
 EAGER = {"after_bytes": "0B", "after": "0s"}
 
 
@@ -52,12 +52,12 @@ def event_driven(handler):
 
 @unittest.skipUnless(os.geteuid() == 0 and shutil.which("bpftool"), "needs root and bpftool")
 class Planes(ProxyTest):
-    def on_plane(self, mode, handler, **fast_path):
-        """A proxy that hands over at once. In mode "auto" the handler counts as a backend of this
-        host; in mode "sockhash" as a remote one, because a first connection has shown that it
+    def on_plane(self, plane, handler, **fast_path):
+        """A proxy that hands over at once. On the plane "local" the handler counts as a backend of this
+        host; on "remote" as a remote one, because a first connection has shown that it
         accepts blocking sockets."""
-        if mode == "auto":
-            return self.relay(event_driven(handler), fast_path={"mode": mode, **EAGER, **fast_path})
+        if plane == "local":
+            return self.relay(event_driven(handler), fast_path={"mode": "sockhash", **EAGER, **fast_path})
         accepted = []
 
         def known_handler(connection):
@@ -68,20 +68,20 @@ class Planes(ProxyTest):
             else:
                 handler(connection)
 
-        proxy = self.relay(known_handler, fast_path={"mode": mode, **EAGER, **fast_path})
+        proxy = self.relay(known_handler, fast_path={"mode": "sockhash", **EAGER, **fast_path})
         connection, _ = self.connect_hello(proxy)
         self.assertEqual(backends.read_to_end(connection), b"known")
         connection.close()
         proxy.access(1)
         return proxy
 
-    def assert_moved(self, mode, least):
-        moved = counters()[REDIRECT_MSG_BYTES if mode == "auto" else REDIRECT_SKB_BYTES]
+    def assert_moved(self, plane, least):
+        moved = counters()[REDIRECT_MSG_BYTES if plane == "local" else REDIRECT_SKB_BYTES]
         self.assertGreater(moved, least)
 
     def test_1_gib_each_way_arrives_intact_and_is_counted_exactly(self):
         hello_length = len(tls.client_hello("one.example"))
-        for mode in MODES:
+        for plane in PLANES:
             hashes = queue.Queue()
 
             def handler(connection):
@@ -91,7 +91,7 @@ class Planes(ProxyTest):
                 hashes.put(streams.receive(connection, streams.GIB))
                 sending.result()
 
-            proxy = self.on_plane(mode, handler)
+            proxy = self.on_plane(plane, handler)
             connection, _ = self.connect_hello(proxy, seconds=120)
             self.assertEqual(backends.read_exactly(connection, 5), b"ready")
             sending = streams.Task(streams.send, connection, streams.GIB)
@@ -100,10 +100,10 @@ class Planes(ProxyTest):
             sending.result()
             self.assertEqual(hashes.get(timeout=60), streams.digest(streams.GIB))
             connection.close()
-            line = proxy.access(1 if mode == "auto" else 2)[-1]
+            line = proxy.access(1 if plane == "local" else 2)[-1]
             self.assertEqual((line["plane"], line["client_bytes"], line["server_bytes"]),
                              ("sockhash", streams.GIB + hello_length, streams.GIB + 5))
-            self.assert_moved(mode, MIB)
+            self.assert_moved(plane, MIB)
             proxy.end()
 
     def test_a_fin_comes_after_all_bytes_however_slow_the_reader(self):
@@ -113,14 +113,14 @@ class Planes(ProxyTest):
             connection.shutdown(socket.SHUT_WR)
             backends.read_to_end(connection)
 
-        for mode in MODES:
-            proxy = self.on_plane(mode, handler)
+        for plane in PLANES:
+            proxy = self.on_plane(plane, handler)
             connection, _ = self.connect_hello(proxy, seconds=60)
             time.sleep(1)
             self.assertEqual(streams.receive(connection, 64 * MIB), streams.digest(64 * MIB))
             self.assertEqual(connection.recv(1), b"")
             connection.close()
-            self.assert_moved(mode, 0)
+            self.assert_moved(plane, 0)
             proxy.end()
 
     def test_resets_are_carried_over_both_ways(self):
@@ -137,14 +137,14 @@ class Planes(ProxyTest):
             time.sleep(0.3)
             backends.reset(connection)
 
-        for mode in MODES:
-            proxy = self.on_plane(mode, answer_and_wait)
+        for plane in PLANES:
+            proxy = self.on_plane(plane, answer_and_wait)
             connection, _ = self.connect_hello(proxy)
             self.assertEqual(backends.read_exactly(connection, 5), b"ready")
             backends.reset(connection)
             self.assertTrue(resets.get(timeout=20))
             proxy.end()
-            proxy = self.on_plane(mode, answer_and_reset)
+            proxy = self.on_plane(plane, answer_and_reset)
             connection, _ = self.connect_hello(proxy)
             self.assertEqual(backends.read_exactly(connection, 5), b"ready")
             self.assertTrue(backends.is_reset(connection))
@@ -162,9 +162,9 @@ class Planes(ProxyTest):
             except OSError:
                 pass
 
-        for mode in MODES:
+        for plane in PLANES:
             sent[0] = 0
-            proxy = self.on_plane(mode, handler, backlog="1MiB")
+            proxy = self.on_plane(plane, handler, backlog="1MiB")
             connection, _ = self.connect_hello(proxy)
             time.sleep(3)
             stopped = sent[0]
@@ -203,12 +203,12 @@ class Planes(ProxyTest):
             connection.close()
             return whole.hexdigest()
 
-        for mode in MODES:
-            proxy = self.on_plane(mode, handler)
+        for plane in PLANES:
+            proxy = self.on_plane(plane, handler)
             tasks = [streams.Task(client, index) for index in range(len(sizes))]
             for index, task in enumerate(tasks):
                 self.assertEqual(task.result(), streams.digest(sizes[index]), index)
-            self.assert_moved(mode, MIB)
+            self.assert_moved(plane, MIB)
             proxy.end()
 
     def test_programs_and_maps_have_their_names_and_end_with_the_process(self):

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
-"""What the system says about names: /etc/hosts and /etc/resolv.conf, read again at SIGHUP.
-
-The proxy runs in a mount namespace where these two files are ours.
-"""
+"""What the system says: /etc/hosts and /etc/resolv.conf, read again at SIGHUP, and its addresses."""
 
 import os
+import subprocess
 import unittest
 
 from support import backends, dns, processes
 from support.case import ProxyTest, main
+from support.proxy import listener
 
 # An address of its own on loopback, since resolv.conf knows no ports.
 RESOLVER = "127.0.53.77"
@@ -16,6 +15,8 @@ RESOLVER = "127.0.53.77"
 
 @unittest.skipIf(os.geteuid(), "a mount namespace needs root")
 class SystemNames(ProxyTest):
+    """The proxy runs in a mount namespace where the two files are ours."""
+
     def start(self, hosts, resolv_conf, backend):
         files = {"hosts": hosts, "resolv.conf": resolv_conf}
         mounts = []
@@ -62,6 +63,29 @@ class SystemNames(ProxyTest):
         self.rewrite("resolv.conf", f"nameserver {RESOLVER}\nsearch search.test\n")
         proxy.reload({"route": self.routes})
         processes.wait_until(lambda: self.answer(proxy) == b"here", "the new resolver to be asked")
+
+
+@unittest.skipIf(os.geteuid(), "a network namespace needs root")
+class OwnAddresses(ProxyTest):
+    """The proxy runs in a network namespace of its own."""
+
+    def inside(self, proxy, *command):
+        return subprocess.run(["nsenter", "--net", f"--target={proxy.pid}", *command],
+                              input=b"", capture_output=True, timeout=20).stdout.decode()
+
+    def test_an_address_that_comes_later_is_no_way_back_into_the_proxy(self):
+        port, late = processes.free_port(), "198.18.77.1"
+        proxy = self.proxy(
+            {"listener": [listener(host="0.0.0.0", port=port)],
+             "route": [{"names": ["*"], "backend": f"{late}:{port}"}]},
+            command=("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"),
+            wait=False)
+        proxy.wait_log("listening")
+        self.inside(proxy, "ip", "address", "add", f"{late}/32", "dev", "lo")
+        proxy.wait_log("addresses of this host have changed")
+        self.inside(proxy, "openssl", "s_client", "-connect", f"127.0.0.1:{port}")
+        line, = proxy.access(1)
+        self.assertEqual((line["client"].split(":")[0], line["end"]), ("127.0.0.1", "forbidden"))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ import socket
 import time
 import unittest
 
-from support import backends, processes, streams, tls
+from support import backends, dns, processes, streams, tls
 from support.case import ProxyTest, main
+from support.proxy import listener
 
 
 class Blackhole:
@@ -73,6 +74,38 @@ class Timeouts(ProxyTest):
         connection, _ = self.connect_hello(proxy)
         self.assertTrue(tls.is_fatal_alert(self.ends(connection), tls.INTERNAL_ERROR))
 
+    def test_http_clients_get_504_then(self):
+        blackhole = Blackhole()
+        self.addCleanup(blackhole.end)
+        proxy = self.proxy({"timeouts": {"connect": "500ms"}, "listener": [listener("web", "http")],
+                            "route": [{"names": ["*"], "backend": blackhole.address,
+                                       "listeners": ["web"]}]})
+        connection = self.connect(proxy)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: one.example\r\n\r\n")
+        self.assertTrue(self.ends(connection).startswith(b"HTTP/1.1 504 "))
+
+    def test_clients_that_leave_while_we_wait_for_their_backend_leave_nothing_behind(self):
+        blackhole, silent = Blackhole(), dns.DnsServer({})
+        silent.silent = True
+        self.addCleanup(blackhole.end)
+        self.addCleanup(silent.end)
+        proxy = self.proxy({
+            "timeouts": {"connect": "2s"},
+            "dns": {"servers": [silent.address], "timeout": "2s", "tries": 1},
+            "route": [{"names": ["connecting.example"], "backend": blackhole.address},
+                      {"names": ["resolving.example"], "backend": "nowhere.test:443"}]})
+        before = proxy.descriptors()
+        leave = (backends.reset, lambda connection: connection.close(),
+                 lambda connection: connection.shutdown(socket.SHUT_WR))
+        for name in ("connecting.example", "resolving.example"):
+            for action in leave * 5:
+                connection, _ = self.connect_hello(proxy, name)
+                time.sleep(0.02)
+                action(connection)
+        proxy.access(30)
+        # The resolver may keep its own socket.
+        processes.wait_until(lambda: proxy.descriptors() <= before + 2, "all to be closed")
+
     def test_an_idle_connection_is_closed_on_both_sides(self):
         ended = []
 
@@ -111,6 +144,7 @@ class Timeouts(ProxyTest):
         proxy = self.relay(handler, timeouts={"idle": "1s"})
         self.connect_hello(proxy)
         processes.wait_until(lambda: ended, "the writer to be freed of its stalled reader", 15)
+        self.assertEqual(proxy.access(1)[0]["end"], "idle_timeout")
 
 
 if __name__ == "__main__":

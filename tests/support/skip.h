@@ -1,8 +1,8 @@
 #pragma once
 
-// A test that cannot run here says so: `if (geteuid() != 0) return skip("needs root");`. The program
-// then ends with a status that CTest shows as skipped (tests/CMakeLists.txt), or as failed where the
-// environment variable CI is set: CI has every right that a test may need.
+// A test that cannot run here says so: `if (geteuid() != 0) return skip("needs root");`. The
+// program then ends with a status that CTest shows as skipped (tests/CMakeLists.txt), or as failed
+// where the environment variable CI is set: CI has every right that a test may need.
 
 #include <cstdio>
 #include <string_view>

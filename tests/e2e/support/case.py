@@ -1,5 +1,6 @@
 """The base of every end-to-end test: a directory, and helpers that clean up after themselves."""
 
+import contextlib
 import os
 import pathlib
 import resource
@@ -71,6 +72,12 @@ class ProxyTest(unittest.TestCase):
         hello = tls.client_hello(name)
         connection.sendall(hello)
         return connection, hello
+
+    def poke(self, started, sent):
+        """Sends, waits for one byte or the end of whatever kind, and leaves."""
+        with self.connect(started) as connection, contextlib.suppress(ConnectionError):
+            connection.sendall(sent)
+            connection.recv(1)
 
     def certificate(self, name):
         return tls.certificate(str(self.directory), name)[0]

@@ -1,0 +1,27 @@
+#pragma once
+
+// Where client and backend run. Left to the scheduler, the two ends of a wire share one CPU in one
+// round and not in the next, and a figure has two values that differ by half or by ten times. So
+// the load generator keeps to one CPU and the event-driven backend to another, as two machines
+// would; the proxies are left free.
+
+#include <sched.h>
+
+namespace sni::bench {
+
+inline constexpr int client_cpu = 0;  // Of the CPUs that we may use, not of the machine's.
+inline constexpr int backend_cpu = 1;
+
+// Keeps this thread on one CPU until the end of the scope; with fewer than two CPUs, does nothing.
+class Pinned {
+ public:
+  explicit Pinned(int index);
+  ~Pinned();
+  Pinned(const Pinned&) = delete;
+  Pinned& operator=(const Pinned&) = delete;
+
+ private:
+  cpu_set_t before_{};
+};
+
+}  // namespace sni::bench

@@ -1,0 +1,106 @@
+#pragma once
+
+/* Keys and values of every map of xdp_ip_filter, read by both compilers. Edit here only. Explicit
+ * padding and sizes checked below: a hole in a key would be a silent map miss.
+ *
+ * A generation is one complete set of maps: slot [generation] of each array of maps, and
+ * GUARD_SETTINGS[generation]. Userspace fills the slot that is not in use and then stores its index
+ * in `guard_generation`, which the program reads once per packet. */
+
+#include <linux/types.h>
+
+#ifdef __cplusplus
+#define SNI_STATIC_ASSERT static_assert
+#else
+#define SNI_STATIC_ASSERT _Static_assert
+#endif
+
+#define GUARD_GENERATIONS 2
+
+/* Exact addresses are spread over this many hashes. The kernel frees a hash in one go, and a
+ * million entries in one would stall a CPU for 40 ms. */
+#define GUARD_SHARDS 16
+
+/* `until` values are whole seconds of CLOCK_BOOTTIME; an entry is live while now < until. */
+#define GUARD_NEVER_EXPIRES 0xffffffffu
+
+/* What the program decided about a packet. */
+enum guard_reason {
+  GUARD_PASS_UNLISTED = 0, /* Nothing applies to the source. */
+  GUARD_PASS_ALLOWED,      /* On the allowlist. */
+  GUARD_PASS_NEIGHBOUR,    /* Neighbour discovery, whoever sends it. */
+  GUARD_PASS_NOT_LISTENER, /* Blocked, but for another port than the proxy's own. */
+  GUARD_PASS_NOT_PARSED,   /* Not IP, or broken: the stack judges. */
+  GUARD_DROP_BLOCKED,      /* On the blocklist. */
+  GUARD_DROP_BANNED,       /* Banned by the proxy itself. */
+  GUARD_DROP_NOT_ALLOWED,  /* default = "deny". */
+  GUARD_REASONS,
+};
+
+enum guard_protocol {
+  GUARD_OTHER = 0, /* ARP, unknown ethertypes, frames cut short. */
+  GUARD_IPV4,
+  GUARD_IPV6,
+  GUARD_PROTOCOLS,
+};
+
+/* TRAFFIC_STATS: per-CPU packets by [reason * GUARD_PROTOCOLS + protocol]. */
+#define GUARD_COUNTERS ((__u32)GUARD_REASONS * (__u32)GUARD_PROTOCOLS)
+
+/* EXACT_*, PREFIX_*. Each entry is the whole answer for the addresses that it is the longest match
+ * of: userspace has merged what shorter prefixes say into it (core/guard_derive.h). */
+struct guard_value {
+  __u32 allow_until_s;
+  __u32 block_until_s;
+  __u32 hits_slot; /* Index in PREFIX_HITS; 0: counted in `hits`. */
+  __u32 pad;
+  __u64 hits; /* Packets dropped: of one address, so CPUs seldom contend for it. */
+};
+SNI_STATIC_ASSERT(sizeof(struct guard_value) == 24, "guard_value has a hole");
+
+/* EXACT_V4 and BANS_V4 are keyed by the address, in network order. */
+struct guard_address_v6 {
+  __be32 words_be[4];
+};
+SNI_STATIC_ASSERT(sizeof(struct guard_address_v6) == 16, "guard_address_v6 has a hole");
+
+/* The hash that an address lies in, from its words xored together. */
+static inline __u32 guard_shard(__u32 folded) {
+  folded ^= folded >> 16;
+  folded ^= folded >> 8;
+  return folded % GUARD_SHARDS;
+}
+
+static inline __u32 guard_fold_v6(const struct guard_address_v6* address) {
+  return address->words_be[0] ^ address->words_be[1] ^ address->words_be[2] ^ address->words_be[3];
+}
+
+struct guard_prefix_v4 {
+  __u32 length; /* Bits, 0..32, as BPF_MAP_TYPE_LPM_TRIE wants it. */
+  __be32 address_be;
+};
+SNI_STATIC_ASSERT(sizeof(struct guard_prefix_v4) == 8, "guard_prefix_v4 has a hole");
+
+struct guard_prefix_v6 {
+  __u32 length; /* Bits, 0..128. */
+  struct guard_address_v6 address;
+};
+SNI_STATIC_ASSERT(sizeof(struct guard_prefix_v6) == 20, "guard_prefix_v6 has a hole");
+
+/* BANS_V4 by address, BANS_V6 by the address under guard_settings.ban_mask_v6. */
+struct guard_ban {
+  __u32 until_s;
+  __u32 pad;
+  __u64 hits;
+};
+SNI_STATIC_ASSERT(sizeof(struct guard_ban) == 16, "guard_ban has a hole");
+
+struct guard_settings {
+  __u32 default_deny;    /* 1: listeners serve only the allowlist. */
+  __u32 block_listeners; /* 1: a block covers the listeners only; 0: every packet. */
+  __u32 hits_per_cpu;    /* PREFIX_HITS has this many slots per CPU. */
+  __u32 pad;
+  struct guard_address_v6 ban_mask_v6;
+  __u64 listener_ports[65536 / 64]; /* One bit per TCP port, host order. */
+};
+SNI_STATIC_ASSERT(sizeof(struct guard_settings) == 32 + 8192, "guard_settings has a hole");

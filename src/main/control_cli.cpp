@@ -1,0 +1,147 @@
+#include "main/control_cli.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/address.h"
+#include "core/config.h"
+#include "core/duration.h"
+#include "net/control.h"
+
+namespace sni {
+namespace {
+
+using nlohmann::json;
+
+int fail(const Error& error) {
+  std::fprintf(stderr, "sni-proxy: %s\n", error.what.c_str());
+  return 1;
+}
+
+std::string member(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::uint64_t number(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
+
+int block(const std::string& socket, const std::string& prefix, const std::string& duration) {
+  json request = {{"command", "block"}, {"prefix", prefix}};
+  if (!duration.empty()) {
+    const auto length = parse_duration(duration);
+    const auto seconds = length ? std::chrono::ceil<std::chrono::seconds>(*length).count() : 0;
+    if (seconds <= 0) return fail({.what = "--for: write a number and a unit, as in 10m or 2h"});
+    request["for_s"] = static_cast<std::uint64_t>(seconds);
+  }
+  const auto result = control_call(socket, std::move(request));
+  return result ? 0 : fail(result.error());
+}
+
+int unblock(const std::string& socket, const std::string& prefix) {
+  const auto result = control_call(socket, {{"command", "unblock"}, {"prefix", prefix}});
+  if (!result) return fail(result.error());
+  for (const json& ban : result->at("bans")) {
+    std::printf("lifted the ban of %s\n", ban.get<std::string>().c_str());
+  }
+  if (result->at("configured") == true) {
+    std::printf("%s stands in the configuration: a reload blocks it again\n", prefix.c_str());
+  }
+  for (const json& outer : result->at("still_by")) {
+    std::printf("still blocked by %s\n", outer.get<std::string>().c_str());
+  }
+  if (result->at("was_blocked") == true || !result->at("bans").empty()) return 0;
+  return fail({.what = prefix + " was not blocked"});
+}
+
+// Addresses in their order, not in that of their text.
+void sort_by_prefix(std::vector<json>& entries) {
+  std::ranges::stable_sort(entries, {}, [](const json& entry) {
+    return parse_prefix(member(entry, "prefix")).value_or(IpPrefix{});
+  });
+}
+
+int blocklist(const std::string& socket) {
+  std::vector<json> entries;
+  json next = 0;
+  while (!next.is_null()) {
+    auto page = control_call(socket, {{"command", "blocklist"}, {"from", next}});
+    if (!page) return fail(page.error());
+    for (json& entry : page->at("entries")) entries.push_back(std::move(entry));
+    next = page->at("next");
+  }
+  sort_by_prefix(entries);
+  for (const json& entry : entries) {
+    std::string notes;
+    if (entry.contains("left_s")) {
+      const std::chrono::seconds left(number(entry, "left_s"));
+      notes += "  " + format_duration(left) + " left";
+    }
+    if (entry.contains("commanded")) notes += "  by command";
+    std::printf("%-5s %s%s\n", member(entry, "kind").c_str(), member(entry, "prefix").c_str(),
+                notes.c_str());
+  }
+  return 0;
+}
+
+int blocklist_hits(const std::string& socket) {
+  const auto result = control_call(socket, {{"command", "blocklist_hits"}});
+  if (!result) return fail(result.error());
+  for (const json& hit : result->at("hits")) {
+    std::printf("%12llu %-5s %s\n", static_cast<unsigned long long>(number(hit, "packets")),
+                member(hit, "kind").c_str(), member(hit, "prefix").c_str());
+  }
+  const std::uint64_t more = number(*result, "more");
+  if (more > 0) std::printf("and %llu entries with fewer\n", static_cast<unsigned long long>(more));
+  return 0;
+}
+
+}  // namespace
+
+struct ControlCli::Options {
+  std::string socket = Config{}.control_socket;
+  std::string prefix;
+  std::string duration;
+  bool hits = false;
+  CLI::App* block = nullptr;
+  CLI::App* unblock = nullptr;
+  CLI::App* blocklist = nullptr;
+};
+
+ControlCli::ControlCli(CLI::App& app) : options_(std::make_unique<Options>()) {
+  Options& options = *options_;
+  options.block = app.add_subcommand("block", "Block a source in a running proxy");
+  options.unblock = app.add_subcommand("unblock", "Take back a block, and bans with it");
+  options.blocklist = app.add_subcommand("blocklist", "Print what a running proxy blocks");
+  for (CLI::App* command : {options.block, options.unblock, options.blocklist}) {
+    command->add_option("--socket", options.socket, "The proxy's control socket")
+        ->capture_default_str();
+  }
+  for (CLI::App* command : {options.block, options.unblock}) {
+    command->add_option("ADDR[/LEN]", options.prefix, "Address or prefix")->required();
+  }
+  options.block->add_option("--for", options.duration,
+                            "How long, as in 10m; else until it is unblocked or the proxy ends");
+  options.blocklist->add_flag("--hits", options.hits,
+                              "Print what XDP has dropped, by entry, since the last reload");
+}
+
+ControlCli::~ControlCli() = default;
+
+std::optional<int> ControlCli::run() const {
+  const Options& options = *options_;
+  if (*options.block) return block(options.socket, options.prefix, options.duration);
+  if (*options.unblock) return unblock(options.socket, options.prefix);
+  if (!*options.blocklist) return std::nullopt;
+  return options.hits ? blocklist_hits(options.socket) : blocklist(options.socket);
+}
+
+}  // namespace sni

@@ -1,0 +1,28 @@
+#pragma once
+
+// `sni-proxy block`, `unblock` and `blocklist`: flags to requests on the control socket, answers to
+// text.
+
+#include <memory>
+#include <optional>
+
+namespace CLI {
+class App;
+}
+
+namespace sni {
+
+class ControlCli {
+ public:
+  explicit ControlCli(CLI::App& app);
+  ~ControlCli();
+
+  // After parsing: the exit status, or nullopt where no command of ours was given.
+  std::optional<int> run() const;
+
+ private:
+  struct Options;
+  std::unique_ptr<Options> options_;
+};
+
+}  // namespace sni

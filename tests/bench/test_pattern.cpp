@@ -1,0 +1,69 @@
+#include "bench/pattern.h"
+
+#include <doctest/doctest.h>
+
+#include <random>
+#include <vector>
+
+using namespace sni::bench;
+
+namespace {
+
+// `length` bytes of the stream, from its beginning.
+std::vector<std::byte> stream_bytes(std::uint64_t stream, std::size_t length) {
+  std::vector<std::byte> bytes;
+  PatternCursor cursor(stream);
+  while (bytes.size() < length) {
+    const auto part = cursor.peek(std::min(length - bytes.size(), chunk_max));
+    bytes.insert(bytes.end(), part.begin(), part.end());
+    cursor.advance(part.size());
+  }
+  return bytes;
+}
+
+constexpr std::size_t sample = 3 * pattern_period + 1234;
+
+}  // namespace
+
+TEST_CASE("a stream passes the check however it is cut") {
+  const auto bytes = stream_bytes(3, sample);
+  std::mt19937_64 random(1);
+  PatternCursor cursor(3);
+  for (std::size_t at = 0; at < bytes.size();) {
+    const std::size_t length = std::min<std::size_t>(1 + random() % 9000, bytes.size() - at);
+    CHECK(cursor.check(std::span(bytes).subspan(at, length)));
+    at += length;
+  }
+}
+
+TEST_CASE("a stream longer than a chunk can be checked at once") {
+  CHECK(PatternCursor(1).check(stream_bytes(1, 2 * chunk_max + 17)));
+}
+
+TEST_CASE("one flipped bit anywhere is noticed") {
+  for (const std::size_t at : {std::size_t{0}, pattern_period, sample - 1}) {
+    auto bytes = stream_bytes(5, sample);
+    bytes[at] ^= std::byte{1};
+    CHECK_FALSE(PatternCursor(5).check(bytes));
+  }
+}
+
+TEST_CASE("a chunk that is lost, doubled or exchanged is noticed, whatever size proxies work in") {
+  for (const std::size_t size : {64, 1448, 4096, 16'384, 65'536}) {
+    const auto good = stream_bytes(0, sample);
+    const auto at = static_cast<std::ptrdiff_t>(size);
+    auto lost = good;
+    lost.erase(lost.begin() + at, lost.begin() + 2 * at);
+    CHECK_FALSE(PatternCursor(0).check(lost));
+    auto doubled = good;
+    doubled.insert(doubled.begin() + at, good.begin(), good.begin() + at);
+    CHECK_FALSE(PatternCursor(0).check(doubled));
+    auto exchanged = good;
+    std::swap_ranges(exchanged.begin(), exchanged.begin() + at, exchanged.begin() + at);
+    CHECK_FALSE(PatternCursor(0).check(exchanged));
+  }
+}
+
+TEST_CASE("the bytes of one stream are not those of another") {
+  CHECK_FALSE(PatternCursor(2).check(stream_bytes(1, 64)));
+}

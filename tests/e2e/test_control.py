@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""block, unblock and blocklist on a running proxy, without any rights."""
+
+import socket
+import stat
+import subprocess
+import unittest
+
+from support import backends, proxy, tls
+from support.case import ProxyTest, main
+
+SOURCE = "127.0.0.7"
+
+
+class Control(ProxyTest):
+    def served(self, started, source=SOURCE):
+        try:
+            with socket.create_connection(("127.0.0.1", started.port), timeout=20,
+                                          source_address=(source, 0)) as connection:
+                hello = tls.client_hello("one.example")
+                connection.sendall(hello)
+                return backends.read_exactly(connection, len(hello)) == hello
+        except (ConnectionError, AssertionError):
+            return False
+
+    def call(self, started, *arguments):
+        done = subprocess.run(
+            [proxy.BINARY, *arguments, "--socket", started.config["control"]["socket"]],
+            capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_a_block_holds_from_its_command_on_and_is_taken_back(self):
+        started = self.relay()
+        self.assertTrue(self.served(started))
+        self.assertEqual(self.call(started, "block", SOURCE), (0, "", ""))
+        self.assertFalse(self.served(started))
+        self.assertTrue(self.served(started, "127.0.0.1"))
+        self.assertEqual(self.call(started, "blocklist"), (0, f"block {SOURCE}  by command\n", ""))
+        self.assertEqual(self.call(started, "unblock", SOURCE), (0, "", ""))
+        self.assertTrue(self.served(started))
+
+    def test_unblock_says_what_goes_on_blocking(self):
+        started = self.relay(access={"block": ["127.0.0.0/29", "127.0.0.9"]})
+        self.assertEqual(self.call(started, "unblock", SOURCE),
+                         (1, "still blocked by 127.0.0.0/29\n",
+                          f"sni-proxy: {SOURCE} was not blocked\n"))
+        self.assertEqual(
+            self.call(started, "unblock", "127.0.0.9"),
+            (0, "127.0.0.9 stands in the configuration: a reload blocks it again\n", ""))
+        self.assertTrue(self.served(started, "127.0.0.9"))
+        self.assertEqual(self.call(started, "blocklist"), (0, "block 127.0.0.0/29\n", ""))
+
+    def test_commands_hold_over_a_reload_and_block_files_are_read_again(self):
+        path = self.directory / "blocklist"
+        path.write_text("127.0.0.8 # one\n")
+        started = self.relay(access={"block_file": str(path)})
+        self.assertFalse(self.served(started, "127.0.0.8"))
+        self.assertEqual(self.call(started, "block", SOURCE), (0, "", ""))
+        path.write_text("127.0.0.9\n")
+        started.reload(started.config)
+        started.wait_log("guard: 2 addresses")
+        self.assertTrue(self.served(started, "127.0.0.8"))
+        self.assertFalse(self.served(started, "127.0.0.9"))
+        self.assertFalse(self.served(started))
+
+    def test_a_block_file_with_mistakes_changes_nothing_and_check_names_them(self):
+        path = self.directory / "blocklist"
+        path.write_text("127.0.0.8\n")
+        started = self.relay(access={"block_file": str(path)})
+        path.write_text("127.0.0.9\nnonsense\n")
+        started.reload(started.config)
+        started.wait_log("nothing is changed")
+        self.assertFalse(self.served(started, "127.0.0.8"))
+        self.assertTrue(self.served(started, "127.0.0.9"))
+        done = subprocess.run([proxy.BINARY, "check", "--config", str(started.config_path)],
+                              capture_output=True, text=True, timeout=20)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"{path}:2:1: 'nonsense' is no address or prefix", done.stderr)
+
+    def test_wrong_arguments_are_refused_with_a_reason(self):
+        started = self.relay()
+        for arguments, error in (
+                (("block", "192.0.2.1/24"), "did you mean '192.0.2.0/24'?"),
+                (("block", "nonsense"), "is no address or prefix"),
+                (("block", SOURCE, "--for", "soon"), "--for: write a number and a unit"),
+                (("blocklist", "--hits"), "hits are counted by XDP, which is not loaded")):
+            status, _, stderr = self.call(started, *arguments)
+            self.assertEqual(status, 1, arguments)
+            self.assertIn(error, stderr)
+
+    def test_a_list_of_many_pages_comes_whole(self):
+        path = self.directory / "blocklist"
+        addresses = [f"10.0.{i // 200}.{i % 200 + 1}" for i in range(5000)]
+        path.write_text("\n".join(addresses))
+        started = self.relay(access={"block_file": str(path), "allow": ["192.0.2.0/24"]})
+        status, listed, _ = self.call(started, "blocklist")
+        self.assertEqual(status, 0)
+        self.assertEqual(listed.splitlines(),
+                         [f"block {address}" for address in addresses] + ["allow 192.0.2.0/24"])
+
+    def test_the_socket_is_the_owners_and_goes_with_the_proxy(self):
+        started = self.relay()
+        path = self.directory / "proxy1" / "control.sock"
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        started.end()
+        self.assertFalse(path.exists())
+        status, _, stderr = self.call(started, "blocklist")
+        self.assertEqual(status, 1)
+        self.assertIn("is it running?", stderr)
+
+
+if __name__ == "__main__":
+    main()

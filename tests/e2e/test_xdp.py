@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Blocked sources are dropped in XDP, in network namespaces joined by veth."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import unittest
+
+from support import backends, proxy, tls
+from support.case import ProxyTest, main
+from support.network import Network, within
+from support.processes import wait_until
+
+BLOCKED = Network.other_address
+
+
+@unittest.skipIf(os.geteuid() != 0, "needs root")
+class Xdp(ProxyTest):
+    def setUp(self):
+        super().setUp()
+        self.network = Network()
+        self.addCleanup(self.network.end)
+
+    def guarded(self, *, mode="auto", access=None, **config):
+        """A proxy in its namespace, with a backend beside it."""
+        backend = within(self.network.proxy, self.backend)
+        listener = proxy.listener(host=self.network.proxy_address, port=4433)
+        return self.proxy(
+            {"listener": [listener],
+             "route": [{"names": ["one.example"], "backend": backend.address}],
+             "access": {"block": [BLOCKED]} if access is None else access,
+             "xdp": {"interfaces": ["near"], "mode": mode}} | config,
+            command=self.network.command)
+
+    def reaches(self, started, source=Network.client_address, seconds=20.0):
+        """Whether a client with this address gets its hello back from the backend; None: nobody
+        answers it at all."""
+        def attempt():
+            try:
+                with socket.create_connection((self.network.proxy_address, started.port), seconds,
+                                              source_address=(source, 0)) as connection:
+                    hello = tls.client_hello("one.example")
+                    connection.sendall(hello)
+                    return backends.read_exactly(connection, len(hello)) == hello
+            except TimeoutError:
+                return None
+            except (ConnectionError, AssertionError):
+                return False
+        return within(self.network.client, attempt)
+
+    def assert_dropped(self, started, source=BLOCKED):
+        self.assertIsNone(self.reaches(started, source, 0.5))
+
+    def call(self, started, *arguments):
+        done = subprocess.run(
+            [proxy.BINARY, *arguments, "--socket", started.config["control"]["socket"]],
+            capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    def end(self, started):
+        started.signal(signal.SIGTERM)
+        self.assertEqual(started.wait(), 0)
+        return started.log()
+
+    def test_a_blocked_client_gets_nothing_and_an_allowed_one_is_served(self):
+        for mode, named in (("auto", "native"), ("native", "native"), ("generic", "generic")):
+            with self.subTest(mode=mode):
+                started = self.guarded(mode=mode)
+                started.wait_log(f"attached to near in {named} mode")
+                self.assertTrue(self.reaches(started))
+                self.assert_dropped(started)
+                log = self.end(started)
+                self.assertRegex(log, r"dropped, blocked: IPv4=[1-9]")
+                self.assertNotIn("blocked=", log)  # None of them got as far as accept.
+                self.assertFalse(self.network.has_program())
+
+    def test_scope_host_drops_every_packet_and_scope_listeners_the_proxys_own_ports(self):
+        def answers(source):
+            command = ["ping", "-c", "1", "-W", "1", "-I", source, self.network.proxy_address]
+            return within(self.network.client,
+                          lambda: subprocess.run(command, capture_output=True)).returncode == 0
+        started = self.guarded(access={"block": [BLOCKED], "scope": "listeners"})
+        self.assertTrue(answers(BLOCKED))
+        self.assert_dropped(started)
+        self.end(started)
+        started = self.guarded(access={"block": [BLOCKED]})
+        self.assertTrue(answers(Network.client_address))
+        self.assertFalse(answers(BLOCKED))
+
+    def test_default_deny_serves_the_allowlist_and_leaves_the_host_reachable(self):
+        started = self.guarded(access={"allow": [Network.client_address], "default": "deny"})
+        self.assertTrue(self.reaches(started))
+        self.assert_dropped(started)
+        log = self.end(started)
+        self.assertRegex(log, r"dropped, not allowed: IPv4=[1-9]")
+
+    def test_commands_act_on_the_running_proxy(self):
+        started = self.guarded(access={})
+        self.assertTrue(self.reaches(started, BLOCKED))
+        self.assertEqual(self.call(started, "block", BLOCKED, "--for", "1h"), (0, ""))
+        self.assert_dropped(started)
+        status, listed = self.call(started, "blocklist")
+        self.assertEqual(status, 0)
+        self.assertRegex(listed, rf"block {BLOCKED}  \d+[ms] left  by command")
+        status, hits = self.call(started, "blocklist", "--hits")
+        self.assertEqual(status, 0)
+        self.assertRegex(hits, rf"[1-9]\d* block {BLOCKED}\n")
+        self.assertEqual(self.call(started, "unblock", BLOCKED), (0, ""))
+        self.assertTrue(self.reaches(started, BLOCKED))
+
+    def test_a_block_ends_by_itself(self):
+        started = self.guarded(access={})
+        self.assertEqual(self.call(started, "block", BLOCKED, "--for", "3s"), (0, ""))
+        self.assert_dropped(started)
+        wait_until(lambda: self.reaches(started, BLOCKED, 0.5), "the end of the block")
+
+    def test_no_connection_slips_through_while_reloads_swap_the_lists(self):
+        started = self.guarded(access={"block": [BLOCKED]})
+        access = [{"block": [BLOCKED]}, {"block": ["198.18.0.3/32", "203.0.113.0/24"]},
+                  {"block": ["198.18.0.0/16"], "allow": [Network.client_address]}]
+        for swap in range(9):
+            def flood():
+                attempts = []
+                for _ in range(50):
+                    attempt = socket.socket()
+                    attempt.setblocking(False)
+                    attempt.bind((BLOCKED, 0))
+                    attempt.connect_ex((self.network.proxy_address, started.port))
+                    attempts.append(attempt)
+                return attempts
+            started.reload(started.config | {"access": access[swap % 3]})
+            attempts = []
+            for _ in range(10):
+                attempts += within(self.network.client, flood)
+                time.sleep(0.02)
+            for attempt in attempts:
+                with self.assertRaises(OSError):
+                    attempt.getpeername()  # Never connected.
+                attempt.close()
+            self.assertTrue(self.reaches(started))
+        self.assertNotIn("blocked=", self.end(started))
+
+    def test_a_foreign_program_is_left_alone_and_accept_checks_still_hold(self):
+        first = self.guarded()
+        second = self.proxy(
+            {"listener": [proxy.listener(host=self.network.proxy_address, port=4434)],
+             "access": {"block": [BLOCKED]}, "xdp": {"interfaces": ["near"]}},
+            command=self.network.command)
+        second.wait_log(r"program 'xdp_ip_filter' \(id \d+\) is there already and is left alone; "
+                        "blocked sources are refused at accept")
+        self.end(first)
+        # Its owner gone, the interface is free.
+        second.wait_log("attached to near")
+        self.assert_dropped(second)
+
+    def test_an_interface_that_goes_and_comes_back_is_filtered_again(self):
+        started = self.guarded()
+        self.network.part()
+        started.wait_log("near is gone")
+        self.network.join()
+        wait_until(lambda: started.log().count("attached to near") == 2, "the second attachment")
+        self.assertTrue(self.reaches(started))
+        self.assert_dropped(started)
+
+    def test_nothing_stays_attached_after_sigkill(self):
+        started = self.guarded()
+        self.assertTrue(self.network.has_program())
+        started.signal(signal.SIGKILL)
+        started.wait()
+        self.assertFalse(self.network.has_program())
+        # The harness takes SIGKILL for a crash; here it is the test.
+        started.process.returncode = 0
+
+    def test_a_source_that_sends_no_hellos_is_banned(self):
+        started = self.guarded(access={}, bans={"bad_hellos_per_minute": 3})
+        def rubbish():
+            with socket.create_connection((self.network.proxy_address, started.port), 20,
+                                          source_address=(BLOCKED, 0)) as connection:
+                connection.sendall(b"rubbish\r\n\r\n")
+                connection.recv(1)
+        for _ in range(4):
+            within(self.network.client, rubbish)
+        started.wait_log(f"banned {BLOCKED} for 60 s: bans.bad_hellos_per_minute")
+        self.assert_dropped(started)
+        self.assertTrue(self.reaches(started))
+        status, output = self.call(started, "unblock", BLOCKED)
+        self.assertEqual((status, output), (0, f"lifted the ban of {BLOCKED}\n"))
+        self.assertTrue(self.reaches(started, BLOCKED))
+
+    def test_a_mode_that_cannot_be_had_is_an_error_at_start_and_auto_serves_without(self):
+        for mode, served in (("native", False), ("auto", True)):
+            with self.subTest(mode=mode):
+                started = self.proxy({"xdp": {"interfaces": ["lo"], "mode": mode}}, wait=served,
+                                     command=self.network.command)
+                if served:
+                    started.wait_log("attached to lo in generic mode "
+                                     r"\(native: Operation not supported\)")
+                else:
+                    self.assertEqual(started.wait(), 1)
+                    self.assertIn("cannot attach the XDP filter to lo in native mode", started.log())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,359 @@
+#include "net/connection.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/answer.h"
+#include "support/client_hello_builder.h"
+#include "support/tcp_peer.h"
+#include "support/worker_harness.h"
+
+using namespace sni;
+using namespace sni::test;
+
+#ifdef __SANITIZE_ADDRESS__
+// The kernel reads what it sends behind ASan's back: filled, freed memory shows in the bytes.
+extern "C" const char* __asan_default_options();
+extern "C" const char* __asan_default_options() {
+  return "max_free_fill_size=1048576";
+}
+#endif
+
+namespace {
+
+// A client and a backend with the proxy between them, the client's hello delivered.
+struct Relayed {
+  explicit Relayed(const TcpOptions& client_options = {}) : proxy(config_for(listener.endpoint())) {
+    proxy.start();
+    client = proxy.connect_to("a.example", client_options);
+    backend = listener.accept();
+    REQUIRE(backend.receive(hello_for("a.example").size()) == hello_for("a.example"));
+  }
+
+  TcpListener listener;
+  WorkerHarness proxy;
+  TcpPeer client;
+  TcpPeer backend;
+};
+
+std::string answer_text(Answer answer) {
+  const auto bytes = answer_bytes(answer);
+  return {bytes.begin(), bytes.end()};
+}
+
+// What a client gets that sends `flight` and is not served.
+TcpPeer::Rest answer_to(WorkerHarness& proxy, std::span<const std::uint8_t> flight) {
+  TcpPeer client = proxy.connect();
+  client.send(flight);
+  client.send_fin();
+  return client.receive_rest();
+}
+
+std::uint64_t stalls(const WorkerHarness& proxy) {
+  return proxy.sum([](const Counters& counters) -> auto& { return counters.readers_stalled; });
+}
+
+}  // namespace
+
+TEST_CASE("after the hello bytes go both ways") {
+  Relayed relayed;
+  relayed.backend.send("from the backend");
+  CHECK(relayed.client.receive_text(16) == "from the backend");
+  relayed.client.send("from the client");
+  CHECK(relayed.backend.receive_text(15) == "from the client");
+}
+
+TEST_CASE("the backend gets a hello of many pieces as it was, and what follows it") {
+  TcpListener listener;
+  WorkerHarness proxy(config_for(listener.endpoint()));
+  proxy.start();
+  TcpPeer client = proxy.connect();
+  Bytes sent = browser_hello("a.example").wire(100);
+  append(sent, "early");
+  constexpr std::size_t piece = 97;
+  for (std::size_t at = 0; at < sent.size(); at += piece) {
+    client.send(std::span(sent).subspan(at, std::min(piece, sent.size() - at)));
+  }
+  CHECK(listener.accept().receive(sent.size()) == sent);
+}
+
+TEST_CASE("megabytes in both directions at once arrive whole") {
+  Relayed relayed;
+  const Bytes up = pattern(3 << 20, 1);
+  const Bytes down = pattern(3 << 20, 2);
+  std::thread client([&] {
+    relayed.client.send(up);
+    relayed.client.send_fin();
+  });
+  std::thread backend([&] {
+    relayed.backend.send(down);
+    relayed.backend.send_fin();
+  });
+  const auto from_backend = relayed.client.receive_rest();
+  const auto from_client = relayed.backend.receive_rest();
+  client.join();
+  backend.join();
+  CHECK(from_backend.end == End::fin);
+  CHECK(from_client.end == End::fin);
+  CHECK((from_backend.bytes == down));
+  CHECK((from_client.bytes == up));
+  CHECK(relayed.proxy.becomes_empty());
+  CHECK(relayed.proxy.ended(EndReason::done) == 1);
+}
+
+TEST_CASE("after the client's FIN the backend can still answer") {
+  Relayed relayed;
+  relayed.client.send("question");
+  relayed.client.send_fin();
+  CHECK(relayed.backend.receive_rest().text() == "question");
+  relayed.backend.send("answer");
+  relayed.backend.send_fin();
+  const auto rest = relayed.client.receive_rest();
+  CHECK(rest.text() == "answer");
+  CHECK(rest.end == End::fin);
+  CHECK(relayed.proxy.becomes_empty());
+  CHECK(relayed.proxy.ended(EndReason::done) == 1);
+}
+
+TEST_CASE("after the backend's FIN the client can still send") {
+  Relayed relayed;
+  relayed.backend.send("go on");
+  relayed.backend.send_fin();
+  CHECK(relayed.client.receive_rest().text() == "go on");
+  relayed.client.send("the rest");
+  relayed.client.send_fin();
+  const auto rest = relayed.backend.receive_rest();
+  CHECK(rest.text() == "the rest");
+  CHECK(rest.end == End::fin);
+  CHECK(relayed.proxy.becomes_empty());
+}
+
+TEST_CASE("a reset by the client reaches the backend behind the client's last bytes") {
+  Relayed relayed;
+  relayed.client.send("last words");
+  relayed.client.send_reset();
+  const auto rest = relayed.backend.receive_rest();
+  CHECK(rest.text() == "last words");
+  CHECK(rest.end == End::reset);
+  CHECK(relayed.proxy.becomes_empty());
+  CHECK(relayed.proxy.ended(EndReason::client_reset) == 1);
+}
+
+TEST_CASE("a reset by the backend reaches the client behind the backend's last bytes") {
+  Relayed relayed;
+  relayed.backend.send("last words");
+  relayed.backend.send_reset();
+  const auto rest = relayed.client.receive_rest();
+  CHECK(rest.text() == "last words");
+  CHECK(rest.end == End::reset);
+  CHECK(relayed.proxy.becomes_empty());
+  CHECK(relayed.proxy.ended(EndReason::backend_reset) == 1);
+}
+
+TEST_CASE("a reset is noticed while its bytes wait for a stalled reader") {
+  Relayed relayed(narrow);
+  const Bytes sent = pattern(512 << 10);
+  relayed.backend.send(sent);
+  REQUIRE(eventually([&] { return stalls(relayed.proxy) > 0; }));
+  relayed.backend.send_reset();
+  const auto rest = relayed.client.receive_rest();
+  CHECK(rest.end == End::reset);
+  CHECK(rest.bytes.size() <= sent.size());
+  CHECK(std::equal(rest.bytes.begin(), rest.bytes.end(), sent.begin()));
+  CHECK(relayed.proxy.becomes_empty());
+  CHECK(relayed.proxy.ended(EndReason::backend_reset) == 1);
+}
+
+TEST_CASE("a hello that stalls goes out unchanged although the backend speaks first") {
+  // So narrow that most of the hello waits in the proxy.
+  TcpListener listener({.segment_bytes = 88, .receive_buffer_bytes = 1});
+  WorkerHarness proxy(config_for(listener.endpoint()));
+  proxy.start();
+  TcpPeer client = proxy.connect();
+  const Bytes hello = ClientHelloBuilder().server_name("a.example").padding(15'000).wire(1);
+  client.send(hello);
+  TcpPeer backend = listener.accept();
+  REQUIRE(eventually([&] { return stalls(proxy) > 0; }));
+  backend.send("banner");
+  CHECK(client.receive_text(6) == "banner");
+  // The banner is sent, so that its completion has been seen once the next bytes come through.
+  backend.send("more");
+  CHECK(client.receive_text(4) == "more");
+  CHECK((backend.receive(hello.size()) == hello));
+}
+
+TEST_CASE("a name without a route gets the alert for unrecognized names") {
+  TcpListener listener;
+  Config config = config_for(listener.endpoint());
+  config.routes.front().names = {"b.example"};
+  WorkerHarness proxy(std::move(config));
+  proxy.start();
+  const auto rest = answer_to(proxy, hello_for("a.example"));
+  CHECK(rest.text() == answer_text(Answer::tls_unrecognized_name));
+  CHECK(rest.end == End::fin);
+  CHECK(proxy.becomes_empty());
+  CHECK(proxy.ended(EndReason::no_route) == 1);
+}
+
+TEST_CASE("a client of a backend that refuses gets an alert") {
+  const RefusingEndpoint refusing;
+  WorkerHarness proxy(config_for(refusing.endpoint()));
+  proxy.start();
+  const auto rest = answer_to(proxy, hello_for("a.example"));
+  CHECK(rest.text() == answer_text(Answer::tls_internal_error));
+  CHECK(rest.end == End::fin);
+  CHECK(proxy.becomes_empty());
+  CHECK(proxy.ended(EndReason::unreachable) == 1);
+}
+
+TEST_CASE("the next backend serves where the first refuses") {
+  const RefusingEndpoint refusing;
+  TcpListener listener;
+  WorkerHarness proxy(
+      config_for({backend_at(refusing.endpoint()), backend_at(listener.endpoint())}));
+  proxy.start();
+  TcpPeer client = proxy.connect_to("a.example");
+  CHECK(listener.accept().receive(hello_for("a.example").size()) == hello_for("a.example"));
+}
+
+TEST_CASE("an HTTP client gets the answer that its trouble has") {
+  const RefusingEndpoint refusing;
+  Config config = config_for(refusing.endpoint(), Protocol::http);
+  config.routes.front().names = {"a.example"};
+  WorkerHarness proxy(std::move(config));
+  proxy.start();
+  const auto answer = [&](std::string_view request) {
+    return answer_to(proxy, text_bytes(request)).text();
+  };
+  CHECK(answer("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n") ==
+        answer_text(Answer::http_bad_gateway));
+  CHECK(answer("GET / HTTP/1.1\r\nHost: b.example\r\n\r\n") ==
+        answer_text(Answer::http_misdirected));
+  CHECK(answer("GET / HTTP/1.0\r\n\r\n") == answer_text(Answer::http_not_found));
+  CHECK(proxy.becomes_empty());
+}
+
+TEST_CASE("an HTTP request goes to its backend, body and all") {
+  TcpListener listener;
+  WorkerHarness proxy(config_for(listener.endpoint(), Protocol::http));
+  proxy.start();
+  TcpPeer client = proxy.connect();
+  const std::string request = "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 4\r\n\r\nbody";
+  client.send(request);
+  TcpPeer backend = listener.accept();
+  CHECK(backend.receive_text(request.size()) == request);
+  backend.send("HTTP/1.1 204 No Content\r\n\r\n");
+  CHECK(client.receive_text(8) == "HTTP/1.1");
+}
+
+TEST_CASE("what is not TLS is closed without an answer") {
+  TcpListener listener;
+  WorkerHarness proxy(config_for(listener.endpoint()));
+  proxy.start();
+  CHECK(answer_to(proxy, text_bytes("GET / HTTP/1.1\r\n\r\n")).bytes.empty());
+  CHECK(proxy.becomes_empty());
+  CHECK(proxy.ended(EndReason::not_the_protocol) == 1);
+}
+
+TEST_CASE("a client that leaves before its hello is complete leaves nothing behind") {
+  TcpListener listener;
+  WorkerHarness proxy(config_for(listener.endpoint()));
+  proxy.start();
+  const Bytes hello = hello_for("a.example");
+  TcpPeer with_fin = proxy.connect();
+  with_fin.send(std::span(hello).first(20));
+  with_fin.send_fin();
+  CHECK(with_fin.end() == End::fin);
+  TcpPeer with_reset = proxy.connect();
+  with_reset.send(std::span(hello).first(20));
+  REQUIRE(eventually([&] { return proxy.accepted() == 2; }));
+  with_reset.send_reset();
+  CHECK(eventually([&] { return proxy.ended(EndReason::client_left) == 2; }));
+  CHECK(proxy.becomes_empty());
+}
+
+TEST_CASE("a client that sends no hello is closed at the hello deadline") {
+  TcpListener listener;
+  Config config = config_for(listener.endpoint());
+  config.timeouts.hello = std::chrono::milliseconds(20);
+  WorkerHarness proxy(std::move(config));
+  proxy.start();
+  CHECK(proxy.connect().end() == End::fin);
+  CHECK(proxy.becomes_empty());
+  CHECK(proxy.ended(EndReason::hello_timeout) == 1);
+}
+
+TEST_CASE("a connection without bytes ends at the idle deadline, on both sides") {
+  TcpListener listener;
+  Config config = config_for(listener.endpoint());
+  config.timeouts.idle = std::chrono::milliseconds(20);
+  WorkerHarness proxy(std::move(config));
+  proxy.start();
+  TcpPeer client = proxy.connect_to("a.example");
+  TcpPeer backend = listener.accept();
+  CHECK(client.end() == End::fin);
+  CHECK(backend.end() == End::fin);
+  CHECK(proxy.becomes_empty());
+  CHECK(proxy.ended(EndReason::idle_timeout) == 1);
+}
+
+TEST_CASE("more stalled readers than buffers neither stop the others nor lose a byte") {
+  constexpr std::size_t readers = limits::buffer_count + 8;
+  constexpr std::size_t sent_bytes = 320 << 10;
+  TcpListener listener;
+  WorkerHarness proxy(config_for(listener.endpoint()));
+  proxy.start();
+  std::vector<TcpPeer> clients;
+  std::vector<TcpPeer> backends;
+  for (std::size_t i = 0; i < readers; ++i) {
+    clients.push_back(proxy.connect_to("a.example", narrow));
+    TcpPeer backend = listener.accept();
+    backend.receive(hello_for("a.example").size());
+    backend.send(pattern(sent_bytes, i));
+    backend.send_fin();
+    backends.push_back(std::move(backend));
+  }
+  REQUIRE(eventually([&] { return proxy.shared().parked.used.load() > 0; }));
+
+  TcpPeer moving = proxy.connect_to("a.example");
+  TcpPeer backend = listener.accept();
+  const Bytes bytes = pattern(1 << 20);
+  std::thread sender([&] { backend.send(bytes); });
+  CHECK((moving.receive(bytes.size()) == bytes));
+  sender.join();
+
+  for (std::size_t i = 0; i < readers; ++i) {
+    const auto rest = clients[i].receive_rest();
+    CHECK(rest.end == End::fin);
+    CHECK((rest.bytes == pattern(sent_bytes, i)));
+  }
+  clients.clear();
+  backends.clear();
+  moving.close();
+  backend.close();
+  CHECK(proxy.becomes_empty());
+}
+
+TEST_CASE("readers that stall beyond limits.relay_memory are cut") {
+  constexpr std::size_t readers = limits::buffer_count / 2 + 8;
+  TcpListener listener;
+  Config config = config_for(listener.endpoint());
+  config.limits.relay_memory = 1;
+  WorkerHarness proxy(std::move(config));
+  proxy.start();
+  std::vector<TcpPeer> clients;
+  std::vector<TcpPeer> backends;
+  for (std::size_t i = 0; i < readers; ++i) {
+    clients.push_back(proxy.connect_to("a.example", narrow));
+    backends.push_back(listener.accept());
+    backends.back().send(pattern(320 << 10, i));
+  }
+  CHECK(eventually([&] { return proxy.ended(EndReason::relay_memory) > 0; }));
+  CHECK(proxy.shared().parked.used.load() == 0);
+  clients.clear();
+  backends.clear();
+  CHECK(proxy.becomes_empty());
+}

@@ -1,0 +1,151 @@
+#include "net/target.h"
+
+#include <doctest/doctest.h>
+
+#include <initializer_list>
+#include <string_view>
+#include <vector>
+
+#include "core/backend.h"
+
+using namespace sni;
+
+namespace {
+
+using Next = TargetList::Next;
+
+IpAddress ip(std::string_view text) {
+  return parse_ip(text).value();
+}
+Endpoint endpoint(std::string_view text) {
+  return parse_endpoint(text).value();
+}
+
+Resolution addresses(std::initializer_list<std::string_view> texts) {
+  Resolution resolution;
+  for (const auto text : texts) resolution.addresses[resolution.count++] = ip(text);
+  return resolution;
+}
+
+RouteConfig route_to(std::initializer_list<std::string_view> backends) {
+  RouteConfig route;
+  for (const auto text : backends) {
+    auto backend = parse_backend(text);
+    REQUIRE(backend);
+    route.backends.push_back(std::move(*backend));
+  }
+  return route;
+}
+
+// A proxy that listens on 192.0.2.1:443 of the own address 192.0.2.1.
+Snapshot here() {
+  return {.config = {},
+          .routes = RouteTable(Config{}),
+          .listeners = {{.endpoint = endpoint("192.0.2.1:443")}},
+          .own_addresses = {ip("192.0.2.1")},
+          .system_names = nullptr};
+}
+
+// A client that asked for `requested`, with the backends of its route.
+struct Tries {
+  Tries(std::initializer_list<std::string_view> backends, std::string_view requested)
+      : route(route_to(backends)) {
+    targets.start(route, requested);
+  }
+  Next next() { return targets.next(snapshot); }
+
+  Snapshot snapshot = here();
+  RouteConfig route;
+  TargetList targets;
+};
+
+}  // namespace
+
+TEST_CASE("backends come in their order, each once") {
+  Tries tries({"10.0.0.1:443", "unix:/run/app.sock", "[2001:db8::5]:8443"}, "");
+  CHECK(tries.next() == Next::endpoint);
+  CHECK(tries.targets.endpoint() == endpoint("10.0.0.1:443"));
+  CHECK(tries.next() == Next::unix_path);
+  CHECK(tries.targets.path() == "/run/app.sock");
+  CHECK(tries.next() == Next::endpoint);
+  CHECK(tries.targets.endpoint() == endpoint("[2001:db8::5]:8443"));
+  CHECK(tries.next() == Next::exhausted);
+  CHECK(tries.targets.why() == EndReason::unreachable);
+}
+
+TEST_CASE("a name is asked for when its turn comes, then all its addresses are tried") {
+  Tries tries({"app.example:8443", "10.0.0.1:443"}, "");
+  REQUIRE(tries.next() == Next::name);
+  CHECK(tries.targets.name() == "app.example");
+  CHECK(tries.targets.name_is_configured());
+  tries.targets.resolved(addresses({"10.0.0.7", "2001:db8::7"}));
+  CHECK(tries.next() == Next::endpoint);
+  CHECK(tries.targets.endpoint() == endpoint("10.0.0.7:8443"));
+  CHECK(tries.next() == Next::endpoint);
+  CHECK(tries.targets.endpoint() == endpoint("[2001:db8::7]:8443"));
+  CHECK(tries.next() == Next::endpoint);
+  CHECK(tries.targets.endpoint() == endpoint("10.0.0.1:443"));
+}
+
+TEST_CASE("addresses of one name are not taken for those of the next") {
+  Tries tries({"a.example:1", "b.example:2"}, "");
+  REQUIRE(tries.next() == Next::name);
+  tries.targets.resolved(addresses({"10.0.0.1"}));
+  REQUIRE(tries.next() == Next::endpoint);
+  REQUIRE(tries.next() == Next::name);
+  CHECK(tries.targets.name() == "b.example");
+  // No answer in time: the next target is asked for without one.
+  CHECK(tries.next() == Next::exhausted);
+}
+
+TEST_CASE("a name without addresses leaves the connection unresolved, unless another one answers") {
+  Tries tries({"app.example:8443"}, "");
+  REQUIRE(tries.next() == Next::name);
+  tries.targets.resolved({});
+  CHECK(tries.next() == Next::exhausted);
+  CHECK(tries.targets.why() == EndReason::unresolved);
+}
+
+TEST_CASE("the last failure is why the list is exhausted") {
+  Tries tries({"app.example:8443", "10.0.0.1:443"}, "");
+  REQUIRE(tries.next() == Next::name);
+  tries.targets.resolved({});
+  REQUIRE(tries.next() == Next::endpoint);
+  tries.targets.failed(EndReason::connect_timeout);
+  CHECK(tries.next() == Next::exhausted);
+  CHECK(tries.targets.why() == EndReason::connect_timeout);
+}
+
+TEST_CASE("the proxy's own listener is no target, whichever way it is found") {
+  Tries tries({"192.0.2.1:443", "app.example:443"}, "");
+  REQUIRE(tries.next() == Next::name);
+  tries.targets.resolved(addresses({"192.0.2.1"}));
+  CHECK(tries.next() == Next::exhausted);
+  CHECK(tries.targets.why() == EndReason::forbidden);
+}
+
+TEST_CASE("a dynamic route asks for the client's name, and connects to global addresses only") {
+  Tries tries({"{name}:443"}, "www.example");
+  REQUIRE(tries.next() == Next::name);
+  CHECK(tries.targets.name() == "www.example");
+  CHECK_FALSE(tries.targets.name_is_configured());
+  tries.targets.resolved(addresses({"10.0.0.1", "127.0.0.1", "8.8.8.8", "169.254.1.1"}));
+  CHECK(tries.next() == Next::endpoint);
+  CHECK(tries.targets.endpoint() == endpoint("8.8.8.8:443"));
+  CHECK(tries.next() == Next::exhausted);
+  CHECK(tries.targets.why() == EndReason::forbidden);
+}
+
+TEST_CASE("a dynamic route that allows private addresses connects to them") {
+  Tries tries({"{name}:443"}, "www.example");
+  tries.route.allow_private = true;
+  REQUIRE(tries.next() == Next::name);
+  tries.targets.resolved(addresses({"10.0.0.1"}));
+  CHECK(tries.next() == Next::endpoint);
+}
+
+TEST_CASE("a dynamic route has nothing for a client that names nobody") {
+  Tries tries({"{name}:443"}, "");
+  CHECK(tries.next() == Next::exhausted);
+  CHECK(tries.targets.why() == EndReason::no_route);
+}
