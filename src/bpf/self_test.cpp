@@ -39,6 +39,10 @@ Result<void> connect_trial(Trial& trial, Backend backend) {
 }
 
 std::string add_target(Trial& trial) {
+  // A send queue whose size the kernel does not change meanwhile, as on the plane.
+  const int queue_bytes = 1 << 20;
+  ::setsockopt(trial.pair.client_side.get(), SOL_SOCKET, SO_SNDBUFFORCE, &queue_bytes,
+               sizeof(queue_bytes));
   const auto done = trial.slots.add_target(trial.pair.client_side.get(), trial.client_cookie);
   return done ? "" : done.error().what;
 }

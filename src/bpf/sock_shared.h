@@ -13,11 +13,11 @@
 #endif
 
 enum {
-  /* What one message is charged beside its bytes, once and again per begun 32 KiB: the sk_buffs
-   * that the client's send queue pays for (truesize of an empty one: 1280 on x86-64, Linux 6.18).
-   */
+  /* What one message is charged beside its bytes, once and again per begun 4 KiB: the sk_buffs that
+   * the client's send queue pays for (truesize of an empty one: 1280 on x86-64, Linux 6.18). Where
+   * memory is fragmented each page of a message can become one. */
   SOCK_CREDIT_OVERHEAD = 2048,
-  SOCK_CREDIT_PIECE_SHIFT = 15,
+  SOCK_CREDIT_PIECE_SHIFT = 12,
   /* RFC 1035: 253 characters; rounded so that the record has no hole. */
   DNS_NAME_BYTES = 256,
   DNS_ADDRESSES_MAX = 8,
