@@ -21,6 +21,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -197,7 +198,7 @@ Result<Bed> make_bed(const std::string& program) {
   void* shared = mmap(nullptr, sizeof(std::atomic<std::uint64_t>), PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) return fail_sys("cannot map memory", errno);
-  bed.sent = new (shared) std::atomic<std::uint64_t>(0);
+  bed.sent = std::construct_at(static_cast<std::atomic<std::uint64_t>*>(shared), 0);
   return bed;
 }
 
