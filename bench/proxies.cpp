@@ -118,15 +118,8 @@ std::vector<Proxy> planes(const std::string& program) {
   };
   const auto said = run_tool({program, "--version"});
   const std::string version = said ? said->substr(0, said->find('\n')) : std::string();
-  // What needs the kernel is a row only where this kernel and these privileges have it.
-  const bool sockhash =
-      run_tool({program, "probe"}).value_or("").find("sockhash, same host: yes") !=
-      std::string::npos;
-  std::vector<std::pair<const char*, const char*>> modes{
-      {"userspace", "sni-proxy, userspace relay"}};
-  if (sockhash) modes.emplace_back("sockhash", "sni-proxy, SOCKHASH for every pair");
   std::vector<Proxy> all;
-  for (const auto& [mode, title] : modes) {
+  for (const auto& [mode, title] : {std::pair{"userspace", "sni-proxy, userspace relay"}}) {
     all.push_back({.id = mode,
                    .title = title,
                    .program = program,

@@ -55,8 +55,7 @@ Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections
   auto loaded =
       Sockhash::load({.object_file = config.fast_path.object_file,
                       .slots = std::clamp(connections_max, least, std::max(least, slots_max)),
-                      .workers = config.workers,
-                      .dns_pin_directory = config.fast_path.dns_pin});
+                      .workers = config.workers});
   if (!loaded) return std::unexpected(loaded.error());
   FastPath path{.sockhash = std::move(*loaded)};
   const auto captured = path.sockhash->attach_capture();
