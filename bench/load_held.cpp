@@ -19,15 +19,24 @@ bool wait_readable(int fd, int timeout_ms) {
   return ::poll(&waiting, 1, timeout_ms) == 1;
 }
 
-// A connection that has been relayed, hello to backend and a byte back, and is silent since.
-Result<UniqueFd> open_idle(const Target& target, std::uint32_t number) {
-  auto fd = open_session(target, number, Command{.op = Op::hold});
-  if (!fd) return fd;
-  char byte = 0;
-  if (!wait_readable(fd->get(), 5'000) || ::recv(fd->get(), &byte, 1, 0) != 1) {
-    return fail("an idle connection was not relayed");
+// Connections that are on their way to the backend at once.
+constexpr std::uint32_t opening_max = 64;
+
+// Adds connections that have been relayed, hello to backend and a byte back, and are silent since.
+Result<void> hold(const Target& target, std::uint32_t count, std::vector<UniqueFd>& held) {
+  const std::size_t first = held.size();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    auto fd = open_session(target, static_cast<std::uint32_t>(held.size()), {.op = Op::hold});
+    if (!fd) return std::unexpected(fd.error());
+    held.push_back(std::move(*fd));
   }
-  return fd;
+  for (std::size_t i = first; i < held.size(); ++i) {
+    char byte = 0;
+    if (!wait_readable(held[i].get(), 5'000) || ::recv(held[i].get(), &byte, 1, 0) != 1) {
+      return fail("connection " + std::to_string(i + 1) + " was not relayed");
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -35,15 +44,16 @@ Result<UniqueFd> open_idle(const Target& target, std::uint32_t number) {
 Outcome load_idle(const Target& target, std::uint32_t connections) {
   std::vector<UniqueFd> held;
   // The first ones make the proxy allocate what it has once and for all.
-  constexpr std::uint32_t first = 16;
-  std::uint64_t before = 0;
-  for (std::uint32_t i = 0; i < first + connections && !interrupted(); ++i) {
-    if (i == first) before = process_memory(target.proxy);
-    auto fd = open_idle(target, i);
-    if (!fd) {
-      return Outcome::failed("connection " + std::to_string(i + 1) + ": " + fd.error().what);
+  if (const auto ready = hold(target, opening_max, held); !ready) {
+    return Outcome::failed(ready.error().what);
+  }
+  const std::uint64_t before = process_memory(target.proxy);
+  for (std::uint32_t left = connections; left > 0 && !interrupted();) {
+    const std::uint32_t count = std::min(left, opening_max);
+    if (const auto ready = hold(target, count, held); !ready) {
+      return Outcome::failed(ready.error().what);
     }
-    held.push_back(std::move(*fd));
+    left -= count;
   }
   const std::uint64_t after = process_memory(target.proxy);
   Outcome outcome;
