@@ -188,7 +188,7 @@ class Planes(ProxyTest):
         def names(kind):
             return {each.get("name") for each in bpftool(kind, "list")}
 
-        proxy = self.relay()
+        proxy = self.relay(fast_path={"mode": "sockhash"})
         self.assertLessEqual({"redirect_msg", "redirect_skb", "capture_backend"}, names("prog"))
         self.assertLessEqual({"SOCK_MAP", "SOURCE_MAP", "LOCAL_MAP", "DNS_CACHE",
                               "TRAFFIC_STATS"}, names("map"))
