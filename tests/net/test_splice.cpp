@@ -1,0 +1,78 @@
+#include "net/splice.h"
+
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+
+#include <string>
+#include <vector>
+
+#include "net/socket.h"
+#include "support/tcp_peer.h"
+
+using namespace sni;
+using namespace sni::test;
+
+namespace {
+
+BulkGauge gauge_after(int large, int small = 0) {
+  BulkGauge gauge;
+  for (int i = 0; i < large; ++i) gauge.moved(limits::bulk_bytes);
+  for (int i = 0; i < small; ++i) gauge.moved(1);
+  return gauge;
+}
+
+}  // namespace
+
+TEST_CASE("a direction is bulk after some large receives and no more after many small ones") {
+  CHECK_FALSE(gauge_after(limits::bulk_begins - 1).bulk());
+  CHECK(gauge_after(limits::bulk_begins).bulk());
+  CHECK(gauge_after(limits::bulk_begins, limits::bulk_forgotten - 1).bulk());
+  CHECK_FALSE(gauge_after(limits::bulk_begins, limits::bulk_forgotten).bulk());
+  CHECK_FALSE(gauge_after(0, 1000).bulk());
+}
+
+TEST_CASE("a direction that found no pipe starts anew") {
+  BulkGauge gauge = gauge_after(limits::bulk_begins);
+  gauge.refuse();
+  CHECK_FALSE(gauge.bulk());
+  for (int i = 0; i < limits::bulk_begins; ++i) gauge.moved(limits::bulk_bytes);
+  CHECK(gauge.bulk());
+}
+
+TEST_CASE("what is filled from one socket drains into the other, and FIN shows as 0") {
+  const auto listener = listen_on({.name = "a", .address = *parse_endpoint("127.0.0.1:0")}, true,
+                                  std::chrono::minutes(1));
+  REQUIRE(listener);
+  TcpPeer from = TcpPeer::connect(local_endpoint(listener->get()));
+  const UniqueFd source = UniqueFd::adopt(accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
+  TcpPeer to = TcpPeer::connect(local_endpoint(listener->get()));
+  const UniqueFd target = UniqueFd::adopt(accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
+  guard_splice(source.get());
+  const std::string text(10'000, 'x');
+  from.send(text);
+  from.send_fin();
+  const auto splice = Splice::open();
+  REQUIRE(splice);
+  ssize_t filled = 0;
+  while (true) {
+    const ssize_t n = splice->fill(source.get());
+    if (n == -EAGAIN) continue;  // The guard's tick: the bytes are on their way.
+    REQUIRE(n >= 0);
+    if (n == 0) break;
+    filled += n;
+  }
+  CHECK(filled == static_cast<ssize_t>(text.size()));
+  CHECK(splice->held() == text.size());
+  while (splice->held() > 0) REQUIRE(splice->drain(target.get(), 1) > 0);
+  CHECK(to.receive_text(text.size()) == text);
+}
+
+TEST_CASE("a worker's pipes are bounded, and one that comes back with bytes is not used again") {
+  SplicePool pool;
+  std::vector<std::unique_ptr<Splice>> borrowed;
+  while (auto splice = pool.borrow()) borrowed.push_back(std::move(splice));
+  CHECK(borrowed.size() == limits::splices_max);
+  pool.give_back(std::move(borrowed.back()));
+  borrowed.pop_back();
+  CHECK(pool.borrow() != nullptr);
+}
