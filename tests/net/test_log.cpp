@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <spdlog/spdlog.h>
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -14,6 +15,16 @@ using namespace sni;
 using namespace sni::test;
 
 namespace {
+
+// stop_logging() leaves no logger, and other tests of this program have code that logs.
+struct LogRestored {
+  LogRestored() = default;
+  LogRestored(const LogRestored&) = delete;
+  LogRestored& operator=(const LogRestored&) = delete;
+  ~LogRestored() { spdlog::set_default_logger(before); }
+
+  std::shared_ptr<spdlog::logger> before = spdlog::default_logger();
+};
 
 constexpr LogConfig as_text{.level = LogLevel::info, .format = LogFormat::text};
 constexpr LogConfig as_json{.level = LogLevel::info, .format = LogFormat::json};
@@ -38,20 +49,21 @@ nlohmann::json parse(const std::string& line) {
 
 }  // namespace
 
-TEST_CASE("a text line is time, level and message") {
+TEST_CASE_FIXTURE(LogRestored, "a text line is time, level and message") {
   const auto lines = lines_of(as_text, [] { spdlog::warn("cannot {}", "listen"); });
   REQUIRE(lines.size() == 1);
   CHECK(lines[0].ends_with(" warning cannot listen"));
   CHECK(lines[0].find("T") == 10);  // 2026-01-31T...
 }
 
-TEST_CASE("a JSON line is one object with time, level and message") {
+TEST_CASE_FIXTURE(LogRestored, "a JSON line is one object with time, level and message") {
   const auto lines = lines_of(as_json, [] { spdlog::error("cannot {}", "listen"); });
   REQUIRE(lines.size() == 1);
   CHECK(parse(lines[0]) == nlohmann::json{{"level", "error"}, {"message", "cannot listen"}});
 }
 
-TEST_CASE("quotes, line ends and bytes that are no UTF-8 do not break a JSON line") {
+TEST_CASE_FIXTURE(LogRestored,
+                  "quotes, line ends and bytes that are no UTF-8 do not break a JSON line") {
   const std::string text = "a \"quoted\"\nline \x1b[31m \xff end";
   const auto lines = lines_of(as_json, [&] { spdlog::info("{}", text); });
   REQUIRE(lines.size() == 1);
@@ -59,20 +71,22 @@ TEST_CASE("quotes, line ends and bytes that are no UTF-8 do not break a JSON lin
   CHECK(parse(lines[0]).at("message") == "a \"quoted\"\nline \x1b[31m \xef\xbf\xbd end");
 }
 
-TEST_CASE("an access line's members become those of its JSON line") {
+TEST_CASE_FIXTURE(LogRestored, "an access line's members become those of its JSON line") {
   const auto lines = lines_of(as_json, [] { log_access(R"({"client":"192.0.2.1:1","ms":7})"); });
   REQUIRE(lines.size() == 1);
   CHECK(parse(lines[0]) == nlohmann::json{{"level", "info"}, {"client", "192.0.2.1:1"}, {"ms", 7}});
 }
 
-TEST_CASE("an access line that was made as text before a reload to JSON stays valid") {
+TEST_CASE_FIXTURE(LogRestored,
+                  "an access line that was made as text before a reload to JSON stays valid") {
   const auto lines = lines_of(as_json, [] { log_access("client=192.0.2.1:1 ms=7"); });
   REQUIRE(lines.size() == 1);
   CHECK(parse(lines[0]) ==
         nlohmann::json{{"level", "info"}, {"message", "client=192.0.2.1:1 ms=7"}});
 }
 
-TEST_CASE("lines below the level are left out, access lines count as information") {
+TEST_CASE_FIXTURE(LogRestored,
+                  "lines below the level are left out, access lines count as information") {
   for (const auto& [level, expected] :
        {std::pair(LogLevel::debug, 4U), std::pair(LogLevel::info, 3U),
         std::pair(LogLevel::warning, 1U), std::pair(LogLevel::error, 0U)}) {
@@ -87,7 +101,7 @@ TEST_CASE("lines below the level are left out, access lines count as information
   }
 }
 
-TEST_CASE("a reload changes level and format from the next line on") {
+TEST_CASE_FIXTURE(LogRestored, "a reload changes level and format from the next line on") {
   StderrCapture capture;
   start_logging({.level = LogLevel::error, .format = LogFormat::text});
   spdlog::info("not yet");
@@ -105,14 +119,16 @@ TEST_CASE("a reload changes level and format from the next line on") {
   CHECK(parse(lines[1]) == nlohmann::json{{"level", "info"}, {"message", "json"}});
 }
 
-TEST_CASE("without a log there are no access lines, and nothing to stop") {
+TEST_CASE_FIXTURE(LogRestored, "without a log there are no access lines, and nothing to stop") {
   CHECK_FALSE(access_lines_wanted());
   log_access("nobody reads this");
   report_dropped_lines();
   CHECK(stop_logging());
 }
 
-TEST_CASE("a log that nobody reads holds nobody up, and tells later how many lines it lost") {
+TEST_CASE_FIXTURE(
+    LogRestored,
+    "a log that nobody reads holds nobody up, and tells later how many lines it lost") {
   constexpr std::size_t written = 30'000;
   for (int start = 0; start < 2; ++start) {
     StderrCapture capture(StderrCapture::Reader::stuck);

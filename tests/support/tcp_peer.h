@@ -131,15 +131,20 @@ class TcpPeer {
   };
   Rest receive_rest() {
     Rest rest;
-    std::array<std::uint8_t, 16384> part;
-    for (;;) {
-      const ssize_t got = receive_some(part);
-      if (got <= 0) {
-        rest.end = got == 0 ? End::fin : End::reset;
-        return rest;
-      }
-      rest.bytes.insert(rest.bytes.end(), part.begin(), part.begin() + got);
+    while (receive_part(rest)) {
     }
+    return rest;
+  }
+  // Waits for the next bytes; false: it was the end that came.
+  bool receive_part(Rest& rest) {
+    std::array<std::uint8_t, 16384> part;
+    const ssize_t got = receive_some(part);
+    if (got <= 0) {
+      rest.end = got == 0 ? End::fin : End::reset;
+      return false;
+    }
+    rest.bytes.insert(rest.bytes.end(), part.begin(), part.begin() + got);
+    return true;
   }
   End end() { return receive_rest().end; }
 
@@ -173,6 +178,27 @@ inline bool refuses(const Endpoint& endpoint) {
   } catch (const std::system_error& error) {
     return error.code().value() == ECONNREFUSED;
   }
+}
+
+// The rest of each stream, all read side by side, so that the kernel's timers (a shut window is
+// probed every 200 ms and more) run side by side as well.
+inline std::vector<TcpPeer::Rest> receive_rests(std::span<TcpPeer> peers) {
+  std::vector<TcpPeer::Rest> rests(peers.size());
+  std::vector<pollfd> polled;
+  for (const TcpPeer& peer : peers)
+    polled.push_back({.fd = peer.fd(), .events = POLLIN, .revents = 0});
+  const auto limit_ms = std::chrono::milliseconds(patience).count();
+  for (std::size_t open = peers.size(); open > 0;) {
+    if (poll(polled.data(), polled.size(), static_cast<int>(limit_ms)) <= 0) {
+      throw std::runtime_error("the peers send neither bytes nor an end");
+    }
+    for (std::size_t i = 0; i < peers.size(); ++i) {
+      if (polled[i].revents == 0 || peers[i].receive_part(rests[i])) continue;
+      polled[i] = {.fd = -1, .events = 0, .revents = 0};  // poll() passes over it.
+      --open;
+    }
+  }
+  return rests;
 }
 
 class TcpListener {
