@@ -52,6 +52,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
   if (!ring) return std::unexpected(ring.error());
   loop_.emplace(Loop{.ring = std::move(*ring),
                      .buffers = nullptr,
+                     .parking = Parking(shared_.parked),
                      .splices = {},
                      .resolver = nullptr,
                      .deadlines = Deadlines(0),
@@ -99,6 +100,7 @@ Result<void> Worker::turn() {
   loop_->resolver->on_tick(loop_->now_ms);
   take_answers();
   expire_deadlines();
+  end_evicted();
   return {};
 }
 
@@ -164,10 +166,19 @@ void Worker::expire_deadlines() {
     if (listener == nullptr || listener->retry_ms == 0 || listener->retry_ms > loop_->now_ms)
       continue;
     listener->retry_ms = 0;
-    arm(id);
+    listener->retired ? close_retired(id) : arm(id);
   }
   if (const std::uint64_t lines = loop_->refusals_log.take_suppressed(loop_->now_ms)) {
     spdlog::info("{} more lines about refused or failed connections were left out", lines);
+  }
+}
+
+void Worker::end_evicted() {
+  for (const ParkedOwner& owner : loop_->parking.take_evicted()) {
+    Connection* connection = slots_.find(owner.slot, owner.generation);
+    if (connection == nullptr) continue;
+    connection->kill(EndReason::relay_memory);
+    free_if_closed(owner.slot);
   }
 }
 
