@@ -70,7 +70,8 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
                                                    counters_, number_);
     if (shared_.fast_path.remote) watch_notices();
   }
-  auto resolver = Resolver::create(snapshot_->config.dns, snapshot_->system_names, *this);
+  auto resolver = Resolver::create(snapshot_->config.dns, snapshot_->system_names, *this,
+                                   shared_.dns_map ? &*shared_.dns_map : nullptr);
   if (!resolver) return std::unexpected(resolver.error());
   loop_->resolver = std::move(*resolver);
   return {};
