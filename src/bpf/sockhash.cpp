@@ -78,6 +78,7 @@ const char* counter_name(enum sock_stat stat) {
       "notices",
       "notices lost",
       "captures",
+      "captures left out: backend not known yet",
       "captures left out: blocking backend",
       "capture mismatches",
       "capture failures",
@@ -144,7 +145,8 @@ Result<void> Sockhash::size_maps(const SockhashOptions& options) {
       return fail_sys(std::string("cannot size map ") + name, error);
   }
   for (const char* name :
-       {"TRAFFIC_STATS", "DNS_CACHE", "DNS_CACHE_KEY", "EXPECTED", "LOCAL_STATE", "NOTICES"})
+       {"TRAFFIC_STATS", "DNS_CACHE", "DNS_CACHE_KEY", "EXPECTED", "LOCAL_STATE", "NOTICES",
+        "LISTENERS", "LISTENING"})
     if (!bpf_object__find_map_by_name(object_, name))
       return fail(std::string("the BPF object has no map ") + name);
   for (const char* name : {"capture_backend", "redirect_msg", "redirect_skb"})

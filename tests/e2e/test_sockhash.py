@@ -3,82 +3,19 @@
 that the kernel moved them."""
 
 import hashlib
-import json
-import os
 import queue
 import random
-import shutil
 import socket
-import subprocess
 import time
 import unittest
 
-from support import backends, streams, tls
-from support.case import ProxyTest, main
+from support import backends, planes, processes, streams, tls
+from support.planes import PLANES, PlaneTest, main
 
 MIB = 1 << 20
-# Counters of src/bpf/sock_shared.h that show a plane at work.
-REDIRECT_MSG_BYTES = 1
-REDIRECT_SKB_BYTES = 9
-PLANES = ("local", "remote")  # Backends on this host; all others.
-EAGER = {"after_bytes": "0B", "after": "0s"}
 
 
-def bpftool(*arguments):
-    return json.loads(subprocess.run(["bpftool", "-j", *arguments], check=True,
-                                     capture_output=True).stdout)
-
-
-def counters():
-    """The sums of TRAFFIC_STATS over all instances on this host."""
-    sums = {}
-    for each in bpftool("map", "list"):
-        if each.get("name") != "TRAFFIC_STATS" or each["bytes_value"] != 8:
-            continue
-        for entry in bpftool("map", "dump", "id", str(each["id"])):
-            key = entry["formatted"]["key"] if "formatted" in entry else None
-            for value in entry["formatted"]["values"]:
-                sums[key] = sums.get(key, 0) + value["value"]
-    return sums
-
-
-def event_driven(handler):
-    """A handler whose socket is nonblocking, as an event loop's; Python waits in poll()."""
-    def wrapped(connection):
-        connection.settimeout(60)
-        handler(connection)
-    return wrapped
-
-
-@unittest.skipUnless(os.geteuid() == 0 and shutil.which("bpftool"), "needs root and bpftool")
-class Planes(ProxyTest):
-    def on_plane(self, plane, handler, **fast_path):
-        """A proxy that hands over at once. On the plane "local" the handler counts as a backend of this
-        host; on "remote" as a remote one, because a first connection has shown that it
-        accepts blocking sockets."""
-        if plane == "local":
-            return self.relay(event_driven(handler), fast_path={"mode": "sockhash", **EAGER, **fast_path})
-        accepted = []
-
-        def known_handler(connection):
-            accepted.append(connection)
-            if len(accepted) == 1:
-                connection.recv(backends.BLOCK)
-                connection.sendall(b"known")
-            else:
-                handler(connection)
-
-        proxy = self.relay(known_handler, fast_path={"mode": "sockhash", **EAGER, **fast_path})
-        connection, _ = self.connect_hello(proxy)
-        self.assertEqual(backends.read_to_end(connection), b"known")
-        connection.close()
-        proxy.access(1)
-        return proxy
-
-    def assert_moved(self, plane, least):
-        moved = counters()[REDIRECT_MSG_BYTES if plane == "local" else REDIRECT_SKB_BYTES]
-        self.assertGreater(moved, least)
-
+class Planes(PlaneTest):
     def test_a_fin_comes_after_all_bytes_however_slow_the_reader(self):
         def handler(connection):
             backends.read_exactly(connection, 10)
@@ -93,7 +30,7 @@ class Planes(ProxyTest):
             self.assertEqual(streams.receive(connection, 64 * MIB), streams.digest(64 * MIB))
             self.assertEqual(connection.recv(1), b"")
             connection.close()
-            self.assert_moved(plane, 0)
+            self.assert_moved(plane)
             proxy.end()
 
     def test_resets_are_carried_over_both_ways(self):
@@ -184,19 +121,61 @@ class Planes(ProxyTest):
             self.assert_moved(plane, MIB)
             proxy.end()
 
-    def test_programs_and_maps_have_their_names_and_end_with_the_process(self):
-        def names(kind):
-            return {each.get("name") for each in bpftool(kind, "list")}
+    def test_a_backend_that_blocks_never_sees_a_recv_end_before_its_time(self):
+        """In mode auto, with writes and a half-close of its own while its client is silent."""
+        def handler(connection):
+            for _ in range(3):
+                backends.read_exactly(connection, 100)  # What it raises makes the test fail.
+                connection.sendall(bytes(50_000))
+            connection.shutdown(socket.SHUT_WR)
+            backends.read_exactly(connection, 100)
 
-        proxy = self.relay(fast_path={"mode": "sockhash"})
-        self.assertLessEqual({"redirect_msg", "redirect_skb", "capture_backend"}, names("prog"))
-        self.assertLessEqual({"SOCK_MAP", "SOURCE_MAP", "LOCAL_MAP", "DNS_CACHE",
-                              "TRAFFIC_STATS"}, names("map"))
-        proxy.end()
-        deadline = time.monotonic() + 10
-        while "redirect_msg" in names("prog") and time.monotonic() < deadline:
-            time.sleep(0.1)
-        self.assertNotIn("redirect_msg", names("prog"))
+        def client(_):
+            connection, hello = self.connect_hello(proxy)
+            connection.sendall(bytes(100 - len(hello) % 100))
+            for _ in range((len(hello) + 99) // 100, 3):
+                connection.sendall(bytes(100))
+            left = 150_000
+            while left:
+                left -= len(connection.recv(left))
+                time.sleep(random.random() / 100)
+            self.assertEqual(connection.recv(1), b"")
+            time.sleep(random.random() / 20)
+            connection.sendall(bytes(100))
+            connection.close()
+
+        proxy = self.relay(handler, fast_path=planes.EAGER)
+        for _ in range(4):
+            for task in [streams.Task(client, index) for index in range(100)]:
+                task.result()
+        proxy.access(400)
+        self.assertEqual({line["plane"] for line in proxy.access(400)}, {"userspace"})
+        self.assertEqual(planes.counters()[planes.CAPTURES], 2)  # The self-test's.
+
+    def test_auto_takes_backends_on_this_host_and_leaves_remote_ones(self):
+        for plane, expected in (("local", "sockhash"), ("remote", "userspace")):
+            proxy = self.on_plane(plane, backends.echo, mode="auto")
+            self.assertRegex(proxy.log(), "remote backends: relayed in userspace")
+            connection, hello = self.connect_hello(proxy)
+            for _ in range(3):
+                self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+                connection.sendall(hello)
+            connection.shutdown(socket.SHUT_WR)
+            self.assertEqual(backends.read_to_end(connection), hello)
+            connection.close()
+            self.assertEqual(proxy.access(2 if plane == "local" else 1)[-1]["plane"], expected)
+            proxy.end()
+
+    def test_programs_and_maps_have_their_names_and_end_with_the_process(self):
+        for mode in ("auto", "sockhash"):
+            proxy = self.relay(fast_path={"mode": mode})
+            self.assertLessEqual({"redirect_msg", "redirect_skb", "capture_backend"},
+                                 planes.names("prog"))
+            self.assertLessEqual({"SOCK_MAP", "SOURCE_MAP", "LOCAL_MAP", "DNS_CACHE",
+                                  "TRAFFIC_STATS"}, planes.names("map"))
+            proxy.end()
+            processes.wait_until(lambda: "redirect_msg" not in planes.names("prog"),
+                                 "the programs to be gone")
 
 
 if __name__ == "__main__":
