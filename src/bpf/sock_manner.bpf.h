@@ -4,11 +4,11 @@
  *
  * While a socket has a psock, its recv() is tcp_bpf_recvmsg(), which waits once and then gives up:
  * any other wake-up (the ACK of its FIN, send space) ends a blocking recv() with EAGAIN. An
- * event-driven program cannot tell; a blocking one would take it for a timeout. But sockops programs
- * may insert a socket only when it becomes established, before it is accepted, and then nobody knows
- * how it will be used. So the listener is learned first: an earlier connection is left alone and
- * looked at once in each round trip that its answers make, when its program has long had it. What
- * is learned is void as soon as somebody listens on the port anew, and after some time.
+ * event-driven program cannot tell; a blocking one would take it for a timeout. But sockops
+ * programs may insert a socket only when it becomes established, before it is accepted, and then
+ * nobody knows how it will be used. So the listener is learned first: an earlier connection is left
+ * alone and looked at once in each round trip that its answers make, when its program has long had
+ * it. What is learned is void as soon as somebody listens on the port anew, and after some time.
  */
 
 #include "bpf/sock_maps.bpf.h"

@@ -153,8 +153,8 @@ struct {
   __uint(max_entries, 4096);
 } LISTENERS SEC(".maps");
 
-/* bpf_ktime_get_ns() when somebody began to listen there, or when we met it first. It has no address:
- * one that listens on all of them voids what is known of each. */
+/* bpf_ktime_get_ns() when somebody began to listen there, or when we met it first. It has no
+ * address: one that listens on all of them voids what is known of each. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __type(key, struct sock_port);

@@ -13,8 +13,8 @@
  * queue by nothing, so the program counts it and passes bytes to userspace above a bound; until
  * userspace has forwarded them, everything after them passes too, and the order holds.
  *
- * sock_maps.bpf.h has the maps, sock_capture.bpf.h the sockops program, sock_manner.bpf.h what tells
- * which sockets may be caught. */
+ * sock_maps.bpf.h has the maps, sock_capture.bpf.h the sockops program, sock_manner.bpf.h what
+ * tells which sockets may be caught. */
 
 #include "bpf/sock_manner.bpf.h"
 #include "bpf/sock_maps.bpf.h"

@@ -91,8 +91,8 @@ struct sock_listener {
 SNI_SIZE_IS(struct sock_listener, 32);
 
 struct sock_manner {
-  __u64 seen_ns; /* bpf_ktime_get_ns() */
-  __u64 since;   /* Of LISTENING, when the socket that was seen was accepted. */
+  __u64 seen_ns;  /* bpf_ktime_get_ns() */
+  __u64 since;    /* Of LISTENING, when the socket that was seen was accepted. */
   __u32 blocking; /* 0: event-driven. */
   __u32 pad;
 };
@@ -115,8 +115,8 @@ struct sock_expected {
 SNI_SIZE_IS(struct sock_expected, 24);
 
 /* LOCAL_STATE: storage of a backend's socket that was caught or is being watched (owner 0). The
- * target is fixed here and not read from the slot, so that a slot's reuse can never turn a stream to
- * another client. */
+ * target is fixed here and not read from the slot, so that a slot's reuse can never turn a stream
+ * to another client. */
 struct sock_local {
   __u64 owner;
   __u64 client;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
+#include <utility>
 
 #include "bpf/cgroup_root.h"
 #include "sock_relay.skel.h"
@@ -144,9 +145,8 @@ Result<void> Sockhash::size_maps(const SockhashOptions& options) {
     if (const int error = -bpf_map__set_max_entries(map, options.slots * per_slot); error != 0)
       return fail_sys(std::string("cannot size map ") + name, error);
   }
-  for (const char* name :
-       {"TRAFFIC_STATS", "DNS_CACHE", "DNS_CACHE_KEY", "EXPECTED", "LOCAL_STATE", "NOTICES",
-        "LISTENERS", "LISTENING"})
+  for (const char* name : {"TRAFFIC_STATS", "DNS_CACHE", "DNS_CACHE_KEY", "EXPECTED", "LOCAL_STATE",
+                           "NOTICES", "LISTENERS", "LISTENING"})
     if (!bpf_object__find_map_by_name(object_, name))
       return fail(std::string("the BPF object has no map ") + name);
   for (const char* name : {"capture_backend", "redirect_msg", "redirect_skb"})
@@ -223,6 +223,10 @@ Result<void> Sockhash::attach_capture() {
   }
   steps_.push_back("program attached: capture_backend to cgroup " + root->where);
   return {};
+}
+
+void Sockhash::detach_capture() {
+  bpf_link__destroy(std::exchange(capture_link_, nullptr));
 }
 
 SockCounters Sockhash::counters() const {

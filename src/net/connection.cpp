@@ -54,7 +54,8 @@ void Connection::on_completion(const Completion& completion) {
       }
       return advance(on_received(side, completion));
     case Op::send:
-      if (std::exchange(send_paused_, false) && completion.result != -ECANCELED) {
+      if (side == Side::backend && std::exchange(send_paused_, false) &&
+          completion.result != -ECANCELED) {
         return start_send(side);
       }
       return advance(on_sent(side, completion));

@@ -32,13 +32,23 @@ void log_plane(const char* name, const PlaneVerdict& verdict) {
 // The verdict on each plane as the configuration wants it, and a line for the log.
 Result<void> choose_planes(FastPath& path, const FastPathConfig& config,
                            const SockhashVerdict& verdict) {
-  path.local = config.same_host && verdict.local.usable;
-  if (config.same_host) {
-    log_plane("backends on this host", verdict.local);
-  } else {
+  const bool automatic = config.mode == FastPathMode::automatic;
+  path.local = config.same_host && verdict.local.usable && (verdict.unseen.usable || !automatic);
+  if (!config.same_host) {
     spdlog::info("sockhash, backends on this host: treated as remote ones (fast_path.same_host)");
+  } else if (!verdict.local.usable || verdict.unseen.usable) {
+    log_plane("backends on this host", verdict.local);
+  } else if (automatic) {
+    spdlog::warn(
+        "sockhash, backends on this host: relayed in userspace, as they would notice ({}); "
+        "fast_path.mode = \"sockhash\" forces them",
+        verdict.unseen.reason);
+  } else {
+    spdlog::warn("sockhash, backends on this host: used, and they may notice ({})",
+                 verdict.unseen.reason);
   }
-  if (config.mode == FastPathMode::automatic) {
+  if (!path.local) path.sockhash->detach_capture();
+  if (automatic) {
     spdlog::info(
         "sockhash, remote backends: relayed in userspace, which costs less CPU "
         "(fast_path.mode = \"sockhash\" forces them)");
@@ -61,11 +71,12 @@ Result<FastPath> load_fast_path(const Config& config, std::uint32_t connections_
   FastPath path{.sockhash = std::move(*loaded)};
   std::string capture_failure;
   if (config.fast_path.same_host)
-    if (const auto done = path.sockhash->attach_capture(); !done) capture_failure = done.error().what;
+    if (const auto done = path.sockhash->attach_capture(); !done)
+      capture_failure = done.error().what;
   const SelfTest test = run_self_test(*path.sockhash);
   for (const auto& step : path.sockhash->steps()) spdlog::info("sockhash: {}", step);
-  const auto chosen = choose_planes(path, config.fast_path,
-                                    judge(test, kernel_release(), capture_failure));
+  const auto chosen =
+      choose_planes(path, config.fast_path, judge(test, kernel_release(), capture_failure));
   if (!chosen) return std::unexpected(chosen.error());
   return path;
 }

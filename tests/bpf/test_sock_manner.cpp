@@ -1,7 +1,5 @@
 // Which sockets may be caught: only those of a listener whose sockets were seen not to block.
 
-#include <sys/ioctl.h>
-
 #include <thread>
 
 #include "sock_fixture.h"
@@ -140,16 +138,6 @@ TEST_CASE("A caught socket that begins to block is let go by its first acknowled
   std::uint64_t found = 0;
   CHECK(bpf_map_lookup_elem(fixture.sockhash->map_fd("LOCAL_MAP"), &cookie, &found) != 0);
   CHECK(fixture.slots->blocking(pair.slot));
-}
-
-TEST_CASE("A caught socket still tells how much there is to read") {
-  SockFixture fixture;
-  LocalPair pair(fixture);
-  send_all(pair.backend_side.get(), "request");
-  REQUIRE(wait_for(pair.backend.get(), POLLIN, 1000));
-  int bytes = 0;
-  check(::ioctl(pair.backend.get(), FIONREAD, &bytes), "FIONREAD");
-  CHECK(bytes == 7);
 }
 
 TEST_CASE("A blocking backend is let go, and its recv() does not end before its time") {

@@ -5,8 +5,9 @@ counted exactly."""
 import queue
 import unittest
 
-from support import backends, network, planes, streams, tls
-from support.planes import PlaneTest, main
+from support import backends, streams, tls
+from support.case import main
+from support.planes import PlaneTest
 
 GIB = streams.GIB
 

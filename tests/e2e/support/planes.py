@@ -7,7 +7,8 @@ import subprocess
 import unittest
 
 from . import backends
-from .case import ProxyTest, main  # noqa: F401 (main: for the tests)
+from .case import ProxyTest
+from .proxy import BINARY
 
 # Counters of src/bpf/sock_shared.h that show a plane at work.
 REDIRECTED_BYTES = {"local": 1, "remote": 9}
@@ -34,6 +35,12 @@ def counters():
             for value in entry["formatted"]["values"]:
                 sums[key] = sums.get(key, 0) + value["value"]
     return sums
+
+
+def unseen():
+    """Whether this kernel keeps backends on this host from noticing that they are caught."""
+    return "unseen by backends: yes" in subprocess.run(
+        [BINARY, "probe"], check=True, capture_output=True, text=True, timeout=20).stdout
 
 
 def names(kind):
