@@ -6,9 +6,9 @@ import shutil
 import subprocess
 import unittest
 
-from . import backends
+from . import backends, network, processes
 from .case import ProxyTest
-from .proxy import BINARY
+from .proxy import BINARY, listener
 
 # Counters of src/bpf/sock_shared.h that show a plane at work.
 REDIRECTED_BYTES = {"local": 1, "remote": 9}
@@ -73,6 +73,31 @@ def after_lesson(handler):
 
 @unittest.skipUnless(os.geteuid() == 0 and shutil.which("bpftool"), "needs root and bpftool")
 class PlaneTest(ProxyTest):
+    network = None
+
+    def in_network(self):
+        """From now on the proxy is in one network namespace, client and backend are in another."""
+        self.network = network.Network()
+        self.addCleanup(self.network.end)
+
+    def relay(self, handler=backends.echo, **config):
+        if self.network is None:
+            return super().relay(handler, **config)
+        started = network.within(self.network.client, lambda: backends.SocketBackend(
+            handler, host=self.network.client_address))
+        self.addCleanup(started.end)
+        options = config.pop("process", None) or {}
+        return self.proxy({
+            "listener": [listener(host=self.network.proxy_address, port=processes.free_port())],
+            "route": [{"names": ["*"], "backend": started.address}], **config,
+        }, command=self.network.command, **options)
+
+    def connect(self, started, **options):
+        if self.network is None:
+            return super().connect(started, **options)
+        return network.within(self.network.client, lambda: super(PlaneTest, self).connect(
+            started, host=self.network.proxy_address, **options))
+
     def on_plane(self, plane, handler, mode="sockhash", process=None, **fast_path):
         """A proxy that hands over at once. On the plane "local" the handler is an event-driven
         backend of this host, which the proxy has come to know; on "remote" it counts as a remote
