@@ -72,12 +72,13 @@ class Connection {
   void perform(const Action& action);
 
   Event on_received(Side side, const Completion& completion);
+  Event at_end(Side side);
   Event on_flight(const Completion& completion);
   Event on_sent(Side side, const Completion& completion);
   Event on_connected(const Completion& completion);
   Event on_watched(Side side, const Completion& completion) const;
 
-  bool may_splice() const;
+  bool may_splice(Side side) const;
   void start_bulk_receive(Side side);
   void start_bulk_send(Side side);
   Event on_bulk_readable(Side side, const Completion& completion);

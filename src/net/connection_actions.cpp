@@ -90,7 +90,7 @@ void Connection::start_receive(Side side) {
       (gated() || loop_.plane->hand_over(plane_, plane_view(), pack(tag(Op::receive, side))))) {
     return start_gated_receive();
   }
-  if (gauge_[index(side)].bulk() && may_splice()) {
+  if (gauge_[index(side)].bulk() && may_splice(side)) {
     bulk_armed_[index(side)] = true;
     return start_bulk_receive(side);
   }

@@ -65,7 +65,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
   auto buffers = BufferPool::create(loop_->ring);
   if (!buffers) return std::unexpected(buffers.error());
   loop_->buffers = std::move(*buffers);
-  if (shared_.fast_path.sockhash != nullptr) {
+  if (shared_.fast_path.local || shared_.fast_path.remote) {
     loop_->plane = std::make_unique<PlaneSockhash>(shared_.fast_path, snapshot_->config.fast_path,
                                                    counters_, number_);
     if (shared_.fast_path.remote) watch_notices();
