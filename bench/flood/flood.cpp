@@ -286,7 +286,7 @@ void print(const Table& table, double alone, std::uint32_t rate) {
     shown.at("dropped") > 0 ? std::printf("%.0f", shown.at("dropped")) : std::printf("-");
     std::printf(" | %.0f (%.2fx) | %.0f (%.2fx) | ", shown.at("rate"), shown.at("rate_ratio"),
                 shown.at("p99_us"), shown.at("p99_ratio"));
-    i <= sink ? std::printf("- |\n") : std::printf("%.2f |\n", shown.at("cost"));
+    i <= sink ? std::printf("- |\n") : std::printf("%.3f |\n", shown.at("cost"));
   }
   std::printf(
       "\nIn brackets: of the reference. CPU seconds of the whole system per million dropped, or "
