@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bench/bench.h"
+#include "bpf/xdp_probe.h"
 #include "main/control_cli.h"
 #include "net/fast_path.h"
 #include "net/ring.h"
@@ -55,7 +56,9 @@ int probe() {
                                 : ring.defer_taskrun
                                     ? "yes, with deferred task work"
                                     : "yes, without deferred task work (Linux 6.1)");
-  for (const std::string& line : sni::probe_fast_path()) std::printf("%s\n", line.c_str());
+  for (const auto& lines : {sni::probe_fast_path(), sni::probe_xdp()}) {
+    for (const std::string& line : lines) std::printf("%s\n", line.c_str());
+  }
   return 0;
 }
 

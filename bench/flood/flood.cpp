@@ -1,146 +1,81 @@
-// sni-flood: what a flood of SYNs from blocked sources does to an allowed client, by where the
-// flood is dropped. Run as root:  build/release/bench/sni-flood build/release/sni-proxy [seconds]
+// sni-flood: what a flood from blocked sources does to an allowed client, by where it is dropped.
+// Run as root:  build/release/bench/sni-flood build/release/sni-proxy [seconds] [rounds]
 //
 // In the bench's lab, an allowed client sends 64-byte messages through the proxy by schedule, at a
-// quarter of the rate that it reaches alone, while one sender floods SYNs with real checksums and
-// addresses of 198.19.0.0/16 as fast as it can. The row that the others compare with has the same
-// sender flood an interface where nothing listens, so what the sender itself costs is in all rows.
+// quarter of the rate that it reaches alone, while one sender of 198.19.0.0/16 floods as fast as it
+// can. The reference has the same sender flood an interface where nothing listens. Sources of SYNs
+// are forged and never answer, so SYNs that nothing drops do not get as far as the check at accept:
+// for that one the sender really connects, which is a flood of another kind, in connections.
+//
+// All places come in each round; the table has medians over the rounds, of ratios too. The CPU time
+// of a flood is what the whole system spends beyond what it does without one, and less what the
+// same sender takes to put the same number of frames into a sink (a bridge without ports).
 
-#include <arpa/inet.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <net/if.h>
-#include <netinet/ip.h>
-#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "bench/clock.h"
+#include "bench/flood/senders.h"
+#include "bench/interrupt.h"
 #include "bench/load.h"
 #include "bench/process.h"
 #include "bench/stage.h"
+#include "bench/stats.h"
+#include "net/control.h"
 
 namespace sni::bench {
 namespace {
 
-constexpr std::uint32_t flood_net = 0xc613'0000;  // 198.19.0.0/16.
 constexpr std::uint32_t client_connections = 16;
 constexpr std::uint32_t message_bytes = 64;
-constexpr unsigned frames_per_call = 64;
+constexpr const char* flood_net = "198.19.0.0/16";
 
-// RFC 1071, over an even number of bytes.
-std::uint32_t sum_of(const void* data, std::size_t bytes) {
-  std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < bytes; i += 2) {
-    std::uint16_t word = 0;
-    std::memcpy(&word, static_cast<const char*>(data) + i, sizeof word);
-    sum += word;
-  }
-  return sum;
-}
+enum class Flood : std::uint8_t { none, sink, elsewhere, syns, connections };
 
-std::uint16_t folded(std::uint32_t sum) {
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(~sum);
-}
-
-struct Frame {
-  ethhdr ethernet{};
-  iphdr ip{};
-  tcphdr tcp{};
-} __attribute__((packed));
-
-Frame syn(std::uint32_t number, in_addr target) {
-  Frame frame;
-  frame.ethernet.h_proto = htons(ETH_P_IP);
-  std::memset(frame.ethernet.h_dest, 0xff, ETH_ALEN);  // Replaced by the sender.
-  iphdr ip{};
-  ip.version = 4;
-  ip.ihl = 5;
-  ip.tot_len = htons(sizeof(iphdr) + sizeof(tcphdr));
-  ip.ttl = 64;
-  ip.protocol = IPPROTO_TCP;
-  ip.saddr = htonl(flood_net | (number * 2654435761u >> 16));
-  ip.daddr = target.s_addr;
-  ip.check = folded(sum_of(&ip, sizeof ip));
-  tcphdr tcp{};
-  tcp.source = htons(static_cast<std::uint16_t>(1024 + number % 60'000));
-  tcp.dest = htons(443);
-  tcp.seq = htonl(number);
-  tcp.doff = 5;
-  tcp.syn = 1;
-  tcp.window = htons(64'240);
-  tcp.check = folded(sum_of(&ip.saddr, 8) + htons(IPPROTO_TCP) + htons(sizeof tcp) +
-                     sum_of(&tcp, sizeof tcp));
-  frame.ip = ip;
-  frame.tcp = tcp;
-  return frame;
-}
-
-using Address = std::array<unsigned char, ETH_ALEN>;
-
-// Never returns. `sent` counts what the interface took.
-[[noreturn]] void flood(const char* interface, const Address& peer, in_addr target,
-                        std::atomic<std::uint64_t>& sent) {
-  const UniqueFd fd = UniqueFd::adopt(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  setsockopt(fd.get(), SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on);
-  sockaddr_ll address{};
-  address.sll_family = AF_PACKET;
-  address.sll_ifindex = static_cast<int>(if_nametoindex(interface));
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) _exit(1);
-
-  std::vector<Frame> frames;
-  for (std::uint32_t i = 0; i < 4096; ++i) {
-    frames.push_back(syn(i, target));
-    std::memcpy(frames.back().ethernet.h_dest, peer.data(), peer.size());
-  }
-  std::array<iovec, frames_per_call> parts;
-  std::array<mmsghdr, frames_per_call> messages{};
-  for (std::size_t at = 0;; at = (at + frames_per_call) % frames.size()) {
-    for (unsigned i = 0; i < frames_per_call; ++i) {
-      parts[i] = {.iov_base = &frames[at + i], .iov_len = sizeof(Frame)};
-      messages[i].msg_hdr.msg_iov = &parts[i];
-      messages[i].msg_hdr.msg_iovlen = 1;
-    }
-    const int taken = sendmmsg(fd.get(), messages.data(), frames_per_call, 0);
-    if (taken > 0) sent.fetch_add(static_cast<std::uint64_t>(taken), std::memory_order_relaxed);
-  }
-}
-
-// Where the flood is dropped.
+// Where the flood goes, and what drops it.
 struct Place {
   const char* title;
-  const char* interface;  // That it is sent to; null: no flood.
-  const char* mode;       // Of XDP; null: without.
-  bool blocked = true;    // By the proxy.
-  bool nftables = false;
+  Flood flood;
+  const char* xdp_mode = nullptr;  // Null: without XDP.
+  bool nftables = false;           // Else the proxy blocks the sources.
 };
 constexpr std::array places = {
-    Place{"no flood", nullptr, nullptr},
-    Place{"flood elsewhere", "spare", nullptr},
-    Place{"XDP native", "wire", "native"},
-    Place{"XDP generic", "wire", "generic"},
-    Place{"nftables", "wire", nullptr, false, true},
-    Place{"at accept", "wire", nullptr},
+    Place{"no flood", Flood::none},
+    Place{"SYNs into a sink (what sending costs)", Flood::sink},
+    Place{"SYNs into an interface where nothing listens (reference)", Flood::elsewhere},
+    Place{"SYNs, dropped by XDP, native", Flood::syns, "native"},
+    Place{"SYNs, dropped by XDP, generic", Flood::syns, "generic"},
+    Place{"SYNs, dropped by nftables, prerouting", Flood::syns, nullptr, true},
+    Place{"SYNs, dropped by nothing (they never get to accept)", Flood::syns},
+    Place{"connections, closed by the check at accept", Flood::connections},
 };
+constexpr std::size_t quiet = 0, sink = 1, reference = 2;
 
-const Place* current = nullptr;  // For configuration(), which has no other way to know.
+// For configuration(), which has no other way to know and to tell.
+const Place* current = nullptr;
+std::string control_socket;
 
 std::string configuration(const Proxy& proxy, const Scene& scene) {
+  control_socket = scene.directory + "/control.sock";
   std::string text = planes(proxy.program, false).front().configuration(proxy, scene);
-  if (current->blocked) text += "\n[access]\nblock = [\"198.19.0.0/16\"]\n";
-  if (current->mode) {
-    text += "\n[xdp]\ninterfaces = [\"front\"]\nmode = \"" + std::string(current->mode) + "\"\n";
+  if (!current->nftables) text += "\n[access]\nblock = [\"" + std::string(flood_net) + "\"]\n";
+  if (current->xdp_mode) {
+    text +=
+        "\n[xdp]\ninterfaces = [\"front\"]\nmode = \"" + std::string(current->xdp_mode) + "\"\n";
   }
   return text;
 }
@@ -148,25 +83,32 @@ std::string configuration(const Proxy& proxy, const Scene& scene) {
 struct Bed {
   std::unique_ptr<Stage> stage;
   Entry relay;
-  Address front{};
-  Address idle{};
+  HardwareAddress front{};
+  HardwareAddress idle{};
   std::atomic<std::uint64_t>* sent = nullptr;
 };
 
-void in_namespace(const Bed& bed, Role role, const std::vector<std::string>& argv) {
+std::string in_namespace(const Bed& bed, Role role, const std::string& words) {
   const InNamespace inside(bed.stage->lab().netns(role));
-  if (const auto done = run_tool(argv); !done) {
-    std::fprintf(stderr, "%s\n", done.error().what.c_str());
+  std::vector<std::string> argv;
+  for (std::size_t at = 0, end = 0; at < words.size(); at = end + 1) {
+    end = std::min(words.find(' ', at), words.size());
+    argv.push_back(words.substr(at, end - at));
   }
+  argv.front() = find_program(argv.front());
+  auto done = run_tool(argv);
+  if (done) return *done;
+  std::fprintf(stderr, "%s\n", done.error().what.c_str());
+  return {};
 }
 
-Address hardware_address(const Bed& bed, Role role, const char* interface) {
+HardwareAddress hardware_address(const Bed& bed, Role role, const char* interface) {
   const InNamespace inside(bed.stage->lab().netns(role));
   const UniqueFd fd = UniqueFd::adopt(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};
   std::strncpy(request.ifr_name, interface, IFNAMSIZ - 1);
   ioctl(fd.get(), SIOCGIFHWADDR, &request);
-  Address address{};
+  HardwareAddress address{};
   std::memcpy(address.data(), request.ifr_hwaddr.sa_data, address.size());
   return address;
 }
@@ -181,18 +123,19 @@ Result<Bed> make_bed(const std::string& program) {
   if (!bed.relay.proxy) return fail("the bench has no userspace row");
   bed.relay.proxy->configuration = configuration;
 
-  const std::string ip = find_program("ip");
   // The other target is in the backend's namespace, where nothing has the flood's address.
-  const Site& backend = bed.stage->sites().front();
   in_namespace(bed, Role::client,
-               {ip, "link", "add", "spare", "type", "veth", "peer", "name", "idle", "netns",
-                std::to_string(backend.backend.pid())});
-  in_namespace(bed, Role::client, {ip, "link", "set", "spare", "up"});
-  in_namespace(bed, Role::backend, {ip, "link", "set", "idle", "up"});
-  in_namespace(bed, Role::backend,
-               {find_program("sysctl"), "-q", "net.ipv4.conf.idle.forwarding=0"});
-  // What answers a flooding SYN needs a way, as on a host with a default route.
-  in_namespace(bed, Role::proxy, {ip, "route", "add", "198.19.0.0/16", "via", "198.18.0.10"});
+               "ip link add spare type veth peer name idle netns " +
+                   std::to_string(bed.stage->sites().front().backend.pid()));
+  in_namespace(bed, Role::client, "ip link add sink type bridge");
+  for (const char* interface : {"spare", "sink"}) {
+    in_namespace(bed, Role::client, "ip link set " + std::string(interface) + " up");
+  }
+  in_namespace(bed, Role::backend, "ip link set idle up");
+  in_namespace(bed, Role::backend, "sysctl -q net.ipv4.conf.idle.forwarding=0");
+  // What answers a SYN needs a way, as on a host with a default route, and goes nowhere from there.
+  in_namespace(bed, Role::proxy, "ip route add 198.19.0.0/16 via 198.18.0.10");
+  in_namespace(bed, Role::client, "ip route add blackhole 198.19.0.0/16");
   bed.front = hardware_address(bed, Role::proxy, "front");
   bed.idle = hardware_address(bed, Role::backend, "idle");
   void* shared = mmap(nullptr, sizeof(std::atomic<std::uint64_t>), PROT_READ | PROT_WRITE,
@@ -202,63 +145,181 @@ Result<Bed> make_bed(const std::string& program) {
   return bed;
 }
 
-Result<Child> start_flood(const Bed& bed, const Place& place) {
-  const bool elsewhere = std::string(place.interface) == "spare";
+Result<Child> start_flood(const Bed& bed, Flood flood) {
+  if (flood == Flood::none) return Child();
   const in_addr target = bed.stage->lab().proxy_address();
+  const char* interface = flood == Flood::sink        ? "sink"
+                          : flood == Flood::elsewhere ? "spare"
+                                                      : "wire";
   return Child::call(bed.stage->lab().netns(Role::client), [&] {
-    flood(place.interface, elsewhere ? bed.idle : bed.front, target, *bed.sent);
+    if (flood == Flood::connections) flood_connections(target, *bed.sent);
+    flood_syns(interface, flood == Flood::elsewhere ? bed.idle : bed.front, target, *bed.sent);
   });
 }
 
+// How many packets, or connections, were dropped so far where this place drops them.
+double dropped(const Bed& bed, const Place& place) {
+  if (place.nftables) {
+    constexpr std::string_view mark = "packets ";
+    const std::string table = in_namespace(bed, Role::proxy, "nft list table ip flood");
+    const std::size_t at = table.find(mark);
+    return at == std::string::npos ? 0 : std::strtod(table.c_str() + at + mark.size(), nullptr);
+  }
+  if (place.flood == Flood::connections) return static_cast<double>(*bed.sent);
+  if (!place.xdp_mode) return 0;
+  const auto answer = control_call(control_socket, {{"command", "blocklist_hits"}});
+  if (!answer) return 0;
+  double sum = 0;
+  for (const auto& hit : answer->at("hits")) sum += hit.at("packets").get<double>();
+  return sum;
+}
+
+// Gets the namespaces ready for a place, and puts them back.
+class Setting {
+ public:
+  Setting(const Bed& bed, const Place& place) : bed_(bed), place_(place) {
+    if (place.nftables) {
+      for (const char* words :
+           {"nft add table ip flood",
+            "nft add chain ip flood in { type filter hook prerouting priority -300 ; }",
+            "nft add rule ip flood in ip saddr 198.19.0.0/16 counter drop"}) {
+        in_namespace(bed, Role::proxy, words);
+      }
+    }
+    if (place.flood == Flood::connections) route("replace local 198.19.0.0/16 dev lo");
+  }
+  ~Setting() {
+    if (place_.nftables) in_namespace(bed_, Role::proxy, "nft delete table ip flood");
+    if (place_.flood == Flood::connections) route("del local 198.19.0.0/16 dev lo");
+  }
+  Setting(const Setting&) = delete;
+  Setting& operator=(const Setting&) = delete;
+
+ private:
+  void route(const std::string& words) const {
+    in_namespace(bed_, Role::client, "ip route " + words + " table local");
+  }
+  const Bed& bed_;
+  const Place& place_;
+};
+
+// One place in one round; `rate` 0: as many messages as go.
 Result<Outcome> measure(Bed& bed, const Place& place, double seconds, std::uint32_t rate) {
   current = &place;
   auto candidate = bed.stage->start(bed.relay);
   if (!candidate) return std::unexpected(candidate.error());
-  const std::string nft = find_program("nft");
-  if (place.nftables) {
-    in_namespace(bed, Role::proxy,
-                 {nft,
-                  "add table ip flood; add chain ip flood in { type filter hook prerouting "
-                  "priority -300; }; add rule ip flood in ip saddr 198.19.0.0/16 drop"});
-  }
-  Result<Child> flooding = Child();
-  if (place.interface) flooding = start_flood(bed, place);
+  const Setting setting(bed, place);
+  const auto flooding = start_flood(bed, place.flood);
   if (!flooding) return std::unexpected(flooding.error());
 
-  const InNamespace inside(bed.stage->lab().netns(Role::client));
   const Timing timing{.warmup_s = 0.3, .window_s = seconds};
-  const std::uint64_t before = *bed.sent;
-  Outcome outcome =
-      rate == 0 ? load_ping_pong(candidate->target, timing, client_connections, message_bytes)
-                : load_schedule(candidate->target, timing, client_connections, message_bytes, rate);
-  // Over warm-up and window; the share that falls between is negligible.
-  outcome.values["flood"] = static_cast<double>(*bed.sent - before) / (seconds + timing.warmup_s);
-  if (place.nftables) in_namespace(bed, Role::proxy, {nft, "delete table ip flood"});
+  const std::uint64_t begin = now_ns();
+  const std::uint64_t sent_before = *bed.sent;
+  const double dropped_before = dropped(bed, place);
+  Outcome outcome;
+  {
+    const InNamespace inside(bed.stage->lab().netns(Role::client));
+    outcome =
+        rate == 0
+            ? load_ping_pong(candidate->target, timing, client_connections, message_bytes)
+            : load_schedule(candidate->target, timing, client_connections, message_bytes, rate);
+  }
+  // Over warm-up, window and drain: the flood goes on at its rate through all of them.
+  const double elapsed_s = static_cast<double>(now_ns() - begin) / second_ns;
+  outcome.values["sent"] = static_cast<double>(*bed.sent - sent_before) / elapsed_s;
+  outcome.values["dropped"] = (dropped(bed, place) - dropped_before) / elapsed_s;
   return outcome;
 }
 
-int run(const std::string& program, double seconds) {
-  auto bed = make_bed(program);
-  if (!bed) return std::fprintf(stderr, "%s\n", bed.error().what.c_str()), 1;
-  const auto alone = measure(*bed, places.front(), seconds, 0);
-  if (!alone) return std::fprintf(stderr, "%s\n", alone.error().what.c_str()), 1;
-  const auto rate = static_cast<std::uint32_t>(alone->values.at("rate") / 4);
-  std::printf("alone %.0f messages/s; offered %u/s\n", alone->values.at("rate"), rate);
-  std::printf("%-16s %10s %8s %8s %12s %10s\n", "flood dropped", "goodput/s", "p50 us", "p99 us",
-              "packets/s", "CPU s/1M");
-  double quiet_busy = 0;
-  for (const Place& place : places) {
-    auto outcome = measure(*bed, place, seconds, rate);
-    if (!outcome) return std::fprintf(stderr, "%s\n", outcome.error().what.c_str()), 1;
-    auto& values = outcome->values;
-    const double busy = values["busy_s"] / values["elapsed_s"];
-    if (!place.interface) quiet_busy = busy;
-    const double cost = values["flood"] > 0 ? (busy - quiet_busy) / values["flood"] * 1e6 : 0;
-    std::printf("%-16s %10.0f %8.0f %8.0f %12.0f %10.2f\n", place.title, values["rate"],
-                values["p50_us"], values["p99_us"], values["flood"], cost);
-    if (outcome->faults.empty()) continue;
-    std::printf("  %zu faults: %s\n", outcome->faults.size(), outcome->faults.front().c_str());
+// What the rounds have shown of one place.
+struct Shown {
+  std::map<std::string, std::vector<double>> samples;
+  std::string fault;
+  std::size_t faults = 0;
+
+  void add(const std::string& name, double value) { samples[name].push_back(value); }
+  double at(const std::string& name) const {
+    const auto found = samples.find(name);
+    return found == samples.end() ? 0 : median(found->second);
   }
+};
+using Table = std::array<Shown, places.size()>;
+
+Result<void> run_round(Bed& bed, double seconds, std::uint32_t rate, Table& table) {
+  std::array<std::map<std::string, double>, places.size()> round;
+  for (std::size_t i = 0; i < places.size() && !interrupted(); ++i) {
+    auto outcome = measure(bed, places[i], seconds, rate);
+    if (!outcome) return fail(std::string(places[i].title) + ": " + outcome.error().what);
+    round[i] = outcome->values;
+    if (outcome->faults.empty()) continue;
+    ++table[i].faults;
+    table[i].fault = outcome->faults.front();
+  }
+  if (interrupted()) return fail("interrupted");
+  const auto busy = [&](std::size_t i) { return round[i]["busy_s"] / round[i]["elapsed_s"]; };
+  const double sending = (busy(sink) - busy(quiet)) / round[sink]["sent"];
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    for (const char* name : {"rate", "p99_us", "sent", "dropped"}) {
+      table[i].add(name, round[i][name]);
+    }
+    table[i].add("rate_ratio", round[i]["rate"] / round[reference]["rate"]);
+    table[i].add("p99_ratio", round[i]["p99_us"] / round[reference]["p99_us"]);
+    if (places[i].flood == Flood::none) continue;
+    const bool frames = places[i].flood != Flood::connections;
+    const double spent = busy(i) - busy(quiet) - (frames ? sending * round[i]["sent"] : 0);
+    const double handled = round[i]["dropped"] > 0 ? round[i]["dropped"] : round[i]["sent"];
+    table[i].add("cost", spent / handled * 1e6);
+  }
+  return {};
+}
+
+void print(const Table& table, double alone, std::uint32_t rate) {
+  std::printf(
+      "The allowed client reaches %.0f messages/s alone; offered: %u/s. Medians of %zu rounds.\n\n",
+      alone, rate, table[quiet].samples.at("rate").size());
+  std::printf(
+      "| flood | sent/s | dropped/s | goodput, messages/s | p99, µs | CPU s per million |\n"
+      "|---|---:|---:|---:|---:|---:|\n");
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const Shown& shown = table[i];
+    std::printf("| %s | %.0f | ", places[i].title, shown.at("sent"));
+    shown.at("dropped") > 0 ? std::printf("%.0f", shown.at("dropped")) : std::printf("-");
+    std::printf(" | %.0f (%.2fx) | %.0f (%.2fx) | ", shown.at("rate"), shown.at("rate_ratio"),
+                shown.at("p99_us"), shown.at("p99_ratio"));
+    i <= sink ? std::printf("- |\n") : std::printf("%.3f |\n", shown.at("cost"));
+  }
+  std::printf(
+      "\nIn brackets: of the reference. CPU seconds of the whole system per million dropped, or "
+      "sent where nothing drops them, beyond what it spends without a flood and what sending "
+      "costs; of connections both ends.\n");
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (table[i].faults == 0) continue;
+    std::printf("\n%s: %zu rounds with faults: %s\n", places[i].title, table[i].faults,
+                table[i].fault.c_str());
+  }
+}
+
+int fail_with(const Error& error) {
+  std::fprintf(stderr, "sni-flood: %s\n", error.what.c_str());
+  return 1;
+}
+
+int run(const std::string& program, double seconds, unsigned rounds) {
+  catch_interrupts();
+  auto bed = make_bed(program);
+  if (!bed) return fail_with(bed.error());
+  auto alone = measure(*bed, places[quiet], seconds, 0);
+  if (!alone) return fail_with(alone.error());
+  const double reached = alone->values["rate"];
+  const auto rate = static_cast<std::uint32_t>(reached / 4);
+  Table table;
+  for (unsigned round = 0; round < rounds; ++round) {
+    std::fprintf(stderr, "round %u of %u\n", round + 1, rounds);
+    if (const auto done = run_round(*bed, seconds, rate, table); !done) {
+      return fail_with(done.error());
+    }
+  }
+  print(table, reached, rate);
   return 0;
 }
 
@@ -267,8 +328,9 @@ int run(const std::string& program, double seconds) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: sni-flood SNI-PROXY [SECONDS]\n");
+    std::fprintf(stderr, "usage: sni-flood SNI-PROXY [SECONDS] [ROUNDS]\n");
     return 2;
   }
-  return sni::bench::run(argv[1], argc > 2 ? std::stod(argv[2]) : 3.0);
+  return sni::bench::run(argv[1], argc > 2 ? std::stod(argv[2]) : 2.5,
+                         argc > 3 ? static_cast<unsigned>(std::stoul(argv[3])) : 5);
 }

@@ -27,16 +27,6 @@ std::string name_of_program(std::uint32_t id) {
   return info.name;
 }
 
-// Who holds the interface: "program 'xdp_pass' (id 12)".
-std::string holder_of(int index) {
-  bpf_xdp_query_opts query{.sz = sizeof query};
-  if (bpf_xdp_query(index, 0, &query) != 0) return "a program";
-  for (const __u32 id : {query.prog_id, query.drv_prog_id, query.skb_prog_id, query.hw_prog_id}) {
-    if (id != 0) return "program '" + name_of_program(id) + "' (id " + std::to_string(id) + ")";
-  }
-  return "a program";
-}
-
 std::expected<UniqueFd, int> link(int program_fd, int index, std::uint32_t flags) {
   const bpf_link_create_opts options{.sz = sizeof options, .flags = flags};
   const int fd = bpf_link_create(program_fd, index, BPF_XDP, &options);
@@ -69,7 +59,8 @@ Result<XdpAttachment> XdpAttachment::attach(int program_fd, const std::string& i
     attachment.fallback_reason_ = std::generic_category().message(refused);
   }
   if (is_taken(refused)) {
-    auto taken = fail(act + ": " + holder_of(index) + " is there already and is left alone");
+    auto taken = fail(act + ": " + xdp_holder(attachment.index_).value_or("a program") +
+                      " is there already and is left alone");
     taken.error().sys_errno = EBUSY;
     return taken;
   }
@@ -78,6 +69,15 @@ Result<XdpAttachment> XdpAttachment::attach(int program_fd, const std::string& i
 
 bool XdpAttachment::is_current() const {
   return ::if_nametoindex(interface_.c_str()) == index_;
+}
+
+std::optional<std::string> xdp_holder(std::uint32_t index) {
+  bpf_xdp_query_opts query{.sz = sizeof query};
+  if (bpf_xdp_query(static_cast<int>(index), 0, &query) != 0) return std::nullopt;
+  for (const __u32 id : {query.prog_id, query.drv_prog_id, query.skb_prog_id, query.hw_prog_id}) {
+    if (id != 0) return "program '" + name_of_program(id) + "' (id " + std::to_string(id) + ")";
+  }
+  return std::nullopt;
 }
 
 }  // namespace sni

@@ -4,6 +4,7 @@
 // with the process, however that ends.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/config.h"
@@ -31,5 +32,8 @@ class XdpAttachment {
   bool native_ = false;
   std::string fallback_reason_;
 };
+
+// Whose XDP program is on an interface, as in "program 'xdp_pass' (id 12)"; nullopt: nobody's.
+std::optional<std::string> xdp_holder(std::uint32_t index);
 
 }  // namespace sni

@@ -66,10 +66,15 @@ class Guard {
   void log_totals() const;
 
  private:
+  // What `block` has added.
+  struct Command {
+    GuardTime until = 0;
+    bool configured = false;  // The configuration blocks it too, for however long.
+  };
   // What a rebuild makes.
   struct Build {
     GuardInput input;
-    std::map<IpPrefix, GuardTime> commanded;  // As they were when it began.
+    std::map<IpPrefix, Command> commanded;  // As they were when it began.
     std::unique_ptr<GuardList> list;
     std::optional<Result<XdpGeneration>> generation;
     std::atomic<bool> done{false};
@@ -94,7 +99,7 @@ class Guard {
   UniqueFd epoll_;
   UniqueFd built_;  // An eventfd: a build is done.
   SourceWatch watch_{ConductLimits{}};
-  std::map<IpPrefix, GuardTime> commanded_;  // What `block` has added, and until when.
+  std::map<IpPrefix, Command> commanded_;
   std::unique_ptr<Build> build_;
   std::set<IpPrefix> touched_;            // By commands since the build began.
   std::optional<GuardInput> next_input_;  // A reload that came during a build.

@@ -50,6 +50,25 @@ class Control(ProxyTest):
         self.assertTrue(self.served(started, "127.0.0.9"))
         self.assertEqual(self.call(started, "blocklist"), (0, "block 127.0.0.0/29\n", ""))
 
+    def test_unblock_warns_of_a_configured_block_behind_that_of_a_command(self):
+        path = self.directory / "blocklist"
+        path.write_text(f"{SOURCE}\n")
+        started = self.relay(access={"block": ["127.0.0.9"], "block_file": str(path)})
+        warning = "{} stands in the configuration: a reload blocks it again\n"
+        for source in (SOURCE, "127.0.0.9"):
+            self.assertEqual(self.call(started, "block", source, "--for", "1h"), (0, "", ""))
+            self.assertEqual(self.call(started, "unblock", source), (0, warning.format(source), ""))
+            self.assertTrue(self.served(started, source))
+        # Commands that a reload finds in its files, and one that it does not find any more.
+        self.assertEqual(self.call(started, "block", SOURCE), (0, "", ""))
+        self.assertEqual(self.call(started, "block", "127.0.0.9"), (0, "", ""))
+        path.write_text("")
+        started.reload(started.config)
+        started.wait_log("(?s)guard: 2 addresses.*guard: 2 addresses")
+        self.assertEqual(self.call(started, "unblock", SOURCE), (0, "", ""))
+        self.assertEqual(self.call(started, "unblock", "127.0.0.9"),
+                         (0, warning.format("127.0.0.9"), ""))
+
     def test_commands_hold_over_a_reload_and_block_files_are_read_again(self):
         path = self.directory / "blocklist"
         path.write_text("127.0.0.8 # one\n")

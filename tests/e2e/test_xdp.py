@@ -2,6 +2,7 @@
 """Blocked sources are dropped in XDP, in network namespaces joined by veth."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -188,6 +189,24 @@ class Xdp(ProxyTest):
         status, output = self.call(started, "unblock", BLOCKED)
         self.assertEqual((status, output), (0, f"lifted the ban of {BLOCKED}\n"))
         self.assertTrue(self.reaches(started, BLOCKED))
+
+    def test_probe_says_what_each_interface_can_and_who_is_there(self):
+        def probe():
+            done = subprocess.run([*self.network.command, proxy.BINARY, "probe"],
+                                  capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+        release = tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])
+        native, none = ("native yes, by its driver", r"native no \(the driver has none\)")
+        if release < (6, 3):
+            native = none = r"native not known \(drivers say so from Linux 6.3 on\)"
+        said = probe()
+        self.assertIn("per-CPU maps: yes\n", said)
+        self.assertRegex(said, rf"XDP on near: {native}; generic yes, as everywhere\n")
+        self.assertRegex(said, rf"XDP on lo: {none}; generic yes, as everywhere\n")
+        self.assertFalse(self.network.has_program())
+        self.guarded()
+        self.assertRegex(probe(), r"XDP on near: .*; program 'xdp_ip_filter' \(id \d+\) is there\n")
 
     def test_a_mode_that_cannot_be_had_is_an_error_at_start_and_auto_serves_without(self):
         for mode, served in (("native", False), ("auto", True)):
