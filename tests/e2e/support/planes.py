@@ -97,14 +97,13 @@ class PlaneTest(ProxyTest):
         return network.within(self.network.client, lambda: super(PlaneTest, self).connect(
             started, host=self.network.proxy_address, **options))
 
-    def on_plane(self, plane, handler, mode="sockhash", *, names=("one.example",), log=None,
-                 process=None, **fast_path):
+    def on_plane(self, plane, handler, mode="sockhash", config=None, **fast_path):
         """A proxy that hands over at once. On the plane "local" the handler is an event-driven
         backend of this host, which the proxy has come to know; on "remote" it counts as a remote
-        one."""
+        one. `config`: further tables."""
         options = {"mode": mode, "same_host": plane == "local", **EAGER, **fast_path}
         handler = after_lesson(handler) if plane == "local" else event_driven(handler)
-        proxy = self.relay(handler, names=names, fast_path=options, process=process, log=log or {})
+        proxy = self.relay(handler, fast_path=options, **(config or {}))
         if plane == "local":
             self.teach(proxy)
         return proxy
