@@ -137,7 +137,7 @@ constexpr std::array places = {
 const Place* current = nullptr;  // For configuration(), which has no other way to know.
 
 std::string configuration(const Proxy& proxy, const Scene& scene) {
-  std::string text = planes(proxy.program).front().configuration(proxy, scene);
+  std::string text = planes(proxy.program, false).front().configuration(proxy, scene);
   if (current->blocked) text += "\n[access]\nblock = [\"198.19.0.0/16\"]\n";
   if (current->mode) {
     text += "\n[xdp]\ninterfaces = [\"front\"]\nmode = \"" + std::string(current->mode) + "\"\n";

@@ -86,22 +86,6 @@ struct {
   __uint(max_entries, SOCK_STATS);
 } TRAFFIC_STATS SEC(".maps");
 
-/* Not touched by the programs: the resolver's second level. */
-struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __type(key, __u64);
-  __type(value, struct dns_record);
-  __uint(max_entries, 4096);
-} DNS_CACHE SEC(".maps");
-
-/* The key of DNS_CACHE's hash; pinned with it, or the records could not be found again. */
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __type(key, __u32);
-  __uint(value_size, DNS_KEY_BYTES);
-  __uint(max_entries, 1);
-} DNS_CACHE_KEY SEC(".maps");
-
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __type(key, __u64);

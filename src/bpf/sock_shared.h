@@ -18,10 +18,6 @@ enum {
    * memory is fragmented each page of a message can become one. */
   SOCK_CREDIT_OVERHEAD = 2048,
   SOCK_CREDIT_PIECE_SHIFT = 12,
-  /* RFC 1035: 253 characters; rounded so that the record has no hole. */
-  DNS_NAME_BYTES = 256,
-  DNS_ADDRESSES_MAX = 8,
-  DNS_KEY_BYTES = 16,
   /* How long it is believed of a listener that its sockets block, or that they do not. */
   SOCK_BLOCKING_SECONDS = 24 * 60 * 60,
   SOCK_EVENT_DRIVEN_SECONDS = 60 * 60,
@@ -164,14 +160,3 @@ enum sock_stat {
   SOCK_CAPTURE_FAILURES,   /* It matched and could not be inserted. */
   SOCK_STATS
 };
-
-/* DNS_CACHE: keyed 64-bit hash of the name to the record, which carries the name, so that a
- * collision cannot misroute. */
-struct dns_record {
-  char name[DNS_NAME_BYTES]; /* Lower case, NUL-padded. */
-  __u64 expires_s;           /* CLOCK_REALTIME: it outlives a process where it is pinned. */
-  __u32 count;
-  __u32 pad;
-  __u8 addresses[DNS_ADDRESSES_MAX][16]; /* IPv4 v4-mapped. */
-};
-SNI_SIZE_IS(struct dns_record, 400);

@@ -3,7 +3,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -126,8 +125,6 @@ Result<void> Sockhash::open(const SockhashOptions& options) {
   }
   if (!object_) return fail_sys("cannot open the BPF " + origin, errno);
   if (auto done = size_maps(options); !done) return done;
-  if (!options.dns_pin_directory.empty())
-    if (auto done = pin_dns_cache(options.dns_pin_directory); !done) return done;
   if (const int error = -bpf_object__load(object_); error != 0) {
     auto failed = fail_sys("cannot load the SOCKHASH programs of the " + origin, error);
     failed.error().what += likely_cause(error, last_words(log_));
@@ -145,8 +142,8 @@ Result<void> Sockhash::size_maps(const SockhashOptions& options) {
     if (const int error = -bpf_map__set_max_entries(map, options.slots * per_slot); error != 0)
       return fail_sys(std::string("cannot size map ") + name, error);
   }
-  for (const char* name : {"TRAFFIC_STATS", "DNS_CACHE", "DNS_CACHE_KEY", "EXPECTED", "LOCAL_STATE",
-                           "NOTICES", "LISTENERS", "LISTENING"})
+  for (const char* name :
+       {"TRAFFIC_STATS", "EXPECTED", "LOCAL_STATE", "NOTICES", "LISTENERS", "LISTENING"})
     if (!bpf_object__find_map_by_name(object_, name))
       return fail(std::string("the BPF object has no map ") + name);
   for (const char* name : {"capture_backend", "redirect_msg", "redirect_skb"})
@@ -156,18 +153,6 @@ Result<void> Sockhash::size_maps(const SockhashOptions& options) {
   if (bpf_map__value_size(state) != sizeof(sock_slot))
     return fail("the BPF object was built for another version of this program");
   slots_ = options.slots;
-  return {};
-}
-
-// With a pin path libbpf takes the map that is there, if it has the same shape, or pins a new one.
-Result<void> Sockhash::pin_dns_cache(const std::string& directory) {
-  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
-    return fail_sys("cannot create the pin directory " + directory, errno);
-  for (const char* name : {"DNS_CACHE", "DNS_CACHE_KEY"}) {
-    bpf_map* map = bpf_object__find_map_by_name(object_, name);
-    if (const int error = -bpf_map__set_pin_path(map, (directory + "/" + name).c_str()); error != 0)
-      return fail_sys(std::string("cannot pin ") + name, error);
-  }
   return {};
 }
 
@@ -181,7 +166,7 @@ Result<void> Sockhash::map_state() {
   stats_fd_ = map_fd("TRAFFIC_STATS");
   cpus_ = static_cast<std::size_t>(std::max(libbpf_num_possible_cpus(), 1));
   steps_.push_back("maps ready: SOCK_MAP, SOURCE_MAP, LOCAL_MAP, SLOT_STATE (" +
-                   std::to_string(slots_) + " pairs), TRAFFIC_STATS, DNS_CACHE");
+                   std::to_string(slots_) + " pairs), TRAFFIC_STATS");
   return {};
 }
 

@@ -28,7 +28,6 @@ struct SockhashOptions {
   std::string object_file;      // A BPF object on disk to load; empty: the one in the binary.
   std::uint32_t slots = 16384;  // Pairs at once, all workers together.
   unsigned workers = 1;
-  std::string dns_pin_directory;  // On a BPF file system, for DNS_CACHE; empty: it is not kept.
 };
 
 using SockCounters = std::array<std::uint64_t, SOCK_STATS>;
@@ -59,7 +58,7 @@ class Sockhash {
   std::uint32_t slots() const { return slots_; }
   unsigned workers() const { return static_cast<unsigned>(rings_.size()); }
 
-  // For SockSlots and DnsCache.
+  // For SockSlots.
   sock_slot& slot(std::uint32_t index) const { return state_[index]; }
   int ring_fd(unsigned worker) const { return rings_[worker].get(); }
   int map_fd(const char* name) const;
@@ -68,7 +67,6 @@ class Sockhash {
   Result<void> set_up(const SockhashOptions& options);
   Result<void> open(const SockhashOptions& options);
   Result<void> size_maps(const SockhashOptions& options);
-  Result<void> pin_dns_cache(const std::string& directory);
   Result<void> map_state();
   Result<void> make_rings(unsigned workers);
   Result<void> attach_to_map(const char* program, const char* map, int type);

@@ -93,6 +93,7 @@ void ConfigReader::read(TableReader& root) {
     table.read("after", fast_path.after, forms::duration(0ms, 24h));
     table.read("backlog", fast_path.backlog, forms::size(64 * 1024, 1ull << 30));
     table.read<std::string>("object_file", fast_path.object_file, forms::optional_path);
+    table.read<std::string>("dns_pin", fast_path.dns_pin, forms::optional_path);
   });
   root.read_table("access", [this](TableReader& table) { read_access(table); });
   root.read_table("bans", [this](TableReader& table) { read_bans(table); });

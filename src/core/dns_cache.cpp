@@ -69,16 +69,31 @@ DnsCache::Entry& DnsCache::insert(std::string_view name) {
   return entries_.front();
 }
 
-void DnsCache::store(std::string_view name, const Resolution& answer, std::uint64_t ttl_ms,
-                     std::uint64_t now_ms) {
+std::uint64_t DnsCache::store(std::string_view name, const Resolution& answer, std::uint64_t ttl_ms,
+                              std::uint64_t now_ms) {
   assert(answer.status == Resolution::Status::ok || answer.status == Resolution::Status::not_found);
   const bool found = answer.status == Resolution::Status::ok;
   const std::uint64_t kept_ms =
       found ? std::clamp(ttl_ms, ttl_min_ms_, ttl_max_ms_) : negative_ttl_ms_;
+  keep(name, answer, kept_ms, now_ms);
+  return kept_ms;
+}
+
+// The lower bound is not for it: it would make an answer live longer each time that it is passed
+// on.
+void DnsCache::adopt(std::string_view name, const Resolution& answer, std::uint64_t left_ms,
+                     std::uint64_t now_ms) {
+  assert(answer.status == Resolution::Status::ok);
+  keep(name, answer, std::min(left_ms, ttl_max_ms_), now_ms);
+}
+
+void DnsCache::keep(std::string_view name, const Resolution& answer, std::uint64_t kept_ms,
+                    std::uint64_t now_ms) {
   Entry& entry = insert(name);
   entry.answer = answer;
   entry.expires_ms = now_ms + kept_ms;
-  entry.stale_until_ms = entry.expires_ms + (found ? stale_ms_ : 0);
+  entry.stale_until_ms =
+      entry.expires_ms + (answer.status == Resolution::Status::ok ? stale_ms_ : 0);
   entry.retry_ms = 0;
   while (entries_.size() > entries_max_) evict();
 }

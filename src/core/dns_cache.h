@@ -31,8 +31,12 @@ class DnsCache {
   // The addresses of a name whose TTL is over but whose stale time is not.
   std::optional<Resolution> find_stale(std::string_view name, std::uint64_t now_ms);
 
-  // ok with its TTL, or not_found (its TTL is negative_ttl, whatever is given here).
-  void store(std::string_view name, const Resolution& answer, std::uint64_t ttl_ms,
+  // ok with its TTL, or not_found (its TTL is negative_ttl, whatever is given here). Returns how
+  // long it will be fresh.
+  std::uint64_t store(std::string_view name, const Resolution& answer, std::uint64_t ttl_ms,
+                      std::uint64_t now_ms);
+  // What another cache has kept by these bounds, for the time that it had left there.
+  void adopt(std::string_view name, const Resolution& answer, std::uint64_t left_ms,
              std::uint64_t now_ms);
   // The resolvers gave no answer. An entry with addresses stays and may stand in.
   void store_failure(std::string_view name, std::uint64_t now_ms);
@@ -53,6 +57,8 @@ class DnsCache {
 
   Entry* touch(std::string_view name, std::uint64_t now_ms);
   Entry& insert(std::string_view name);
+  void keep(std::string_view name, const Resolution& answer, std::uint64_t kept_ms,
+            std::uint64_t now_ms);
   void evict();
 
   Entries entries_;  // Most recently used first. Keys of by_name_ point into it.

@@ -134,7 +134,7 @@ class Connection {
   std::uint32_t discarded_ = 0;    // Input thrown away after an answer.
   std::uint32_t last_unsent_ = 0;  // In both send queues, at the last look of the idle check.
   std::uint64_t started_ms_;
-  std::uint64_t active_ms_;  // When bytes moved last; then the start of a flush.
+  std::uint64_t active_ms_;  // When bytes moved last, or a flush began.
   std::shared_ptr<const Snapshot> snapshot_;
   const RouteConfig* route_ = nullptr;
   std::unique_ptr<Setup> setup_;

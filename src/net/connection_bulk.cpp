@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "net/connection.h"
+#include "net/socket.h"
 
 namespace sni {
 
@@ -52,7 +53,7 @@ Event Connection::on_bulk_readable(Side side, const Completion& completion) {
   if (n <= 0) loop_.splices.give_back(std::move(splice));
   if (n == 0) return at_end(side);
   if (n == -EAGAIN || n == -EINTR) return {.kind = Kind::receive_again, .side = side};
-  if (n < 0) return {.kind = Kind::reset, .side = side};
+  if (n < 0) return {.kind = Kind::reset, .side = side, .lost = is_lost(static_cast<int>(-n))};
   active_ms_ = loop_.now_ms;
   gauge_[index(side)].moved(static_cast<std::uint32_t>(n));
   if (side == Side::client) advance_plane();
@@ -94,7 +95,7 @@ Event Connection::drain_bulk(Side side, std::uint32_t least) {
     return {.kind = Kind::blocked, .side = side};
   }
   loop_.splices.give_back(std::move(splice));
-  return {.kind = Kind::send_failed, .side = side};
+  return {.kind = Kind::send_failed, .side = side, .lost = is_lost(static_cast<int>(-n))};
 }
 
 }  // namespace sni

@@ -300,9 +300,9 @@ void Guard::finish_build() {
   } else {
     replay(*build, nullptr);
   }
-  spdlog::info("guard: {} addresses and {} prefixes listed", build->list->addresses().size(),
-               build->list->rules().size());
   auto list = admission_.adopt(std::move(build->list), build->input.access.default_allow);
+  spdlog::info("guard: {} addresses and {} prefixes listed", admission_.list().addresses().size(),
+               admission_.list().rules().size());
   retire(std::move(list), std::move(old));
   if (next_input_) start_build(*std::exchange(next_input_, std::nullopt));
 }

@@ -8,14 +8,16 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
+#include "bpf/dns_map.h"
 #include "core/counters.h"
 #include "core/deadlines.h"
 #include "core/log_gate.h"
 #include "core/source_counts.h"
 #include "net/admission.h"
 #include "net/buffer_pool.h"
-#include "net/pipe.h"
+#include "net/parking.h"
 #include "net/plane_sockhash.h"
 #include "net/resolver.h"
 #include "net/ring.h"
@@ -25,7 +27,8 @@ namespace sni {
 
 // Counted over all workers, since the limits are.
 struct Shared {
-  FastPath fast_path;  // Set before the first worker starts.
+  FastPath fast_path;             // Both set before the first worker starts.
+  std::optional<DnsMap> dns_map;  // Answers of all workers; empty: each keeps its own alone.
   std::atomic<std::uint32_t> connections{0};
   std::atomic<std::uint32_t> pending_hellos{0};
   ParkedBudget parked;
@@ -36,6 +39,7 @@ struct Shared {
 struct Loop {
   Ring ring;
   std::unique_ptr<BufferPool> buffers;
+  Parking parking;
   SplicePool splices;
   std::unique_ptr<Resolver> resolver;
   Deadlines deadlines;

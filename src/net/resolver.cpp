@@ -1,5 +1,7 @@
 #include "net/resolver.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <cassert>
 
@@ -19,6 +21,19 @@ Resolution single(const IpAddress& address) {
   return resolution;
 }
 
+std::int64_t clock_ms(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+// What CLOCK_BOOTTIME says at a time of CLOCK_MONOTONIC. Between them lies how long the machine
+// has been suspended, when TTLs go on.
+std::uint64_t boot_ms(std::uint64_t now_ms) {
+  return now_ms + static_cast<std::uint64_t>(std::max<std::int64_t>(
+                      clock_ms(CLOCK_BOOTTIME) - clock_ms(CLOCK_MONOTONIC), 0));
+}
+
 const std::vector<Endpoint>& servers_of(const DnsConfig& config, const SystemNames& system) {
   return config.servers.empty() ? system.resolv_conf.servers : config.servers;
 }
@@ -26,17 +41,19 @@ const std::vector<Endpoint>& servers_of(const DnsConfig& config, const SystemNam
 }  // namespace
 
 Resolver::Resolver(const DnsConfig& config, std::shared_ptr<const SystemNames> system,
-                   ResolverIo& io)
+                   ResolverIo& io, const DnsMap* answers)
     : io_(io),
+      shared_(answers),
       config_(config),
       system_(std::move(system)),
       sides_{Side{.cache = DnsCache(config)}, Side{.cache = DnsCache(config)}} {}
 
 Result<std::unique_ptr<Resolver>> Resolver::create(const DnsConfig& config,
                                                    std::shared_ptr<const SystemNames> system,
-                                                   ResolverIo& io) {
+                                                   ResolverIo& io, const DnsMap* answers) {
   assert(system);
-  std::unique_ptr<Resolver> resolver(new Resolver(config, std::move(system), io));
+  std::unique_ptr<Resolver> resolver(new Resolver(config, std::move(system), io, answers));
+  resolver->setup_ = resolver->setup();
   auto channel =
       DnsChannel::create(config, servers_of(config, *resolver->system_), io, resolver->watch_ids_);
   if (!channel) return std::unexpected(std::move(channel.error()));
@@ -79,9 +96,8 @@ std::optional<Resolution> Resolver::at_hand(const DnsName& name, Source source,
     return answer;
   }
   const auto found = callers.questions.find(name.text());
-  if (found == callers.questions.end() || now_ms < found->second->answer_by_ms) {
-    return std::nullopt;
-  }
+  if (found == callers.questions.end()) return from_shared(name, source, now_ms);
+  if (now_ms < found->second->answer_by_ms) return std::nullopt;
   auto answer = provisional(*found->second, now_ms);
   if (answer) counters_.stale += answer->stale;
   return answer;
@@ -95,6 +111,30 @@ std::optional<Resolution> Resolver::from_host(const DnsName& name) const {
   Resolution loopback = single(loopback_v6);
   loopback.add(loopback_v4);
   return loopback;
+}
+
+std::optional<Resolution> Resolver::from_shared(const DnsName& name, Source source,
+                                                std::uint64_t now_ms) {
+  if (!shared_) return std::nullopt;
+  const auto found = shared_->find(name.text(), context(now_ms));
+  if (!found) return std::nullopt;
+  ++counters_.shared_hits;
+  side(source).cache.adopt(name.text(), found->resolution, found->left_ms, now_ms);
+  return found->resolution;
+}
+
+DnsContext Resolver::context(std::uint64_t now_ms) const {
+  return {.setup = setup_, .flushed_ms = flushed_ms_, .now_ms = boot_ms(now_ms)};
+}
+
+// What an answer depends on beside its name: an earlier process, or another one with the same pin,
+// may have asked others.
+std::uint64_t Resolver::setup() const {
+  if (!shared_) return 0;
+  std::string text;
+  for (const Endpoint& server : servers_of(config_, *system_)) text += server.to_string() + '\n';
+  for (const std::string& domain : system_->resolv_conf.search) text += domain + '\n';
+  return shared_->fingerprint(text + std::to_string(system_->resolv_conf.ndots));
 }
 
 // What callers get when they have waited long enough; nullopt: nothing yet.
@@ -164,7 +204,9 @@ void Resolver::finish(Question& question, std::uint64_t now_ms) {
   } else {
     counters_.not_found += outcome.status == Resolution::Status::not_found;
     const auto failure_ttl_ms = static_cast<std::uint64_t>(config_.negative_ttl.count());
-    cache.store(key, outcome, question.asked.ttl_ms(failure_ttl_ms), now_ms);
+    const std::uint64_t kept_ms =
+        cache.store(key, outcome, question.asked.ttl_ms(failure_ttl_ms), now_ms);
+    if (shared_) shared_->store(key, outcome, context(now_ms), kept_ms);
   }
   deliver(question, outcome);
   erase(question);
@@ -261,6 +303,8 @@ Result<void> Resolver::reload(const DnsConfig& config, std::shared_ptr<const Sys
   channel_ = std::move(*channel);
   config_ = config;
   system_ = std::move(system);
+  setup_ = setup();
+  flushed_ms_ = boot_ms(now_ms);
   due_.clear();
   std::vector<Question*> under_way;
   for (Side& callers : sides_) {

@@ -2,13 +2,15 @@
 
 // Names to addresses, inside the worker's loop. One Resolver per worker, single-threaded.
 //
-// A name is answered at once where possible: from an IP literal, /etc/hosts, localhost (RFC 6761)
-// or the cache. Otherwise it becomes a question, A and AAAA are asked apart (net/dns_channel.h),
-// and further callers with the same name wait for the same question. A family that is late does not
-// hold back the other for longer than limits::resolution_delay_ms (RFC 8305 section 3), and an
-// expired answer stands in when the resolvers take longer than limits::stale_wait_ms or fail
-// (RFC 8767). Answers are never delivered from within resolve(), on_ready() or on_tick(): they
-// queue up and the worker takes them with take_answer() once per turn.
+// A name is answered at once where possible: from an IP literal, /etc/hosts, localhost (RFC 6761),
+// the cache, or the map that all workers share (bpf/dns_map.h), whose answer then goes into the
+// cache with the time that it has left. Otherwise it becomes a question, A and AAAA are asked apart
+// (net/dns_channel.h), and further callers with the same name wait for the same question. A family
+// that is late does not hold back the other for longer than limits::resolution_delay_ms (RFC 8305
+// section 3), and an expired answer stands in when the resolvers take longer than
+// limits::stale_wait_ms or fail (RFC 8767). Answers are never delivered from within resolve(),
+// on_ready() or on_tick(): they queue up and the worker takes them with take_answer() once per
+// turn.
 //
 // Names that clients ask for and those of the configuration are kept apart, with a cache and bounds
 // each, so that clients who ask for random names cannot push out what configured routes need.
@@ -28,6 +30,7 @@
 #include <utility>
 #include <vector>
 
+#include "bpf/dns_map.h"
 #include "core/config.h"
 #include "core/dns_cache.h"
 #include "core/dns_name.h"
@@ -42,13 +45,14 @@
 namespace sni {
 
 struct ResolverCounters {
-  std::uint64_t questions = 0;   // Names that were asked of the resolvers.
-  std::uint64_t merged = 0;      // Callers that joined a question under way.
-  std::uint64_t cache_hits = 0;  // Callers answered from the cache, negative answers included.
-  std::uint64_t stale = 0;       // Callers answered with a stale answer, from the cache or later.
-  std::uint64_t not_found = 0;   // Questions that ended so.
-  std::uint64_t failed = 0;      // Questions that ended so.
-  std::uint64_t overloaded = 0;  // Callers turned away: too many questions or waiters.
+  std::uint64_t questions = 0;    // Names that were asked of the resolvers.
+  std::uint64_t merged = 0;       // Callers that joined a question under way.
+  std::uint64_t cache_hits = 0;   // Callers answered from the cache, negative answers included.
+  std::uint64_t shared_hits = 0;  // Callers answered from what the workers share.
+  std::uint64_t stale = 0;        // Callers answered with a stale answer, from the cache or later.
+  std::uint64_t not_found = 0;    // Questions that ended so.
+  std::uint64_t failed = 0;       // Questions that ended so.
+  std::uint64_t overloaded = 0;   // Callers turned away: too many questions or waiters.
 };
 
 class Resolver {
@@ -56,10 +60,11 @@ class Resolver {
   using Waiter = std::uint64_t;  // The caller's tag, unique among those that wait.
   enum class Source : std::uint8_t { client, configuration };
 
-  // `system` is what /etc/hosts and resolv.conf say; workers share it.
+  // `system` is what /etc/hosts and resolv.conf say; workers share it. They also share `answers`,
+  // which outlives the resolver; null: each worker keeps its own alone.
   static Result<std::unique_ptr<Resolver>> create(const DnsConfig& config,
                                                   std::shared_ptr<const SystemNames> system,
-                                                  ResolverIo& io);
+                                                  ResolverIo& io, const DnsMap* answers = nullptr);
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
@@ -122,11 +127,15 @@ class Resolver {
     Answer answer;
   };
 
-  Resolver(const DnsConfig& config, std::shared_ptr<const SystemNames> system, ResolverIo& io);
+  Resolver(const DnsConfig& config, std::shared_ptr<const SystemNames> system, ResolverIo& io,
+           const DnsMap* answers);
 
   Side& side(Source source) { return sides_[static_cast<std::size_t>(source)]; }
   std::optional<Resolution> at_hand(const DnsName& name, Source source, std::uint64_t now_ms);
   std::optional<Resolution> from_host(const DnsName& name) const;
+  std::optional<Resolution> from_shared(const DnsName& name, Source source, std::uint64_t now_ms);
+  DnsContext context(std::uint64_t now_ms) const;
+  std::uint64_t setup() const;
   std::optional<Resolution> provisional(const Question& question, std::uint64_t now_ms);
   Question& start_question(const DnsName& name, Source source, std::uint64_t now_ms);
   void begin(Question& question, std::uint64_t now_ms);
@@ -140,6 +149,9 @@ class Resolver {
   void deliver(Question& question, const Resolution& resolution);
 
   ResolverIo& io_;
+  const DnsMap* shared_;
+  std::uint64_t setup_ = 0;       // Of shared answers that are ours to use.
+  std::uint64_t flushed_ms_ = 0;  // Those from before are not; CLOCK_BOOTTIME.
   DnsConfig config_;
   std::shared_ptr<const SystemNames> system_;
   std::uint32_t watch_ids_ = 0;

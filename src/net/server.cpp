@@ -15,6 +15,7 @@
 
 #include "core/limits.h"
 #include "net/control.h"
+#include "net/dns_map_start.h"
 #include "net/guard_commands.h"
 #include "net/log.h"
 #include "net/own_addresses.h"
@@ -77,7 +78,7 @@ Result<void> Server::run(LoadedConfig loaded) {
   signals_ = std::move(*signals);
   start_logging(loaded.config->log);
   auto result = serve(std::move(loaded));
-  if (!stop_logging()) _exit(result ? EXIT_SUCCESS : EXIT_FAILURE);
+  if (!stop_logging()) std::_Exit(result ? EXIT_SUCCESS : EXIT_FAILURE);
   return result;
 }
 
@@ -119,6 +120,7 @@ Result<void> Server::start(LoadedConfig loaded) {
   auto fast_path = start_fast_path((*snapshot)->config, (*snapshot)->connections_max);
   if (!fast_path) return std::unexpected(fast_path.error());
   shared_.fast_path = std::move(*fast_path);
+  shared_.dns_map = start_dns_map((*snapshot)->config);
   // Blocked sources are kept out from the first connection on.
   const Config& settled = (*snapshot)->config;
   for (const std::string& warning : loaded.warnings) spdlog::warn("{}", warning);

@@ -52,6 +52,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
   if (!ring) return std::unexpected(ring.error());
   loop_.emplace(Loop{.ring = std::move(*ring),
                      .buffers = nullptr,
+                     .parking = Parking(shared_.parked),
                      .splices = {},
                      .resolver = nullptr,
                      .deadlines = Deadlines(0),
@@ -69,7 +70,8 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
                                                    counters_, number_);
     if (shared_.fast_path.remote) watch_notices();
   }
-  auto resolver = Resolver::create(snapshot_->config.dns, snapshot_->system_names, *this);
+  auto resolver = Resolver::create(snapshot_->config.dns, snapshot_->system_names, *this,
+                                   shared_.dns_map ? &*shared_.dns_map : nullptr);
   if (!resolver) return std::unexpected(resolver.error());
   loop_->resolver = std::move(*resolver);
   return {};
@@ -99,6 +101,7 @@ Result<void> Worker::turn() {
   loop_->resolver->on_tick(loop_->now_ms);
   take_answers();
   expire_deadlines();
+  end_evicted();
   return {};
 }
 
@@ -164,10 +167,19 @@ void Worker::expire_deadlines() {
     if (listener == nullptr || listener->retry_ms == 0 || listener->retry_ms > loop_->now_ms)
       continue;
     listener->retry_ms = 0;
-    arm(id);
+    listener->retired ? close_retired(id) : arm(id);
   }
   if (const std::uint64_t lines = loop_->refusals_log.take_suppressed(loop_->now_ms)) {
     spdlog::info("{} more lines about refused or failed connections were left out", lines);
+  }
+}
+
+void Worker::end_evicted() {
+  for (const ParkedOwner& owner : loop_->parking.take_evicted()) {
+    Connection* connection = slots_.find(owner.slot, owner.generation);
+    if (connection == nullptr) continue;
+    connection->kill(EndReason::relay_memory);
+    free_if_closed(owner.slot);
   }
 }
 

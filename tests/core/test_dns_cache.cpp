@@ -48,6 +48,19 @@ TEST_CASE("a TTL is kept between its bounds") {
   CHECK_FALSE(cache.find("long", 100));
 }
 
+TEST_CASE("an adopted answer is kept for what is left of it, and no longer than ttl_max") {
+  DnsCache cache(config());
+  CHECK(cache.store("stored", addresses({"192.0.2.1"}), 0, 0) == 10);
+  CHECK(cache.store("clamped", addresses({"192.0.2.1"}), 1'000, 0) == 100);
+  cache.adopt("short", addresses({"192.0.2.1"}), 3, 0);
+  cache.adopt("long", addresses({"192.0.2.2"}), ~std::uint64_t{0}, 0);
+  CHECK(cache.find("short", 2));
+  CHECK_FALSE(cache.find("short", 3));
+  CHECK(cache.find_stale("short", 3));
+  CHECK(cache.find("long", 99));
+  CHECK_FALSE(cache.find("long", 100));
+}
+
 TEST_CASE("negative answers hold for negative_ttl and never stand in") {
   DnsCache cache(config());
   cache.store("a", not_found, 1'000, 0);

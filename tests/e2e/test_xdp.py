@@ -103,7 +103,7 @@ class Xdp(ProxyTest):
         self.assert_dropped(started)
         status, listed = self.call(started, "blocklist")
         self.assertEqual(status, 0)
-        self.assertRegex(listed, rf"block {BLOCKED}  \d+[ms] left  by command")
+        self.assertRegex(listed, rf"block {BLOCKED}  \d+[smh] left  by command")
         status, hits = self.call(started, "blocklist", "--hits")
         self.assertEqual(status, 0)
         self.assertRegex(hits, rf"[1-9]\d* block {BLOCKED}\n")
@@ -112,7 +112,7 @@ class Xdp(ProxyTest):
 
     def test_a_block_ends_by_itself(self):
         started = self.guarded(access={})
-        self.assertEqual(self.call(started, "block", BLOCKED, "--for", "3s"), (0, ""))
+        self.assertEqual(self.call(started, "block", BLOCKED, "--for", "6s"), (0, ""))
         self.assert_dropped(started)
         wait_until(lambda: self.reaches(started, BLOCKED, 0.5), "the end of the block")
 
@@ -169,7 +169,7 @@ class Xdp(ProxyTest):
         self.assertTrue(self.network.has_program())
         started.signal(signal.SIGKILL)
         started.wait()
-        self.assertFalse(self.network.has_program())
+        wait_until(lambda: not self.network.has_program(), "the end of the program")
         # The harness takes SIGKILL for a crash; here it is the test.
         started.process.returncode = 0
 

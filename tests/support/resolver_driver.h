@@ -18,9 +18,10 @@ namespace sni::test {
 
 class ResolverDriver : public ResolverIo {
  public:
-  explicit ResolverDriver(const DnsConfig& config, SystemNames system = {})
+  explicit ResolverDriver(const DnsConfig& config, SystemNames system = {},
+                          const DnsMap* shared_answers = nullptr)
       : created_(Resolver::create(config, std::make_shared<const SystemNames>(std::move(system)),
-                                  *this)) {}
+                                  *this, shared_answers)) {}
 
   bool is_open() const { return created_.has_value(); }
   Resolver& resolver() { return **created_; }
