@@ -113,6 +113,20 @@ TEST_CASE("a source that the guard does not admit is refused, until it does") {
   check_served(client, backend);
 }
 
+TEST_CASE("a blocked source is refused although it has reset its connection before the accept") {
+  TcpListener backend;
+  WorkerHarness proxy(config_for(backend.endpoint()));
+  auto list = std::make_unique<GuardList>();
+  auto plan =
+      list->plan({.base = loopback(0).ip, .length = 128}, {.block_until = guard_never_expires});
+  list->commit(plan);
+  proxy.shared().admission.adopt(std::move(list), true);
+  TcpPeer client = proxy.connect_to("a.example");
+  client.send_reset();
+  proxy.start();
+  CHECK(eventually([&] { return proxy.refused(Refusal::blocked) == 1; }));
+}
+
 TEST_CASE("a reload adds a listener and goes on with the old one") {
   TcpListener backend;
   WorkerHarness proxy(config_for(backend.endpoint()));
