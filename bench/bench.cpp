@@ -254,7 +254,7 @@ void print_configurations(const std::string& program) {
               .directory = "/tmp/sni-bench"};
   scene.routes = {{.name = "s0.bench.example", .backend = "198.18.1.10:8000"},
                   {.name = "s1.bench.example", .backend = "198.18.1.10:8001"}};
-  std::vector<Proxy> all = planes(program);
+  std::vector<Proxy> all = planes(program, true);
   for (Proxy& peer : installed_peers()) all.push_back(std::move(peer));
   for (const Proxy& proxy : all) {
     std::printf("# %s: %s\n%s\n", proxy.id.c_str(), proxy.title.c_str(),

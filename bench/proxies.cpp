@@ -22,7 +22,11 @@ std::string plane_configuration(const Proxy& proxy, const Scene& scene) {
     out << "[[route]]\nnames = [\"" << route.name << "\"]\nbackend = \"" << route.backend
         << "\"\n\n";
   }
-  out << "[fast_path]\nmode = \"" << proxy.plane << "\"\n\n"
+  out << "[fast_path]\nmode = \"" << proxy.plane << "\"\n"
+      << "same_host = "
+      << (proxy.as_remote ? "false" : "true")
+      // Within the warm-up, so that what is measured is the plane.
+      << "\nafter = \"50ms\"\n\n"
       << "[control]\nsocket = \"" << scene.directory << "/control.sock\"\n\n"
       << "[log]\nlevel = \"warning\"\n";
   return out.str();
@@ -112,23 +116,29 @@ std::string find_nginx_module() {
 
 }  // namespace
 
-std::vector<Proxy> planes(const std::string& program) {
+std::vector<Proxy> planes(const std::string& program, bool privileged) {
   const auto arguments = [](const std::string& file) {
     return std::vector<std::string>{"--config", file};
   };
   const auto said = run_tool({program, "--version"});
   const std::string version = said ? said->substr(0, said->find('\n')) : std::string();
   std::vector<Proxy> all;
-  for (const auto& [mode, title] : {std::pair{"userspace", "sni-proxy, userspace relay"}}) {
-    all.push_back({.id = mode,
+  const auto add = [&](const char* id, const char* title, const char* mode, bool as_remote) {
+    all.push_back({.id = id,
                    .title = title,
                    .program = program,
                    .version = version,
                    .configuration = plane_configuration,
                    .arguments = arguments,
                    .plane = mode,
+                   .as_remote = as_remote,
                    .module = {}});
-  }
+  };
+  add("userspace", "sni-proxy, userspace relay", "userspace", false);
+  if (!privileged) return all;
+  add("sockhash", "sni-proxy, sockhash", "sockhash", false);
+  add("sockhash-remote", "sni-proxy, sockhash, backend taken for a remote one", "sockhash", true);
+  add("auto", "sni-proxy, auto", "auto", false);
   return all;
 }
 

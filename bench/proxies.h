@@ -31,12 +31,14 @@ struct Proxy {
   std::string version;
   std::string (*configuration)(const Proxy&, const Scene&);
   std::vector<std::string> (*arguments)(const std::string& file);
-  std::string plane;   // fast_path.mode of the proxy under test; empty for a peer.
-  std::string module;  // nginx: the file of its stream module, where it is one.
+  std::string plane;       // fast_path.mode of the proxy under test; empty for a peer.
+  bool as_remote = false;  // Backends on this host, which all of the lab's are, count as remote.
+  std::string module;      // nginx: the file of its stream module, where it is one.
 };
 
-// The planes of the proxy under test, `userspace` first: the others are compared with it.
-std::vector<Proxy> planes(const std::string& program);
+// The planes of the proxy under test, `userspace` first: the others are compared with it. Those of
+// the kernel need privileges.
+std::vector<Proxy> planes(const std::string& program, bool privileged);
 // Those peers that are installed.
 std::vector<Proxy> installed_peers();
 

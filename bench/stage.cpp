@@ -120,7 +120,7 @@ Result<void> Stage::start_backends() {
 }
 
 void Stage::list_entries(const std::string& program) {
-  const std::vector<Proxy> relays = planes(program);
+  const std::vector<Proxy> relays = planes(program, lab_.isolated());
   const std::vector<Proxy> peers = installed_peers();
   for (std::size_t i = 0; i < sites_.size(); ++i) {
     const std::string& prefix = sites_[i].prefix;
@@ -137,8 +137,10 @@ void Stage::list_entries(const std::string& program) {
                           .proxy = std::move(proxy)});
     };
     add(RowKind::direct, "direct", "no proxy", {}, {});
-    for (const Proxy& relay : relays)
+    for (const Proxy& relay : relays) {
+      if (relay.as_remote && !prefix.empty()) continue;
       add(RowKind::plane, relay.id, relay.title, relay.version, relay);
+    }
     // What a peer does does not depend on where the backend is.
     if (!prefix.empty()) continue;
     for (const Proxy& peer : peers) add(RowKind::peer, peer.id, peer.title, peer.version, peer);

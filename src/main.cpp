@@ -81,12 +81,20 @@ int main(int argc, char** argv) {
   sni::bench::BenchOptions bench_options;
   sni::bench::add_bench_options(*bench_command, bench_options);
   const sni::ControlCli control(app);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Help and version are "errors" with status 0; CLI11 has a number of its own for each other.
+    return app.exit(error) == 0 ? 0 : exit_failed;
+  }
 
   if (const auto status = control.run()) return *status;
   if (*check_command) return check(config);
   if (*probe_command) return probe();
   if (*bench_command) return sni::bench::bench_main(bench_options);
-  if (config.empty()) return app.exit(CLI::RequiredError("--config"));
+  if (config.empty()) {
+    app.exit(CLI::RequiredError("--config"));
+    return exit_failed;
+  }
   return run(config);
 }

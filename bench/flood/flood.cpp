@@ -71,7 +71,7 @@ std::string control_socket;
 
 std::string configuration(const Proxy& proxy, const Scene& scene) {
   control_socket = scene.directory + "/control.sock";
-  std::string text = planes(proxy.program).front().configuration(proxy, scene);
+  std::string text = planes(proxy.program, false).front().configuration(proxy, scene);
   if (!current->nftables) text += "\n[access]\nblock = [\"" + std::string(flood_net) + "\"]\n";
   if (current->xdp_mode) {
     text +=

@@ -81,6 +81,13 @@ Result<void> connect_backend(LoopbackPair& pair) {
   return {};
 }
 
+Result<void> renew_backend_side(LoopbackPair& pair) {
+  pair.backend.reset();
+  pair.backend_side = open_socket();
+  if (!pair.backend_side) return fail_sys("cannot open a socket", errno);
+  return {};
+}
+
 std::string test_stream(std::uint64_t offset, std::size_t size) {
   std::string bytes(size, '\0');
   for (std::size_t i = 0; i < size; i++) {

@@ -25,6 +25,8 @@ struct LoopbackPair {
 Result<LoopbackPair> make_loopback_pair();
 // The connection to the backend.
 Result<void> connect_backend(LoopbackPair& pair);
+// Ends that connection, for another one to the same listener.
+Result<void> renew_backend_side(LoopbackPair& pair);
 
 // Byte stream without a short period: a piece lost, doubled or moved shows.
 std::string test_stream(std::uint64_t offset, std::size_t size);

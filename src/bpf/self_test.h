@@ -21,6 +21,7 @@ struct SelfTest {
   std::string not_run;               // Why nothing could be tried; empty: it ran.
   std::vector<SelfTestCase> local;   // capture_backend and redirect_msg.
   std::vector<SelfTestCase> remote;  // redirect_skb behind its gate.
+  std::vector<SelfTestCase> unseen;  // What a caught backend could notice.
 };
 
 // Runs on a loaded Sockhash; attach_capture() comes before. It uses slots of worker 0 and gives
@@ -35,6 +36,7 @@ struct PlaneVerdict {
 struct SockhashVerdict {
   PlaneVerdict local;
   PlaneVerdict remote;
+  PlaneVerdict unseen;  // Not usable: the plane `local` works, and backends can notice it.
 };
 
 // Pure. `capture_failure` says why attach_capture() failed; empty: it did not.

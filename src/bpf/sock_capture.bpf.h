@@ -5,6 +5,7 @@
  * four-tuple and sequence number then tell the other end from every other socket of the host, those
  * with the same addresses in another namespace included. */
 
+#include "bpf/sock_manner.bpf.h"
 #include "bpf/sock_maps.bpf.h"
 
 enum { ADDRESS_FAMILY_IPV4 = 2, ADDRESS_FAMILY_IPV6 = 10 };
@@ -60,10 +61,10 @@ ALWAYS_INLINE void expect_backend(struct bpf_sock_ops* ops) {
   if (tuple_of(ops, 0, &tuple)) bpf_map_update_elem(&EXPECTED, &tuple, &expected, BPF_ANY);
 }
 
-/* A backend that accepts blocking sockets, as redirect_msg has found a short time ago. */
-ALWAYS_INLINE int known_to_block(const struct sock_listener* listener) {
-  __u64* seen = bpf_map_lookup_elem(&BLOCKING, listener);
-  return seen && bpf_ktime_get_ns() - *seen < SOCK_BLOCKING_SECONDS * 1000000000ull;
+/* Has look_at() called in every round trip. The flag stays: a socket may change its manner, and
+ * another program may have asked for the same calls. */
+ALWAYS_INLINE void watch(struct bpf_sock_ops* ops, __u32 more) {
+  bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_RTT_CB_FLAG | more);
 }
 
 /* Some socket of this host was accepted: ours only if everything matches, and only once. */
@@ -88,9 +89,18 @@ ALWAYS_INLINE void catch_backend(struct bpf_sock_ops* ops) {
       .first_seq = ops->snd_nxt,
       .listener = {.netns = bpf_get_netns_cookie(ops), .port = tuple.local_port}};
   __builtin_memcpy(local.listener.addr, tuple.local_addr, sizeof(tuple.local_addr));
-  if (known_to_block(&local.listener)) {
-    count(SOCK_CAPTURE_BLOCKING, 1);
-    return;
+  local.since = listening_since(&local.listener);
+  switch (manner_known(&local)) {
+    case MANNER_BLOCKING:
+      count(SOCK_CAPTURE_BLOCKING, 1);
+      return;
+    case MANNER_UNKNOWN:
+      local.owner = 0;
+      if (bpf_sk_storage_get(&LOCAL_STATE, sk, &local, BPF_SK_STORAGE_GET_F_CREATE)) watch(ops, 0);
+      count(SOCK_CAPTURE_LEARNING, 1);
+      return;
+    case MANNER_EVENT_DRIVEN:
+      break;
   }
   __u64 cookie = bpf_get_socket_cookie(ops);
   if (!bpf_sk_storage_get(&LOCAL_STATE, sk, &local, BPF_SK_STORAGE_GET_F_CREATE) ||
@@ -98,7 +108,7 @@ ALWAYS_INLINE void catch_backend(struct bpf_sock_ops* ops) {
     count(SOCK_CAPTURE_FAILURES, 1);
     return;
   }
-  bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+  watch(ops, BPF_SOCK_OPS_STATE_CB_FLAG);
   __sync_lock_test_and_set(&slot->backend, cookie);
   count(SOCK_CAPTURES, 1);
 }
@@ -111,6 +121,30 @@ ALWAYS_INLINE void let_go(struct bpf_sock_ops* ops) {
   bpf_map_delete_elem(&LOCAL_MAP, &cookie);
 }
 
+/* Some of what a socket wrote was acknowledged: one of ours, or one of another program's. */
+ALWAYS_INLINE void look_at(struct bpf_sock_ops* ops) {
+  struct bpf_sock* sk = ops->sk;
+  struct sock_local* local = sk ? bpf_sk_storage_get(&LOCAL_STATE, sk, 0, 0) : 0;
+  struct tcp_sock* tcp = local ? bpf_skc_to_tcp_sock(sk) : 0;
+  if (!tcp) return;
+  enum manner manner = manner_of(tcp);
+  if (manner == MANNER_EVENT_DRIVEN && ++local->looks == SOCK_LOOKS) remember(local, 0);
+  if (manner != MANNER_BLOCKING) return;
+  remember(local, 1);
+  if (!local->owner) return;
+  __u64 cookie = bpf_get_socket_cookie(ops);
+  bpf_map_delete_elem(&LOCAL_MAP, &cookie);
+  struct sock_slot* slot = slot_of(local->slot, local->owner);
+  if (slot) slot->blocking = 1;
+}
+
+/* Perhaps another program than the one that was learned. */
+ALWAYS_INLINE void forget(struct bpf_sock_ops* ops) {
+  struct sock_port port = {.netns = bpf_get_netns_cookie(ops), .port = ops->local_port};
+  __u64* since = bpf_map_lookup_elem(&LISTENING, &port);
+  if (since) *(volatile __u64*)since = bpf_ktime_get_ns();
+}
+
 /* Attached to the root cgroup, so it runs for every TCP connection of the host. It leaves `reply`
  * alone: other programs' answers stand. */
 SEC("sockops")
@@ -121,5 +155,9 @@ int capture_backend(struct bpf_sock_ops* ops) {
     catch_backend(ops);
   else if (ops->op == BPF_SOCK_OPS_STATE_CB)
     let_go(ops);
+  else if (ops->op == BPF_SOCK_OPS_RTT_CB)
+    look_at(ops);
+  else if (ops->op == BPF_SOCK_OPS_TCP_LISTEN_CB)
+    forget(ops);
   return 1;
 }

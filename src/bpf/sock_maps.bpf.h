@@ -133,9 +133,18 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __type(key, struct sock_listener);
-  __type(value, __u64); /* Nanoseconds of bpf_ktime_get_ns(): when it was seen last. */
-  __uint(max_entries, 1024);
-} BLOCKING SEC(".maps");
+  __type(value, struct sock_manner);
+  __uint(max_entries, 4096);
+} LISTENERS SEC(".maps");
+
+/* bpf_ktime_get_ns() when somebody began to listen there, or when we met it first. It has no
+ * address: one that listens on all of them voids what is known of each. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __type(key, struct sock_port);
+  __type(value, __u64);
+  __uint(max_entries, 4096);
+} LISTENING SEC(".maps");
 
 ALWAYS_INLINE void count(__u32 stat, __u64 amount) {
   __u64* value = bpf_map_lookup_elem(&TRAFFIC_STATS, &stat);

@@ -13,12 +13,11 @@
  * queue by nothing, so the program counts it and passes bytes to userspace above a bound; until
  * userspace has forwarded them, everything after them passes too, and the order holds.
  *
- * sock_maps.bpf.h has the maps, sock_capture.bpf.h the sockops program. */
+ * sock_maps.bpf.h has the maps, sock_capture.bpf.h the sockops program, sock_manner.bpf.h what
+ * tells which sockets may be caught. */
 
+#include "bpf/sock_manner.bpf.h"
 #include "bpf/sock_maps.bpf.h"
-
-/* O_NONBLOCK of asm-generic/fcntl.h: x86, arm64, riscv, s390, power. */
-enum { FILE_NONBLOCK = 04000 };
 
 /* Plaintext of kTLS must not leave, and a sender with SO_ZEROCOPY waits for completions that only
  * its own socket's queue can give. */
@@ -26,16 +25,6 @@ ALWAYS_INLINE int must_stay(struct tcp_sock* tcp) {
   if (tcp->inet_conn.icsk_ulp_ops) return 1;
   __u32 zerocopy = bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY);
   return (tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> (zerocopy & 63)) & 1;
-}
-
-/* While a socket has a psock, its recv() is tcp_bpf_recvmsg(), which waits once and then gives up:
- * any other wake-up (the ACK of its FIN, send space) ends a blocking recv() with EAGAIN. An
- * event-driven backend cannot tell; a blocking one would take it for a timeout. So those are let go
- * as soon as they show, which is in what they write first. */
-ALWAYS_INLINE int is_blocking(struct tcp_sock* tcp) {
-  struct socket* socket = tcp->inet_conn.icsk_inet.sk.sk_socket;
-  struct file* file = socket ? socket->file : 0;
-  return !file || !(file->f_flags & FILE_NONBLOCK);
 }
 
 /* Takes the message's cost out of the credit. An exchange that fails met a new grant; the message
@@ -62,9 +51,8 @@ int redirect_msg(struct sk_msg_md* msg) {
   __u64 owner = local->owner;
   struct sock_slot* slot = slot_of(local->slot, owner);
   if (!slot) return pass(SOCK_MSG_PASS_UNKNOWN);
-  if (is_blocking(tcp)) {
-    __u64 now = bpf_ktime_get_ns();
-    bpf_map_update_elem(&BLOCKING, &local->listener, &now, BPF_ANY);
+  if (manner_of(tcp) != MANNER_EVENT_DRIVEN) {
+    remember(local, 1);
     slot->blocking = 1;
     return pass(SOCK_MSG_PASS_BLOCKING);
   }

@@ -18,8 +18,12 @@ enum {
    * memory is fragmented each page of a message can become one. */
   SOCK_CREDIT_OVERHEAD = 2048,
   SOCK_CREDIT_PIECE_SHIFT = 12,
-  /* How long a backend is left alone for it: its first connection is disturbed once a day. */
+  /* How long it is believed of a listener that its sockets block, or that they do not. */
   SOCK_BLOCKING_SECONDS = 24 * 60 * 60,
+  SOCK_EVENT_DRIVEN_SECONDS = 60 * 60,
+  /* Round trips of one connection in which its socket must not block: a program may well be
+   * event-driven for a TLS handshake alone, which takes two or three. */
+  SOCK_LOOKS = 4,
   /* A sleeping slot is told once, and a notice takes 24 bytes: 32 Ki slots cannot overflow it. */
   SOCK_RING_BYTES = 1024 * 1024,
   SOCK_WORKERS_MAX = 256,
@@ -72,7 +76,8 @@ struct sock_tuple {
 };
 SNI_SIZE_IS(struct sock_tuple, 36);
 
-/* BLOCKING: a backend's address, in its network namespace, that accepts blocking sockets. */
+/* LISTENERS: a backend's address as its accepted sockets see it, in its network namespace, and what
+ * those sockets were seen to be. */
 struct sock_listener {
   __u64 netns;
   __u8 addr[16];
@@ -80,6 +85,22 @@ struct sock_listener {
   __u32 pad;
 };
 SNI_SIZE_IS(struct sock_listener, 32);
+
+struct sock_manner {
+  __u64 seen_ns;  /* bpf_ktime_get_ns() */
+  __u64 since;    /* Of LISTENING, when the socket that was seen was accepted. */
+  __u32 blocking; /* 0: event-driven. */
+  __u32 pad;
+};
+SNI_SIZE_IS(struct sock_manner, 24);
+
+/* LISTENING: a port on which backends of ours were met. */
+struct sock_port {
+  __u64 netns;
+  __u32 port;
+  __u32 pad;
+};
+SNI_SIZE_IS(struct sock_port, 16);
 
 struct sock_expected {
   __u64 owner;
@@ -89,16 +110,20 @@ struct sock_expected {
 };
 SNI_SIZE_IS(struct sock_expected, 24);
 
-/* LOCAL_STATE: storage of a caught socket. The target is fixed here and not read from the slot, so
- * that a slot's reuse can never turn a stream to another client. */
+/* LOCAL_STATE: storage of a backend's socket that was caught or is being watched (owner 0). The
+ * target is fixed here and not read from the slot, so that a slot's reuse can never turn a stream
+ * to another client. */
 struct sock_local {
   __u64 owner;
   __u64 client;
   __u32 slot;
   __u32 first_seq; /* write_seq when it was caught. */
   struct sock_listener listener;
+  __u64 since; /* Of LISTENING, when it was accepted. */
+  __u32 looks; /* Times that it was seen not to block. */
+  __u32 pad;
 };
-SNI_SIZE_IS(struct sock_local, 56);
+SNI_SIZE_IS(struct sock_local, 72);
 
 /* Gate notification in a worker's ring buffer. */
 struct sock_notice {
@@ -129,6 +154,7 @@ enum sock_stat {
   SOCK_NOTICES,
   SOCK_NOTICES_LOST, /* Ring buffer full: the deadline scan finds the slot. */
   SOCK_CAPTURES,
+  SOCK_CAPTURE_LEARNING,   /* Nothing is known of the listener: this connection is watched. */
   SOCK_CAPTURE_BLOCKING,   /* A backend that is known to block. */
   SOCK_CAPTURE_MISMATCHES, /* The four-tuple matched and the sequence number did not (rule 13). */
   SOCK_CAPTURE_FAILURES,   /* It matched and could not be inserted. */

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
+#include <utility>
 
 #include "bpf/cgroup_root.h"
 #include "sock_relay.skel.h"
@@ -77,6 +78,7 @@ const char* counter_name(enum sock_stat stat) {
       "notices",
       "notices lost",
       "captures",
+      "captures left out: backend not known yet",
       "captures left out: blocking backend",
       "capture mismatches",
       "capture failures",
@@ -140,7 +142,8 @@ Result<void> Sockhash::size_maps(const SockhashOptions& options) {
     if (const int error = -bpf_map__set_max_entries(map, options.slots * per_slot); error != 0)
       return fail_sys(std::string("cannot size map ") + name, error);
   }
-  for (const char* name : {"TRAFFIC_STATS", "EXPECTED", "LOCAL_STATE", "NOTICES"})
+  for (const char* name :
+       {"TRAFFIC_STATS", "EXPECTED", "LOCAL_STATE", "NOTICES", "LISTENERS", "LISTENING"})
     if (!bpf_object__find_map_by_name(object_, name))
       return fail(std::string("the BPF object has no map ") + name);
   for (const char* name : {"capture_backend", "redirect_msg", "redirect_skb"})
@@ -205,6 +208,10 @@ Result<void> Sockhash::attach_capture() {
   }
   steps_.push_back("program attached: capture_backend to cgroup " + root->where);
   return {};
+}
+
+void Sockhash::detach_capture() {
+  bpf_link__destroy(std::exchange(capture_link_, nullptr));
 }
 
 SockCounters Sockhash::counters() const {

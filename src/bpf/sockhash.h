@@ -47,6 +47,8 @@ class Sockhash {
 
   // Starts to catch the accepted sockets of backends on this host.
   Result<void> attach_capture();
+  // And ends that; sockets that are caught stay so.
+  void detach_capture();
   bool captures() const { return capture_link_ != nullptr; }
 
   // What was done, a line each, for the log.

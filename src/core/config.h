@@ -80,6 +80,7 @@ enum class FastPathMode : std::uint8_t { automatic, sockhash, userspace };
 
 struct FastPathConfig {
   FastPathMode mode = FastPathMode::automatic;
+  bool same_host = true;  // false: backends on this host are treated as remote ones.
   // A pair goes to the kernel after so many bytes of its backend, or so much time.
   std::uint64_t after_bytes = 16 * 1024;
   std::chrono::milliseconds after{1'000};

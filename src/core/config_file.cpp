@@ -88,6 +88,7 @@ void ConfigReader::read(TableReader& root) {
   root.read_table("fast_path", [this](TableReader& table) {
     FastPathConfig& fast_path = config_.fast_path;
     table.read("mode", fast_path.mode, fast_path_form);
+    table.read("same_host", fast_path.same_host);
     table.read("after_bytes", fast_path.after_bytes, forms::size(0, 1ull << 40));
     table.read("after", fast_path.after, forms::duration(0ms, 24h));
     table.read("backlog", fast_path.backlog, forms::size(64 * 1024, 1ull << 30));

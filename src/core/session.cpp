@@ -8,15 +8,12 @@ using Kind = Event::Kind;
 using Act = Action::Kind;
 
 const char* to_string(EndReason reason) {
-  static constexpr const char* names[] = {"none",          "done",
-                                          "client_reset",  "backend_reset",
-                                          "client_left",   "not_the_protocol",
-                                          "malformed",     "oversized",
-                                          "hello_timeout", "no_route",
-                                          "forbidden",     "unresolved",
-                                          "unreachable",   "connect_timeout",
-                                          "idle_timeout",  "relay_memory",
-                                          "cut",           "internal"};
+  static constexpr const char* names[] = {
+      "none",         "done",         "client_reset",  "backend_reset",
+      "client_lost",  "backend_lost", "client_left",   "not_the_protocol",
+      "malformed",    "oversized",    "hello_timeout", "no_route",
+      "forbidden",    "unresolved",   "unreachable",   "connect_timeout",
+      "idle_timeout", "relay_memory", "cut",           "internal"};
   static_assert(std::size(names) == end_reasons);
   return names[static_cast<std::size_t>(reason)];
 }
@@ -82,6 +79,7 @@ void Session::complete(const Event& event) {
     case Kind::resolved:
     case Kind::unresolved:
     case Kind::flushed:
+    case Kind::half_closed:
     case Kind::deadline:
     case Kind::kill:
       return;
@@ -110,7 +108,7 @@ Actions Session::step(const Event& event) {
       step_answer(event, actions);
       break;
     case Phase::resetting:
-      if (event.kind == Kind::flushed) finish(reason_, actions);
+      step_reset(event, actions);
       break;
     case Phase::closing:
     case Phase::closed:
@@ -181,11 +179,7 @@ void Session::step_relay(const Event& event, Actions& actions) {
       // with EOF or reset as soon as that is read; if it has ended already, so has the connection.
       holding_[index(side)] = false;
       broken_[index(other(side))] = true;
-      if (eof_[index(other(side))]) {
-        start_reset(other(side),
-                    side == Side::client ? EndReason::backend_reset : EndReason::client_reset,
-                    actions);
-      }
+      if (eof_[index(other(side))]) start_reset(other(side), event.lost, actions);
       return;
     case Kind::overcommitted:
       return finish(EndReason::relay_memory, actions);
@@ -193,9 +187,15 @@ void Session::step_relay(const Event& event, Actions& actions) {
       return on_eof(side, actions);
     case Kind::reset:
     case Kind::hung_up:
-      return start_reset(
-          side, side == Side::client ? EndReason::client_reset : EndReason::backend_reset, actions);
+      return start_reset(side, event.lost, actions);
     case Kind::watch_ended:
+      return;
+    case Kind::half_closed:
+      // Nothing is received any more from the side that has ended: only a watch sees its reset.
+      for (const Side ended : {Side::client, Side::backend}) {
+        if (eof_[index(ended)] && !armed(Operation::watch, ended))
+          arm(actions, Operation::watch, ended);
+      }
       return;
     case Kind::deadline:
       return finish(EndReason::idle_timeout, actions);
@@ -206,14 +206,36 @@ void Session::step_relay(const Event& event, Actions& actions) {
 
 void Session::on_eof(Side side, Actions& actions) {
   if (broken_[index(side)]) {  // The error was reported to our send, so the read saw only the end.
-    return start_reset(
-        side, side == Side::client ? EndReason::client_reset : EndReason::backend_reset, actions);
+    return start_reset(side, false, actions);
   }
   eof_[index(side)] = true;
   // The second FIN goes out with the close: both receive queues are read to their end.
   if (eof_[index(other(side))]) return finish(EndReason::done, actions);
   phase_ = Phase::draining;
   actions.add(Act::shut_down, other(side));
+}
+
+// What came before the reset is still on its way: the pipe of the side that was reset goes on to
+// its end, which the socket reports behind the last byte that it has received.
+void Session::step_reset(const Event& event, Actions& actions) {
+  if (event.kind == Kind::flushed) return finish(reason_, actions);
+  if (event.side == reset_target_) return;
+  switch (event.kind) {
+    case Kind::received:
+      holding_[index(event.side)] = true;
+      return arm(actions, Operation::send, event.side);
+    case Kind::blocked:
+      return arm(actions, Operation::send, event.side);
+    case Kind::sent:
+      holding_[index(event.side)] = false;
+      return arm(actions, Operation::receive, event.side);
+    case Kind::receive_again:
+      return arm(actions, Operation::receive, event.side);
+    case Kind::overcommitted:
+      return finish(reason_, actions);
+    default:
+      return;
+  }
 }
 
 void Session::step_answer(const Event& event, Actions& actions) {
@@ -246,11 +268,15 @@ void Session::start_answer(EndReason reason, Actions& actions) {
   actions.add(Act::answer);
 }
 
-// Side `from` was reset. The other side gets a RST too, but only when what it was sent before has
-// left its queue: a RST throws unsent bytes away.
-void Session::start_reset(Side from, EndReason reason, Actions& actions) {
+// Side `from` was reset. The other side gets a RST too, but only when all that came before is
+// there: a RST throws unsent bytes away.
+void Session::start_reset(Side from, bool lost, Actions& actions) {
   phase_ = Phase::resetting;
-  reason_ = reason;
+  if (from == Side::client) {
+    reason_ = lost ? EndReason::client_lost : EndReason::client_reset;
+  } else {
+    reason_ = lost ? EndReason::backend_lost : EndReason::backend_reset;
+  }
   reset_target_ = other(from);
   reset_pending_ = true;
   actions.add(Act::flush, reset_target_);

@@ -39,7 +39,7 @@ enum class Phase : std::uint8_t {
   relaying,    // Bytes from both sides.
   draining,    // One side has sent FIN: bytes and FIN of the other.
   answering,   // Our own alert or HTTP error to be sent, then the client's FIN.
-  resetting,   // One side was reset: what was received from it to leave the other's send queue.
+  resetting,   // One side was reset: what was received from it to reach the other side.
   closing,     // Completions of what is still in flight.
   closed,      // Nothing. The slot can be freed.
 };
@@ -50,6 +50,8 @@ enum class EndReason : std::uint8_t {
   done,  // Both FINs forwarded.
   client_reset,
   backend_reset,
+  client_lost,  // It acknowledged nothing any more, or cannot be reached.
+  backend_lost,
   client_left,  // Before its first flight was complete.
   not_the_protocol,
   malformed,
@@ -87,7 +89,7 @@ struct Action {
     connect,      // Start to connect to the chosen address.
     watch,        // Start to watch `side` for a reset, since nothing is being received from it.
     shut_down,    // Send FIN to `side`.
-    flush,        // Wait until `side` has nothing unsent, or long enough: then report flushed.
+    flush,        // Wait until `side` has all that was received for it: then report flushed.
     cancel,       // Cancel all that is armed.
     reset,        // Let the close of `side` be a RST.
     close,        // Close both sides and free the slot. Always the last action.
@@ -120,7 +122,7 @@ struct Event {
     flight_invalid,  // The client gets none; reason says why.
     received,        // Pipe `side` now holds bytes.
     eof,
-    reset,
+    reset,          // `lost`: no RST, the connection has died by itself.
     receive_again,  // It ended without a result (-EAGAIN, -ENOBUFS): nothing lost, nothing gained.
     discarded,      // answering: input thrown away, within the bound.
     discarded_all,  // answering: the bound is reached.
@@ -133,7 +135,7 @@ struct Event {
     connected,
     connect_failed,
     // Completion of watch.
-    hung_up,
+    hung_up,  // `lost` as with reset.
     watch_ended,
     // Completion of whatever was armed, by a cancel.
     cancelled,
@@ -144,11 +146,13 @@ struct Event {
     resolved,
     unresolved,
     flushed,
+    half_closed,  // draining has lasted a while.
     deadline,
     kill,
   };
   Kind kind;
   Side side = Side::client;
+  bool lost = false;                         // reset, hung_up only.
   Operation operation = Operation::receive;  // cancelled only.
   EndReason reason = EndReason::none;  // flight_refused, flight_invalid, target_exhausted, kill.
 };
@@ -175,10 +179,11 @@ class Session {
   void complete(const Event& event);
   void step_setup(const Event& event, Actions& actions);
   void step_relay(const Event& event, Actions& actions);
+  void step_reset(const Event& event, Actions& actions);
   void step_answer(const Event& event, Actions& actions);
   void on_eof(Side side, Actions& actions);
   void start_answer(EndReason reason, Actions& actions);
-  void start_reset(Side from, EndReason reason, Actions& actions);
+  void start_reset(Side from, bool lost, Actions& actions);
   void finish(EndReason reason, Actions& actions);
   void close_when_idle(Actions& actions);
 

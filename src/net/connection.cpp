@@ -54,7 +54,8 @@ void Connection::on_completion(const Completion& completion) {
       }
       return advance(on_received(side, completion));
     case Op::send:
-      if (std::exchange(send_paused_, false) && completion.result != -ECANCELED) {
+      if (side == Side::backend && std::exchange(send_paused_, false) &&
+          completion.result != -ECANCELED) {
         return start_send(side);
       }
       return advance(on_sent(side, completion));
@@ -75,9 +76,7 @@ Event Connection::on_received(Side side, const Completion& completion) {
   if (std::exchange(bulk_armed_[index(side)], false)) return on_bulk_readable(side, completion);
   switch (completion.result) {
     case 0:
-      // Nothing tells of a reset that comes after the client's FIN; sending to it does.
-      if (side == Side::client && gated()) loop_.plane->retire(plane_);
-      return {.kind = Kind::eof, .side = side};
+      return at_end(side);
     case -ECANCELED:
       return {.kind = Kind::cancelled, .side = side, .operation = Operation::receive};
     case -EAGAIN:
@@ -86,7 +85,9 @@ Event Connection::on_received(Side side, const Completion& completion) {
       loop_.counters.receives_deferred.add();
       return {.kind = Kind::receive_again, .side = side};
     default:
-      if (completion.result < 0) return {.kind = Kind::reset, .side = side};
+      if (completion.result < 0) {
+        return {.kind = Kind::reset, .side = side, .lost = is_lost(-completion.result)};
+      }
   }
   active_ms_ = loop_.now_ms;
   more_waiting_[index(side)] = (completion.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
@@ -99,10 +100,16 @@ Event Connection::on_received(Side side, const Completion& completion) {
     if (side == Side::client) advance_plane();
     return {.kind = Kind::received, .side = side};
   }
-  pipe(side).release(*loop_.buffers, loop_.shared.parked);
+  pipe(side).release(*loop_.buffers, loop_.parking);
   discarded_ += length;
   return {.kind = discarded_ < limits::linger_bytes_max ? Kind::discarded : Kind::discarded_all,
           .side = side};
+}
+
+Event Connection::at_end(Side side) {
+  // Nothing tells of a reset that comes after the client's FIN; sending to it does.
+  if (side == Side::client && gated()) loop_.plane->retire(plane_);
+  return {.kind = Kind::eof, .side = side};
 }
 
 Event Connection::on_flight(const Completion& completion) {
@@ -149,9 +156,11 @@ Event Connection::on_sent(Side side, const Completion& completion) {
     case -ENOMEM:
       break;
     default:
-      if (completion.result < 0) return {.kind = Kind::send_failed, .side = side};
+      if (completion.result < 0) {
+        return {.kind = Kind::send_failed, .side = side, .lost = is_lost(-completion.result)};
+      }
       active_ms_ = loop_.now_ms;
-      if (!sender.sent(*loop_.buffers, loop_.shared.parked,
+      if (!sender.sent(*loop_.buffers, loop_.parking,
                        static_cast<std::uint32_t>(completion.result))) {
         break;
       }
@@ -161,7 +170,8 @@ Event Connection::on_sent(Side side, const Completion& completion) {
       return {.kind = Kind::sent, .side = side};
   }
   loop_.counters.readers_stalled.add();
-  const bool kept = sender.stall(*loop_.buffers, loop_.shared.parked, config().limits.relay_memory);
+  const bool kept = sender.stall(*loop_.buffers, loop_.parking, {slot_, generation_},
+                                 config().limits.relay_memory);
   return {.kind = kept ? Kind::blocked : Kind::overcommitted, .side = side};
 }
 
@@ -196,8 +206,12 @@ Event Connection::on_watched(Side side, const Completion& completion) const {
   // While a receive is armed it finds the reset itself, behind the bytes that came before it;
   // asking for the error would take it away from there. A send that failed has taken it too, and
   // tells by broken().
-  const bool reset = session_.holding(side) && (session_.broken(side) || take_error(fd(side)) != 0);
-  return {.kind = reset ? Kind::hung_up : Kind::watch_ended, .side = side};
+  const bool asked = session_.holding(side) || session_.eof(side);
+  const int error = asked ? take_error(fd(side)) : 0;
+  if (error != 0 || (asked && session_.broken(side))) {
+    return {.kind = Kind::hung_up, .side = side, .lost = error != 0 && is_lost(error)};
+  }
+  return {.kind = Kind::watch_ended, .side = side};
 }
 
 void Connection::on_resolved(const Resolution& resolution) {
@@ -207,8 +221,10 @@ void Connection::on_resolved(const Resolution& resolution) {
 
 void Connection::on_deadline() {
   switch (session_.phase()) {
-    case Phase::relaying:
-    case Phase::draining: {
+    case Phase::draining:
+      advance({.kind = Kind::half_closed});
+      [[fallthrough]];
+    case Phase::relaying: {
       const auto idle = static_cast<std::uint64_t>(config().timeouts.idle.count());
       const std::uint32_t unsent =
           unacknowledged_bytes(fd(Side::client)) + unacknowledged_bytes(fd(Side::backend));
@@ -221,6 +237,7 @@ void Connection::on_deadline() {
     }
     case Phase::resolving:
       loop_.resolver->cancel(pack(tag(Op::resolver, Side::backend)));
+      setup_->targets.failed(EndReason::unresolved);
       break;
     case Phase::resetting:
       if (!flushed()) return set_deadline(flush_interval);

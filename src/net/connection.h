@@ -72,12 +72,13 @@ class Connection {
   void perform(const Action& action);
 
   Event on_received(Side side, const Completion& completion);
+  Event at_end(Side side);
   Event on_flight(const Completion& completion);
   Event on_sent(Side side, const Completion& completion);
   Event on_connected(const Completion& completion);
   Event on_watched(Side side, const Completion& completion) const;
 
-  bool may_splice() const;
+  bool may_splice(Side side) const;
   void start_bulk_receive(Side side);
   void start_bulk_send(Side side);
   Event on_bulk_readable(Side side, const Completion& completion);
@@ -133,7 +134,7 @@ class Connection {
   std::uint32_t discarded_ = 0;    // Input thrown away after an answer.
   std::uint32_t last_unsent_ = 0;  // In both send queues, at the last look of the idle check.
   std::uint64_t started_ms_;
-  std::uint64_t active_ms_;  // When bytes moved last; then the start of a flush.
+  std::uint64_t active_ms_;  // When bytes moved last, or a flush began.
   std::shared_ptr<const Snapshot> snapshot_;
   const RouteConfig* route_ = nullptr;
   std::unique_ptr<Setup> setup_;

@@ -20,6 +20,9 @@ using Kind = Event::Kind;
 namespace {
 
 constexpr std::chrono::milliseconds linger_max{limits::linger_ms_max};
+// How long a side may be half-closed before it is watched for a reset: most connections end sooner
+// and need no watch.
+constexpr std::chrono::milliseconds half_closed_unwatched{1000};
 
 constexpr Op op_of(Operation operation) {
   switch (operation) {
@@ -67,6 +70,9 @@ void Connection::perform(const Action& action) {
       return loop_.ring.poll(fd(action.side), 0, tag(Op::watch, action.side));
     case Action::Kind::shut_down:
       shutdown(fd(action.side), SHUT_WR);
+      if (session_.phase() == Phase::draining) {
+        set_deadline(std::min(half_closed_unwatched, config().timeouts.idle));
+      }
       return;
     case Action::Kind::flush:
       return flush();
@@ -84,7 +90,7 @@ void Connection::start_receive(Side side) {
       (gated() || loop_.plane->hand_over(plane_, plane_view(), pack(tag(Op::receive, side))))) {
     return start_gated_receive();
   }
-  if (gauge_[index(side)].bulk() && may_splice()) {
+  if (gauge_[index(side)].bulk() && may_splice(side)) {
     bulk_armed_[index(side)] = true;
     return start_bulk_receive(side);
   }
@@ -197,10 +203,13 @@ void Connection::flush() {
 }
 
 bool Connection::flushed() const {
-  const bool drained = session_.reset_target() == Side::backend || !gated() ||
-                       loop_.plane->target_drained(plane_, fd(Side::client));
-  return (drained && unacknowledged_bytes(fd(session_.reset_target())) == 0) ||
-         loop_.now_ms - active_ms_ >= limits::linger_ms_max;
+  const Side target = session_.reset_target();
+  if (loop_.now_ms - active_ms_ >= limits::linger_ms_max) return true;
+  return !session_.armed(Operation::receive, other(target)) &&
+         !session_.armed(Operation::send, other(target)) &&
+         (target == Side::backend || !gated() ||
+          loop_.plane->target_drained(plane_, fd(Side::client))) &&
+         unacknowledged_bytes(fd(target)) == 0;
 }
 
 void Connection::close() {
@@ -209,7 +218,7 @@ void Connection::close() {
   loop_.deadlines.clear(slot_);
   loop_.resolver->cancel(pack(tag(Op::resolver, Side::backend)));
   leave_hello();
-  for (Pipe& each : pipe_) each.release(*loop_.buffers, loop_.shared.parked);
+  for (Pipe& each : pipe_) each.release(*loop_.buffers, loop_.parking);
   for (auto& each : splice_) {
     if (each != nullptr) loop_.splices.give_back(std::move(each));
   }

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "net/connection.h"
+#include "net/socket.h"
 
 namespace sni {
 
@@ -20,10 +21,12 @@ constexpr std::uint32_t any_room = 1;
 
 }  // namespace
 
-// UNIX sockets account for their queues in another way, and sockets of a SOCKHASH hide from
-// splice() what a program has passed.
-bool Connection::may_splice() const {
-  return backend_address_.port != 0 && plane_.stage == PlanePair::Stage::userspace;
+// UNIX sockets account for their queues in another way, and a backend's socket that redirect_skb
+// serves, or soon may, hides from splice() what the program has passed.
+bool Connection::may_splice(Side side) const {
+  return backend_address_.port != 0 &&
+         (side == Side::client || plane_.stage == PlanePair::Stage::userspace ||
+          plane_.stage == PlanePair::Stage::local);
 }
 
 void Connection::start_bulk_receive(Side side) {
@@ -48,11 +51,12 @@ Event Connection::on_bulk_readable(Side side, const Completion& completion) {
   }
   const ssize_t n = splice->fill(fd(side));
   if (n <= 0) loop_.splices.give_back(std::move(splice));
-  if (n == 0) return {.kind = Kind::eof, .side = side};
+  if (n == 0) return at_end(side);
   if (n == -EAGAIN || n == -EINTR) return {.kind = Kind::receive_again, .side = side};
-  if (n < 0) return {.kind = Kind::reset, .side = side};
+  if (n < 0) return {.kind = Kind::reset, .side = side, .lost = is_lost(static_cast<int>(-n))};
   active_ms_ = loop_.now_ms;
   gauge_[index(side)].moved(static_cast<std::uint32_t>(n));
+  if (side == Side::client) advance_plane();
   return {.kind = Kind::received, .side = side};
 }
 
@@ -83,6 +87,7 @@ Event Connection::drain_bulk(Side side, std::uint32_t least) {
   bulk_stalled_[index(side)] = splice->held() > 0;
   if (splice->held() == 0) {
     loop_.splices.give_back(std::move(splice));
+    if (side == Side::backend) advance_plane();
     return {.kind = Kind::sent, .side = side};
   }
   if (n >= 0 || n == -EAGAIN || n == -EINTR || n == -ENOBUFS || n == -ENOMEM) {
@@ -90,7 +95,7 @@ Event Connection::drain_bulk(Side side, std::uint32_t least) {
     return {.kind = Kind::blocked, .side = side};
   }
   loop_.splices.give_back(std::move(splice));
-  return {.kind = Kind::send_failed, .side = side};
+  return {.kind = Kind::send_failed, .side = side, .lost = is_lost(static_cast<int>(-n))};
 }
 
 }  // namespace sni

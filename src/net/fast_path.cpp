@@ -29,6 +29,58 @@ void log_plane(const char* name, const PlaneVerdict& verdict) {
   }
 }
 
+// The verdict on each plane as the configuration wants it, and a line for the log.
+Result<void> choose_planes(FastPath& path, const FastPathConfig& config,
+                           const SockhashVerdict& verdict) {
+  const bool automatic = config.mode == FastPathMode::automatic;
+  path.local = config.same_host && verdict.local.usable && (verdict.unseen.usable || !automatic);
+  if (!config.same_host) {
+    spdlog::info("sockhash, backends on this host: treated as remote ones (fast_path.same_host)");
+  } else if (!verdict.local.usable || verdict.unseen.usable) {
+    log_plane("backends on this host", verdict.local);
+  } else if (automatic) {
+    spdlog::warn(
+        "sockhash, backends on this host: relayed in userspace, as they would notice ({}); "
+        "fast_path.mode = \"sockhash\" forces them",
+        verdict.unseen.reason);
+  } else {
+    spdlog::warn("sockhash, backends on this host: used, and they may notice ({})",
+                 verdict.unseen.reason);
+  }
+  if (!path.local) path.sockhash->detach_capture();
+  if (automatic) {
+    spdlog::info(
+        "sockhash, remote backends: relayed in userspace, which costs less CPU "
+        "(fast_path.mode = \"sockhash\" forces them)");
+    return {};
+  }
+  path.remote = verdict.remote.usable;
+  log_plane("remote backends", verdict.remote);
+  if (path.local || path.remote) return {};
+  return fail("fast_path.mode is \"sockhash\", and this kernel can serve no backend that way: " +
+              verdict.local.reason + "; " + verdict.remote.reason);
+}
+
+Result<FastPath> load_fast_path(const Config& config, std::uint32_t connections_max) {
+  const std::uint32_t least = slots_per_worker_min * config.workers;
+  auto loaded =
+      Sockhash::load({.object_file = config.fast_path.object_file,
+                      .slots = std::clamp(connections_max, least, std::max(least, slots_max)),
+                      .workers = config.workers});
+  if (!loaded) return std::unexpected(loaded.error());
+  FastPath path{.sockhash = std::move(*loaded)};
+  std::string capture_failure;
+  if (config.fast_path.same_host)
+    if (const auto done = path.sockhash->attach_capture(); !done)
+      capture_failure = done.error().what;
+  const SelfTest test = run_self_test(*path.sockhash);
+  for (const auto& step : path.sockhash->steps()) spdlog::info("sockhash: {}", step);
+  const auto chosen =
+      choose_planes(path, config.fast_path, judge(test, kernel_release(), capture_failure));
+  if (!chosen) return std::unexpected(chosen.error());
+  return path;
+}
+
 }  // namespace
 
 std::vector<std::string> probe_fast_path() {
@@ -42,34 +94,12 @@ std::vector<std::string> probe_fast_path() {
 
 Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections_max) {
   if (config.fast_path.mode == FastPathMode::userspace) return FastPath{};
-  if (config.fast_path.mode == FastPathMode::automatic) {
-    // A psock changes recv() of the backend's socket (tcp_bpf_recvmsg waits once, then gives up),
-    // and whether that socket blocks shows only in its first write.
-    spdlog::info(
-        "sockhash: not used in mode auto: a backend on this host that blocks in recv() can see "
-        "EAGAIN before it is recognised, and remote backends cost more CPU than in userspace; "
-        "fast_path.mode = \"sockhash\" forces both");
+  const bool asked_for = config.fast_path.mode == FastPathMode::sockhash;
+  auto path = load_fast_path(config, connections_max);
+  if (!path && !asked_for) {
+    spdlog::warn("sockhash: not possible ({}), everything is relayed in userspace",
+                 path.error().what);
     return FastPath{};
-  }
-  const std::uint32_t least = slots_per_worker_min * config.workers;
-  auto loaded =
-      Sockhash::load({.object_file = config.fast_path.object_file,
-                      .slots = std::clamp(connections_max, least, std::max(least, slots_max)),
-                      .workers = config.workers});
-  if (!loaded) return std::unexpected(loaded.error());
-  FastPath path{.sockhash = std::move(*loaded)};
-  const auto captured = path.sockhash->attach_capture();
-  const SelfTest test = run_self_test(*path.sockhash);
-  const SockhashVerdict verdict =
-      judge(test, kernel_release(), captured ? std::string() : captured.error().what);
-  for (const auto& step : path.sockhash->steps()) spdlog::info("sockhash: {}", step);
-  path.local = verdict.local.usable;
-  path.remote = verdict.remote.usable;
-  log_plane("backends on this host", verdict.local);
-  log_plane("remote backends", verdict.remote);
-  if (!path.local && !path.remote) {
-    return fail("fast_path.mode is \"sockhash\", and this kernel can serve no backend that way: " +
-                verdict.local.reason + "; " + verdict.remote.reason);
   }
   return path;
 }

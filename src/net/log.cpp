@@ -2,6 +2,7 @@
 
 #include <spdlog/async.h>
 #include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/null_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -99,10 +100,14 @@ bool stop_logging() {
   report_dropped_lines();
   std::promise<void> done;
   auto flushed = done.get_future();
-  // The loggers and their sink go after the thread that writes to it, which shutdown() joins.
+  // Whoever still logs finds a logger, which says nothing.
   std::array loggers{std::exchange(access_lines, nullptr), spdlog::default_logger()};
+  spdlog::drop(std::string(access_logger));
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("ended", std::make_shared<spdlog::sinks::null_sink_mt>()));
+  // The loggers and their sink go after the thread that writes to it, which goes with its pool.
   std::thread flush([promise = std::move(done), kept = std::move(loggers)]() mutable {
-    spdlog::shutdown();
+    spdlog::details::registry::instance().set_tp(nullptr);
     kept = {};
     promise.set_value();
   });

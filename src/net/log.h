@@ -17,7 +17,7 @@ void start_logging(const LogConfig& config);
 // A reload: level and format change from the next line on.
 void configure_logging(const LogConfig& config);
 // Writes out what is queued. False: nobody read stderr for flush_patience, and a thread is left
-// that hangs in write(2), so that the process must end by _exit().
+// that hangs in write(2), so that the process must end by std::_Exit().
 [[nodiscard]] bool stop_logging();
 inline constexpr std::chrono::seconds flush_patience{1};
 

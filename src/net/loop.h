@@ -17,7 +17,7 @@
 #include "core/source_counts.h"
 #include "net/admission.h"
 #include "net/buffer_pool.h"
-#include "net/pipe.h"
+#include "net/parking.h"
 #include "net/plane_sockhash.h"
 #include "net/resolver.h"
 #include "net/ring.h"
@@ -39,6 +39,7 @@ struct Shared {
 struct Loop {
   Ring ring;
   std::unique_ptr<BufferPool> buffers;
+  Parking parking;
   SplicePool splices;
   std::unique_ptr<Resolver> resolver;
   Deadlines deadlines;

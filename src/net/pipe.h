@@ -6,23 +6,17 @@
 //
 //   - a buffer of the pool, from the receive until all is sent;
 //   - parked memory, where the reader has stalled and the pool is scarce: exactly as much as is
-//   left,
-//     charged to limits.relay_memory;
+//     left (net/parking.h);
 //   - memory of somebody else (the first flight, an answer), which must outlive the send.
 
-#include <atomic>
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <span>
 
 #include "net/buffer_pool.h"
+#include "net/parking.h"
 
 namespace sni {
-
-// Bytes parked by all workers together, against limits.relay_memory.
-struct ParkedBudget {
-  std::atomic<std::uint64_t> used{0};
-};
 
 class Pipe {
  public:
@@ -33,12 +27,13 @@ class Pipe {
   std::span<const std::uint8_t> held() const { return {data_ + offset_, length_ - offset_}; }
 
   // `count` bytes were sent. Returns whether that was all; then everything is given back.
-  bool sent(BufferPool& pool, ParkedBudget& budget, std::uint32_t count);
-  // The reader takes no more just now. Moves what is left out of a scarce pool; false: the budget
-  // of `budget_max` bytes does not allow it.
-  [[nodiscard]] bool stall(BufferPool& pool, ParkedBudget& budget, std::uint64_t budget_max);
+  bool sent(BufferPool& pool, Parking& parking, std::uint32_t count);
+  // The reader of `owner` takes no more just now. Moves what is left out of a scarce pool; false:
+  // the budget of `budget_max` bytes does not allow it.
+  [[nodiscard]] bool stall(BufferPool& pool, Parking& parking, ParkedOwner owner,
+                           std::uint64_t budget_max);
   bool stalled() const { return stalled_; }
-  void release(BufferPool& pool, ParkedBudget& budget);
+  void release(BufferPool& pool, Parking& parking);
 
   // Bytes to ask for in the next receive.
   std::uint32_t receive_length() const {
@@ -51,7 +46,7 @@ class Pipe {
 
  private:
   const std::uint8_t* data_ = nullptr;
-  std::unique_ptr<std::uint8_t[]> parked_;
+  std::optional<Parking::Place> parked_;
   std::uint64_t bytes_sent_ = 0;
   std::uint32_t offset_ = 0;
   std::uint32_t length_ = 0;

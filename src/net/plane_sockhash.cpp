@@ -60,6 +60,9 @@ void PlaneSockhash::advance(PlanePair& pair, const PlaneView& view) {
         if (!path_.remote) return decline(pair, PlaneDecline::blocking);
         slots_.release_backend(pair.slot);
       }
+      // A backend that has answered was caught before it could, if at all.
+      if (!path_.remote && view.sent_to_client > 0 && !slots_.caught(pair.slot))
+        return decline(pair, PlaneDecline::not_caught);
       if (!due(view)) return;
       decide(pair, view);
       if (pair.stage != PlanePair::Stage::local) return;
@@ -83,7 +86,7 @@ bool PlaneSockhash::due(const PlaneView& view) const {
 
 void PlaneSockhash::decide(PlanePair& pair, const PlaneView& view) {
   if (pair.let_go || !slots_.caught(pair.slot)) {
-    if (!path_.remote) decline(pair, PlaneDecline::not_on_this_host);
+    if (!path_.remote) decline(pair, PlaneDecline::not_caught);
     return;  // hand_over() comes when the relay is between two receives.
   }
   if (const auto added = slots_.add_target(view.client, pair.client_cookie); !added)

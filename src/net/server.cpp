@@ -78,7 +78,7 @@ Result<void> Server::run(LoadedConfig loaded) {
   signals_ = std::move(*signals);
   start_logging(loaded.config->log);
   auto result = serve(std::move(loaded));
-  if (!stop_logging()) _exit(result ? EXIT_SUCCESS : EXIT_FAILURE);
+  if (!stop_logging()) std::_Exit(result ? EXIT_SUCCESS : EXIT_FAILURE);
   return result;
 }
 

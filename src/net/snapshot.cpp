@@ -10,13 +10,13 @@ namespace sni {
 
 namespace {
 
-// A connection has two descriptors. The rest is for listeners, rings, resolvers, BPF and the log.
+// A connection has two descriptors. The rest is for rings, resolvers, BPF and the log.
 constexpr std::uint64_t descriptors_reserved = 256;
 constexpr std::uint64_t descriptors_per_worker = 2 * limits::splices_max;  // Pipes have two ends.
 constexpr std::uint64_t descriptors_per_connection = 2;
 constexpr std::uint64_t connections_ceiling = 1u << 24;  // Slot numbers, with room to spare.
 
-std::uint32_t connections_by_descriptors(std::uint32_t workers) {
+std::uint32_t connections_by_descriptors(std::uint32_t workers, std::size_t listeners) {
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
   if (files.rlim_cur < files.rlim_max) {
@@ -26,7 +26,7 @@ std::uint32_t connections_by_descriptors(std::uint32_t workers) {
   }
   // Very small limits keep half for connections, so that there is something to serve with.
   const std::uint64_t reserved = std::min<std::uint64_t>(
-      descriptors_reserved + std::uint64_t{workers} * descriptors_per_worker, files.rlim_cur / 2);
+      descriptors_reserved + workers * (descriptors_per_worker + listeners), files.rlim_cur / 2);
   const std::uint64_t count = (files.rlim_cur - reserved) / descriptors_per_connection;
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(count, 1, connections_ceiling));
 }
@@ -43,7 +43,7 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config) {
   for (const ListenerConfig& listener : config.listeners) {
     listeners.push_back({.endpoint = listener.address, .v6only = listener.v6only});
   }
-  const std::uint32_t possible = connections_by_descriptors(config.workers);
+  const std::uint32_t possible = connections_by_descriptors(config.workers, listeners.size());
   const std::uint32_t wanted = config.limits.connections;
   RouteTable routes(config);
   return std::make_shared<const Snapshot>(Snapshot{

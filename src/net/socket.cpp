@@ -109,6 +109,11 @@ int take_error(int fd) {
   return error;
 }
 
+bool is_lost(int error) {
+  // tcp_reset() reports these; tcp_write_err() and ICMP the others.
+  return error != ECONNRESET && error != EPIPE;
+}
+
 void reset_on_close(int fd) {
   const linger now{.l_onoff = 1, .l_linger = 0};
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);

@@ -38,6 +38,8 @@ std::uint32_t send_room(int fd);
 // The error that ended the socket (ECONNRESET, EPIPE, ETIMEDOUT, ...), which later calls then no
 // longer see; 0: none. A socket that is shut down in both directions hangs up without one.
 int take_error(int fd);
+// Whether an error says that the peer cannot be reached any more, rather than that it has reset us.
+bool is_lost(int error);
 
 // The close of this socket is to send RST instead of FIN (SO_LINGER 0). Unsent bytes are dropped.
 void reset_on_close(int fd);

@@ -52,6 +52,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
   if (!ring) return std::unexpected(ring.error());
   loop_.emplace(Loop{.ring = std::move(*ring),
                      .buffers = nullptr,
+                     .parking = Parking(shared_.parked),
                      .splices = {},
                      .resolver = nullptr,
                      .deadlines = Deadlines(0),
@@ -64,7 +65,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
   auto buffers = BufferPool::create(loop_->ring);
   if (!buffers) return std::unexpected(buffers.error());
   loop_->buffers = std::move(*buffers);
-  if (shared_.fast_path.sockhash != nullptr) {
+  if (shared_.fast_path.local || shared_.fast_path.remote) {
     loop_->plane = std::make_unique<PlaneSockhash>(shared_.fast_path, snapshot_->config.fast_path,
                                                    counters_, number_);
     if (shared_.fast_path.remote) watch_notices();
@@ -100,6 +101,7 @@ Result<void> Worker::turn() {
   loop_->resolver->on_tick(loop_->now_ms);
   take_answers();
   expire_deadlines();
+  end_evicted();
   return {};
 }
 
@@ -165,10 +167,19 @@ void Worker::expire_deadlines() {
     if (listener == nullptr || listener->retry_ms == 0 || listener->retry_ms > loop_->now_ms)
       continue;
     listener->retry_ms = 0;
-    arm(id);
+    listener->retired ? close_retired(id) : arm(id);
   }
   if (const std::uint64_t lines = loop_->refusals_log.take_suppressed(loop_->now_ms)) {
     spdlog::info("{} more lines about refused or failed connections were left out", lines);
+  }
+}
+
+void Worker::end_evicted() {
+  for (const ParkedOwner& owner : loop_->parking.take_evicted()) {
+    Connection* connection = slots_.find(owner.slot, owner.generation);
+    if (connection == nullptr) continue;
+    connection->kill(EndReason::relay_memory);
+    free_if_closed(owner.slot);
   }
 }
 

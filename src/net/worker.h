@@ -3,7 +3,7 @@
 // Theory of operation: one thread, one ring, its own listening sockets (SO_REUSEPORT) and its own
 // connections; nothing is shared on the way of a byte. A turn of the loop is
 //
-//   submit and wait -> completions -> answers of the resolver -> deadlines -> commands
+//   submit and wait -> completions and commands -> answers of the resolver -> deadlines
 //
 // Commands (a new snapshot, drain, stop) come from the main thread through a mailbox and an
 // eventfd. Connections live in chunks of slots that never move; a slot is freed after the step that
@@ -73,6 +73,7 @@ class Worker final : private ResolverIo {
   void take_answers();
   void watch_notices();
   void expire_deadlines();
+  void end_evicted();
 
   void accept(Listener& listener, int fd);
   std::optional<Refusal> admit(const Snapshot& snapshot, const Endpoint& peer,
@@ -80,7 +81,7 @@ class Worker final : private ResolverIo {
   void refuse(Refusal refusal, const Endpoint& peer);
   void arm(std::uint32_t listener);
   void retire(std::uint32_t listener);
-  void take_backlog(Listener& listener);
+  void close_retired(std::uint32_t listener);
   void apply(NewListeners listeners);
   void drain();
   void stop();

@@ -15,8 +15,27 @@ namespace sni {
 
 namespace {
 
-// Out of descriptors or memory: accepting pauses this long instead of spinning.
+// Where accepting fails it pauses this long instead of spinning.
 constexpr std::uint64_t accept_pause_ms = 100;
+
+// Errors of accept(2) that concern the connection at the head of the backlog, and us.
+bool is_of_one_client(int error) {
+  switch (error) {
+    case EAGAIN:
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+      return true;
+    default:
+      return false;
+  }
+}
 
 }  // namespace
 
@@ -33,30 +52,17 @@ void Worker::on_accept(const Completion& completion) {
   if (completion.result >= 0) accept(listener, completion.result);
   if ((completion.flags & IORING_CQE_F_MORE) != 0) return;
   listener.armed = false;
-  if (listener.retired) {
-    take_backlog(listener);
-    listeners_[id].reset();
-    return;
-  }
-  switch (-completion.result) {
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-      // Closing connections make room; until then the backlog holds the newcomers.
-      counters_.accept_errors.add();
-      listener.retry_ms = loop_->now_ms + accept_pause_ms;
-      if (loop_->refusals_log.admit(loop_->now_ms)) {
-        spdlog::warn(
-            "accepting on {} pauses: {} (raise the limit of open files, or lower "
-            "limits.connections)",
-            listener.config.address.to_string(), std::strerror(-completion.result));
-      }
-      return;
-    default:
-      return arm(
-          id);  // One client's trouble (ECONNABORTED and its like), or the end of a multishot.
-  }
+  if (listener.retired) return close_retired(id);
+  if (completion.result >= 0 || is_of_one_client(-completion.result)) return arm(id);
+  // Out of descriptors or memory, mostly: closing connections make room. Until then the backlog
+  // holds the newcomers.
+  counters_.accept_errors.add();
+  listener.retry_ms = loop_->now_ms + accept_pause_ms;
+  if (!loop_->refusals_log.admit(loop_->now_ms)) return;
+  const bool crowded = completion.result == -EMFILE || completion.result == -ENFILE;
+  spdlog::warn("accepting on {} pauses: {}{}", listener.config.address.to_string(),
+               std::strerror(-completion.result),
+               crowded ? " (raise the limit of open files, or lower limits.connections)" : "");
 }
 
 void Worker::accept(Listener& listener, int fd) {
@@ -149,25 +155,34 @@ void Worker::apply(NewListeners given) {
   if (!reloaded) spdlog::error("the resolver keeps its old servers: {}", reloaded.error().what);
 }
 
-// Stops accepting; what has completed its handshake by then is still served.
+// Stops accepting.
 void Worker::retire(std::uint32_t id) {
   Listener* listener = listeners_[id].get();
-  if (listener == nullptr || listener->retired) return;
-  listener->retired = true;
+  if (listener == nullptr) return;
   if (listener->armed) {
-    loop_->ring.cancel({.op = Op::accept, .slot = id});
+    if (!std::exchange(listener->retired, true)) loop_->ring.cancel({.op = Op::accept, .slot = id});
     return;
   }
-  take_backlog(*listener);
-  listeners_[id].reset();
+  listener->retired = true;
+  close_retired(id);
 }
 
-void Worker::take_backlog(Listener& listener) {
+// What has completed its handshake is still served, as soon as there are descriptors for it.
+void Worker::close_retired(std::uint32_t id) {
+  Listener& listener = *listeners_[id];
   fcntl(listener.fd.get(), F_SETFL, O_NONBLOCK);
+  listener.retry_ms = 0;
   for (;;) {
     const int fd = accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC);
-    if (fd < 0) return;
-    accept(listener, fd);
+    if (fd >= 0) {
+      accept(listener, fd);
+    } else if (!stopping_ && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+      listener.retry_ms = loop_->now_ms + accept_pause_ms;
+      return;
+    } else if (errno == EAGAIN || !is_of_one_client(errno)) {
+      listeners_[id].reset();
+      return;
+    }
   }
 }
 

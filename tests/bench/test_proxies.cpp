@@ -41,7 +41,7 @@ class Directory {
 
 TEST_CASE("the relay's own configuration is read without a mistake") {
   const Directory directory;
-  for (const Proxy& plane : planes("/nowhere/sni-proxy")) {
+  for (const Proxy& plane : planes("/nowhere/sni-proxy", true)) {
     const auto argv = prepare(plane, scene_in(directory.path()));
     REQUIRE(argv.size() == 3);
     const auto loaded = sni::read_config(plane.configuration(plane, scene_in("/tmp")), argv[2]);
@@ -54,8 +54,8 @@ TEST_CASE("the relay's own configuration is read without a mistake") {
 
 TEST_CASE("the first plane is the userspace relay, and ids are unique") {
   std::set<std::string> ids;
-  CHECK(planes("/x").front().id == "userspace");
-  for (const Proxy& plane : planes("/x")) CHECK(ids.insert(plane.id).second);
+  CHECK(planes("/x", true).front().id == "userspace");
+  for (const Proxy& plane : planes("/x", true)) CHECK(ids.insert(plane.id).second);
   for (const Proxy& peer : installed_peers()) CHECK(ids.insert(peer.id).second);
 }
 

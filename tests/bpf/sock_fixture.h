@@ -44,6 +44,25 @@ struct SockFixture {
   }
 };
 
+// Shows capture_backend how the listener's accepted sockets are used, in a connection of its own.
+// Each request acknowledges the answer before it.
+inline void teach(SockSlots& slots, const Listener& listener, bool blocking = false,
+                  int answers = SOCK_LOOKS) {
+  const auto near = tcp_socket();
+  const auto slot = slots.take(socket_cookie(near.get())).value();
+  must(slots.expect_backend(slot, 1));
+  connect_to(near.get(), listener.port);
+  send_all(near.get(), "request");
+  const auto far = listener.accept();
+  if (!blocking) set_nonblocking(far.get());
+  for (int i = 0; i < answers; i++) {
+    send_all(far.get(), "answer");
+    receive(near.get(), 6);
+    send_all(near.get(), "request");
+  }
+  slots.give_back(slot);
+}
+
 // A backend on this host: announced, connected, and with that caught.
 struct LocalPair : ProxiedPair {
   SockFixture& fixture;
@@ -56,6 +75,7 @@ struct LocalPair : ProxiedPair {
     std::tie(client, client_side) = connected(client_receive_buffer);
     backend_side = tcp_socket();
     client_cookie = socket_cookie(client_side.get());
+    teach(*fixture.slots, listener);
     slot = fixture.slots->take(socket_cookie(backend_side.get())).value();
     must(fixture.slots->expect_backend(slot, client_cookie));
     connect_to(backend_side.get(), listener.port);

@@ -102,6 +102,7 @@ TEST_CASE("After SIGKILL nothing is left loaded once the caught backend's socket
       auto sockhash = Sockhash::load({.slots = 8});
       if (!sockhash || !(*sockhash)->attach_capture()) return;
       SockSlots slots(**sockhash, 0);
+      teach(slots, listener);
       auto fd = tcp_socket();
       const auto slot = slots.take(socket_cookie(fd.get())).value();
       if (!slots.expect_backend(slot, 1)) return;

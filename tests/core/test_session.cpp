@@ -100,6 +100,48 @@ TEST_CASE("A reset is carried over as a reset once the other side's queue is emp
   CHECK(session.reason() == EndReason::backend_reset);
 }
 
+TEST_CASE("What is on its way to a side when the other is reset goes on until it is there") {
+  Session session = relaying();
+  session.step({.kind = Kind::received, .side = Side::backend});
+  session.step({.kind = Kind::blocked, .side = Side::backend});
+  CHECK(step(session, {.kind = Kind::hung_up, .side = Side::backend}) ==
+        std::vector<Action>{{Act::flush, Side::client}});
+  CHECK(step(session, {.kind = Kind::blocked, .side = Side::backend}) ==
+        std::vector<Action>{{Act::send, Side::backend}});
+  CHECK(session.armed(Operation::send, Side::backend));
+  CHECK(step(session, {.kind = Kind::sent, .side = Side::backend}) ==
+        std::vector<Action>{{Act::receive, Side::backend}});
+  CHECK(step(session, {.kind = Kind::received, .side = Side::backend}) ==
+        std::vector<Action>{{Act::send, Side::backend}});
+  session.step({.kind = Kind::sent, .side = Side::backend});
+  CHECK(step(session, {.kind = Kind::eof, .side = Side::backend}).empty());
+  CHECK(session.phase() == Phase::resetting);
+}
+
+TEST_CASE("A side that died by itself is told from one that has reset us") {
+  for (const bool lost : {false, true}) {
+    Session from_client = relaying();
+    from_client.step({.kind = Kind::sent, .side = Side::client});
+    Session from_backend = from_client;
+    from_client.step({.kind = Kind::reset, .side = Side::client, .lost = lost});
+    CHECK(from_client.reason() == (lost ? EndReason::client_lost : EndReason::client_reset));
+    from_backend.step({.kind = Kind::reset, .side = Side::backend, .lost = lost});
+    CHECK(from_backend.reason() == (lost ? EndReason::backend_lost : EndReason::backend_reset));
+  }
+}
+
+TEST_CASE("A side that has been half-closed for a while is watched for its reset, once") {
+  Session session = relaying();
+  session.step({.kind = Kind::sent, .side = Side::client});
+  session.step({.kind = Kind::eof, .side = Side::client});
+  CHECK(step(session, {.kind = Kind::half_closed}) ==
+        std::vector<Action>{{Act::watch, Side::client}});
+  CHECK(step(session, {.kind = Kind::half_closed}).empty());
+  CHECK(step(session, {.kind = Kind::hung_up, .side = Side::client}) ==
+        std::vector<Action>{{Act::flush, Side::backend}});
+  CHECK(session.reason() == EndReason::client_reset);
+}
+
 TEST_CASE("What a backend said before it reset us still reaches the client") {
   Session session = relaying();
   CHECK(step(session, {.kind = Kind::send_failed, .side = Side::client}).empty());

@@ -3,82 +3,20 @@
 that the kernel moved them."""
 
 import hashlib
-import json
-import os
 import queue
 import random
-import shutil
 import socket
-import subprocess
 import time
 import unittest
 
-from support import backends, streams, tls
-from support.case import ProxyTest, main
+from support import backends, planes, processes, streams, tls
+from support.case import main
+from support.planes import PLANES, PlaneTest
 
 MIB = 1 << 20
-# Counters of src/bpf/sock_shared.h that show a plane at work.
-REDIRECT_MSG_BYTES = 1
-REDIRECT_SKB_BYTES = 9
-PLANES = ("local", "remote")  # Backends on this host; all others.
-EAGER = {"after_bytes": "0B", "after": "0s"}
 
 
-def bpftool(*arguments):
-    return json.loads(subprocess.run(["bpftool", "-j", *arguments], check=True,
-                                     capture_output=True).stdout)
-
-
-def counters():
-    """The sums of TRAFFIC_STATS over all instances on this host."""
-    sums = {}
-    for each in bpftool("map", "list"):
-        if each.get("name") != "TRAFFIC_STATS" or each["bytes_value"] != 8:
-            continue
-        for entry in bpftool("map", "dump", "id", str(each["id"])):
-            key = entry["formatted"]["key"] if "formatted" in entry else None
-            for value in entry["formatted"]["values"]:
-                sums[key] = sums.get(key, 0) + value["value"]
-    return sums
-
-
-def event_driven(handler):
-    """A handler whose socket is nonblocking, as an event loop's; Python waits in poll()."""
-    def wrapped(connection):
-        connection.settimeout(60)
-        handler(connection)
-    return wrapped
-
-
-@unittest.skipUnless(os.geteuid() == 0 and shutil.which("bpftool"), "needs root and bpftool")
-class Planes(ProxyTest):
-    def on_plane(self, plane, handler, **fast_path):
-        """A proxy that hands over at once. On the plane "local" the handler counts as a backend of this
-        host; on "remote" as a remote one, because a first connection has shown that it
-        accepts blocking sockets."""
-        if plane == "local":
-            return self.relay(event_driven(handler), fast_path={"mode": "sockhash", **EAGER, **fast_path})
-        accepted = []
-
-        def known_handler(connection):
-            accepted.append(connection)
-            if len(accepted) == 1:
-                connection.recv(backends.BLOCK)
-                connection.sendall(b"known")
-            else:
-                handler(connection)
-
-        proxy = self.relay(known_handler, fast_path={"mode": "sockhash", **EAGER, **fast_path})
-        connection, _ = self.connect_hello(proxy)
-        self.assertEqual(backends.read_to_end(connection), b"known")
-        connection.close()
-        proxy.access(1)
-        return proxy
-
-    def assert_moved(self, plane, least):
-        moved = counters()[REDIRECT_MSG_BYTES if plane == "local" else REDIRECT_SKB_BYTES]
-        self.assertGreater(moved, least)
-
+class Planes(PlaneTest):
     def test_a_fin_comes_after_all_bytes_however_slow_the_reader(self):
         def handler(connection):
             backends.read_exactly(connection, 10)
@@ -93,7 +31,7 @@ class Planes(ProxyTest):
             self.assertEqual(streams.receive(connection, 64 * MIB), streams.digest(64 * MIB))
             self.assertEqual(connection.recv(1), b"")
             connection.close()
-            self.assert_moved(plane, 0)
+            self.assert_moved(plane)
             proxy.end()
 
     def test_resets_are_carried_over_both_ways(self):
@@ -149,18 +87,20 @@ class Planes(ProxyTest):
             proxy.end()
 
     def test_hundreds_of_connections_with_random_stalls_keep_every_byte(self):
-        sizes = [random.randrange(1, 3 * MIB) for _ in range(200)]
+        sizes = [random.randrange(1, MIB) for _ in range(200)]
 
         def handler(connection):
-            hello = backends.read_exactly(connection, len(tls.client_hello("one.example")))
+            backends.read_exactly(connection, len(hello))
             index = int.from_bytes(backends.read_exactly(connection, 4), "big")
-            del hello
             streams.send(connection, sizes[index])
             connection.shutdown(socket.SHUT_WR)
             connection.recv(1)
 
+        hello = tls.client_hello("one.example")
+
         def client(index):
-            connection, _ = self.connect_hello(proxy, seconds=60)
+            connection = self.connect(proxy, seconds=60)
+            connection.sendall(hello)
             connection.sendall(index.to_bytes(4, "big"))
             if index % 7 == 0:
                 connection.shutdown(socket.SHUT_WR)
@@ -184,19 +124,68 @@ class Planes(ProxyTest):
             self.assert_moved(plane, MIB)
             proxy.end()
 
-    def test_programs_and_maps_have_their_names_and_end_with_the_process(self):
-        def names(kind):
-            return {each.get("name") for each in bpftool(kind, "list")}
+    def test_a_backend_that_blocks_never_sees_a_recv_end_before_its_time(self):
+        """With writes and a half-close of its own while its client is silent."""
+        answer = bytes(50_000)
+        hello_length = len(tls.client_hello("one.example"))
 
-        proxy = self.relay(fast_path={"mode": "sockhash"})
-        self.assertLessEqual({"redirect_msg", "redirect_skb", "capture_backend"}, names("prog"))
-        self.assertLessEqual({"SOCK_MAP", "SOURCE_MAP", "LOCAL_MAP", "DNS_CACHE",
-                              "TRAFFIC_STATS"}, names("map"))
-        proxy.end()
-        deadline = time.monotonic() + 10
-        while "redirect_msg" in names("prog") and time.monotonic() < deadline:
-            time.sleep(0.1)
-        self.assertNotIn("redirect_msg", names("prog"))
+        def handler(connection):
+            backends.read_exactly(connection, hello_length)  # What it raises fails the test.
+            for _ in range(3):
+                connection.sendall(answer)
+                backends.read_exactly(connection, 100)
+            connection.shutdown(socket.SHUT_WR)
+            backends.read_exactly(connection, 100)
+
+        def client(_):
+            connection, _ = self.connect_hello(proxy, seconds=60)
+            for _ in range(3):
+                backends.read_exactly(connection, len(answer))
+                time.sleep(random.random() / 50)
+                connection.sendall(bytes(100))
+            self.assertEqual(connection.recv(1), b"")
+            time.sleep(random.random() / 20)
+            connection.sendall(bytes(100))
+            connection.close()
+
+        for mode in ("auto", "sockhash"):
+            proxy = self.relay(handler, fast_path={"mode": mode, **planes.EAGER})
+            of_self_test = planes.counters()[planes.CAPTURES]
+            for _ in range(5):
+                for task in [streams.Task(client, index) for index in range(40)]:
+                    task.result()
+            proxy.access(200)
+            self.assertEqual(planes.counters()[planes.CAPTURES], of_self_test)
+            proxy.end()
+
+    def test_auto_takes_backends_on_this_host_that_cannot_notice_and_leaves_remote_ones(self):
+        unseen = planes.unseen()
+        for plane in PLANES:
+            proxy = self.on_plane(plane, backends.echo, mode="auto")
+            self.assertRegex(proxy.log(), "remote backends: relayed in userspace")
+            if plane == "local" and not unseen:
+                self.assertRegex(proxy.log(), "relayed in userspace, as they would notice")
+            expected = "sockhash" if plane == "local" and unseen else "userspace"
+            connection, hello = self.connect_hello(proxy)
+            for _ in range(3):
+                self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+                connection.sendall(hello)
+            connection.shutdown(socket.SHUT_WR)
+            self.assertEqual(backends.read_to_end(connection), hello)
+            connection.close()
+            self.assertEqual(proxy.access(2 if plane == "local" else 1)[-1]["plane"], expected)
+            proxy.end()
+
+    def test_programs_and_maps_have_their_names_and_end_with_the_process(self):
+        for mode in ("auto", "sockhash"):
+            proxy = self.relay(fast_path={"mode": mode})
+            self.assertLessEqual({"redirect_msg", "redirect_skb", "capture_backend"},
+                                 planes.names("prog"))
+            self.assertLessEqual({"SOCK_MAP", "SOURCE_MAP", "LOCAL_MAP", "DNS_CACHE",
+                                  "TRAFFIC_STATS"}, planes.names("map"))
+            proxy.end()
+            processes.wait_until(lambda: "redirect_msg" not in planes.names("prog"),
+                                 "the programs to be gone")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/answer.h"
+#include "net/socket.h"
 #include "support/client_hello_builder.h"
 #include "support/tcp_peer.h"
 #include "support/worker_harness.h"
@@ -153,18 +154,37 @@ TEST_CASE("a reset by the backend reaches the client behind the backend's last b
   CHECK(relayed.proxy.ended(EndReason::backend_reset) == 1);
 }
 
-TEST_CASE("a reset is noticed while its bytes wait for a stalled reader") {
+TEST_CASE("what came before a reset reaches a reader that stalled, then the reset does") {
   Relayed relayed(narrow);
-  const Bytes sent = pattern(512 << 10);
+  const Bytes sent = pattern(320 << 10);
   relayed.backend.send(sent);
-  REQUIRE(eventually([&] { return stalls(relayed.proxy) > 0; }));
+  REQUIRE(eventually([&] {
+    return stalls(relayed.proxy) > 0 && unacknowledged_bytes(relayed.backend.fd()) == 0;
+  }));
   relayed.backend.send_reset();
   const auto rest = relayed.client.receive_rest();
   CHECK(rest.end == End::reset);
-  CHECK(rest.bytes.size() <= sent.size());
-  CHECK(std::equal(rest.bytes.begin(), rest.bytes.end(), sent.begin()));
+  CHECK((rest.bytes == sent));
   CHECK(relayed.proxy.becomes_empty());
   CHECK(relayed.proxy.ended(EndReason::backend_reset) == 1);
+}
+
+TEST_CASE("a reset ends the connection although the other side reads nothing") {
+  Relayed relayed(narrow);
+  relayed.backend.send(pattern(512 << 10));
+  REQUIRE(eventually([&] { return stalls(relayed.proxy) > 0; }));
+  relayed.backend.send_reset();
+  CHECK(relayed.proxy.becomes_empty());
+  CHECK(relayed.proxy.ended(EndReason::backend_reset) == 1);
+}
+
+TEST_CASE("a reset behind a FIN is noticed although nothing moves") {
+  Relayed relayed;
+  relayed.client.send_fin();
+  CHECK(relayed.backend.receive_rest().end == End::fin);
+  relayed.client.send_reset();
+  CHECK(relayed.proxy.becomes_empty());
+  CHECK(relayed.proxy.ended(EndReason::client_reset) == 1);
 }
 
 TEST_CASE("a hello that stalls goes out unchanged although the backend speaks first") {

@@ -16,7 +16,8 @@ using namespace sni::test;
 
 namespace {
 
-// stop_logging() leaves no logger, and other tests of this program have code that logs.
+// stop_logging() leaves a logger that says nothing, and other tests of this program have code that
+// logs.
 struct LogRestored {
   LogRestored() = default;
   LogRestored(const LogRestored&) = delete;
@@ -117,6 +118,15 @@ TEST_CASE_FIXTURE(LogRestored, "a reload changes level and format from the next 
   REQUIRE(lines.size() == 2);
   CHECK(lines[0].ends_with(" error text"));
   CHECK(parse(lines[1]) == nlohmann::json{{"level", "info"}, {"message", "json"}});
+}
+
+TEST_CASE_FIXTURE(LogRestored, "what is logged after the end goes nowhere, and does no harm") {
+  const auto lines = lines_of(as_text, [] { spdlog::warn("in time"); });
+  StderrCapture capture;
+  spdlog::warn("too late");
+  log_access("too late");
+  CHECK(lines.size() == 1);
+  CHECK(capture.finish().empty());
 }
 
 TEST_CASE_FIXTURE(LogRestored, "without a log there are no access lines, and nothing to stop") {

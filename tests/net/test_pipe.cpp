@@ -13,7 +13,8 @@ using namespace sni::test;
 
 namespace {
 
-constexpr std::uint64_t no_limit = UINT64_MAX;
+constexpr std::uint64_t no_limit = UINT64_MAX / 2;
+constexpr ParkedOwner owner{.slot = 1, .generation = 1};
 
 std::string held(const Pipe& pipe) {
   return {pipe.held().begin(), pipe.held().end()};
@@ -25,10 +26,11 @@ struct Scarcity {
     while (!pool.scarce()) pipes.emplace_back().hold(pool, buffers.fill("x"), 1);
   }
   ~Scarcity() {
-    for (Pipe& pipe : pipes) pipe.release(pool, budget);
+    for (Pipe& pipe : pipes) pipe.release(pool, parking);
   }
   BufferPool& pool;
   ParkedBudget budget;
+  Parking parking{budget};
   std::vector<Pipe> pipes;
 };
 
@@ -37,13 +39,14 @@ struct Scarcity {
 TEST_CASE("a pipe holds what it received until the last byte is sent") {
   BufferRing buffers;
   ParkedBudget budget;
+  Parking parking{budget};
   Pipe pipe;
   CHECK(pipe.held().empty());
   pipe.hold(buffers.pool(), buffers.fill("hello"), 5);
   CHECK(held(pipe) == "hello");
-  CHECK_FALSE(pipe.sent(buffers.pool(), budget, 2));
+  CHECK_FALSE(pipe.sent(buffers.pool(), parking, 2));
   CHECK(held(pipe) == "llo");
-  CHECK(pipe.sent(buffers.pool(), budget, 3));
+  CHECK(pipe.sent(buffers.pool(), parking, 3));
   CHECK(pipe.held().empty());
   CHECK(pipe.bytes_sent() == 5);
 }
@@ -51,26 +54,28 @@ TEST_CASE("a pipe holds what it received until the last byte is sent") {
 TEST_CASE("bytes of somebody else are sent from where they are") {
   BufferRing buffers;
   ParkedBudget budget;
+  Parking parking{budget};
   const auto flight = pattern(100);
   Pipe pipe;
   pipe.hold(flight);
   CHECK(pipe.held().data() == flight.data());
-  CHECK(pipe.stall(buffers.pool(), budget, 0));
+  CHECK(pipe.stall(buffers.pool(), parking, owner, 0));
   CHECK(pipe.held().data() == flight.data());
-  CHECK(pipe.sent(buffers.pool(), budget, 100));
+  CHECK(pipe.sent(buffers.pool(), parking, 100));
 }
 
 TEST_CASE("a stalled pipe keeps its buffer while there are enough") {
   BufferRing buffers;
   ParkedBudget budget;
+  Parking parking{budget};
   Pipe pipe;
   pipe.hold(buffers.pool(), buffers.fill("hello"), 5);
   const std::uint8_t* place = pipe.held().data();
-  CHECK(pipe.stall(buffers.pool(), budget, 0));
+  CHECK(pipe.stall(buffers.pool(), parking, owner, 0));
   CHECK(pipe.stalled());
   CHECK(pipe.held().data() == place);
   CHECK(budget.used == 0);
-  CHECK(pipe.sent(buffers.pool(), budget, 5));
+  CHECK(pipe.sent(buffers.pool(), parking, 5));
   CHECK_FALSE(pipe.stalled());
 }
 
@@ -78,18 +83,19 @@ TEST_CASE("where buffers are scarce a stalled pipe parks what is left, and gives
   BufferRing buffers;
   Scarcity scarcity(buffers);
   ParkedBudget budget;
+  Parking parking{budget};
   Pipe pipe;
   pipe.hold(buffers.pool(), buffers.fill("hello"), 5);
-  pipe.sent(buffers.pool(), budget, 2);
-  CHECK(pipe.stall(buffers.pool(), budget, 3));
+  pipe.sent(buffers.pool(), parking, 2);
+  CHECK(pipe.stall(buffers.pool(), parking, owner, 3));
   CHECK(held(pipe) == "llo");
   CHECK(budget.used == 3);
-  scarcity.pipes.back().release(buffers.pool(), budget);
+  scarcity.pipes.back().release(buffers.pool(), parking);
   CHECK_FALSE(buffers.pool().scarce());
-  CHECK_FALSE(pipe.sent(buffers.pool(), budget, 1));
-  CHECK(pipe.stall(buffers.pool(), budget, 3));
+  CHECK_FALSE(pipe.sent(buffers.pool(), parking, 1));
+  CHECK(pipe.stall(buffers.pool(), parking, owner, 3));
   CHECK(budget.used == 3);
-  CHECK(pipe.sent(buffers.pool(), budget, 2));
+  CHECK(pipe.sent(buffers.pool(), parking, 2));
   CHECK(budget.used == 0);
 }
 
@@ -97,11 +103,12 @@ TEST_CASE("a pipe that is released in the middle gives its budget back whole") {
   BufferRing buffers;
   const Scarcity scarcity(buffers);
   ParkedBudget budget;
+  Parking parking{budget};
   Pipe pipe;
   pipe.hold(buffers.pool(), buffers.fill("hello"), 5);
-  CHECK(pipe.stall(buffers.pool(), budget, no_limit));
-  CHECK_FALSE(pipe.sent(buffers.pool(), budget, 4));
-  pipe.release(buffers.pool(), budget);
+  CHECK(pipe.stall(buffers.pool(), parking, owner, no_limit));
+  CHECK_FALSE(pipe.sent(buffers.pool(), parking, 4));
+  pipe.release(buffers.pool(), parking);
   CHECK(budget.used == 0);
   CHECK(pipe.held().empty());
 }
@@ -110,28 +117,25 @@ TEST_CASE("what the budget does not allow is not parked, and not charged") {
   BufferRing buffers;
   const Scarcity scarcity(buffers);
   ParkedBudget budget;
-  Pipe first;
-  first.hold(buffers.pool(), buffers.fill("hello"), 5);
-  CHECK(first.stall(buffers.pool(), budget, 9));
-  Pipe second;
-  second.hold(buffers.pool(), buffers.fill("world"), 5);
-  CHECK_FALSE(second.stall(buffers.pool(), budget, 9));
-  CHECK(budget.used == 5);
-  CHECK(held(second) == "world");
-  first.release(buffers.pool(), budget);
-  second.release(buffers.pool(), budget);
+  Parking parking{budget};
+  Pipe pipe;
+  pipe.hold(buffers.pool(), buffers.fill("hello"), 5);
+  CHECK_FALSE(pipe.stall(buffers.pool(), parking, owner, 4));
   CHECK(budget.used == 0);
+  CHECK(held(pipe) == "hello");
+  pipe.release(buffers.pool(), parking);
 }
 
 TEST_CASE(
     "after a stall a pipe receives little at a time until enough sends went through at once") {
   BufferRing buffers;
   ParkedBudget budget;
+  Parking parking{budget};
   Pipe pipe;
   const auto pass = [&](bool stall) {
     pipe.hold(buffers.pool(), buffers.fill("x"), 1);
-    if (stall) CHECK(pipe.stall(buffers.pool(), budget, 0));
-    pipe.sent(buffers.pool(), budget, 1);
+    if (stall) CHECK(pipe.stall(buffers.pool(), parking, owner, 0));
+    pipe.sent(buffers.pool(), parking, 1);
   };
   CHECK(pipe.receive_length() == limits::buffer_bytes);
   pass(true);
@@ -147,6 +151,7 @@ TEST_CASE("whatever stalls and goes on, bytes stay in order and nothing stays ou
   BufferRing buffers;
   const Scarcity scarcity(buffers);
   ParkedBudget budget;
+  Parking parking{budget};
   Pipe pipe;
   std::string sent;
   std::string received;
@@ -155,10 +160,10 @@ TEST_CASE("whatever stalls and goes on, bytes stay in order and nothing stays ou
     received += text;
     pipe.hold(buffers.pool(), buffers.fill(text), static_cast<std::uint32_t>(text.size()));
     for (bool all = false; !all;) {
-      if (random() % 3 == 0) CHECK(pipe.stall(buffers.pool(), budget, no_limit));
+      if (random() % 3 == 0) CHECK(pipe.stall(buffers.pool(), parking, owner, no_limit));
       const auto count = static_cast<std::uint32_t>(random() % (pipe.held().size() + 1));
       sent += held(pipe).substr(0, count);
-      all = pipe.sent(buffers.pool(), budget, count);
+      all = pipe.sent(buffers.pool(), parking, count);
     }
   }
   CHECK(sent == received);

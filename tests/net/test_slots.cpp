@@ -50,6 +50,7 @@ class SlotWorld {
   std::shared_ptr<const Snapshot> snapshot_;
   Loop loop_{.ring = new_ring(),
              .buffers = nullptr,
+             .parking = Parking(shared_.parked),
              .resolver = nullptr,
              .deadlines = Deadlines(0),
              .shared = shared_,

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <vector>
 
@@ -32,6 +33,23 @@ Config two_listeners(const TcpListener& backend) {
   config.listeners.push_back(listener_named("second"));
   config.routes.front().listeners.push_back("second");
   return config;
+}
+
+// As long as it lives, nothing more can be opened.
+struct NoDescriptors {
+  NoDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before);
+    const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before); }
+  rlimit before{};
+};
+
+void connect_to(int fd, const Endpoint& endpoint) {
+  sockaddr_storage address{};
+  const socklen_t length = to_sockaddr(endpoint, address);
+  REQUIRE(::connect(fd, reinterpret_cast<sockaddr*>(&address), length) == 0);
 }
 
 }  // namespace
@@ -165,6 +183,30 @@ TEST_CASE("clients in the backlog of a removed listener are served") {
   proxy.start();
   proxy.reload(config_for(backend.endpoint()));
   for (TcpPeer& client : clients) check_served(client, backend);
+}
+
+TEST_CASE("clients in the backlog when draining begins wait for descriptors and are served") {
+  TcpListener backend;
+  WorkerHarness proxy(config_for(backend.endpoint()));
+  proxy.start();
+  std::vector<UniqueFd> sockets;
+  for (int i = 0; i < 8; ++i) {
+    sockets.push_back(UniqueFd::adopt(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+  }
+  {
+    const NoDescriptors none;
+    for (const UniqueFd& each : sockets) connect_to(each.get(), proxy.endpoint());
+    REQUIRE(eventually([&] {
+      return proxy.sum([](const Counters& counters) -> auto& { return counters.accept_errors; }) >
+             0;
+    }));
+    proxy.tell_drain();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  for (UniqueFd& each : sockets) {
+    TcpPeer client(std::move(each));
+    check_served(client, backend);
+  }
 }
 
 TEST_CASE("hellos that are all there at once are served, although there are fewer buffers") {

@@ -60,6 +60,7 @@ class SessionWorld {
       }
       if (phase == Phase::resetting) possible.push_back({.kind = Kind::flushed});
       if (phase < Phase::resetting) possible.push_back({.kind = Kind::deadline});
+      if (phase == Phase::draining) possible.push_back({.kind = Kind::half_closed});
       if (choose_(64) == 0) possible.push_back({.kind = Kind::kill, .reason = EndReason::cut});
     }
     require(!possible.empty(), "a session that is not closed waits for something");
@@ -99,7 +100,7 @@ class SessionWorld {
       }
       if (session_.armed(Operation::watch, side)) {
         add(Kind::watch_ended);
-        if (session_.holding(side)) add(Kind::hung_up);
+        if (session_.holding(side) || session_.eof(side)) add(Kind::hung_up);
       }
     }
     // The cancel of a connect that takes too long ends it as failed; see connect_failed above.
@@ -122,6 +123,7 @@ class SessionWorld {
     if (event.kind == Kind::connected) held_[index(Side::client)] = true;
     if (event.kind == Kind::eof) eof_[from] = true;
     for (const Action& action : session_.step(event)) perform(action, was_closing);
+    if (session_.phase() == Phase::resetting) check_reset();
     require(closed_ == (session_.phase() == Phase::closed), "close is the action of the last step");
     if (closed_) check_end();
   }
@@ -166,6 +168,13 @@ class SessionWorld {
       case Action::Kind::reset:
         return;
     }
+  }
+
+  // Until `flushed` nobody but the reader's own end stops what was received before a reset.
+  void check_reset() const {
+    const Side from = other(session_.reset_target());
+    require(!held_[index(from)] || session_.armed(Operation::send, from),
+            "what was received before a reset goes on");
   }
 
   void check_end() const {

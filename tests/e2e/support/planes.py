@@ -1,0 +1,122 @@
+"""Connections on the SOCKHASH planes, and the counters that prove that they are there."""
+
+import json
+import os
+import shutil
+import subprocess
+import unittest
+
+from . import backends, network, processes
+from .case import ProxyTest
+from .proxy import BINARY, listener
+
+# Counters of src/bpf/sock_shared.h that show a plane at work.
+REDIRECTED_BYTES = {"local": 1, "remote": 9}
+CAPTURES = 18
+PLANES = ("local", "remote")  # Backends on this host; all others.
+EAGER = {"after_bytes": "0B", "after": "0s"}
+LOOKS = 4  # SOCK_LOOKS: answers that show that a listener's sockets do not block.
+KNOWN, NEXT = b"known", b"next"
+
+
+def bpftool(*arguments):
+    return json.loads(subprocess.run(["bpftool", "-j", *arguments], check=True,
+                                     capture_output=True).stdout)
+
+
+def counters():
+    """The sums of TRAFFIC_STATS over all instances on this host."""
+    sums = {}
+    for each in bpftool("map", "list"):
+        if each.get("name") != "TRAFFIC_STATS" or each["bytes_value"] != 8:
+            continue
+        for entry in bpftool("map", "dump", "id", str(each["id"])):
+            key = entry["formatted"]["key"] if "formatted" in entry else None
+            for value in entry["formatted"]["values"]:
+                sums[key] = sums.get(key, 0) + value["value"]
+    return sums
+
+
+def unseen():
+    """Whether this kernel keeps backends on this host from noticing that they are caught."""
+    return "unseen by backends: yes" in subprocess.run(
+        [BINARY, "probe"], check=True, capture_output=True, text=True, timeout=20).stdout
+
+
+def names(kind):
+    """Of the programs or maps that are loaded on this host."""
+    return {each.get("name") for each in bpftool(kind, "list")}
+
+
+def event_driven(handler):
+    """A handler whose socket is nonblocking, as an event loop's; Python waits in poll()."""
+    def wrapped(connection):
+        connection.settimeout(60)
+        handler(connection)
+    return wrapped
+
+
+def after_lesson(handler):
+    """The first connection answers as often as the proxy must see to know the listener."""
+    accepted = []
+
+    def wrapped(connection):
+        accepted.append(connection)
+        if len(accepted) > 1:
+            return handler(connection)
+        for _ in range(LOOKS):
+            connection.recv(backends.BLOCK)
+            connection.sendall(KNOWN)
+        connection.recv(backends.BLOCK)
+    return event_driven(wrapped)
+
+
+@unittest.skipUnless(os.geteuid() == 0 and shutil.which("bpftool"), "needs root and bpftool")
+class PlaneTest(ProxyTest):
+    network = None
+
+    def in_network(self):
+        """From now on the proxy is in one network namespace, client and backend are in another."""
+        self.network = network.Network()
+        self.addCleanup(self.network.end)
+
+    def relay(self, handler=backends.echo, **config):
+        if self.network is None:
+            return super().relay(handler, **config)
+        started = network.within(self.network.client, lambda: backends.SocketBackend(
+            handler, host=self.network.client_address))
+        self.addCleanup(started.end)
+        options = config.pop("process", None) or {}
+        return self.proxy({
+            "listener": [listener(host=self.network.proxy_address, port=processes.free_port())],
+            "route": [{"names": ["*"], "backend": started.address}], **config,
+        }, command=self.network.command, **options)
+
+    def connect(self, started, **options):
+        if self.network is None:
+            return super().connect(started, **options)
+        return network.within(self.network.client, lambda: super(PlaneTest, self).connect(
+            started, host=self.network.proxy_address, **options))
+
+    def on_plane(self, plane, handler, mode="sockhash", process=None, **fast_path):
+        """A proxy that hands over at once. On the plane "local" the handler is an event-driven
+        backend of this host, which the proxy has come to know; on "remote" it counts as a remote
+        one."""
+        options = {"mode": mode, "same_host": plane == "local", **EAGER, **fast_path}
+        if plane == "remote":
+            return self.relay(event_driven(handler), fast_path=options, process=process)
+        proxy = self.relay(after_lesson(handler), fast_path=options, process=process)
+        self.teach(proxy)
+        return proxy
+
+    def teach(self, proxy, **options):
+        """The other side of after_lesson()."""
+        connection, _ = self.connect_hello(proxy, **options)
+        for _ in range(LOOKS):
+            self.assertEqual(backends.read_exactly(connection, len(KNOWN)), KNOWN)
+            connection.sendall(NEXT)
+        connection.close()
+        proxy.access(1)
+
+    def assert_moved(self, plane, least=0):
+        self.assertGreater(counters().get(REDIRECTED_BYTES[plane], 0), least)
