@@ -1,5 +1,6 @@
 #include "bpf/tcp_counters.h"
 
+#include <linux/bpf.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -10,6 +11,17 @@
 
 namespace sni {
 
+namespace {
+
+// tcpi_notsent_bytes counts sequence numbers, and a FIN that waits behind the bytes has one.
+bool has_unsent_fin(const tcp_info& info) {
+  return info.tcpi_notsent_bytes > 0 &&
+         (info.tcpi_state == BPF_TCP_FIN_WAIT1 || info.tcpi_state == BPF_TCP_LAST_ACK ||
+          info.tcpi_state == BPF_TCP_CLOSING);
+}
+
+}  // namespace
+
 Result<TcpCounters> read_tcp_counters(int fd) {
   tcp_info info{};
   socklen_t size = sizeof(info);
@@ -17,7 +29,8 @@ Result<TcpCounters> read_tcp_counters(int fd) {
     return fail_sys("cannot read TCP_INFO", errno);
   return TcpCounters{
       .received = info.tcpi_bytes_received,
-      .written = info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes,
+      .written = info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes -
+                 (has_unsent_fin(info) ? 1 : 0),
       .acked = info.tcpi_bytes_acked,
       .idle_ms = std::min(info.tcpi_last_data_sent, info.tcpi_last_data_recv),
       .state = info.tcpi_state,

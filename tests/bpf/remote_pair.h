@@ -11,8 +11,10 @@
 
 namespace sni::test {
 
-inline void send_stream(int fd, std::uint64_t total, std::size_t piece = 64 * 1024) {
-  for (std::uint64_t sent = 0; sent < total;) {
+// The test stream up to `total`, from `sent` on.
+inline void send_stream(int fd, std::uint64_t total, std::size_t piece = 64 * 1024,
+                        std::uint64_t sent = 0) {
+  while (sent < total) {
     const auto bytes = test_stream(sent, std::min<std::uint64_t>(piece, total - sent));
     send_all(fd, bytes);
     sent += bytes.size();
@@ -85,7 +87,8 @@ struct RemotePair : ProxiedPair {
   }
 
   void wait_for_hang_up() {
-    if (!wait_for(backend_side.get(), POLLRDHUP, 5000)) throw std::runtime_error("no hang-up");
+    if (!wait_for(backend_side.get(), POLLRDHUP, patience_ms))
+      throw std::runtime_error("no hang-up");
   }
 
   void wait_until_drained() {

@@ -145,6 +145,26 @@ TEST_CASE("Two instances on one host catch their own backends only") {
   CHECK(other.counter(SOCK_MSG_REDIRECTS) == 1);
 }
 
+TEST_CASE("Where no slot is free or a map is full, the relay serves") {
+  SockFixture fixture(1);  // The maps of sockets have two entries.
+  LocalPair first(fixture);
+  CHECK_FALSE(fixture.slots->take(12345));
+  fixture.slots->give_back(first.slot);
+  LocalPair second(fixture);
+  fixture.slots->give_back(second.slot);
+  LocalPair third(fixture);
+  CHECK(fixture.counter(SOCK_CAPTURES) == 2);
+  CHECK(fixture.counter(SOCK_CAPTURE_FAILURES) == 1);
+  CHECK_FALSE(fixture.slots->caught(third.slot));
+  send_all(third.backend.get(), "answer");
+  CHECK(receive(third.backend_side.get(), 6) == "answer");
+  first.add_target();
+  second.add_target();
+  const auto refused = fixture.slots->add_target(third.client_side.get(), third.client_cookie);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().sys_errno == E2BIG);
+}
+
 TEST_CASE("An object file that is not there, or is none of ours, is an error that names it") {
   const auto missing = Sockhash::load({.object_file = "/nonexistent/relay.o"});
   REQUIRE_FALSE(missing);

@@ -80,17 +80,16 @@ class PlaneTest(ProxyTest):
         self.network = network.Network()
         self.addCleanup(self.network.end)
 
-    def relay(self, handler=backends.echo, **config):
+    def relay(self, handler=backends.echo, names=("one.example",), process=None, **config):
         if self.network is None:
-            return super().relay(handler, **config)
+            return super().relay(handler, names, process, **config)
         started = network.within(self.network.client, lambda: backends.SocketBackend(
             handler, host=self.network.client_address))
         self.addCleanup(started.end)
-        options = config.pop("process", None) or {}
         return self.proxy({
             "listener": [listener(host=self.network.proxy_address, port=processes.free_port())],
-            "route": [{"names": ["*"], "backend": started.address}], **config,
-        }, command=self.network.command, **options)
+            "route": [{"names": list(names), "backend": started.address}], **config,
+        }, command=self.network.command, **(process or {}))
 
     def connect(self, started, **options):
         if self.network is None:
@@ -98,15 +97,15 @@ class PlaneTest(ProxyTest):
         return network.within(self.network.client, lambda: super(PlaneTest, self).connect(
             started, host=self.network.proxy_address, **options))
 
-    def on_plane(self, plane, handler, mode="sockhash", process=None, **fast_path):
+    def on_plane(self, plane, handler, mode="sockhash", config=None, **fast_path):
         """A proxy that hands over at once. On the plane "local" the handler is an event-driven
         backend of this host, which the proxy has come to know; on "remote" it counts as a remote
-        one."""
+        one. `config`: further tables."""
         options = {"mode": mode, "same_host": plane == "local", **EAGER, **fast_path}
-        if plane == "remote":
-            return self.relay(event_driven(handler), fast_path=options, process=process)
-        proxy = self.relay(after_lesson(handler), fast_path=options, process=process)
-        self.teach(proxy)
+        handler = after_lesson(handler) if plane == "local" else event_driven(handler)
+        proxy = self.relay(handler, fast_path=options, **(config or {}))
+        if plane == "local":
+            self.teach(proxy)
         return proxy
 
     def teach(self, proxy, **options):

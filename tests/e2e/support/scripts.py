@@ -1,0 +1,149 @@
+"""Both sides of hundreds of connections write, stall, half-close and reset at random.
+
+What each side receives is a prefix of what the other sent, and all of it where nobody reset; every
+connection leaves one access line, with exact counts, and nothing stays open in the proxy.
+"""
+
+import hashlib
+import random
+import re
+import socket
+import struct
+import threading
+import time
+
+from . import backends, processes, streams, tls
+from .case import ProxyTest, allow_descriptors
+from .proxy import is_access
+
+SIZES = (0, 1, 500, 16_000, 300_000, 3_000_000)
+WORKERS = 40
+SCRIPTED = re.compile(r"c\d+\.example$")
+
+
+class Script:
+    """What one side does: how much it writes, how it pauses, and how it ends."""
+
+    def __init__(self, rng):
+        self.count = rng.choice(SIZES)
+        self.write_pause = rng.choice((0, 0, 0, 0.002))
+        self.read_pause = rng.choice((0, 0, 0, 0.002))
+        self.read_delay = rng.choice((0, 0, 0, 0.2, 0.6))
+        self.end = rng.choices(("fin", "fin early", "reset"), (6, 3, 1))[0]
+        self.step = rng.choice((1000, 65_536, 262_144))
+
+
+def pattern(seed, count):
+    return random.Random(seed).randbytes(count)
+
+
+def scripted_lines(proxy):
+    """The access lines of connections with a script, by name."""
+    return {line["server_name"]: line for line in proxy.records()
+            if is_access(line) and SCRIPTED.match(line["server_name"])}
+
+
+class Side:
+    """Runs a script over a connection; afterwards `received` is what came, `reset` how it ended."""
+
+    def __init__(self, connection, script, data):
+        self.connection, self.script, self.data = connection, script, data
+        self.received, self.reset, self.sent = bytearray(), False, 0
+        connection.settimeout(60)
+
+    def run(self):
+        reader = threading.Thread(target=self._read, daemon=True)
+        reader.start()
+        self._write()
+        reader.join(60)
+        if reader.is_alive():
+            raise AssertionError(f"no end after {len(self.received)} bytes")
+        self.connection.close()
+
+    def _write(self):
+        try:
+            for start in range(0, len(self.data), self.script.step):
+                piece = self.data[start:start + self.script.step]
+                self.connection.sendall(piece)
+                self.sent += len(piece)
+                time.sleep(self.script.write_pause)
+            if self.script.end == "reset":
+                linger = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                self.reset = True
+                self.connection.shutdown(socket.SHUT_RD)  # Wakes the reader; the close follows.
+            else:
+                self.connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.reset = True
+
+    def _read(self):
+        time.sleep(self.script.read_delay)
+        try:
+            while piece := self.connection.recv(self.script.step):
+                self.received += piece
+                time.sleep(self.script.read_pause)
+        except OSError:
+            self.reset = True
+
+
+class ScriptedTest(ProxyTest):
+    def visit(self, proxy, seed):
+        """One connection; returns both sides once they have ended."""
+        rng = random.Random(seed)
+        scripts = Script(rng), Script(rng)
+        connection = self.connect(proxy, seconds=60)
+        connection.sendall(tls.client_hello(f"c{seed}.example"))
+        client = Side(connection, scripts[0], pattern(2 * seed, scripts[0].count))
+        client.run()
+        return client
+
+    def run_scripts(self, start, count):
+        """`start` makes a proxy before a backend with the given handler."""
+        allow_descriptors(8000)
+        hello_length = len(tls.client_hello("c1000.example"))
+        served = {}
+
+        def handler(connection):
+            hello = backends.read_exactly(connection, hello_length)
+            seed = int(hello[hello.index(b".example") - 4:hello.index(b".example")])
+            rng = random.Random(seed)
+            _, script = Script(rng), Script(rng)
+            served[seed] = Side(connection, script, pattern(2 * seed + 1, script.count))
+            served[seed].run()
+
+        proxy = start(handler)
+        before = proxy.descriptors()
+        visited, pending = {}, list(range(1000, 1000 + count))
+        lock = threading.Lock()
+
+        def work():
+            while True:
+                with lock:
+                    if not pending:
+                        return
+                    seed = pending.pop()
+                visited[seed] = self.visit(proxy, seed)
+
+        for task in [streams.Task(work) for _ in range(WORKERS)]:
+            task.result(240)
+        processes.wait_until(lambda: len(scripted_lines(proxy)) >= count, "access lines", 60)
+        lines = scripted_lines(proxy)
+        processes.wait_until(lambda: proxy.descriptors() <= before, "every descriptor to be closed")
+        self.assertEqual(len(lines), count)
+        for seed, client in visited.items():
+            with self.subTest(seed=seed):
+                self.compare(client, served[seed], lines[f"c{seed}.example"], hello_length)
+        return proxy, lines
+
+    def compare(self, client, server, line, hello_length):
+        for reader, writer in ((client, server), (server, client)):
+            got, sent = bytes(reader.received), writer.data
+            self.assertEqual(hashlib.sha256(got).digest(),
+                             hashlib.sha256(sent[:len(got)]).digest(), "not a prefix")
+        if not client.reset and not server.reset:
+            self.assertEqual(len(client.received), len(server.data))
+            self.assertEqual(len(server.received), len(client.data))
+            self.assertEqual(line["end"], "done")
+            self.assertEqual((line["client_bytes"], line["server_bytes"]),
+                             (len(client.data) + hello_length, len(server.data)))

@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""The SOCKHASH planes under hundreds of connections whose both sides write, stall, half-close and
+reset at random, and hand-overs under full traffic from both sides."""
+
+import socket
+
+from support import backends, planes, streams, tls
+from support.case import main
+from support.planes import PLANES, PlaneTest
+from support.scripts import ScriptedTest
+
+HAND_OVERS = 500  # On each plane.
+AT_ONCE = 8
+
+
+class Chaos(PlaneTest, ScriptedTest):
+    def test_nothing_is_lost_invented_reordered_or_left_open(self):
+        for plane, mode in (("local", "sockhash"), ("remote", "sockhash"), ("local", "auto")):
+            proxy, lines = self.run_scripts(
+                lambda handler: self.on_plane(
+                    plane, handler, mode, {"names": ["*"], "log": {"level": "info"}}), 120)
+            if mode == "sockhash" or planes.unseen():
+                self.assert_moved(plane, 1 << 20)
+                taken = sum(line["plane"] == "sockhash" for line in lines.values())
+                self.assertGreater(taken, 60)
+            proxy.end()
+
+    def test_hand_overs_under_full_traffic_from_both_sides(self):
+        """In the middle of a stream each way, after as many bytes as the pair has sent by then."""
+        count = 600_000
+        hello = tls.client_hello("one.example")
+        expected = streams.digest(count)
+
+        def exchange(connection):
+            sending = streams.Task(self.send_and_end, connection, count)
+            self.assertEqual(streams.receive(connection, count), expected)
+            self.assertEqual(connection.recv(1), b"")
+            sending.result()
+            connection.close()
+
+        def handler(connection):
+            backends.read_exactly(connection, len(hello))
+            exchange(connection)
+
+        def clients(turns):
+            for _ in range(turns):
+                connection = self.connect(proxy, seconds=60)
+                connection.sendall(hello)
+                exchange(connection)
+
+        for plane in PLANES:
+            proxy = self.on_plane(plane, handler, after_bytes="200KiB")
+            for task in [streams.Task(clients, HAND_OVERS // AT_ONCE) for _ in range(AT_ONCE)]:
+                task.result()
+            self.assert_moved(plane, 1 << 20)
+            proxy.end()
+
+    @staticmethod
+    def send_and_end(connection, count):
+        streams.send(connection, count)
+        connection.shutdown(socket.SHUT_WR)
+
+
+if __name__ == "__main__":
+    main()
