@@ -92,9 +92,11 @@ ALWAYS_INLINE void catch_backend(struct bpf_sock_ops* ops) {
   local.since = listening_since(&local.listener);
   switch (manner_known(&local)) {
     case MANNER_BLOCKING:
+      slot->blocking = 1;
       count(SOCK_CAPTURE_BLOCKING, 1);
       return;
     case MANNER_UNKNOWN:
+      slot->left_out = 1;
       local.owner = 0;
       if (bpf_sk_storage_get(&LOCAL_STATE, sk, &local, BPF_SK_STORAGE_GET_F_CREATE)) watch(ops, 0);
       count(SOCK_CAPTURE_LEARNING, 1);

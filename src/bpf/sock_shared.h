@@ -54,7 +54,8 @@ struct sock_slot {
   __u64 backlog_ended; /* Times that the bound closed the gate. */
   __u32 expected;      /* 1: capture_backend saw the connect() succeed. */
   __u32 blocking;      /* 1: the backend's socket blocks, and should leave LOCAL_MAP. */
-  __u32 pad2[2];
+  __u32 left_out; /* 1: the backend is on this host, and it is not known that it may be caught. */
+  __u32 pad2;
 };
 SNI_SIZE_IS(struct sock_slot, 128);
 

@@ -94,6 +94,10 @@ bool SockSlots::caught(std::uint32_t index) const {
   return load(at(index).backend) != 0;
 }
 
+bool SockSlots::left_out(std::uint32_t index) const {
+  return load(at(index).left_out) != 0;
+}
+
 bool SockSlots::blocking(std::uint32_t index) const {
   return load(at(index).blocking) != 0;
 }

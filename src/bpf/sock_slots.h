@@ -50,7 +50,9 @@ class SockSlots {
   Result<void> expect_backend(std::uint32_t index, std::uint64_t client_cookie);
   // Whether the other end is a socket of this host and under redirect_msg.
   bool caught(std::uint32_t index) const;
-  // The caught socket turned out to be a blocking one, which a psock disturbs: release it.
+  // The other end is on this host, and not known well enough to be caught.
+  bool left_out(std::uint32_t index) const;
+  // It uses blocking sockets, which a psock disturbs: where it was caught, release it.
   bool blocking(std::uint32_t index) const;
   // Makes the caught socket an ordinary one again; nothing is lost.
   void release_backend(std::uint32_t index);

@@ -46,7 +46,8 @@ inline const char* to_string(Refusal refusal) {
 // Why a pair that was offered to the kernel stays with the userspace relay.
 enum class PlaneDecline : std::uint8_t {
   no_slot,
-  not_caught,
+  not_on_this_host,
+  not_known,
   blocking,
   half_closed,
   map_full,
@@ -56,7 +57,8 @@ inline constexpr std::size_t plane_declines =
     static_cast<std::size_t>(PlaneDecline::not_insertable) + 1;
 inline const char* to_string(PlaneDecline reason) {
   static constexpr const char* names[] = {"no slot is free",
-                                          "the backend is remote, or not known yet",
+                                          "the backend is not on this host",
+                                          "the backend is not known yet",
                                           "the backend uses blocking sockets",
                                           "a side has sent its FIN already",
                                           "a map is full",

@@ -56,13 +56,11 @@ void PlaneSockhash::advance(PlanePair& pair, const PlaneView& view) {
     case PlanePair::Stage::gated:
       return slots_.set_forwarded(pair.slot, view.sent_to_client - pair.relayed);
     case PlanePair::Stage::announced:
-      if (slots_.blocking(pair.slot) && !std::exchange(pair.let_go, true)) {
-        if (!path_.remote) return decline(pair, PlaneDecline::blocking);
-        slots_.release_backend(pair.slot);
-      }
+      if (slots_.blocking(pair.slot)) return decline(pair, PlaneDecline::blocking);
+      if (slots_.left_out(pair.slot)) return decline(pair, PlaneDecline::not_known);
       // A backend that has answered was caught before it could, if at all.
       if (!path_.remote && view.sent_to_client > 0 && !slots_.caught(pair.slot))
-        return decline(pair, PlaneDecline::not_caught);
+        return decline(pair, PlaneDecline::not_on_this_host);
       if (!due(view)) return;
       decide(pair, view);
       if (pair.stage != PlanePair::Stage::local) return;
@@ -85,8 +83,8 @@ bool PlaneSockhash::due(const PlaneView& view) const {
 }
 
 void PlaneSockhash::decide(PlanePair& pair, const PlaneView& view) {
-  if (pair.let_go || !slots_.caught(pair.slot)) {
-    if (!path_.remote) decline(pair, PlaneDecline::not_caught);
+  if (!slots_.caught(pair.slot)) {
+    if (!path_.remote) decline(pair, PlaneDecline::not_on_this_host);
     return;  // hand_over() comes when the relay is between two receives.
   }
   if (const auto added = slots_.add_target(view.client, pair.client_cookie); !added)
@@ -102,7 +100,7 @@ void PlaneSockhash::decide(PlanePair& pair, const PlaneView& view) {
 
 bool PlaneSockhash::hand_over(PlanePair& pair, const PlaneView& view, std::uint64_t wake) {
   if (!path_.remote || pair.stage != PlanePair::Stage::announced || !due(view) ||
-      (slots_.caught(pair.slot) && !pair.let_go))
+      slots_.caught(pair.slot) || slots_.left_out(pair.slot) || slots_.blocking(pair.slot))
     return false;
   // An sk_buff that is read in part would be redirected from its first byte again.
   char byte;

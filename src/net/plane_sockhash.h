@@ -31,7 +31,6 @@ struct PlanePair {
   };
   std::uint32_t slot = 0;
   Stage stage = Stage::userspace;
-  bool let_go = false;           // Caught and blocking: served as a remote one, where those are.
   bool taken = false;            // It has been on a plane, so its bytes are the kernel's to count.
   std::uint64_t redirected = 0;  // At the last look of the idle check.
   std::uint64_t client_cookie = 0;
