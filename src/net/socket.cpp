@@ -81,8 +81,8 @@ Endpoint peer_of(int fd) {
   }
   // getpeername() knows nobody behind a connection that has been reset (inet_getname), SO_PEERNAME
   // does. It takes no more than the length of the family's address.
-  for (const socklen_t exact : {sizeof(sockaddr_in6), sizeof(sockaddr_in)}) {
-    length = exact;
+  for (const std::size_t exact : {sizeof(sockaddr_in6), sizeof(sockaddr_in)}) {
+    length = static_cast<socklen_t>(exact);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &address, &length) == 0) {
       return from_sockaddr(address).value_or(Endpoint{});
     }

@@ -169,6 +169,25 @@ TEST_CASE("what came before a reset reaches a reader that stalled, then the rese
   CHECK(relayed.proxy.ended(EndReason::backend_reset) == 1);
 }
 
+TEST_CASE("a reader that is slow but reads on gets all that came before a reset") {
+  Relayed relayed(narrow);
+  const Bytes sent = pattern(320 << 10);
+  relayed.backend.send(sent);
+  REQUIRE(eventually([&] {
+    return stalls(relayed.proxy) > 0 && unacknowledged_bytes(relayed.backend.fd()) == 0;
+  }));
+  relayed.backend.send_reset();
+  Bytes got;
+  while (got.size() < sent.size()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    const Bytes part = relayed.client.receive(20 << 10);
+    if (part.empty()) break;
+    got.insert(got.end(), part.begin(), part.end());
+  }
+  CHECK((got == sent));
+  CHECK(relayed.client.end() == End::reset);
+}
+
 TEST_CASE("a reset ends the connection although the other side reads nothing") {
   Relayed relayed(narrow);
   relayed.backend.send(pattern(512 << 10));
