@@ -19,8 +19,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <charconv>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -163,7 +163,10 @@ double dropped(const Bed& bed, const Place& place) {
     constexpr std::string_view mark = "packets ";
     const std::string table = in_namespace(bed, Role::proxy, "nft list table ip flood");
     const std::size_t at = table.find(mark);
-    return at == std::string::npos ? 0 : std::strtod(table.c_str() + at + mark.size(), nullptr);
+    if (at == std::string::npos) return 0;
+    std::uint64_t packets = 0;
+    std::from_chars(table.data() + at + mark.size(), table.data() + table.size(), packets);
+    return static_cast<double>(packets);
   }
   if (place.flood == Flood::connections) return static_cast<double>(*bed.sent);
   if (!place.xdp_mode) return 0;

@@ -19,7 +19,6 @@
 #include <array>
 #include <atomic>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
@@ -29,6 +28,8 @@
 #include "bench/clock.h"
 #include "bench/process.h"
 #include "core/block_file.h"
+#include "core/decimal.h"
+#include "core/limits.h"
 #include "net/guard.h"
 
 namespace sni::bench {
@@ -186,7 +187,9 @@ int run(unsigned prefixes, unsigned addresses) {
 
 int main(int argc, char** argv) {
   const auto number = [&](int index, unsigned otherwise) {
-    return argc > index ? static_cast<unsigned>(std::strtoul(argv[index], nullptr, 10)) : otherwise;
+    if (argc <= index) return otherwise;
+    constexpr std::uint64_t most = sni::limits::block_file_entries_max;
+    return static_cast<unsigned>(sni::parse_decimal(argv[index], most).value_or(otherwise));
   };
   return sni::bench::run(number(1, 100'000), number(2, 1'000'000));
 }

@@ -6,11 +6,12 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "bpf/xdp_attachment.h"
@@ -38,7 +39,8 @@ std::optional<T> value_of(Bytes bytes) {
 }
 
 // Calls back with type and value of each attribute, as far as they are whole.
-void for_each_attribute(Bytes bytes, const std::function<void(std::uint16_t, Bytes)>& use) {
+template <typename Use>
+void for_each_attribute(Bytes bytes, const Use& use) {
   while (const auto header = value_of<nlattr>(bytes)) {
     if (header->nla_len < sizeof(nlattr) || header->nla_len > bytes.size()) return;
     use(header->nla_type & NLA_TYPE_MASK,
@@ -60,8 +62,9 @@ class GenericNetlink {
   }
 
   // Asks, and calls back with the attributes of each answer.
+  template <typename Use>
   Result<void> ask(std::uint16_t family, std::uint8_t command, std::uint16_t flags,
-                   std::string_view name, const std::function<void(Bytes)>& use) const {
+                   std::string_view name, const Use& use) const {
     struct {
       nlmsghdr header{};
       genlmsghdr generic{};
@@ -86,7 +89,8 @@ class GenericNetlink {
 
  private:
   // Until the end of a dump, or the one answer of another question.
-  Result<void> receive(std::uint16_t flags, const std::function<void(Bytes)>& use) const {
+  template <typename Use>
+  Result<void> receive(std::uint16_t flags, const Use& use) const {
     std::array<std::byte, 32'768> buffer;
     for (;;) {
       const ssize_t size = recv(fd_.get(), buffer.data(), buffer.size(), 0);

@@ -110,8 +110,8 @@ inline constexpr std::uint64_t resolution_delay_ms = 50;
 // How long a client waits for a fresh answer where a stale one is at hand. RFC 8767 section 5 has
 // 1.8 s for resolvers; we sit behind one and have a connection to make.
 inline constexpr std::uint64_t stale_wait_ms = 500;
-// Names in the map DNS_CACHE: dns.cache_entries within these bounds. The kernel takes about 500 bytes
-// for each at once, and its LRU moves entries by the hundred.
+// Names in the map DNS_CACHE: dns.cache_entries within these bounds. The kernel takes about 500
+// bytes for each at once, and its LRU moves entries by the hundred.
 inline constexpr std::uint32_t dns_map_names_min = 1024;
 inline constexpr std::uint32_t dns_map_names_max = 64 * 1024;
 // Bytes of /etc/hosts and resolv.conf. Hosts files that block advertisers have some megabytes.

@@ -76,7 +76,9 @@ Event Connection::on_received(Side side, const Completion& completion) {
   if (std::exchange(bulk_armed_[index(side)], false)) return on_bulk_readable(side, completion);
   switch (completion.result) {
     case 0:
-      return at_end(side);
+      // Nothing tells of a reset that comes after the client's FIN; sending to it does.
+      if (side == Side::client && gated()) loop_.plane->retire(plane_);
+      return {.kind = Kind::eof, .side = side};
     case -ECANCELED:
       return {.kind = Kind::cancelled, .side = side, .operation = Operation::receive};
     case -EAGAIN:
@@ -104,12 +106,6 @@ Event Connection::on_received(Side side, const Completion& completion) {
   discarded_ += length;
   return {.kind = discarded_ < limits::linger_bytes_max ? Kind::discarded : Kind::discarded_all,
           .side = side};
-}
-
-Event Connection::at_end(Side side) {
-  // Nothing tells of a reset that comes after the client's FIN; sending to it does.
-  if (side == Side::client && gated()) loop_.plane->retire(plane_);
-  return {.kind = Kind::eof, .side = side};
 }
 
 Event Connection::on_flight(const Completion& completion) {

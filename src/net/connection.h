@@ -72,7 +72,6 @@ class Connection {
   void perform(const Action& action);
 
   Event on_received(Side side, const Completion& completion);
-  Event at_end(Side side);
   Event on_flight(const Completion& completion);
   Event on_sent(Side side, const Completion& completion);
   Event on_connected(const Completion& completion);
@@ -93,7 +92,7 @@ class Connection {
   void start_cancel();
   void choose_target();
   void flush();
-  bool flushed() const;
+  bool flushed();
   void close();
   void log_end() const;
 
@@ -132,7 +131,7 @@ class Connection {
   std::uint32_t slot_;
   std::uint32_t listener_;
   std::uint32_t discarded_ = 0;    // Input thrown away after an answer.
-  std::uint32_t last_unsent_ = 0;  // In both send queues, at the last look of the idle check.
+  std::uint32_t last_unsent_ = 0;  // In the send queues, at the last look of a timer.
   std::uint64_t started_ms_;
   std::uint64_t active_ms_;  // When bytes moved last, or a flush began.
   std::shared_ptr<const Snapshot> snapshot_;

@@ -202,14 +202,16 @@ void Connection::flush() {
   }
 }
 
-bool Connection::flushed() const {
+bool Connection::flushed() {
   const Side target = session_.reset_target();
+  const std::uint32_t unsent = unacknowledged_bytes(fd(target));
+  // A slow reader is given its time as long as it reads.
+  if (std::exchange(last_unsent_, unsent) != unsent) active_ms_ = loop_.now_ms;
   if (loop_.now_ms - active_ms_ >= limits::linger_ms_max) return true;
-  return !session_.armed(Operation::receive, other(target)) &&
+  return unsent == 0 && !session_.armed(Operation::receive, other(target)) &&
          !session_.armed(Operation::send, other(target)) &&
          (target == Side::backend || !gated() ||
-          loop_.plane->target_drained(plane_, fd(Side::client))) &&
-         unacknowledged_bytes(fd(target)) == 0;
+          loop_.plane->target_drained(plane_, fd(Side::client)));
 }
 
 void Connection::close() {

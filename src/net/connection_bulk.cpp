@@ -44,14 +44,15 @@ Event Connection::on_bulk_readable(Side side, const Completion& completion) {
   }
   auto& splice = splice_[index(side)];
   splice = loop_.splices.borrow();
-  if (splice == nullptr) {
+  const ssize_t n = splice == nullptr ? 0 : splice->fill(fd(side));
+  if (n <= 0 && splice != nullptr) loop_.splices.give_back(std::move(splice));
+  // No pipe, or the end; or urgent data, at which splice() stops as if it were the end
+  // (tcp_splice_read) and which an ordinary receive passes over.
+  if (n == 0) {
     gauge_[index(side)].refuse();
     more_waiting_[index(side)] = true;
     return {.kind = Kind::receive_again, .side = side};
   }
-  const ssize_t n = splice->fill(fd(side));
-  if (n <= 0) loop_.splices.give_back(std::move(splice));
-  if (n == 0) return at_end(side);
   if (n == -EAGAIN || n == -EINTR) return {.kind = Kind::receive_again, .side = side};
   if (n < 0) return {.kind = Kind::reset, .side = side, .lost = is_lost(static_cast<int>(-n))};
   active_ms_ = loop_.now_ms;

@@ -25,11 +25,14 @@ std::atomic<LogFormat> current_format{LogFormat::text};
 std::shared_ptr<spdlog::logger> access_lines;
 std::size_t dropped_before = 0;
 
-// One JSON object a line. An access line is an object already: its members are taken over.
-class JsonFormatter : public spdlog::formatter {
+// A line in the format that is configured by then: to give the sink another formatter at a reload
+// would wait for the write that it is in, and so for whoever does not read stderr. JSON is one
+// object a line. An access line is an object already: its members are taken over.
+class LineFormatter : public spdlog::formatter {
  public:
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
-    prefix_.format(message, out);
+    if (log_format() == LogFormat::text) return text_.format(message, out);
+    json_prefix_.format(message, out);
     const std::string_view text(message.payload.data(), message.payload.size());
     const std::string_view name(message.logger_name.data(), message.logger_name.size());
     const auto append = [&out](std::string_view part) {
@@ -48,12 +51,13 @@ class JsonFormatter : public spdlog::formatter {
     append("\n");
   }
   std::unique_ptr<spdlog::formatter> clone() const override {
-    return std::make_unique<JsonFormatter>();
+    return std::make_unique<LineFormatter>();
   }
 
  private:
-  spdlog::pattern_formatter prefix_{R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l")",
-                                    spdlog::pattern_time_type::local, ""};
+  spdlog::pattern_formatter text_{"%Y-%m-%dT%H:%M:%S.%e%z %l %v"};
+  spdlog::pattern_formatter json_prefix_{R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l")",
+                                         spdlog::pattern_time_type::local, ""};
 };
 
 spdlog::level::level_enum level_of(LogLevel level) {
@@ -83,17 +87,13 @@ void start_logging(const LogConfig& config) {
   access_lines = make(access_logger);
   spdlog::set_default_logger(make("sni-proxy"));
   spdlog::register_logger(access_lines);
+  spdlog::set_formatter(std::make_unique<LineFormatter>());
   configure_logging(config);
 }
 
 void configure_logging(const LogConfig& config) {
   current_format.store(config.format, std::memory_order_relaxed);
   spdlog::set_level(level_of(config.level));
-  if (config.format == LogFormat::json) {
-    spdlog::set_formatter(std::make_unique<JsonFormatter>());
-  } else {
-    spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
-  }
 }
 
 bool stop_logging() {

@@ -14,7 +14,7 @@
 namespace sni {
 
 void start_logging(const LogConfig& config);
-// A reload: level and format change from the next line on.
+// A reload: level and format change from the next line on. Does not wait for who reads stderr.
 void configure_logging(const LogConfig& config);
 // Writes out what is queued. False: nobody read stderr for flush_patience, and a thread is left
 // that hangs in write(2), so that the process must end by std::_Exit().

@@ -76,8 +76,18 @@ Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds idle)
 Endpoint peer_of(int fd) {
   sockaddr_storage address{};
   socklen_t length = sizeof address;
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return {};
-  return from_sockaddr(address).value_or(Endpoint{});
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0) {
+    return from_sockaddr(address).value_or(Endpoint{});
+  }
+  // getpeername() knows nobody behind a connection that has been reset (inet_getname), SO_PEERNAME
+  // does. It takes no more than the length of the family's address.
+  for (const socklen_t exact : {sizeof(sockaddr_in6), sizeof(sockaddr_in)}) {
+    length = exact;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &address, &length) == 0) {
+      return from_sockaddr(address).value_or(Endpoint{});
+    }
+  }
+  return {};
 }
 
 void set_patience(int fd, std::chrono::milliseconds idle) {

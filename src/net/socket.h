@@ -25,7 +25,7 @@ Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds idle)
 // Follows an idle timeout that a reload changes. Sockets that are accepted later inherit it.
 void set_patience(int fd, std::chrono::milliseconds idle);
 
-// The address of an accepted socket's peer; all zero where it has gone already.
+// The address of an accepted socket's peer, also where the peer has reset it already.
 Endpoint peer_of(int fd);
 
 // Bytes that the peer has not acknowledged yet (SIOCOUTQ); 0 for a dead socket.

@@ -28,7 +28,8 @@ class Splice {
   // nullptr: no descriptors or no memory for a pipe.
   static std::unique_ptr<Splice> open();
 
-  // Takes what has arrived on `source`, which poll has found readable. Bytes; 0: FIN; else -errno.
+  // Takes what has arrived on `source`, which poll has found readable. Bytes; 0: FIN or urgent
+  // data; else -errno.
   ssize_t fill(int source);
   // Gives as much as fits to `target`. Bytes; -EAGAIN: less than `least` (and than all) fits; else
   // -errno.
@@ -70,7 +71,7 @@ class BulkGauge {
     }
   }
   bool bulk() const { return bulk_; }
-  // No pipe could be had: try again after as many large receives as at first.
+  // No pipe could be had, or splicing stopped: try again after as many large receives as at first.
   void refuse() {
     bulk_ = false;
     score_ = 0;

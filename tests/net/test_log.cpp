@@ -145,6 +145,7 @@ TEST_CASE_FIXTURE(
     start_logging(as_text);
     for (std::size_t i = 0; i + 1 < written; ++i) spdlog::info("line");
     spdlog::info("last");
+    configure_logging(as_text);
     capture.read_on();
     REQUIRE(eventually([&] { return capture.text().find("last\n") != std::string::npos; }));
     report_dropped_lines();

@@ -93,12 +93,14 @@ TEST_CASE("backend sockets are blocking, closed on exec, and tuned where they ar
   CHECK_FALSE(open_backend_socket(-1, a_minute));
 }
 
-TEST_CASE("the peer's address is known while the peer is there, and zero afterwards") {
+TEST_CASE("the peer's address is known while the peer is there, and after its reset") {
   Pair pair;
-  CHECK(peer_of(pair.server.fd()) == pair.client.local());
+  const Endpoint client = pair.client.local();
+  CHECK(peer_of(pair.server.fd()) == client);
   pair.client.send_reset();
   await(pair.server.fd(), POLLIN, "no reset");
-  CHECK(peer_of(pair.server.fd()) == Endpoint{});
+  CHECK(peer_of(pair.server.fd()) == client);
+  CHECK(peer_of(-1) == Endpoint{});
 }
 
 TEST_CASE("unacknowledged bytes are those that the peer has no room for") {

@@ -49,7 +49,7 @@ struct NoDescriptors {
 void connect_to(int fd, const Endpoint& endpoint) {
   sockaddr_storage address{};
   const socklen_t length = to_sockaddr(endpoint, address);
-  REQUIRE(::connect(fd, reinterpret_cast<sockaddr*>(&address), length) == 0);
+  check_call(::connect(fd, reinterpret_cast<sockaddr*>(&address), length) == 0, "connect");
 }
 
 }  // namespace
@@ -111,6 +111,20 @@ TEST_CASE("a source that the guard does not admit is refused, until it does") {
   proxy.shared().admission.adopt(std::make_unique<GuardList>(), true);
   TcpPeer client = proxy.connect();
   check_served(client, backend);
+}
+
+TEST_CASE("a blocked source is refused although it has reset its connection before the accept") {
+  TcpListener backend;
+  WorkerHarness proxy(config_for(backend.endpoint()));
+  auto list = std::make_unique<GuardList>();
+  auto plan =
+      list->plan({.base = loopback(0).ip, .length = 128}, {.block_until = guard_never_expires});
+  list->commit(plan);
+  proxy.shared().admission.adopt(std::move(list), true);
+  TcpPeer client = proxy.connect_to("a.example");
+  client.send_reset();
+  proxy.start();
+  CHECK(eventually([&] { return proxy.refused(Refusal::blocked) == 1; }));
 }
 
 TEST_CASE("a reload adds a listener and goes on with the old one") {
@@ -193,16 +207,18 @@ TEST_CASE("clients in the backlog when draining begins wait for descriptors and 
   for (int i = 0; i < 8; ++i) {
     sockets.push_back(UniqueFd::adopt(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
   }
+  bool paused = false;
   {
-    const NoDescriptors none;
+    const NoDescriptors none;  // Nor for a sanitizer's look at what a failed check has to say.
     for (const UniqueFd& each : sockets) connect_to(each.get(), proxy.endpoint());
-    REQUIRE(eventually([&] {
+    paused = eventually([&] {
       return proxy.sum([](const Counters& counters) -> auto& { return counters.accept_errors; }) >
              0;
-    }));
+    });
     proxy.tell_drain();
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
+  REQUIRE(paused);
   for (UniqueFd& each : sockets) {
     TcpPeer client(std::move(each));
     check_served(client, backend);
