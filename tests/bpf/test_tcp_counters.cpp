@@ -34,7 +34,9 @@ TEST_CASE("What was written is counted once, sent or not, and a FIN is no part o
   const auto sent = fill(far.get());
   CHECK(written(far.get()) == sent);
   SUBCASE("a FIN that waits behind the bytes") {}
-  SUBCASE("a FIN that was sent") { CHECK(receive(near.get(), sent).size() == sent); }
+  SUBCASE("a FIN that was sent") {
+    CHECK(receive(near.get(), sent).size() == sent);
+  }
   check(::shutdown(far.get(), SHUT_WR), "shutdown");
   CHECK(written(far.get()) == sent);
   receive(near.get(), sent + 1);

@@ -7,7 +7,8 @@ from support.scripts import ScriptedTest
 
 class Chaos(ScriptedTest):
     def test_nothing_is_lost_invented_reordered_or_left_open(self):
-        self.run_scripts(lambda handler: self.relay(handler, names=["*"], log={"level": "info"}), 300)
+        self.run_scripts(
+            lambda handler: self.relay(handler, names=["*"], log={"level": "info"}), 300)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Connections on the SOCKHASH planes, and the counters that prove that they are there."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -24,17 +25,28 @@ def bpftool(*arguments):
                                      capture_output=True).stdout)
 
 
+def entries(name, least=1):
+    """Of all maps with this name and so many entries on the host; instances may come and go."""
+    for each in bpftool("map", "list"):
+        if each.get("name") == name and each["max_entries"] >= least:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                yield from (entry["formatted"] for entry in bpftool("map", "dump", "id",
+                                                                    str(each["id"])))
+
+
 def counters():
     """The sums of TRAFFIC_STATS over all instances on this host."""
     sums = {}
-    for each in bpftool("map", "list"):
-        if each.get("name") != "TRAFFIC_STATS" or each["bytes_value"] != 8:
-            continue
-        for entry in bpftool("map", "dump", "id", str(each["id"])):
-            key = entry["formatted"]["key"] if "formatted" in entry else None
-            for value in entry["formatted"]["values"]:
-                sums[key] = sums.get(key, 0) + value["value"]
+    for entry in entries("TRAFFIC_STATS", CAPTURES + 1):  # The XDP filter's has fewer.
+        total = sum(value["value"] for value in entry["values"])
+        sums[entry["key"]] = sums.get(entry["key"], 0) + total
     return sums
+
+
+def backlog_peaks():
+    """Bytes that were queued behind each client's socket at once, at most; of live pairs."""
+    return [entry["value"]["backlog_peak"] for entry in entries("SLOT_STATE")
+            if entry["value"]["owner"]]
 
 
 def unseen():
