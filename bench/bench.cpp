@@ -27,7 +27,7 @@ constexpr double full_budget_s = 520;
 constexpr double quick_budget_s = 45;
 // What a step costs beside its windows, and a candidate to start and stop; about.
 constexpr double step_overhead_s = 0.03;
-constexpr double start_overhead_s = 0.15;
+constexpr double start_overhead_s = 0.6;
 
 struct Step {
   const Entry* entry;
