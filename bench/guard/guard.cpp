@@ -37,6 +37,7 @@ namespace {
 
 constexpr std::uint64_t period_ns = 250'000;
 constexpr std::uint64_t quiet_ns = 3 * second_ns;
+constexpr std::uint64_t freeing_ns = 10 * second_ns;  // The old list goes piece by piece.
 
 enum Phase : std::uint8_t { quiet, load, swap, freeing, phases };
 constexpr std::array titles = {"no reload", "load into an empty guard", "swap for another list",
@@ -166,15 +167,17 @@ int run(unsigned prefixes, unsigned addresses) {
   auto guard = Guard::start(admission, xdp, input_of(""));
   if (!guard) return std::fprintf(stderr, "%s\n", guard.error().what.c_str()), 1;
   Workers workers(admission);
-  std::array<std::uint64_t, phases> wall_ns{quiet_ns, 0, 0, quiet_ns};
-  const auto rest = [] { poll(nullptr, 0, static_cast<int>(quiet_ns / millisecond_ns)); };
-  rest();
+  std::array<std::uint64_t, phases> wall_ns{quiet_ns, 0, 0, freeing_ns};
+  const auto rest = [](std::uint64_t ns) {
+    poll(nullptr, 0, static_cast<int>(ns / millisecond_ns));
+  };
+  rest(quiet_ns);
   workers.enter(load);
   wall_ns[load] = reload(**guard, first);
   workers.enter(swap);
   wall_ns[swap] = reload(**guard, second);
   workers.enter(freeing);
-  rest();
+  rest(freeing_ns);
   const auto seen = workers.stop();
   std::printf("%u prefixes and %u addresses, %zu workers%s.\n\n", prefixes, addresses, seen.size(),
               xdp.interfaces.empty() ? "" : ", XDP attached");

@@ -22,8 +22,8 @@ namespace {
 // How often reports are looked at while sources are watched, and the clock while they are not.
 constexpr int watching_ms = 100;
 constexpr int idle_ms = 1000;
-// Between batches of prefixes that a retired generation gives up.
-constexpr std::chrono::milliseconds drain_pause{2};
+// Between the parts that a retired generation gives up.
+constexpr std::chrono::milliseconds drain_pause{20};
 
 // What works beside the workers gives way to them (nice(2)), and still gets on where every CPU is
 // taken: of one CPU about a quarter, and a tenth.
