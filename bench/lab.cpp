@@ -111,7 +111,10 @@ Result<void> Lab::build() {
   const auto in = [&](Role role, const std::string& words) {
     steps.push_back("-n " + name(role) + " " + words);
   };
-  in(Role::client, "link add wire type veth peer name front netns " + name(Role::proxy));
+  // Two queues, as network cards have several. Only XDP makes veth use them.
+  const std::string queues = " numtxqueues 2 numrxqueues 2 ";
+  in(Role::client, "link add wire" + queues + "type veth peer name front" + queues + "netns " +
+                       name(Role::proxy));
   in(Role::backend, "link add wire type veth peer name back netns " + name(Role::proxy));
   for (const in_addr& client : clients_) {
     in(Role::client, "address add " + to_string(client) + "/24 dev wire");
