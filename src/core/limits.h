@@ -69,14 +69,7 @@ inline constexpr std::uint32_t bulk_bytes = 64 * 1024;
 inline constexpr std::uint32_t bulk_small_bytes = 16 * 1024;
 inline constexpr std::uint8_t bulk_begins = 8;
 inline constexpr std::uint8_t bulk_forgotten = 32;
-// Receives of bulk are patient after patience_begins large ones in a row: they wait for
-// patience_bytes. At 5 Gbit/s that is 0.4 ms. Not where more comes in a millisecond than
-// patience_bytes_per_ms (12 Gbit/s): nobody sleeps then, and larger pieces cost overlap.
-inline constexpr int patience_bytes = 256 * 1024;
-inline constexpr std::uint8_t patience_begins = 8;
-inline constexpr std::uint64_t patience_bytes_per_ms = 1'500'000;
 static_assert(bulk_begins < bulk_forgotten);
-static_assert(patience_bytes <= splice_bytes);
 
 // Requests that one turn can submit; more are submitted in parts.
 inline constexpr unsigned ring_entries = 4096;

@@ -79,7 +79,6 @@ class Connection {
 
   bool may_splice(Side side) const;
   void start_bulk_receive(Side side);
-  void be_patient(Side side, bool patient);
   void start_bulk_send(Side side);
   Event on_bulk_readable(Side side, const Completion& completion);
   Event on_bulk_writable(Side side, const Completion& completion);
@@ -120,7 +119,6 @@ class Connection {
   std::array<BulkGauge, 2> gauge_{};
   std::array<std::unique_ptr<Splice>, 2> splice_;  // Borrowed while it holds bytes.
   std::array<bool, 2> bulk_armed_{};               // The receive in flight is a poll for splicing.
-  std::array<bool, 2> patient_{};       // Reads of the side wait for limits::patience_bytes.
   std::array<bool, 2> bulk_stalled_{};  // The reader had no room for all that was spliced.
   bool guarded_ = false;                // guard_splice() has been called.
   std::array<bool, 2> more_waiting_{};  // The last receive left bytes in the socket.

@@ -94,7 +94,6 @@ void Connection::start_receive(Side side) {
     bulk_armed_[index(side)] = true;
     return start_bulk_receive(side);
   }
-  be_patient(side, false);
   Pipe& receiver = pipe(side);
   // A new client's hello is mostly there already; otherwise the last receive said what is.
   const bool expect_nothing = !more_waiting_[index(side)] && session_.phase() != Phase::hello;

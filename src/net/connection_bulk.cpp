@@ -34,27 +34,13 @@ void Connection::start_bulk_receive(Side side) {
     guard_splice(fd(Side::client));
     guard_splice(fd(Side::backend));
   }
-  be_patient(side, gauge_[index(side)].patient());
-  if (patient_[index(side)]) {
-    loop_.ring.poll_briefly(fd(side), POLLIN, tag(Op::receive, side));
-  } else {
-    loop_.ring.poll(fd(side), POLLIN, tag(Op::receive, side));
-  }
-}
-
-void Connection::be_patient(Side side, bool patient) {
-  if (std::exchange(patient_[index(side)], patient) == patient) return;
-  set_low_water(fd(side), patient ? limits::patience_bytes : 1);
+  loop_.ring.poll(fd(side), POLLIN, tag(Op::receive, side));
 }
 
 // The poll of start_bulk_receive() has ended.
 Event Connection::on_bulk_readable(Side side, const Completion& completion) {
   if (completion.result == -ECANCELED) {
-    if (session_.phase() == Phase::closing || !patient_[index(side)]) {
-      return {.kind = Kind::cancelled, .side = side, .operation = Operation::receive};
-    }
-    gauge_[index(side)].be_hasty();
-    return {.kind = Kind::receive_again, .side = side};
+    return {.kind = Kind::cancelled, .side = side, .operation = Operation::receive};
   }
   auto& splice = splice_[index(side)];
   splice = loop_.splices.borrow();
@@ -70,7 +56,7 @@ Event Connection::on_bulk_readable(Side side, const Completion& completion) {
   if (n == -EAGAIN || n == -EINTR) return {.kind = Kind::receive_again, .side = side};
   if (n < 0) return {.kind = Kind::reset, .side = side, .lost = is_lost(static_cast<int>(-n))};
   active_ms_ = loop_.now_ms;
-  gauge_[index(side)].moved(static_cast<std::uint32_t>(n), loop_.now_ms);
+  gauge_[index(side)].moved(static_cast<std::uint32_t>(n));
   if (side == Side::client) advance_plane();
   return {.kind = Kind::received, .side = side};
 }

@@ -136,18 +136,6 @@ void Ring::poll(int fd, std::uint32_t events, OpTag tag) {
   sqe->user_data = pack(tag);
 }
 
-void Ring::poll_briefly(int fd, std::uint32_t events, OpTag tag) {
-  static __kernel_timespec limit{.tv_sec = 0, .tv_nsec = 1'000'000};
-  if (io_uring_sq_space_left(&ring_) < 2) io_uring_submit(&ring_);  // A link ends with its batch.
-  io_uring_sqe* sqe = next_sqe();
-  io_uring_prep_poll_add(sqe, fd, events);
-  sqe->flags |= IOSQE_IO_LINK;
-  sqe->user_data = pack(tag);
-  sqe = next_sqe();
-  io_uring_prep_link_timeout(sqe, &limit, 0);
-  sqe->user_data = pack({.op = Op::cancel});
-}
-
 void Ring::read(int fd, std::span<std::uint8_t> bytes, OpTag tag) {
   io_uring_sqe* sqe = next_sqe();
   io_uring_prep_read(sqe, fd, bytes.data(), static_cast<unsigned>(bytes.size()), 0);

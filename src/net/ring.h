@@ -46,8 +46,6 @@ class Ring {
   // `address` must stay until the completion.
   void connect(int fd, const sockaddr* address, socklen_t length, OpTag tag);
   void poll(int fd, std::uint32_t events, OpTag tag);
-  // As poll(), for a millisecond at most: then it ends with -ECANCELED.
-  void poll_briefly(int fd, std::uint32_t events, OpTag tag);
   void read(int fd, std::span<std::uint8_t> bytes, OpTag tag);
   void cancel(OpTag target);
 

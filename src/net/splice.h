@@ -59,20 +59,11 @@ class SplicePool {
 };
 
 // Whether a direction moves enough at a time for splicing: it begins after some large receives in a
-// row and ends after many small ones. And whether its receives may be patient, which is to wait
-// until a lot has come (SO_RCVLOWAT) or a millisecond is over: below the rates that keep a CPU busy
-// most of the work of bulk is to wake the threads that pass it on, piece by piece.
+// row and ends after many small ones.
 class BulkGauge {
  public:
-  void moved(std::uint32_t bytes, std::uint64_t now_ms) {
-    if (now_ms != counted_since_ms_) {
-      hasty_ = counted_ > (now_ms - counted_since_ms_) * limits::patience_bytes_per_ms;
-      counted_since_ms_ = now_ms;
-      counted_ = 0;
-    }
-    counted_ += bytes;
+  void moved(std::uint32_t bytes) {
     if (bytes >= limits::bulk_bytes) {
-      if (bulk_ && large_ < limits::patience_begins) ++large_;
       if (score_ < limits::bulk_forgotten) ++score_;
       if (!bulk_ && score_ >= limits::bulk_begins) enter();
     } else if (bytes < limits::bulk_small_bytes && score_ > 0 && --score_ == 0) {
@@ -80,14 +71,10 @@ class BulkGauge {
     }
   }
   bool bulk() const { return bulk_; }
-  bool patient() const { return bulk_ && !hasty_ && large_ >= limits::patience_begins; }
-  // A receive was patient and waited in vain: only after as many large ones as at first again.
-  void be_hasty() { large_ = 0; }
   // No pipe could be had, or splicing stopped: try again after as many large receives as at first.
   void refuse() {
     bulk_ = false;
     score_ = 0;
-    large_ = 0;
   }
 
  private:
@@ -96,11 +83,7 @@ class BulkGauge {
     score_ = limits::bulk_forgotten;
   }
   std::uint8_t score_ = 0;
-  std::uint8_t large_ = 0;  // Large receives since bulk began, or since be_hasty().
   bool bulk_ = false;
-  bool hasty_ = false;         // So much comes that whoever passes it on does not sleep.
-  std::uint64_t counted_ = 0;  // Bytes of this millisecond.
-  std::uint64_t counted_since_ms_ = 0;
 };
 
 }  // namespace sni

@@ -14,12 +14,10 @@ using namespace sni::test;
 
 namespace {
 
-constexpr std::uint64_t at_ms = 1'000'000;
-
 BulkGauge gauge_after(int large, int small = 0) {
   BulkGauge gauge;
-  for (int i = 0; i < large; ++i) gauge.moved(limits::bulk_bytes, at_ms);
-  for (int i = 0; i < small; ++i) gauge.moved(1, at_ms);
+  for (int i = 0; i < large; ++i) gauge.moved(limits::bulk_bytes);
+  for (int i = 0; i < small; ++i) gauge.moved(1);
   return gauge;
 }
 
@@ -37,33 +35,8 @@ TEST_CASE("a direction that found no pipe starts anew") {
   BulkGauge gauge = gauge_after(limits::bulk_begins);
   gauge.refuse();
   CHECK_FALSE(gauge.bulk());
-  for (int i = 0; i < limits::bulk_begins; ++i) gauge.moved(limits::bulk_bytes, at_ms);
+  for (int i = 0; i < limits::bulk_begins; ++i) gauge.moved(limits::bulk_bytes);
   CHECK(gauge.bulk());
-}
-
-TEST_CASE("receives of bulk are patient after some more, until one has waited in vain") {
-  BulkGauge gauge = gauge_after(limits::bulk_begins + limits::patience_begins - 1);
-  CHECK_FALSE(gauge.patient());
-  gauge.moved(limits::bulk_bytes, at_ms);
-  CHECK(gauge.patient());
-  gauge.be_hasty();
-  CHECK(gauge.bulk());
-  for (int i = 0; i < limits::patience_begins; ++i) {
-    CHECK_FALSE(gauge.patient());
-    gauge.moved(limits::bulk_bytes, at_ms);
-  }
-  CHECK(gauge.patient());
-  gauge.refuse();
-  CHECK_FALSE(gauge.patient());
-}
-
-TEST_CASE("receives are not patient at a rate that keeps everybody awake") {
-  BulkGauge gauge = gauge_after(limits::bulk_begins + limits::patience_begins);
-  gauge.moved(limits::patience_bytes_per_ms, at_ms);
-  gauge.moved(limits::bulk_bytes, at_ms + 1);
-  CHECK_FALSE(gauge.patient());
-  gauge.moved(limits::bulk_bytes, at_ms + 2);
-  CHECK(gauge.patient());
 }
 
 TEST_CASE("what is filled from one socket drains into the other, and FIN shows as 0") {
