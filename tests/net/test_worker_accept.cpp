@@ -1,6 +1,9 @@
 #include <doctest/doctest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <thread>
 #include <vector>
 
 #include "net/worker.h"
@@ -35,15 +38,29 @@ Config two_listeners(const TcpListener& backend) {
   return config;
 }
 
-// As long as it lives, nothing more can be opened.
-struct NoDescriptors {
-  NoDescriptors() {
-    getrlimit(RLIMIT_NOFILE, &before);
-    const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
-    setrlimit(RLIMIT_NOFILE, &none);
+// A low limit of descriptors, which can be used up. An armed accept goes by the limit of the moment
+// in which it was armed (io_accept_prep), so this comes before the proxy starts.
+class FewDescriptors {
+ public:
+  FewDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit few{.rlim_cur = 512, .rlim_max = before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &few);
   }
-  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before); }
-  rlimit before{};
+  ~FewDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+  FewDescriptors(const FewDescriptors&) = delete;
+  FewDescriptors& operator=(const FewDescriptors&) = delete;
+
+  void use_up() {
+    for (int fd = dup(STDERR_FILENO); fd >= 0; fd = dup(STDERR_FILENO)) {
+      used_.push_back(UniqueFd::adopt(fd));
+    }
+  }
+  void give_back() { used_.clear(); }
+
+ private:
+  rlimit before_{};
+  std::vector<UniqueFd> used_;
 };
 
 void connect_to(int fd, const Endpoint& endpoint) {
@@ -200,6 +217,7 @@ TEST_CASE("clients in the backlog of a removed listener are served") {
 }
 
 TEST_CASE("clients in the backlog when draining begins wait for descriptors and are served") {
+  FewDescriptors few;
   TcpListener backend;
   WorkerHarness proxy(config_for(backend.endpoint()));
   proxy.start();
@@ -207,17 +225,14 @@ TEST_CASE("clients in the backlog when draining begins wait for descriptors and 
   for (int i = 0; i < 8; ++i) {
     sockets.push_back(UniqueFd::adopt(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
   }
-  bool paused = false;
-  {
-    const NoDescriptors none;  // Nor for a sanitizer's look at what a failed check has to say.
-    for (const UniqueFd& each : sockets) connect_to(each.get(), proxy.endpoint());
-    paused = eventually([&] {
-      return proxy.sum([](const Counters& counters) -> auto& { return counters.accept_errors; }) >
-             0;
-    });
-    proxy.tell_drain();
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
+  few.use_up();  // Nothing is checked until they are given back: doctest may need one.
+  for (const UniqueFd& each : sockets) connect_to(each.get(), proxy.endpoint());
+  const bool paused = eventually([&] {
+    return proxy.sum([](const Counters& counters) -> auto& { return counters.accept_errors; }) > 0;
+  });
+  proxy.tell_drain();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  few.give_back();
   REQUIRE(paused);
   for (UniqueFd& each : sockets) {
     TcpPeer client(std::move(each));
