@@ -1,14 +1,14 @@
 #include "net/socket.h"
 
-#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 
-#include <array>
 #include <cerrno>
 #include <string>
+
+#include "bpf/tcp_counters.h"
 
 namespace sni {
 
@@ -104,12 +104,7 @@ std::uint32_t unacknowledged_bytes(int fd) {
 }
 
 std::uint32_t send_room(int fd) {
-  std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
-  socklen_t length = sizeof memory;
-  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory.data(), &length) != 0) return 0;
-  const std::uint32_t buffer = memory[SK_MEMINFO_SNDBUF];
-  const std::uint32_t queued = memory[SK_MEMINFO_WMEM_QUEUED];
-  return queued >= buffer ? 0 : (buffer - queued) / 2;
+  return free_send_space(fd) / 2;
 }
 
 int take_error(int fd) {

@@ -171,7 +171,6 @@ void Worker::retire(std::uint32_t id) {
 void Worker::close_retired(std::uint32_t id) {
   Listener& listener = *listeners_[id];
   fcntl(listener.fd.get(), F_SETFL, O_NONBLOCK);
-  listener.retry_ms = 0;
   for (;;) {
     const int fd = accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC);
     if (fd >= 0) {

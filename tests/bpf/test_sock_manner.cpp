@@ -21,22 +21,6 @@ bool catches(SockFixture& fixture, const Listener& listener) {
   return caught;
 }
 
-// Listens on every address of this host.
-Listener listen_everywhere(std::uint16_t port = 0) {
-  Listener listener{.fd = tcp_socket()};
-  set_option(listener.fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  check(::bind(listener.fd.get(), generic, sizeof(address)), "bind");
-  check(::listen(listener.fd.get(), 128), "listen");
-  socklen_t size = sizeof(address);
-  check(::getsockname(listener.fd.get(), generic, &size), "getsockname");
-  listener.port = ntohs(address.sin_port);
-  return listener;
-}
-
 }  // namespace
 
 TEST_CASE("Nobody is caught before a connection has shown, often enough, that it does not block") {
@@ -96,10 +80,10 @@ TEST_CASE("Who listens on a port anew is learned anew, on all addresses or on on
     REQUIRE(catches(fixture, listener));
     const auto port = listener.port;
     listener.fd.reset();
-    listener = listen_everywhere(port);
+    listener = Listener::open(port, INADDR_ANY);
   }
   SUBCASE("all addresses, then one") {
-    listener = listen_everywhere();
+    listener = Listener::open(0, INADDR_ANY);
     teach(*fixture.slots, listener);
     REQUIRE(catches(fixture, listener));
     const auto port = listener.port;
@@ -112,7 +96,7 @@ TEST_CASE("Who listens on a port anew is learned anew, on all addresses or on on
 
 TEST_CASE("What was learned of one address of a port says nothing of another") {
   SockFixture fixture;
-  const auto listener = listen_everywhere();
+  const auto listener = Listener::open(0, INADDR_ANY);
   teach(*fixture.slots, listener);
   const auto near = tcp_socket();
   const auto slot = fixture.slots->take(socket_cookie(near.get())).value();

@@ -57,6 +57,15 @@ std::uint64_t stalls(const WorkerHarness& proxy) {
   return proxy.sum([](const Counters& counters) -> auto& { return counters.readers_stalled; });
 }
 
+// The backend has sent `sent`, of which the result is certainly in the proxy's hands, and resets.
+std::size_t stall_and_reset(Relayed& relayed, const Bytes& sent) {
+  relayed.backend.send(sent);
+  REQUIRE(eventually([&] { return stalls(relayed.proxy) > 0; }));
+  const std::size_t taken = sent.size() - unacknowledged_bytes(relayed.backend.fd());
+  relayed.backend.send_reset();
+  return taken;
+}
+
 }  // namespace
 
 TEST_CASE("after the hello bytes go both ways") {
@@ -152,15 +161,6 @@ TEST_CASE("a reset by the backend reaches the client behind the backend's last b
   CHECK(rest.end == End::reset);
   CHECK(relayed.proxy.becomes_empty());
   CHECK(relayed.proxy.ended(EndReason::backend_reset) == 1);
-}
-
-// The backend has sent `sent`, of which the result is certainly in the proxy's hands, and resets.
-static std::size_t stall_and_reset(Relayed& relayed, const Bytes& sent) {
-  relayed.backend.send(sent);
-  REQUIRE(eventually([&] { return stalls(relayed.proxy) > 0; }));
-  const std::size_t taken = sent.size() - unacknowledged_bytes(relayed.backend.fd());
-  relayed.backend.send_reset();
-  return taken;
 }
 
 TEST_CASE("what came before a reset reaches a reader that stalled, then the reset does") {

@@ -63,10 +63,11 @@ struct Listener {
   UniqueFd fd;
   std::uint16_t port = 0;
 
-  static Listener open(std::uint16_t wanted = 0) {
+  static Listener open(std::uint16_t wanted = 0, std::uint32_t at = INADDR_LOOPBACK) {
     Listener listener{.fd = tcp_socket()};
     set_option(listener.fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
     auto address = loopback(wanted);
+    address.sin_addr.s_addr = htonl(at);
     auto* generic = reinterpret_cast<sockaddr*>(&address);
     check(::bind(listener.fd.get(), generic, sizeof(address)), "bind");
     check(::listen(listener.fd.get(), 128), "listen");
