@@ -151,6 +151,19 @@ std::string remote_order(Trial& trial) {
   return trial.slots.redirected(trial.slot) == message * messages ? "" : "nothing was redirected";
 }
 
+// tcp_read_skb() hands a partly read sk_buff to the program whole. So it does with retransmitted
+// bytes, which cannot be made to order.
+std::string remote_repeated(Trial& trial) {
+  constexpr std::size_t message = 20'000;
+  if (!send_patiently(trial.pair.backend.get(), test_stream(0, message), patience_ms))
+    return "a backend cannot write";
+  constexpr std::size_t read = 9000;
+  if (receive_patiently(trial.pair.backend_side.get(), read, patience_ms).size() != read)
+    return "a backend's bytes do not arrive";
+  if (auto failure = arm(trial, bound); !failure.empty()) return failure;
+  return expect_at_client(trial, read, message - read);
+}
+
 std::string remote_kick(Trial& trial) {
   if (!send_patiently(trial.pair.backend.get(), test_stream(0, 100), patience_ms))
     return "a backend cannot write";
@@ -212,6 +225,7 @@ constexpr Case cases[] = {
     {"sk_msg: full target", Backend::local, &SelfTest::local, local_full_target},
     {"sk_msg: unread bytes", Backend::local, &SelfTest::unseen, local_unread},
     {"sk_skb: order", Backend::remote, &SelfTest::remote, remote_order},
+    {"sk_skb: repeated bytes", Backend::remote, &SelfTest::remote, remote_repeated},
     {"sk_skb: kick", Backend::remote, &SelfTest::remote, remote_kick},
     {"sk_skb: burst against a stuck reader", Backend::remote, &SelfTest::remote, remote_burst},
     {"sk_skb: FIN and drain", Backend::remote, &SelfTest::remote, remote_fin},

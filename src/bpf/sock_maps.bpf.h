@@ -39,6 +39,7 @@ struct inet_connection_sock {
 };
 struct tcp_sock {
   struct inet_connection_sock inet_conn;
+  __u32 copied_seq;
   __u32 write_seq;
 };
 enum sock_flags { SOCK_ZEROCOPY = 1 };

@@ -106,12 +106,36 @@ ALWAYS_INLINE int pass_to_userspace(struct sock_slot* slot, struct sock_notice* 
   return pass(why);
 }
 
+/* Cuts off what of an sk_buff was received before. TCP queues a segment that begins with old bytes
+ * whole (tcp_data_queue: one that was sent again in other cuts) and lets its readers skip them by
+ * copied_seq; but tcp_read_skb() hands us sk_buffs and not bytes. The same holds for one that
+ * userspace has read in part. Negative: there was no memory. */
+ALWAYS_INLINE int skip_repeated(struct __sk_buff* skb, struct sock_slot* slot) {
+  __u32 size = skb->len;
+  __u32 seq =
+      skb->cb[0]; /* tcp_skb_cb.seq: sk_skb programs see the control block from its start. */
+  struct bpf_sock* sk = skb->sk;
+  struct tcp_sock* tcp = sk ? bpf_skc_to_tcp_sock(sk) : 0;
+  if (!tcp) return 0;
+  /* What we passed is not copied yet; what userspace took from the receive queue we did not see. */
+  __u32 next = tcp->copied_seq;
+  if (slot->met && (__s32)(slot->next_seq - next) > 0) next = slot->next_seq;
+  slot->met = 1;
+  slot->next_seq = (__s32)(seq + size - next) > 0 ? seq + size : next;
+  if ((__s32)(next - seq) <= 0) return 0;
+  __u32 repeated = next - seq < size ? next - seq : size;
+  count(SOCK_SKB_REPEATED_BYTES, repeated);
+  for (int i = 0; i < SOCK_CUTS_MAX && repeated > 0; i++) {
+    __u32 cut = repeated < SOCK_CUT_BYTES ? repeated : SOCK_CUT_BYTES;
+    if (bpf_skb_adjust_room(skb, -(__s32)cut, 0, 0)) return -1;
+    repeated -= cut;
+  }
+  return repeated ? -1 : 0;
+}
+
 /* Runs under the lock of the proxy's backend socket, once per sk_buff of its receive queue. */
 SEC("sk_skb/stream_verdict")
 int redirect_skb(struct __sk_buff* skb) {
-  __u32 size = skb->len;
-  /* Redirecting an empty sk_buff would set EPIPE on the target and stop it for good. */
-  if (size == 0) return pass(SOCK_SKB_PASS_EMPTY);
   __u64 owner = bpf_get_socket_cookie(skb);
   struct sock_pair* pair = bpf_map_lookup_elem(&SOURCE_PAIR, &owner);
   if (!pair) return pass(SOCK_SKB_PASS_UNKNOWN);
@@ -119,13 +143,20 @@ int redirect_skb(struct __sk_buff* skb) {
   if (!slot) return pass(SOCK_SKB_PASS_UNKNOWN);
   struct sock_notice notice = {.owner = owner, .slot = pair->slot};
   __u64 client = pair->client;
+  if (skb->len && !slot->torn && skip_repeated(skb, slot)) slot->torn = 1;
+  __u32 size = skb->len;
+  if (slot->torn) {
+    pass_to_userspace(slot, &notice, size, SOCK_SKB_TORN);
+    return SK_DROP;
+  }
+  /* Redirecting an empty sk_buff would set EPIPE on the target and stop it for good. */
+  if (size == 0) return pass(SOCK_SKB_PASS_EMPTY);
   if (!*(volatile __u32*)&slot->armed || slot->passed != *(volatile __u64*)&slot->forwarded)
     return pass_to_userspace(slot, &notice, size, SOCK_SKB_PASS_GATE);
   __s64 backlog = backlog_of(slot, client);
   if (backlog < 0) return pass_to_userspace(slot, &notice, size, SOCK_SKB_MISSES);
   if (backlog > slot->backlog_peak) slot->backlog_peak = (__u32)backlog;
   if (backlog + size > slot->backlog_max) {
-    slot->backlog_ended++;
     return pass_to_userspace(slot, &notice, size, SOCK_SKB_PASS_BACKLOG);
   }
   /* A failure returns SK_DROP, and returning that would acknowledge the bytes and discard them. */

@@ -24,6 +24,9 @@ enum {
   /* Round trips of one connection in which its socket must not block: a program may well be
    * event-driven for a TLS handshake alone, which takes two or three. */
   SOCK_LOOKS = 4,
+  /* bpf_skb_adjust_room() takes less than 4 KiB at once; an sk_buff has up to 512 KiB (BIG TCP). */
+  SOCK_CUT_BYTES = 4095,
+  SOCK_CUTS_MAX = 129,
   /* A sleeping slot is told once, and a notice takes 24 bytes: 32 Ki slots cannot overflow it. */
   SOCK_RING_BYTES = 1024 * 1024,
   SOCK_WORKERS_MAX = 256,
@@ -51,11 +54,12 @@ struct sock_slot {
   __u32 base;        /* write_seq of the client's socket when redirect_skb first ran. */
   __u32 based;       /* 1: base is valid. */
   __u32 backlog_peak;
-  __u64 backlog_ended; /* Times that the bound closed the gate. */
-  __u32 expected;      /* 1: capture_backend saw the connect() succeed. */
-  __u32 blocking;      /* 1: the backend's socket blocks, and should leave LOCAL_MAP. */
+  __u32 expected; /* 1: capture_backend saw the connect() succeed. */
+  __u32 blocking; /* 1: the backend's socket blocks, and should leave LOCAL_MAP. */
   __u32 left_out; /* 1: the backend is on this host, and it is not known that it may be caught. */
-  __u32 pad2;
+  __u32 next_seq; /* Behind the last byte that redirect_skb has seen; valid from then on. */
+  __u32 met;      /* 1: next_seq is valid. */
+  __u32 torn;     /* 1: bytes are lost or would repeat; the pair has to be reset. */
 };
 SNI_SIZE_IS(struct sock_slot, 128);
 
@@ -151,6 +155,8 @@ enum sock_stat {
   SOCK_SKB_PASS_GATE,    /* Not armed, or earlier PASSed bytes are not forwarded yet. */
   SOCK_SKB_PASS_BACKLOG, /* The client's backlog is at its bound (rule 1). */
   SOCK_SKB_PASSED_BYTES,
+  SOCK_SKB_REPEATED_BYTES, /* Cut off: received before, see skip_repeated(). */
+  SOCK_SKB_TORN,           /* They could not be: the pair is to be reset. */
   SOCK_SKB_MISSES,
   SOCK_NOTICES,
   SOCK_NOTICES_LOST, /* Ring buffer full: the deadline scan finds the slot. */

@@ -164,6 +164,10 @@ std::uint64_t SockSlots::pending(std::uint32_t index) const {
   return load(at(index).passed) - at(index).forwarded;
 }
 
+bool SockSlots::torn(std::uint32_t index) const {
+  return load(at(index).torn) != 0;
+}
+
 // An exchange and not a store: where the program cleared `asleep` before us, reading its value
 // makes its addition to `passed` visible too.
 bool SockSlots::fall_asleep(std::uint32_t index) {

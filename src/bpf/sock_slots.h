@@ -7,8 +7,8 @@
 // Same host, in this order: take, expect_backend before connect(); once caught(), add_target and
 // from then on, after each completed send to the client, set_forwarded and grant.
 //
-// Remote: take; recv() everything from the backend's socket and forward it, with no io_uring
-// request left on it; add_target, add_source, arm, kick. Bytes that the program passes up are
+// Remote: take; forward everything that was received, with no io_uring request left on the
+// backend's socket; add_target, add_source, arm, kick. Bytes that the program passes up are
 // pending(); they may be sent to the client only when its backlog is drained, and then
 // set_forwarded.
 
@@ -59,8 +59,7 @@ class SockSlots {
 
   // Makes the client's socket one that bytes can be sent out of. Refused where it has seen a FIN.
   Result<void> add_target(int client_fd, std::uint64_t client_cookie);
-  // Puts the backend's socket under redirect_skb. Its receive queue must have been read to the end,
-  // and all of it sent: a partly read sk_buff would be redirected from its first byte again.
+  // Puts the backend's socket under redirect_skb. All that was read from it must have been sent.
   Result<void> add_source(std::uint32_t index, const SourceStart& start);
 
   // Total bytes of the backend that userspace has completely sent to the client: since connect() on
@@ -77,6 +76,9 @@ class SockSlots {
   void disarm(std::uint32_t index);
   // Bytes that wait in the backend's socket, readable with recv().
   std::uint64_t pending(std::uint32_t index) const;
+  // The program had to drop bytes (no memory to cut repeated ones off): what is pending() by then
+  // is lost, and both sockets have to be reset.
+  bool torn(std::uint32_t index) const;
   // Asks for a notice of the next bytes that pass. False: some have passed already, read them.
   [[nodiscard]] bool fall_asleep(std::uint32_t index);
 

@@ -74,6 +74,8 @@ const char* counter_name(enum sock_stat stat) {
       "redirect_skb passes: gate",
       "redirect_skb passes: backlog",
       "redirect_skb passed bytes",
+      "redirect_skb repeated bytes cut off",
+      "redirect_skb drops: torn",
       "redirect_skb misses",
       "notices",
       "notices lost",

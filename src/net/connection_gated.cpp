@@ -38,6 +38,9 @@ std::optional<Event> Connection::on_gated_received(const Completion& completion)
   if (completion.result == -ECANCELED && session_.phase() != Phase::closing) {
     return Event{.kind = Kind::receive_again, .side = Side::backend};  // By a notice.
   }
+  if (completion.result <= 0 && loop_.plane->torn(plane_)) {
+    return Event{.kind = Kind::reset, .side = Side::backend};
+  }
   const OpTag armed = tag(Op::receive, Side::backend);
   switch (gated_receive_) {
     case GatedReceive::sleep:

@@ -102,7 +102,7 @@ bool PlaneSockhash::hand_over(PlanePair& pair, const PlaneView& view, std::uint6
   if (!path_.remote || pair.stage != PlanePair::Stage::announced || !due(view) ||
       slots_.caught(pair.slot) || slots_.left_out(pair.slot) || slots_.blocking(pair.slot))
     return false;
-  // An sk_buff that is read in part would be redirected from its first byte again.
+  // Where bytes wait, this is bulk, and splicing moves it faster.
   char byte;
   if (::recv(view.backend, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN) return false;
   auto added = slots_.add_target(view.client, pair.client_cookie);

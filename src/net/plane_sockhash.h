@@ -60,6 +60,8 @@ class PlaneSockhash {
   // take_woken() when bytes have passed after fall_asleep().
   bool hand_over(PlanePair& pair, const PlaneView& view, std::uint64_t wake);
   std::uint64_t pending(const PlanePair& pair) const { return slots_.pending(pair.slot); }
+  // Pending bytes are lost: the pair must be reset.
+  bool torn(const PlanePair& pair) const { return slots_.torn(pair.slot); }
   [[nodiscard]] bool fall_asleep(const PlanePair& pair) { return slots_.fall_asleep(pair.slot); }
   // Whether all that arrived from the backend, its FIN included, was redirected or read.
   bool source_drained(const PlanePair& pair, int backend) const;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "remote_pair.h"
+#include "resent.h"
 
 using namespace sni;
 using namespace sni::test;
@@ -121,24 +122,59 @@ TEST_CASE("Rule 3: a FIN alone is passed, and the client's socket stays usable")
   CHECK(receive(pair.client.get(), 4) == "more");
 }
 
-TEST_CASE("Rule 4: only a receive queue that was read to its end may be handed over") {
+TEST_CASE("Rule 4: bytes that were read before the hand-over are not sent again") {
   SockFixture fixture;
   RemotePair pair(fixture);
-  send_all(pair.backend.get(), "0123456789");
-  REQUIRE(wait_for(pair.backend_side.get(), POLLIN, 1000));
-  SUBCASE("a partly read sk_buff is sent again from its first byte") {
-    CHECK(receive(pair.backend_side.get(), 4) == "0123");
+  constexpr std::size_t head = 20'000;  // One sk_buff, and several cuts.
+  constexpr std::size_t total = 30'000;
+  send_all(pair.backend.get(), test_stream(0, total));
+  SUBCASE("though the sk_buff that held them comes whole") {
+    pair.received = receive(pair.backend_side.get(), head).size();
     pair.arm(bound);
-    CHECK(receive(pair.client.get(), 10) == "0123456789");
+    CHECK(receive(pair.client.get(), total - head) == test_stream(head, total - head));
+    CHECK(fixture.counter(SOCK_SKB_REPEATED_BYTES) == head);
+    ::shutdown(pair.backend.get(), SHUT_WR);
+    pair.wait_for_hang_up();
+    const auto counters = must(read_tcp_counters(pair.backend_side.get()));
+    CHECK(fixture.slots->source_drained(pair.slot, counters, true));
   }
   SUBCASE("all of it read") {
-    const auto head = receive(pair.backend_side.get(), 10);
-    send_all(pair.client_side.get(), head);
-    pair.received = head.size();
+    send_all(pair.client_side.get(), receive(pair.backend_side.get(), total));
+    pair.received = total;
     pair.arm(bound);
-    send_all(pair.backend.get(), "abc");
-    CHECK(receive(pair.client.get(), 13) == "0123456789abc");
+    send_all(pair.backend.get(), test_stream(total, 100));
+    CHECK(receive(pair.client.get(), total + 100) == test_stream(0, total + 100));
+    CHECK(fixture.counter(SOCK_SKB_REPEATED_BYTES) == 0);
   }
+}
+
+TEST_CASE("Bytes that TCP receives twice are sent once") {
+  SockFixture fixture;
+  RemotePair pair(fixture);
+  constexpr std::size_t sent = 30'000;
+  constexpr std::size_t again = 1000;
+  constexpr std::size_t total = 31'500;
+  const auto send_and_resend = [&] {
+    send_all(pair.backend.get(), test_stream(0, sent));
+    while (must(read_tcp_counters(pair.backend_side.get())).received < sent) ::usleep(100);
+    pair.backend = resent(std::move(pair.backend), again);
+    send_all(pair.backend.get(), test_stream(sent - again, total - sent + again));
+  };
+  SUBCASE("while they are redirected") {
+    pair.arm(bound);
+    send_and_resend();
+    CHECK(receive(pair.client.get(), total) == test_stream(0, total));
+    CHECK(fixture.slots->redirected(pair.slot) == total);
+  }
+  SUBCASE("while they pass") {
+    pair.add_source();
+    send_and_resend();
+    CHECK(receive(pair.backend_side.get(), total) == test_stream(0, total));
+    CHECK(fixture.slots->passed(pair.slot) == total);
+  }
+  CHECK(fixture.counter(SOCK_SKB_REPEATED_BYTES) == again);
+  CHECK(receive_now(pair.client.get()).empty());
+  CHECK(receive_now(pair.backend_side.get()).empty());
 }
 
 TEST_CASE("Rule 5: bytes queued before the hand-over wait for the kick") {
@@ -253,6 +289,20 @@ TEST_CASE("Rule 14: userspace is told of every byte that passes") {
   CHECK(told);
   CHECK(fixture.counter(SOCK_NOTICES) > 0);
   CHECK(fixture.counter(SOCK_NOTICES_LOST) == 0);
+}
+
+TEST_CASE("Of a torn pair nothing moves any more, and userspace is told") {
+  SockFixture fixture;
+  RemotePair pair(fixture);
+  pair.arm(bound);
+  REQUIRE(fixture.slots->fall_asleep(pair.slot));
+  fixture.sockhash->slot(pair.slot).torn = 1;
+  send_all(pair.backend.get(), "lost");
+  CHECK(wait_for(fixture.slots->notice_fd(), POLLIN, patience_ms));
+  CHECK(fixture.slots->torn(pair.slot));
+  CHECK(fixture.slots->pending(pair.slot) == 4);
+  CHECK(receive_now(pair.backend_side.get()).empty());
+  CHECK(receive_now(pair.client.get()).empty());
 }
 
 TEST_CASE("A client's socket that has seen a FIN cannot be a target") {

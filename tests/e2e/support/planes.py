@@ -13,7 +13,7 @@ from .proxy import BINARY, listener
 
 # Counters of src/bpf/sock_shared.h that show a plane at work.
 REDIRECTED_BYTES = {"local": 1, "remote": 9}
-CAPTURES = 18
+CAPTURES = 20
 PLANES = ("local", "remote")  # Backends on this host; all others.
 EAGER = {"after_bytes": "0B", "after": "0s"}
 LOOKS = 4  # SOCK_LOOKS: answers that show that a listener's sockets do not block.
