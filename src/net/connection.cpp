@@ -98,7 +98,7 @@ Event Connection::on_received(Side side, const Completion& completion) {
   pipe(side).hold(*loop_.buffers,
                   static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT), length);
   if (session_.phase() != Phase::answering) {
-    gauge_[index(side)].moved(length);
+    gauge_[index(side)].moved(length, loop_.now_ms);
     if (side == Side::client) advance_plane();
     return {.kind = Kind::received, .side = side};
   }

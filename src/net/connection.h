@@ -49,6 +49,8 @@ class Connection {
   void on_completion(const Completion& completion);
   void on_resolved(const Resolution& resolution);
   void on_deadline();
+  // See net/patience.h.
+  std::optional<std::uint64_t> on_patience_due(Side side);
   void kill(EndReason reason);
 
   // Nothing is in flight and both sockets are closed: the slot can be freed.
@@ -68,6 +70,13 @@ class Connection {
     sockaddr_storage address{};  // Read by the kernel until the connect completes.
   };
 
+  // Of the receives from a side.
+  struct Patient {
+    bool patient = false;        // They wait for limits::patience_bytes.
+    bool queued = false;         // In loop_.patience.
+    std::uint64_t since_ms = 0;  // When the latest patient one was armed.
+  };
+
   void advance(Event event);
   void perform(const Action& action);
 
@@ -79,6 +88,7 @@ class Connection {
 
   bool may_splice(Side side) const;
   void start_bulk_receive(Side side);
+  void be_patient(Side side, bool patient);
   void start_bulk_send(Side side);
   Event on_bulk_readable(Side side, const Completion& completion);
   Event on_bulk_writable(Side side, const Completion& completion);
@@ -119,6 +129,7 @@ class Connection {
   std::array<BulkGauge, 2> gauge_{};
   std::array<std::unique_ptr<Splice>, 2> splice_;  // Borrowed while it holds bytes.
   std::array<bool, 2> bulk_armed_{};               // The receive in flight is a poll for splicing.
+  std::array<Patient, 2> patience_{};
   std::array<bool, 2> bulk_stalled_{};  // The reader had no room for all that was spliced.
   bool guarded_ = false;                // guard_splice() has been called.
   std::array<bool, 2> more_waiting_{};  // The last receive left bytes in the socket.

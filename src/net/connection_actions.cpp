@@ -90,7 +90,9 @@ void Connection::start_receive(Side side) {
       (gated() || loop_.plane->hand_over(plane_, plane_view(), pack(tag(Op::receive, side))))) {
     return start_gated_receive();
   }
-  if (gauge_[index(side)].bulk() && may_splice(side)) {
+  const bool bulk = gauge_[index(side)].bulk() && may_splice(side);
+  be_patient(side, bulk && gauge_[index(side)].patient());
+  if (bulk) {
     bulk_armed_[index(side)] = true;
     return start_bulk_receive(side);
   }

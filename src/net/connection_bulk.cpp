@@ -34,7 +34,30 @@ void Connection::start_bulk_receive(Side side) {
     guard_splice(fd(Side::client));
     guard_splice(fd(Side::backend));
   }
+  if (patience_[index(side)].patient) {
+    patience_[index(side)].since_ms = loop_.now_ms;
+    if (!std::exchange(patience_[index(side)].queued, true)) {
+      loop_.patience.add({.slot = slot_, .generation = generation_, .side = side}, loop_.now_ms);
+    }
+  }
   loop_.ring.poll(fd(side), POLLIN, tag(Op::receive, side));
+}
+
+void Connection::be_patient(Side side, bool patient) {
+  if (std::exchange(patience_[index(side)].patient, patient) == patient) return;
+  set_low_water(fd(side), patient ? static_cast<int>(limits::patience_bytes) : 1);
+}
+
+std::optional<std::uint64_t> Connection::on_patience_due(Side side) {
+  auto& [patient, queued, since_ms] = patience_[index(side)];
+  const bool waits = patient && bulk_armed_[index(side)];
+  if (waits && loop_.now_ms < since_ms + Patience::wait_ms) return since_ms;
+  queued = false;
+  if (waits) {
+    gauge_[index(side)].waited_in_vain();
+    be_patient(side, false);
+  }
+  return std::nullopt;
 }
 
 // The poll of start_bulk_receive() has ended.
@@ -56,7 +79,7 @@ Event Connection::on_bulk_readable(Side side, const Completion& completion) {
   if (n == -EAGAIN || n == -EINTR) return {.kind = Kind::receive_again, .side = side};
   if (n < 0) return {.kind = Kind::reset, .side = side, .lost = is_lost(static_cast<int>(-n))};
   active_ms_ = loop_.now_ms;
-  gauge_[index(side)].moved(static_cast<std::uint32_t>(n));
+  gauge_[index(side)].moved(static_cast<std::uint32_t>(n), loop_.now_ms);
   if (side == Side::client) advance_plane();
   return {.kind = Kind::received, .side = side};
 }

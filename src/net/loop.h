@@ -18,6 +18,7 @@
 #include "net/admission.h"
 #include "net/buffer_pool.h"
 #include "net/parking.h"
+#include "net/patience.h"
 #include "net/plane_sockhash.h"
 #include "net/resolver.h"
 #include "net/ring.h"
@@ -41,6 +42,7 @@ struct Loop {
   std::unique_ptr<BufferPool> buffers;
   Parking parking;
   SplicePool splices;
+  Patience patience;
   std::unique_ptr<Resolver> resolver;
   Deadlines deadlines;
   Shared& shared;

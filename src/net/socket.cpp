@@ -114,6 +114,10 @@ int take_error(int fd) {
   return error;
 }
 
+void set_low_water(int fd, int bytes) {
+  set(fd, SOL_SOCKET, SO_RCVLOWAT, bytes);
+}
+
 bool is_lost(int error) {
   // tcp_reset() reports these; tcp_write_err() and ICMP the others.
   return error != ECONNRESET && error != EPIPE;

@@ -41,6 +41,9 @@ int take_error(int fd);
 // Whether an error says that the peer cannot be reached any more, rather than that it has reset us.
 bool is_lost(int error);
 
+// Reads are due only when so many bytes are there, or the end (SO_RCVLOWAT).
+void set_low_water(int fd, int bytes);
+
 // The close of this socket is to send RST instead of FIN (SO_LINGER 0). Unsent bytes are dropped.
 void reset_on_close(int fd);
 

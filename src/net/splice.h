@@ -14,6 +14,7 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -59,10 +60,20 @@ class SplicePool {
 };
 
 // Whether a direction moves enough at a time for splicing: it begins after some large receives in a
-// row and ends after many small ones.
+// row and ends after many small ones. And whether its receives may be patient (net/patience.h).
 class BulkGauge {
  public:
-  void moved(std::uint32_t bytes) {
+  // `now_ms`: of the loop.
+  void moved(std::uint32_t bytes, std::uint64_t now_ms) {
+    measure(bytes, static_cast<std::uint32_t>(now_ms));
+    if (bytes < limits::bulk_bytes) {
+      large_ = 0;
+    } else if (bulk_ && large_ < needed_) {
+      ++large_;
+    } else if (bytes >= limits::patience_bytes && ++repaid_ == limits::patience_repaid) {
+      repaid_ = 0;
+      needed_ = std::max<std::uint16_t>(needed_ / 2, limits::patience_begins);
+    }
     if (bytes >= limits::bulk_bytes) {
       if (score_ < limits::bulk_forgotten) ++score_;
       if (!bulk_ && score_ >= limits::bulk_begins) enter();
@@ -71,19 +82,41 @@ class BulkGauge {
     }
   }
   bool bulk() const { return bulk_; }
+  bool patient() const { return bulk_ && !fast_ && large_ >= needed_; }
   // No pipe could be had, or splicing stopped: try again after as many large receives as at first.
   void refuse() {
     bulk_ = false;
     score_ = 0;
+    large_ = 0;
+  }
+  void waited_in_vain() {
+    large_ = 0;
+    repaid_ = 0;
+    needed_ = std::min<std::uint16_t>(needed_ * 2, limits::patience_begins_max);
   }
 
  private:
+  void measure(std::uint32_t bytes, std::uint32_t now_ms) {
+    if (now_ms != counted_since_ms_) {
+      const std::uint64_t passed_ms = now_ms - counted_since_ms_;
+      fast_ = counted_ > passed_ms * limits::patience_bytes_per_ms;
+      counted_since_ms_ = now_ms;
+      counted_ = 0;
+    }
+    counted_ += bytes;
+  }
   void enter() {
     bulk_ = true;
     score_ = limits::bulk_forgotten;
   }
   std::uint8_t score_ = 0;
   bool bulk_ = false;
+  bool fast_ = false;        // More than limits::patience_bytes_per_ms came lately.
+  std::uint8_t repaid_ = 0;  // Patient receives since one waited in vain, or since needed_ fell.
+  std::uint16_t large_ = 0;  // Large receives in a row,
+  std::uint16_t needed_ = limits::patience_begins;  // and how many make for patience.
+  std::uint32_t counted_since_ms_ = 0;              // Of the loop's clock,
+  std::uint32_t counted_ = 0;                       // and the bytes since then.
 };
 
 }  // namespace sni

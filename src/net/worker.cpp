@@ -54,6 +54,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
                      .buffers = nullptr,
                      .parking = Parking(shared_.parked),
                      .splices = {},
+                     .patience = {},
                      .resolver = nullptr,
                      .deadlines = Deadlines(0),
                      .shared = shared_,
@@ -111,6 +112,7 @@ std::int64_t Worker::wait_ms() {
   if (const auto resolver = loop_->resolver->next_deadline_ms(loop_->now_ms)) {
     next = std::min(next, *resolver);
   }
+  if (const auto patience = loop_->patience.next_ms()) next = std::min(next, *patience);
   next = std::min(next, loop_->refusals_log.next_ms());
   for (const auto& listener : listeners_) {
     if (listener != nullptr && listener->retry_ms != 0) next = std::min(next, listener->retry_ms);
@@ -161,6 +163,10 @@ void Worker::expire_deadlines() {
   loop_->deadlines.expire(loop_->now_ms, [this](std::uint32_t slot) {
     slots_.find(slot)->on_deadline();
     free_if_closed(slot);
+  });
+  loop_->patience.expire(loop_->now_ms, [this](Waiter waiter) {
+    Connection* connection = slots_.find(waiter.slot, waiter.generation);
+    return connection != nullptr ? connection->on_patience_due(waiter.side) : std::nullopt;
   });
   for (std::uint32_t id = 0; id < listeners_.size(); ++id) {
     Listener* listener = listeners_[id].get();

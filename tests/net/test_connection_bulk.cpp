@@ -31,3 +31,27 @@ TEST_CASE("urgent data among bulk is passed over, and no end is seen in it") {
   CHECK(arrived.end == End::fin);
   CHECK((arrived.bytes == expected));
 }
+
+TEST_CASE("what is too little for a patient receive arrives all the same, and so does an answer") {
+  TcpListener listener;
+  WorkerHarness proxy(config_for(listener.endpoint()));
+  proxy.start();
+  TcpPeer client = proxy.connect_to("a.example");
+  TcpPeer backend = listener.accept();
+  backend.receive(hello_for("a.example").size());
+  const Bytes piece = pattern(128 << 10);
+  for (int burst = 0; burst < 20; ++burst) {
+    std::thread sender([&] {
+      for (int i = 0; i < 40; ++i) {
+        backend.send(piece);
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
+      }
+      backend.send("tail");
+    });
+    for (int i = 0; i < 40; ++i) CHECK((client.receive(piece.size()) == piece));
+    CHECK(client.receive_text(4) == "tail");
+    sender.join();
+    client.send("more");
+    CHECK(backend.receive_text(4) == "more");
+  }
+}

@@ -14,11 +14,26 @@ using namespace sni::test;
 
 namespace {
 
+constexpr std::uint64_t at_ms = 1'000'000;
+
+void move(BulkGauge& gauge, int times, std::uint32_t bytes) {
+  for (int i = 0; i < times; ++i) gauge.moved(bytes, at_ms);
+}
+
 BulkGauge gauge_after(int large, int small = 0) {
   BulkGauge gauge;
-  for (int i = 0; i < large; ++i) gauge.moved(limits::bulk_bytes);
-  for (int i = 0; i < small; ++i) gauge.moved(1);
+  move(gauge, large, limits::bulk_bytes);
+  move(gauge, small, 1);
   return gauge;
+}
+
+// How many large receives it takes until the next one is patient.
+int receives_until_patient(BulkGauge& gauge) {
+  int receives = 0;
+  for (; !gauge.patient() && receives < 10 * limits::patience_begins_max; ++receives) {
+    gauge.moved(limits::bulk_bytes, at_ms);
+  }
+  return receives;
 }
 
 }  // namespace
@@ -35,8 +50,45 @@ TEST_CASE("a direction that found no pipe starts anew") {
   BulkGauge gauge = gauge_after(limits::bulk_begins);
   gauge.refuse();
   CHECK_FALSE(gauge.bulk());
-  for (int i = 0; i < limits::bulk_begins; ++i) gauge.moved(limits::bulk_bytes);
+  move(gauge, limits::bulk_begins, limits::bulk_bytes);
   CHECK(gauge.bulk());
+}
+
+TEST_CASE("receives of bulk are patient after some large ones in a row") {
+  BulkGauge gauge = gauge_after(limits::bulk_begins + limits::patience_begins - 1);
+  CHECK_FALSE(gauge.patient());
+  gauge.moved(limits::bulk_bytes - 1, at_ms);
+  CHECK(receives_until_patient(gauge) == limits::patience_begins);
+  gauge.refuse();
+  CHECK_FALSE(gauge.patient());
+}
+
+TEST_CASE("each receive that waits in vain doubles what makes for patience, up to a bound") {
+  BulkGauge gauge = gauge_after(limits::bulk_begins);
+  for (int needed = limits::patience_begins; needed <= limits::patience_begins_max; needed *= 2) {
+    CHECK(receives_until_patient(gauge) == needed);
+    gauge.waited_in_vain();
+  }
+  CHECK(receives_until_patient(gauge) == limits::patience_begins_max);
+}
+
+TEST_CASE("receives that do not wait in vain earn the patience back") {
+  BulkGauge gauge = gauge_after(limits::bulk_begins);
+  receives_until_patient(gauge);
+  for (int i = 0; i < 2; ++i) gauge.waited_in_vain();
+  CHECK(receives_until_patient(gauge) == 4 * limits::patience_begins);
+  move(gauge, limits::patience_repaid, limits::patience_bytes);
+  gauge.waited_in_vain();
+  CHECK(receives_until_patient(gauge) == 4 * limits::patience_begins);
+}
+
+TEST_CASE("receives are not patient at a rate that keeps everybody awake") {
+  BulkGauge gauge = gauge_after(limits::bulk_begins + limits::patience_begins);
+  gauge.moved(limits::patience_bytes_per_ms, at_ms);
+  gauge.moved(limits::bulk_bytes, at_ms + 1);
+  CHECK_FALSE(gauge.patient());
+  gauge.moved(limits::bulk_bytes, at_ms + 2);
+  CHECK(gauge.patient());
 }
 
 TEST_CASE("what is filled from one socket drains into the other, and FIN shows as 0") {
