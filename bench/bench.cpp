@@ -21,13 +21,13 @@
 namespace sni::bench {
 namespace {
 
-constexpr int rounds_default = 5;
+constexpr int rounds_default = 7;
 // The time that a whole run may take, with room left below the ten minutes and the one.
 constexpr double full_budget_s = 520;
 constexpr double quick_budget_s = 45;
 // What a step costs beside its windows, and a candidate to start and stop; about.
 constexpr double step_overhead_s = 0.03;
-constexpr double start_overhead_s = 0.6;
+constexpr double start_overhead_s = 0.3;
 
 struct Step {
   const Entry* entry;

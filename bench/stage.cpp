@@ -112,8 +112,8 @@ Result<void> Stage::start_backends() {
     auto listeners = listen_on({htonl(INADDR_ANY)}, site.first_port, name_count);
     if (!listeners) return std::unexpected(listeners.error());
     auto child = Child::call(lab_.netns(site.role), [&] {
-      if (site.style == BackendStyle::blocking) serve_blocking(*listeners, ledger_);
       const Pinned pinned(backend_cpu);
+      if (site.style == BackendStyle::blocking) serve_blocking(*listeners, ledger_);
       serve_events(*listeners, ledger_);
     });
     if (!child) return std::unexpected(child.error());
@@ -183,7 +183,9 @@ Result<Candidate> Stage::start(const Entry& entry) {
   }
   candidate.target.addresses.push_back(socket_address(lab_.proxy_address(), proxy_port_));
   const std::string log = directory_ + "/" + entry.proxy->id + ".log";
+  std::optional<Pinned> pinned(proxy_cpu);
   auto child = Child::run(lab_.netns(Role::proxy), prepare(*entry.proxy, scene(site)), log);
+  pinned.reset();
   if (!child) return std::unexpected(child.error());
   candidate.child = std::move(*child);
   candidate.target.proxy = candidate.child.pid();
