@@ -275,8 +275,17 @@ std::uint64_t XdpGeneration::hits_in_entry(const IpPrefix& prefix) const {
 
 bool XdpGeneration::drain_some() {
   constexpr int at_a_time = 256;
-  for (int i = 0; i < at_a_time && !slots_.empty(); ++i) erase(IpPrefix(slots_.begin()->first));
-  return !slots_.empty();
+  if (!slots_.empty()) {
+    for (int i = 0; i < at_a_time && !slots_.empty(); ++i) erase(IpPrefix(slots_.begin()->first));
+    return true;
+  }
+  for (Family* family : {&v4_, &v6_}) {
+    const auto shard = std::ranges::find_if(family->exact, &UniqueFd::operator bool);
+    if (shard == family->exact.end()) continue;
+    shard->reset();
+    return true;
+  }
+  return false;
 }
 
 }  // namespace sni
