@@ -49,9 +49,10 @@ class XdpGeneration {
 
   // Entries that dropped at least one packet.
   std::vector<XdpHits> hits() const;
-  // Gives some entries up, which ends its use; false once none is left. The kernel frees a map in
-  // one long walk that stalls a CPU, and in one callback what was taken out within one grace
-  // period: call this with pauses before giving up a big generation.
+  // Gives some entries up, which ends its use; false once none is left. The kernel frees a trie in
+  // one long walk that stalls a CPU, in one callback what was taken out of it within one grace
+  // period, and all maps that are closed together at the same time: call this with pauses before
+  // giving up a big generation.
   bool drain_some();
 
  private:

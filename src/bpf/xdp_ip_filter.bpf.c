@@ -22,7 +22,6 @@ volatile __u32 guard_generation;
  * clang leaves types that only inner maps name out of the BTF. */
 struct exact_v4 {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
   __uint(max_entries, 1);
   __uint(key_size, sizeof(__be32));
   __uint(value_size, sizeof(struct guard_value));
@@ -30,7 +29,6 @@ struct exact_v4 {
 
 struct exact_v6 {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
   __uint(max_entries, 1);
   __uint(key_size, sizeof(struct guard_address_v6));
   __uint(value_size, sizeof(struct guard_value));

@@ -17,8 +17,8 @@
 
 #define GUARD_GENERATIONS 2
 
-/* Exact addresses are spread over this many hashes. The kernel frees a hash in one go, and a
- * million entries in one would stall a CPU for 40 ms. */
+/* Exact addresses are spread over this many hashes. The kernel makes the free list of a hash in one
+ * go (pcpu_freelist_populate), and a million entries in one would stall a CPU for 25 ms. */
 #define GUARD_SHARDS 16
 
 /* `until` values are whole seconds of CLOCK_BOOTTIME; an entry is live while now < until. */

@@ -3,15 +3,9 @@
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
-#include <stop_token>
 #include <utility>
 
 #include "core/limits.h"
@@ -22,66 +16,6 @@ namespace {
 // How often reports are looked at while sources are watched, and the clock while they are not.
 constexpr int watching_ms = 100;
 constexpr int idle_ms = 1000;
-// Between the parts that a retired generation gives up.
-constexpr std::chrono::milliseconds drain_pause{20};
-
-// What works beside the workers gives way to them (nice(2)), and still gets on where every CPU is
-// taken: of one CPU about a quarter, and a tenth.
-constexpr int build_nice = 5;
-constexpr int retire_nice = 10;
-
-// For the calling thread alone, as Linux has it (setpriority(2)).
-void give_way(int nice) {
-  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nice);
-}
-
-std::uint32_t seconds_of(std::chrono::milliseconds duration) {
-  return static_cast<std::uint32_t>(
-      std::chrono::duration_cast<std::chrono::seconds>(duration).count());
-}
-
-// A time of day in terms of CLOCK_BOOTTIME; 0: it has passed.
-GuardTime guard_time(const std::optional<std::chrono::sys_seconds>& until) {
-  if (!until) return guard_never_expires;
-  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-  const auto left = (*until - now).count();
-  if (left <= 0) return 0;
-  return static_cast<GuardTime>(
-      std::min<std::int64_t>(guard_now() + left, guard_never_expires - 1));
-}
-
-std::vector<GuardEntry> entries_of(const GuardInput& input) {
-  std::vector<GuardEntry> entries;
-  entries.reserve(input.access.block.size() + input.block_file.size() + input.access.allow.size());
-  for (const auto* blocked : {&input.access.block, &input.block_file}) {
-    for (const AccessEntry& entry : *blocked) {
-      entries.push_back({.prefix = entry.prefix, .term = {.block_until = guard_time(entry.until)}});
-    }
-  }
-  for (const AccessEntry& entry : input.access.allow) {
-    entries.push_back({.prefix = entry.prefix, .term = {.allow_until = guard_time(entry.until)}});
-  }
-  return entries;
-}
-
-BanPolicy policy_of(const BansConfig& bans) {
-  return {.first_s = seconds_of(bans.duration),
-          .longest_s = seconds_of(bans.duration_max),
-          .ipv6_length = bans.ipv6_prefix};
-}
-
-ConductLimits limits_of(const BansConfig& bans) {
-  return {.connections_per_second = bans.connections_per_second,
-          .refused_per_minute = bans.refused_per_minute,
-          .bad_hellos_per_minute = bans.bad_hellos_per_minute};
-}
-
-XdpSettings settings_of(const GuardInput& input) {
-  return {.default_deny = !input.access.default_allow,
-          .block_listeners = input.access.scope == BlockScope::listeners,
-          .ban_length_v6 = input.bans.ipv6_prefix,
-          .listener_ports = input.listener_ports};
-}
 
 const char* to_string(Conduct conduct) {
   switch (conduct) {
@@ -96,17 +30,6 @@ const char* to_string(Conduct conduct) {
 }
 
 }  // namespace
-
-GuardInput guard_input(const Config& config, std::vector<AccessEntry> block_file) {
-  GuardInput input{.access = config.access,
-                   .block_file = std::move(block_file),
-                   .bans = config.bans,
-                   .listener_ports = {}};
-  for (const ListenerConfig& listener : config.listeners) {
-    input.listener_ports.push_back(listener.address.port);
-  }
-  return input;
-}
 
 Guard::Guard(Admission& admission, std::optional<XdpGuard> xdp)
     : admission_(admission), xdp_(std::move(xdp)) {}
@@ -198,9 +121,7 @@ void Guard::expire(GuardTime now) {
     if (now >= command.until) over.push_back(prefix);
   }
   for (const IpPrefix& prefix : over) {
-    commanded_.erase(prefix);
-    // Where the configuration blocks it too, that holds on.
-    GuardTerm term = admission_.list().term_of(prefix);
+    GuardTerm term = commanded_.extract(prefix).mapped().configured;
     if (now >= term.block_until) term.block_until = 0;
     static_cast<void>(change(prefix, term));
   }
@@ -212,15 +133,14 @@ Result<void> Guard::block(const IpPrefix& prefix, std::optional<std::uint32_t> s
     return fail("there are " + std::to_string(limits::guard_commands_max) +
                 " blocks by command already; put lasting ones into the block file");
   }
-  const GuardTime until = seconds ? guard_now() + *seconds : guard_never_expires;
-  GuardTerm term = admission_.list().term_of(prefix);
-  Command command{.until = until, .configured = guard_now() < term.block_until};
+  BlockCommand command{.until = seconds ? guard_now() + *seconds : guard_never_expires};
   if (earlier != commanded_.end()) {
-    command = {.until = std::max(earlier->second.until, until),
-               .configured = earlier->second.configured};
+    command.until = std::max(command.until, earlier->second.until);
+    command.configured = earlier->second.configured;
+  } else {
+    command.configured = admission_.list().term_of(prefix);
   }
-  term.block_until = std::max(term.block_until, until);
-  if (auto changed = change(prefix, term); !changed) return changed;
+  if (auto changed = change(prefix, command.term()); !changed) return changed;
   commanded_[prefix] = command;
   return {};
 }
@@ -235,8 +155,8 @@ Result<Guard::Unblocked> Guard::unblock(const IpPrefix& prefix) {
   GuardTerm term = admission_.list().term_of(prefix);
   result.was_blocked = now < term.block_until;
   const auto command = commanded_.find(prefix);
-  result.configured =
-      result.was_blocked && (command == commanded_.end() || command->second.configured);
+  const GuardTerm configured = command == commanded_.end() ? term : command->second.configured;
+  result.configured = now < configured.block_until;
   if (command != commanded_.end()) commanded_.erase(command);
   term.block_until = 0;
   if (auto changed = change(prefix, term); !changed) return std::unexpected(changed.error());
@@ -270,43 +190,15 @@ void Guard::reload(GuardInput input) {
 }
 
 void Guard::start_build(GuardInput input) {
-  build_ = std::make_unique<Build>();
+  build_ = std::make_unique<GuardBuild>();
   build_->input = std::move(input);
   build_->commanded = commanded_;
   touched_.clear();
-  build_->thread = std::jthread([job = build_.get(), with_xdp = xdp_.has_value(),
-                                 built = built_.get(), retiring = std::move(retiring_)]() mutable {
-    give_way(build_nice);
-    // One after the other, so that at most two generations take memory.
-    if (retiring.joinable()) retiring.join();
-    build(*job, with_xdp);
-    job->done = true;
-    eventfd_write(built, 1);
-  });
-}
-
-void Guard::build(Build& build, bool with_xdp) {
-  std::vector<GuardEntry> entries = entries_of(build.input);
-  for (auto& [prefix, command] : build.commanded) command.configured = false;
-  if (!build.commanded.empty()) {
-    for (const GuardEntry& entry : entries) {
-      const auto command = build.commanded.find(entry.prefix);
-      if (command == build.commanded.end()) continue;
-      command->second.configured |= entry.term.block_until > 0;
-    }
-  }
-  for (const auto& [prefix, command] : build.commanded) {
-    entries.push_back({.prefix = prefix, .term = {.block_until = command.until}});
-  }
-  build.list = std::make_unique<GuardList>(std::move(entries));
-  if (!with_xdp) return;
-  build.generation =
-      XdpGeneration::create(settings_of(build.input), build.list->installed_addresses(),
-                            build.list->installed_prefixes().entries());
+  build_->start(xdp_.has_value(), built_.get(), std::move(retiring_));
 }
 
 void Guard::finish_build() {
-  const std::unique_ptr<Build> build = std::move(build_);
+  const std::unique_ptr<GuardBuild> build = std::move(build_);
   eventfd_t ignored = 0;
   eventfd_read(built_.get(), &ignored);
 
@@ -331,54 +223,33 @@ void Guard::finish_build() {
   auto list = admission_.adopt(std::move(build->list), build->input.access.default_allow);
   spdlog::info("guard: {} addresses and {} prefixes listed", admission_.list().addresses().size(),
                admission_.list().rules().size());
-  retire(std::move(list), std::move(old));
+  retiring_ = retire(std::move(list), std::move(old));
   if (next_input_) start_build(*std::exchange(next_input_, std::nullopt));
 }
 
 // Brings a new set up to what has been commanded and banned while it was built.
-void Guard::replay(Build& build, XdpGeneration* generation) {
+void Guard::replay(GuardBuild& build, XdpGeneration* generation) {
   const auto report = [](const Result<void>& applied) {
     if (!applied) spdlog::warn("XDP: {}", applied.error().what);
   };
-  GuardList& list = *build.list;
-  std::map<IpPrefix, GuardTerm> configured;
-  for (const IpPrefix& prefix : touched_) configured[prefix] = {};
-  if (!configured.empty()) {
-    for (const GuardEntry& entry : entries_of(build.input)) {
-      const auto found = configured.find(entry.prefix);
-      if (found != configured.end()) found->second = united(found->second, entry.term);
-    }
+  BlockCommands known;
+  for (const IpPrefix& prefix : touched_) {
+    const auto command = commanded_.find(prefix);
+    known[prefix] = command == commanded_.end() ? BlockCommand{} : command->second;
   }
-  for (const auto& [prefix, command] : build.commanded) {
-    const auto still = commanded_.find(prefix);
-    if (still != commanded_.end()) still->second.configured = command.configured;
-  }
-  for (auto& [prefix, term] : configured) {
-    if (const auto command = commanded_.find(prefix); command != commanded_.end()) {
-      command->second.configured = guard_now() < term.block_until;
-      term.block_until = std::max(term.block_until, command->second.until);
-    }
-    GuardList::Plan plan = list.plan(prefix, term);
+  if (!known.empty()) read_configured(known, entries_of(build.input));
+  for (const auto& [prefix, command] : known) {
+    GuardList::Plan plan = build.list->plan(prefix, command.term());
     for (const GuardChange& change : plan.changes) {
       if (generation) report(generation->apply(change));
     }
-    list.commit(plan);
+    build.list->commit(plan);
   }
+  // A command is either older than the build or among those touched.
+  known.merge(build.commanded);
+  for (auto& [prefix, command] : commanded_) command.configured = known.at(prefix).configured;
   if (!generation) return;
   for (const Ban& ban : admission_.bans().live(guard_now())) report(generation->ban(ban));
-}
-
-void Guard::retire(std::unique_ptr<GuardList> list, std::optional<XdpGeneration> generation) {
-  retiring_ = std::jthread([old_list = std::move(list),
-                            old = std::move(generation)](const std::stop_token& stop) mutable {
-    give_way(retire_nice);
-    std::mutex mutex;
-    std::condition_variable_any stopped;
-    std::unique_lock lock(mutex);
-    while (old && !stop.stop_requested() && old->drain_some()) {
-      stopped.wait_for(lock, stop, drain_pause, [] { return false; });
-    }
-  });
 }
 
 std::optional<std::vector<XdpHits>> Guard::hits() {

@@ -7,8 +7,6 @@
 // in a thread of its own, while commands and bans go on against the running ones; when it is done,
 // all commands and bans are applied to the new set before it takes over, so none is lost.
 
-#include <atomic>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -16,23 +14,13 @@
 #include <thread>
 #include <vector>
 
-#include "core/config.h"
-#include "core/guard_list.h"
 #include "core/guard_watch.h"
 #include "net/admission.h"
+#include "net/guard_build.h"
 #include "net/link_watch.h"
 #include "net/xdp_guard.h"
 
 namespace sni {
-
-// The entries of a configuration and its block file, as the guard takes them.
-struct GuardInput {
-  AccessConfig access;
-  std::vector<AccessEntry> block_file;
-  BansConfig bans;
-  std::vector<std::uint16_t> listener_ports;
-};
-GuardInput guard_input(const Config& config, std::vector<AccessEntry> block_file);
 
 class Guard {
  public:
@@ -66,28 +54,11 @@ class Guard {
   void log_totals() const;
 
  private:
-  // What `block` has added.
-  struct Command {
-    GuardTime until = 0;
-    bool configured = false;  // The configuration blocks it too, for however long.
-  };
-  // What a rebuild makes.
-  struct Build {
-    GuardInput input;
-    std::map<IpPrefix, Command> commanded;  // As they were when it began.
-    std::unique_ptr<GuardList> list;
-    std::optional<Result<XdpGeneration>> generation;
-    std::atomic<bool> done{false};
-    std::jthread thread;
-  };
-
   Guard(Admission& admission, std::optional<XdpGuard> xdp);
   Result<void> open();
-  static void build(Build& build, bool with_xdp);
   void start_build(GuardInput input);
   void finish_build();
-  void replay(Build& build, XdpGeneration* generation);
-  void retire(std::unique_ptr<GuardList> list, std::optional<XdpGeneration> generation);
+  void replay(GuardBuild& build, XdpGeneration* generation);
   Result<void> change(const IpPrefix& prefix, const GuardTerm& term);
   XdpGeneration* generation() { return xdp_ ? xdp_->filter().active() : nullptr; }
   void judge_reports(GuardTime now);
@@ -99,8 +70,8 @@ class Guard {
   UniqueFd epoll_;
   UniqueFd built_;  // An eventfd: a build is done.
   SourceWatch watch_{ConductLimits{}};
-  std::map<IpPrefix, Command> commanded_;
-  std::unique_ptr<Build> build_;
+  BlockCommands commanded_;
+  std::unique_ptr<GuardBuild> build_;
   std::set<IpPrefix> touched_;            // By commands since the build began.
   std::optional<GuardInput> next_input_;  // A reload that came during a build.
   std::jthread retiring_;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "net/guard_commands.h"
@@ -111,6 +112,42 @@ TEST_CASE("commands outlive a reload, also those made while the new lists are bu
   CHECK(guarding.refuses("203.0.113.1") == Refusal::blocked);
   CHECK(!guarding.refuses("203.0.113.2"));
   CHECK(guarding.refuses("203.0.113.3") == Refusal::blocked);
+}
+
+TEST_CASE("after a reload it is known anew what of the commands the configuration says too") {
+  Guarding guarding(blocking({"192.0.2.1", "192.0.2.0/28"}));
+  for (const char* text : {"192.0.2.1", "192.0.2.0/28", "192.0.2.2"}) {
+    REQUIRE(guarding.guard->block(prefix(text), 3600));
+  }
+  guarding.guard->reload(blocking({"192.0.2.2", "192.0.2.3"}));
+  for (const char* text : {"192.0.2.3", "192.0.2.4"}) {
+    REQUIRE(guarding.guard->block(prefix(text), 3600));
+  }
+  guarding.finish_reload();
+  for (const auto& [text, configured] :
+       {std::pair{"192.0.2.1", false}, std::pair{"192.0.2.0/28", false},
+        std::pair{"192.0.2.2", true}, std::pair{"192.0.2.3", true},
+        std::pair{"192.0.2.4", false}}) {
+    CAPTURE(text);
+    const auto lifted = guarding.guard->unblock(prefix(text));
+    REQUIRE(lifted);
+    CHECK(lifted->was_blocked);
+    CHECK(lifted->configured == configured);
+  }
+}
+
+TEST_CASE("when a command has ended, what is configured holds on") {
+  Guarding guarding(blocking({"192.0.2.1"}));
+  for (const char* text : {"192.0.2.1", "192.0.2.2"}) {
+    REQUIRE(guarding.guard->block(prefix(text), 0));
+  }
+  guarding.guard->work();
+  CHECK(!guarding.guard->is_commanded(prefix("192.0.2.1")));
+  CHECK(guarding.refuses("192.0.2.1") == Refusal::blocked);
+  CHECK(!guarding.refuses("192.0.2.2"));
+  const auto lifted = guarding.guard->unblock(prefix("192.0.2.1"));
+  REQUIRE(lifted);
+  CHECK(lifted->configured);
 }
 
 TEST_CASE("of reloads that come during one, the last is what holds") {
