@@ -3,7 +3,8 @@
 // Where client and backend run. Left to the scheduler, the two ends of a wire share one CPU in one
 // round and not in the next, and a figure has two values that differ by half or by ten times. So
 // the load generator keeps to one CPU, the backends to another and the proxy to a third one, as
-// three machines would; with two CPUs it shares the backends'.
+// three machines would. With two CPUs the proxy shares the generator's in one round and the
+// backends' in the next: either place favours one direction, and the scheduler would take both.
 
 #include <sched.h>
 
@@ -11,10 +12,10 @@ namespace sni::bench {
 
 inline constexpr int client_cpu = 0;  // Of the CPUs that we may use, not of the machine's.
 inline constexpr int backend_cpu = 1;
-inline constexpr int proxy_cpu = 2;
+int proxy_cpu(int round);
 
-// Keeps this thread, and the children that it makes, on one CPU until the end of the scope; on the
-// last one if there are not so many. With fewer than two CPUs, does nothing.
+// Keeps this thread, and the children that it makes, on one CPU until the end of the scope. With
+// fewer than two CPUs, does nothing.
 class Pinned {
  public:
   explicit Pinned(int index);

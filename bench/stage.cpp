@@ -164,7 +164,7 @@ Scene Stage::scene(const Site& site) const {
   return scene;
 }
 
-Result<Candidate> Stage::start(const Entry& entry) {
+Result<Candidate> Stage::start(const Entry& entry, std::optional<int> cpu) {
   Site& site = sites_[entry.site];
   if (!site.backend.running()) return fail("the backend has died");
   Candidate candidate;
@@ -183,7 +183,8 @@ Result<Candidate> Stage::start(const Entry& entry) {
   }
   candidate.target.addresses.push_back(socket_address(lab_.proxy_address(), proxy_port_));
   const std::string log = directory_ + "/" + entry.proxy->id + ".log";
-  std::optional<Pinned> pinned(proxy_cpu);
+  std::optional<Pinned> pinned;
+  if (cpu) pinned.emplace(*cpu);
   auto child = Child::run(lab_.netns(Role::proxy), prepare(*entry.proxy, scene(site)), log);
   pinned.reset();
   if (!child) return std::unexpected(child.error());

@@ -56,7 +56,8 @@ class Stage {
   const Lab& lab() const { return lab_; }
   const std::vector<Site>& sites() const { return sites_; }
   const std::vector<Entry>& entries() const { return entries_; }
-  Result<Candidate> start(const Entry& entry);
+  // `cpu`: where the proxy is kept, as in bench/pin.h; empty: left free.
+  Result<Candidate> start(const Entry& entry, std::optional<int> cpu);
 
  private:
   Result<void> start_backends();

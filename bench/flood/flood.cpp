@@ -218,7 +218,7 @@ class Setting {
 // One place in one round; `rate` 0: as many messages as go.
 Result<Outcome> measure(Bed& bed, const Place& place, double seconds, std::uint32_t rate) {
   current = &place;
-  auto candidate = bed.stage->start(bed.relay);
+  auto candidate = bed.stage->start(bed.relay, {});
   if (!candidate) return std::unexpected(candidate.error());
   const Setting setting(bed, place);
   const auto flooding = start_flood(bed, place.flood);

@@ -63,19 +63,19 @@ static_assert(buffers_published < buffer_count / 2);
 // pages that the sender's TCP has filled. A direction is bulk after bulk_begins receives in a row
 // of bulk_bytes or more, and is no more when bulk_forgotten more small ones than large ones have
 // come.
-inline constexpr std::uint32_t splice_bytes = 512 * 1024;
+inline constexpr std::uint32_t splice_bytes = 1024 * 1024;
 inline constexpr std::uint32_t splices_max = 64;
 inline constexpr std::uint32_t bulk_bytes = 64 * 1024;
 inline constexpr std::uint32_t bulk_small_bytes = 16 * 1024;
 inline constexpr std::uint8_t bulk_begins = 8;
 inline constexpr std::uint8_t bulk_forgotten = 32;
 static_assert(bulk_begins < bulk_forgotten);
-// Receives of bulk are patient, which is to wait for patience_bytes (0.4 ms at 5 Gbit/s), after
+// Receives of bulk are patient, which is to wait for patience_bytes (0.8 ms at 5 Gbit/s), after
 // patience_begins large ones in a row. Each that waits in vain doubles that number up to
 // patience_begins_max, and patience_repaid in a row that do not halve it. Not where more comes in a
 // millisecond than patience_bytes_per_ms (12 Gbit/s): nobody sleeps then, and larger pieces cost
 // overlap.
-inline constexpr std::uint32_t patience_bytes = 256 * 1024;
+inline constexpr std::uint32_t patience_bytes = 512 * 1024;
 inline constexpr std::uint16_t patience_begins = 8;
 inline constexpr std::uint16_t patience_begins_max = 8192;
 inline constexpr std::uint8_t patience_repaid = 64;
