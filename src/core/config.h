@@ -84,7 +84,7 @@ struct FastPathConfig {
   // A pair goes to the kernel after so many bytes of its backend, or so much time.
   std::uint64_t after_bytes = 16 * 1024;
   std::chrono::milliseconds after{1'000};
-  std::uint64_t backlog = 1 << 20;  // Bytes redirected for a client and not sent, remote backends.
+  std::uint64_t backlog = 8 << 20;  // Bytes redirected for a client and not sent, remote backends.
   std::string object_file;          // BPF object to load instead of the built-in one.
   std::string dns_pin;              // Directory where DNS_CACHE is pinned; empty: it is not.
   bool operator==(const FastPathConfig&) const = default;
