@@ -128,7 +128,7 @@ class Load(ProxyTest):
 
     def test_more_stalled_readers_than_relay_buffers_slow_nobody_down_and_lose_nothing(self):
         count = 8 * MIB
-        proxy, stalled = self.stall(300, lambda connection: streams.send(connection, count))
+        proxy, stalled = self.stall(270, lambda connection: streams.send(connection, count))
         self.assertLess(proxy.memory_kib() * 1024, 600 * MIB)
         expected = streams.digest(count)
         for connection in stalled:
@@ -139,7 +139,7 @@ class Load(ProxyTest):
             while True:
                 connection.sendall(bytes(backends.BLOCK))
 
-        proxy, _ = self.stall(300, flood, limits={"relay_memory": "1MiB"})
+        proxy, _ = self.stall(270, flood, limits={"relay_memory": "1MiB"})
         ends = {line["end"] for line in proxy.access(1)}
         self.assertEqual(ends, {"relay_memory"})
 
