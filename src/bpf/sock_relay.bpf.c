@@ -112,8 +112,8 @@ ALWAYS_INLINE int pass_to_userspace(struct sock_slot* slot, struct sock_notice* 
  * userspace has read in part. Negative: there was no memory. */
 ALWAYS_INLINE int skip_repeated(struct __sk_buff* skb, struct sock_slot* slot) {
   __u32 size = skb->len;
-  __u32 seq =
-      skb->cb[0]; /* tcp_skb_cb.seq: sk_skb programs see the control block from its start. */
+  /* tcp_skb_cb.seq: sk_skb programs see the control block from its start. */
+  __u32 seq = skb->cb[0];
   struct bpf_sock* sk = skb->sk;
   struct tcp_sock* tcp = sk ? bpf_skc_to_tcp_sock(sk) : 0;
   if (!tcp) return 0;

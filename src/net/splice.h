@@ -68,18 +68,17 @@ class BulkGauge {
     measure(bytes, static_cast<std::uint32_t>(now_ms));
     if (bytes < limits::bulk_bytes) {
       large_ = 0;
-    } else if (bulk_ && large_ < needed_) {
+      if (bytes < limits::bulk_small_bytes && score_ > 0 && --score_ == 0) bulk_ = false;
+      return;
+    }
+    if (bulk_ && large_ < needed_) {
       ++large_;
     } else if (bytes >= limits::patience_bytes && ++repaid_ == limits::patience_repaid) {
       repaid_ = 0;
       needed_ = std::max<std::uint16_t>(needed_ / 2, limits::patience_begins);
     }
-    if (bytes >= limits::bulk_bytes) {
-      if (score_ < limits::bulk_forgotten) ++score_;
-      if (!bulk_ && score_ >= limits::bulk_begins) enter();
-    } else if (bytes < limits::bulk_small_bytes && score_ > 0 && --score_ == 0) {
-      bulk_ = false;
-    }
+    if (score_ < limits::bulk_forgotten) ++score_;
+    if (!bulk_ && score_ >= limits::bulk_begins) enter();
   }
   bool bulk() const { return bulk_; }
   bool patient() const { return bulk_ && !fast_ && large_ >= needed_; }
