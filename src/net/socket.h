@@ -22,7 +22,7 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
 // A socket for connecting; family is AF_INET, AF_INET6 or AF_UNIX.
 Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds idle);
 
-// Follows an idle timeout that a reload changes. Sockets that are accepted later inherit it.
+// For a socket whose listener was opened with another idle timeout.
 void set_patience(int fd, std::chrono::milliseconds idle);
 
 // The address of an accepted socket's peer, also where the peer has reset it already.

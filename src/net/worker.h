@@ -54,7 +54,8 @@ class Worker final : private ResolverIo {
   struct Listener {
     ListenerConfig config;  // What it was opened for.
     UniqueFd fd;
-    std::uint32_t index = 0;  // In the snapshot's listeners.
+    std::chrono::milliseconds idle{};  // That it was opened with: accepted sockets inherit it.
+    std::uint32_t index = 0;           // In the snapshot's listeners.
     std::shared_ptr<const Snapshot> snapshot;
     bool armed = false;
     bool retired = false;

@@ -73,6 +73,8 @@ void Worker::accept(Listener& listener, int fd) {
   bool source_counted = false;
   if (const auto refusal = admit(*listener.snapshot, peer, source_counted))
     return refuse(*refusal, peer);
+  const auto idle = listener.snapshot->config.timeouts.idle;
+  if (idle != listener.idle) set_patience(client.get(), idle);
   const std::uint32_t slot = slots_.acquire();
   loop_->deadlines.grow(slots_.capacity());
   slots_.emplace(*loop_, {.slot = slot,
@@ -125,6 +127,7 @@ void Worker::apply(NewListeners given) {
       const auto id = static_cast<std::uint32_t>(place - listeners_.begin());
       auto listener = std::make_unique<Listener>(Listener{.config = config,
                                                           .fd = std::move(given.sockets[index]),
+                                                          .idle = snapshot->config.timeouts.idle,
                                                           .index = index,
                                                           .snapshot = snapshot});
       if (place == listeners_.end()) {
@@ -143,7 +146,6 @@ void Worker::apply(NewListeners given) {
     assert(old != listeners_.end());
     (*old)->index = index;
     (*old)->snapshot = snapshot;
-    set_patience((*old)->fd.get(), snapshot->config.timeouts.idle);
     kept[static_cast<std::size_t>(old - listeners_.begin())] = true;
   }
   for (std::uint32_t id = 0; id < kept.size(); ++id) {

@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
 """Backends with names: resolved, cached, merged; and what a client's own name may not reach."""
 
-import json
 import os
 import pathlib
 import signal
-import subprocess
 import time
 import unittest
 
-from support import backends, dns, processes, streams, tls
+from support import backends, dns, planes, processes, streams, tls
 from support.case import ProxyTest, main
 from support.proxy import listener, port_of
 
@@ -228,10 +226,6 @@ class SharedAnswers(Dns):
         started.wait()
         started.process.returncode = 0  # The harness takes SIGKILL for a crash.
 
-    def maps(self):
-        listed = subprocess.run(["bpftool", "-j", "map", "list"], capture_output=True, check=True)
-        return {each["id"] for each in json.loads(listed.stdout) if each.get("name") == "DNS_CACHE"}
-
     def test_a_restart_with_a_pin_answers_while_the_dns_server_is_down(self):
         server = self.server({"backend.test": ["127.0.0.1"]})
         first = self.shared(server)
@@ -265,13 +259,13 @@ class SharedAnswers(Dns):
 
     def test_the_map_is_there_in_every_mode_but_userspace_and_goes_with_the_proxy(self):
         server = self.server({})
-        before = self.maps()
-        for mode, there in (("auto", 1), ("userspace", 0)):
+        for mode, there in (("auto", True), ("userspace", False)):
             with self.subTest(mode=mode):
                 started = self.shared(server, mode=mode, dns_pin="")
-                self.assertEqual(len(self.maps() - before), there)
+                maps = planes.held("map", started)
+                self.assertEqual("DNS_CACHE" in maps.values(), there)
                 self.restart(started, signal.SIGKILL)
-                processes.wait_until(lambda: self.maps() <= before, "the end of the map")
+                planes.wait_gone("map", maps)
 
     def test_without_bpf_each_worker_s_own_cache_serves(self):
         server = self.server({"backend.test": ["127.0.0.1"]})

@@ -183,13 +183,14 @@ class Planes(PlaneTest):
     def test_programs_and_maps_have_their_names_and_end_with_the_process(self):
         for mode in ("auto", "sockhash"):
             proxy = self.relay(fast_path={"mode": mode})
+            programs, maps = planes.held("prog", proxy), planes.held("map", proxy)
             self.assertLessEqual({"redirect_msg", "redirect_skb", "capture_backend"},
-                                 planes.names("prog"))
+                                 set(programs.values()))
             self.assertLessEqual({"SOCK_MAP", "SOURCE_MAP", "LOCAL_MAP", "DNS_CACHE",
-                                  "TRAFFIC_STATS"}, planes.names("map"))
+                                  "TRAFFIC_STATS"}, set(maps.values()))
             proxy.end()
-            processes.wait_until(lambda: "redirect_msg" not in planes.names("prog"),
-                                 "the programs to be gone")
+            planes.wait_gone("prog", programs)
+            planes.wait_gone("map", maps)
 
 
 if __name__ == "__main__":

@@ -112,6 +112,7 @@ class Ends(PlaneTest):
 
         for plane in PLANES:
             proxy = self.on_plane(plane, handler, config={"timeouts": {"drain": "30s"}})
+            programs = planes.held("prog", proxy)
             connections = [self.connect_hello(proxy)[0] for _ in range(4)]
             for connection in connections:
                 connection.recv(1, socket.MSG_PEEK)
@@ -123,12 +124,13 @@ class Ends(PlaneTest):
                 self.assertEqual(connection.recv(1), b"")
                 connection.close()
             self.assertEqual(proxy.wait(), 0)
-            processes.wait_until(lambda: "redirect_msg" not in planes.names("prog"), "unloading")
+            planes.wait_gone("prog", programs)
 
     def test_a_second_sigterm_cuts_redirected_transfers(self):
         for plane in PLANES:
             proxy = self.on_plane(plane, lambda each: streams.send(each, streams.GIB),
                                   config={"timeouts": {"drain": "30s"}})
+            programs = planes.held("prog", proxy)
             connection, _ = self.connect_hello(proxy)
             streams.receive(connection, MIB)
             proxy.signal(signal.SIGTERM)
@@ -136,7 +138,7 @@ class Ends(PlaneTest):
             proxy.signal(signal.SIGTERM)
             proxy.wait(10)
             connection.close()
-            processes.wait_until(lambda: "redirect_msg" not in planes.names("prog"), "unloading")
+            planes.wait_gone("prog", programs)
 
     def test_a_second_instance_outlives_the_first(self):
         first, second = (self.on_plane("local", backends.echo) for _ in range(2))
@@ -149,8 +151,9 @@ class Ends(PlaneTest):
         backends.read_to_end(other)
         self.assertEqual(second.access(2)[-1]["plane"], "sockhash")
         self.assert_moved("local", 20 * len(hello))
+        programs = planes.held("prog", second)
         second.end()
-        processes.wait_until(lambda: "redirect_msg" not in planes.names("prog"), "unloading")
+        planes.wait_gone("prog", programs)
 
     def test_redirected_answers_of_a_remote_backend_do_not_wake_the_proxy(self):
         count = 2000

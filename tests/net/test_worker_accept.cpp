@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -62,6 +63,18 @@ class FewDescriptors {
   rlimit before_{};
   std::vector<UniqueFd> used_;
 };
+
+// How long the system lets the accepted end of `client` go unanswered; 0: there is no such socket.
+std::chrono::milliseconds patience_with(const TcpPeer& client) {
+  for (int fd = 0; fd < 1024; ++fd) {
+    int patience = 0;
+    socklen_t length = sizeof patience;
+    if (peer_of(fd) != client.local()) continue;
+    getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, &length);
+    return std::chrono::milliseconds(patience);
+  }
+  return {};
+}
 
 void connect_to(int fd, const Endpoint& endpoint) {
   sockaddr_storage address{};
@@ -201,6 +214,25 @@ TEST_CASE("a reload changes routes for newcomers, not for who is connected") {
   check_served(added, new_backend);
   TcpPeer after = proxy.connect();
   check_served(after, new_backend);
+}
+
+TEST_CASE("the system's own timeout of a newcomer goes by the reloaded idle timeout") {
+  TcpListener backend;
+  WorkerHarness proxy(config_for(backend.endpoint()));
+  proxy.start();
+  TcpPeer before = proxy.connect();
+  REQUIRE(eventually([&] { return proxy.accepted() == 1; }));
+  const auto usual = patience_with(before);
+  Config shorter = two_listeners(backend);
+  shorter.timeouts.idle /= 2;
+  proxy.reload(std::move(shorter));
+  TcpPeer added = TcpPeer::connect(proxy.endpoint("second"));
+  check_served(added, backend);  // The reload has arrived.
+  TcpPeer after = proxy.connect();
+  check_served(after, backend);
+  CHECK(patience_with(after) < usual);
+  CHECK(patience_with(after) > usual / 4);
+  CHECK(patience_with(before) == usual);
 }
 
 TEST_CASE("clients in the backlog of a removed listener are served") {

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import pathlib
+import re
 import shutil
 import subprocess
 import unittest
@@ -55,9 +57,19 @@ def unseen():
         [BINARY, "probe"], check=True, capture_output=True, text=True, timeout=20).stdout
 
 
-def names(kind):
-    """Of the programs or maps that are loaded on this host."""
-    return {each.get("name") for each in bpftool(kind, "list")}
+def held(kind, proxy):
+    """Ids and names of the programs ("prog") or maps ("map") that a process has open; others on
+    this host may have the same names."""
+    ids = set()
+    for info in pathlib.Path(f"/proc/{proxy.pid}/fdinfo").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # Closed since the listing.
+            ids.update(map(int, re.findall(rf"^{kind}_id:\s+(\d+)", info.read_text(), re.M)))
+    return {each["id"]: each["name"] for each in bpftool(kind, "list") if each["id"] in ids}
+
+
+def wait_gone(kind, ids):
+    processes.wait_until(lambda: not any(each["id"] in ids for each in bpftool(kind, "list")),
+                         f"the end of each {kind}")
 
 
 def event_driven(handler):
