@@ -268,7 +268,7 @@ void add_bench_options(CLI::App& app, BenchOptions& options) {
   app.add_option("--only", options.only,
                  "Rows and columns to measure, by id, comma-separated (default: all)")
       ->delimiter(',');
-  app.add_option("--rounds", options.rounds, "Rounds of all rows (default: 5; quick: 1)")
+  app.add_option("--rounds", options.rounds, "Rounds of all rows (default: 8; quick: 1)")
       ->check(CLI::Range(1, 1000));
   app.add_option("--seconds", options.seconds,
                  "Length of a step's window (default: what ten minutes allow)")
