@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "bench/pattern.h"
 #include "bench/wire.h"
 #include "core/error.h"
 #include "core/unique_fd.h"
@@ -43,6 +44,11 @@ class Opening {
   std::size_t needed_ = 5;  // A TLS record header; then the record and the command.
   Command command_;
 };
+
+// How a sink looks at a stream, which goes at full speed until its client stops it.
+inline PatternReader::Look look_at(const LedgerSlot& slot) {
+  return slot.stop != 0 ? PatternReader::Look::all : PatternReader::Look::samples;
+}
 
 // Bytes that a paced sender gives to the kernel at once, and the pace: what is due at `now`.
 inline constexpr std::uint64_t pace_bytes = 128 * 1024;

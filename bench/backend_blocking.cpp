@@ -59,12 +59,12 @@ void run_source(int fd, const Command& command, LedgerSlot& slot) {
 }
 
 void run_sink(int fd, const Command& command, LedgerSlot& slot) {
-  PatternCursor in(command.slot);
+  PatternReader in(command.slot);
   std::vector<std::byte> chunk(chunk_max);
   for (;;) {
-    const ssize_t n = ::recv(fd, chunk.data(), chunk.size(), 0);
+    const ssize_t n = in.receive(fd, chunk, look_at(slot));
     if (n <= 0) return;
-    if (!in.check(std::span(chunk).first(static_cast<std::size_t>(n)))) ++slot.corrupt;
+    if (!in.intact()) slot.corrupt = 1;
     slot.received += static_cast<std::uint64_t>(n);
   }
 }

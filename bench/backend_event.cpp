@@ -29,7 +29,7 @@ struct Peer {
   std::vector<std::byte> message;  // echo: the message that is being received or sent.
   std::size_t filled = 0;          // Bytes of it received.
   std::size_t written = 0;         // Bytes of it sent, once it is complete.
-  PatternCursor in;
+  PatternReader in;
   PatternCursor out;
   Pace pace;
   std::uint64_t sent = 0;
@@ -127,7 +127,7 @@ class EventBackend {
 
   Fate start(Peer& peer) {
     const Command& command = peer.opening.command();
-    peer.in = PatternCursor(command.slot);
+    peer.in = PatternReader(command.slot);
     peer.out = PatternCursor(command.slot);
     switch (command.op) {
       case Op::echo:
@@ -181,10 +181,10 @@ class EventBackend {
   Fate on_sink(Peer& peer) {
     LedgerSlot& slot = ledger_[peer.opening.command().slot];
     for (int turn = 0; turn < turns_max; ++turn) {
-      const ssize_t n = ::recv(peer.fd.get(), scratch_.data(), scratch_.size(), 0);
+      const ssize_t n = peer.in.receive(peer.fd.get(), scratch_, look_at(slot));
       if (n <= 0) return n < 0 && errno == EAGAIN ? Fate::keep : Fate::close;
       const auto length = static_cast<std::size_t>(n);
-      if (!peer.in.check(std::span(scratch_).first(length))) ++slot.corrupt;
+      if (!peer.in.intact()) slot.corrupt = 1;
       slot.received += length;
       if (length < scratch_.size()) return Fate::keep;
     }

@@ -21,9 +21,9 @@
 namespace sni::bench {
 namespace {
 
-constexpr int rounds_default = 8;  // Even: see proxy_cpu().
+constexpr int rounds_default = 12;  // Even: see proxy_cpu().
 // The time that a whole run may take, with room left below the ten minutes and the one.
-constexpr double full_budget_s = 520;
+constexpr double full_budget_s = 570;
 constexpr double quick_budget_s = 45;
 // What a step costs beside its windows, and a candidate to start and stop; about.
 constexpr double step_overhead_s = 0.03;
@@ -158,6 +158,7 @@ class Run {
     report_.settings = {{"rounds", rounds_},
                         {"window_s", conditions_.timing.window_s},
                         {"warmup_s", conditions_.timing.warmup_s},
+                        {"cpus_can_be_kept_awake", Awake(true).held()},
                         {"idle_connections", conditions_.idle_connections}};
   }
 
@@ -183,6 +184,7 @@ class Run {
       report_.samples.push_back({.row = step.entry->row.id,
                                  .column = std::string(step.column->id),
                                  .round = round,
+                                 .place = proxy_cpu(round),
                                  .outcome = std::move(outcome)});
     }
   }
@@ -190,6 +192,7 @@ class Run {
   Outcome measure(const Result<Candidate>& candidate, const Column& column) {
     if (!candidate) return Outcome::failed(candidate.error().what);
     const Pinned pinned(client_cpu);
+    const Awake awake(column.awake);
     return column.run(candidate->target, conditions_);
   }
 
@@ -268,7 +271,7 @@ void add_bench_options(CLI::App& app, BenchOptions& options) {
   app.add_option("--only", options.only,
                  "Rows and columns to measure, by id, comma-separated (default: all)")
       ->delimiter(',');
-  app.add_option("--rounds", options.rounds, "Rounds of all rows (default: 8; quick: 1)")
+  app.add_option("--rounds", options.rounds, "Rounds of all rows (default: 12; quick: 1)")
       ->check(CLI::Range(1, 1000));
   app.add_option("--seconds", options.seconds,
                  "Length of a step's window (default: what ten minutes allow)")

@@ -13,7 +13,7 @@ class App;
 namespace sni::bench {
 
 struct BenchOptions {
-  int rounds = 0;                 // 0: 8, or 1 with quick.
+  int rounds = 0;                 // 0: 12, or 1 with quick.
   double seconds = 0;             // Window of a step; 0: as long as the time allows.
   bool quick = false;             // Under a minute instead of under ten.
   bool print_configs = false;     // Print the peers' configurations and end.

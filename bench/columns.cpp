@@ -83,8 +83,9 @@ Outcome run_stalled(const Target& target, const Conditions& conditions) {
 constexpr std::array all_columns = {
     Column{.id = "connections", .title = "new connections", .run = run_connections},
     Column{.id = "pingpong-1",
-           .title = "64-byte ping-pong, 1 connection",
-           .run = run_ping_pong<1, small_message>},
+           .title = "64-byte ping-pong, 1 connection, CPUs kept awake",
+           .run = run_ping_pong<1, small_message>,
+           .awake = true},
     Column{.id = "pingpong-64",
            .title = "64-byte ping-pong, 64 connections",
            .run = run_ping_pong<64, small_message>},

@@ -29,6 +29,7 @@ struct Column {
   double windows = 1;        // Length of its window in units of --seconds.
   double extra_s = 0;        // What a step takes beside warm-up and window, about.
   bool needs_proxy = false;  // Measures the proxy itself: the direct rows have none.
+  bool awake = false;        // CPUs are kept from sleeping meanwhile.
   bool once = false;         // Does not vary by chance: the first round is enough.
 };
 std::span<const Column> columns();

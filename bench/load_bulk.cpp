@@ -22,7 +22,7 @@ constexpr int turns_max = 4;  // Chunks per wake-up, so that every stream has it
 struct Stream {
   UniqueFd fd;
   std::uint32_t slot = 0;
-  PatternCursor in;
+  PatternReader in;
   PatternCursor out;
   std::uint64_t received = 0;
   std::uint64_t sent = 0;
@@ -62,7 +62,8 @@ class Bulk {
     for (std::uint32_t i = 0; i < load_.connections; ++i) {
       Stream stream;
       stream.slot = target_.ledger->take();
-      stream.in = stream.out = PatternCursor(stream.slot);
+      stream.in = PatternReader(stream.slot);
+      stream.out = PatternCursor(stream.slot);
       const Command command{.op = Op::stream,
                             .slot = stream.slot,
                             .source = load_.down ? 1u : 0u,
@@ -93,16 +94,22 @@ class Bulk {
     }
   }
 
+  // A paced stream costs what a reader costs that wants its bytes.
+  PatternReader::Look look() const {
+    const bool all = draining_ || load_.bytes_per_second != 0;
+    return all ? PatternReader::Look::all : PatternReader::Look::samples;
+  }
+
   void receive(Stream& stream) {
     for (int turn = 0; turn < turns_max; ++turn) {
-      const ssize_t n = ::recv(stream.fd.get(), scratch_.data(), scratch_.size(), 0);
+      const ssize_t n = stream.in.receive(stream.fd.get(), scratch_, look());
       if (n < 0 && errno == EAGAIN) return;
       if (n <= 0) {
         outcome_.faults.push_back("a stream was closed before its end");
         return;
       }
       const auto length = static_cast<std::size_t>(n);
-      if (!stream.in.check(std::span(scratch_).first(length))) {
+      if (!stream.in.intact()) {
         outcome_.faults.push_back("bytes to the client differ from what was sent");
         return;
       }

@@ -1,5 +1,7 @@
 #include "bench/pattern.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cstring>
@@ -43,6 +45,19 @@ bool PatternCursor::check(std::span<const std::byte> bytes) {
     bytes = bytes.subspan(length);
   }
   return same;
+}
+
+ssize_t PatternReader::receive(int fd, std::span<std::byte> scratch, Look look) {
+  const bool looks = look == Look::all || turn_++ % sample_every == 0;
+  const ssize_t n = ::recv(fd, scratch.data(), scratch.size(), looks ? 0 : MSG_TRUNC);
+  if (n <= 0) return n;
+  const auto length = static_cast<std::size_t>(n);
+  if (looks) {
+    intact_ = cursor_.check(scratch.first(length)) && intact_;
+  } else {
+    cursor_.advance(length);
+  }
+  return n;
 }
 
 }  // namespace sni::bench

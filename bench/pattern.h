@@ -4,6 +4,10 @@
 // whose period is a prime. A byte lost, doubled or swapped shifts what follows, and no chunk size
 // that a proxy may work in divides a prime, so a shift never fits. Sending costs nothing (the
 // sequence lies ready, with a chunk's length to spare), checking is one memcmp over cached memory.
+// At full speed even that, and the copy before it, would make the reader the slowest part of the
+// lab: there PatternReader looks at samples, which a shift anywhere before them does not survive.
+
+#include <sys/types.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +17,7 @@ namespace sni::bench {
 
 inline constexpr std::size_t pattern_period = 65'521;  // Bytes; the largest prime below 64 KiB.
 inline constexpr std::size_t chunk_max = 256 * 1024;   // Bytes per send or recv.
+inline constexpr unsigned sample_every = 8;            // Receives, of which one is looked at.
 
 // A position in the sequence. Each connection begins at another one, so that bytes of one
 // connection that appear on another are noticed too.
@@ -29,6 +34,26 @@ class PatternCursor {
 
  private:
   std::size_t offset_ = 0;
+};
+
+// Receives a stream of the sequence.
+class PatternReader {
+ public:
+  enum class Look : std::uint8_t { samples, all };
+
+  PatternReader() = default;
+  explicit PatternReader(std::uint64_t stream) : cursor_(stream) {}
+
+  // As recv(2) with a buffer of chunk_max bytes. What is not looked at the kernel throws away
+  // uncopied (MSG_TRUNC, tcp(7)).
+  ssize_t receive(int fd, std::span<std::byte> scratch, Look look);
+  // Whether all that was looked at was the sequence.
+  bool intact() const { return intact_; }
+
+ private:
+  PatternCursor cursor_;
+  unsigned turn_ = 0;
+  bool intact_ = true;
 };
 
 }  // namespace sni::bench

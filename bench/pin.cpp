@@ -1,5 +1,11 @@
 #include "bench/pin.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <utility>
+
 namespace sni::bench {
 
 int proxy_cpu(int round) {
@@ -19,6 +25,13 @@ Pinned::Pinned(int index) {
 
 Pinned::~Pinned() {
   if (CPU_COUNT(&before_) >= 2) ::sched_setaffinity(0, sizeof before_, &before_);
+}
+
+Awake::Awake(bool wanted) {
+  if (!wanted) return;
+  UniqueFd fd = UniqueFd::adopt(::open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC));
+  constexpr std::int32_t wake_us = 0;
+  if (fd && ::write(fd.get(), &wake_us, sizeof wake_us) == sizeof wake_us) fd_ = std::move(fd);
 }
 
 }  // namespace sni::bench

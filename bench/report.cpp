@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <map>
 #include <optional>
 
 #include "bench/stats.h"
@@ -11,17 +12,20 @@
 namespace sni::bench {
 namespace {
 
-// The value of one round; a sample with faults has none.
-std::optional<double> value_of(const Report& report, std::string_view row, const Metric& metric,
-                               int round) {
-  for (const Sample& sample : report.samples) {
-    if (sample.row != row || sample.column != metric.column || sample.round != round) continue;
-    const auto found = sample.outcome.values.find(std::string(metric.value));
-    if (found == sample.outcome.values.end() || !sample.outcome.faults.empty()) return {};
-    if (!std::isfinite(found->second)) return {};
-    return found->second;
-  }
-  return {};
+const Sample* sample_of(const Report& report, std::string_view row, std::string_view column,
+                        int round) {
+  const auto found = std::ranges::find_if(report.samples, [&](const Sample& sample) {
+    return sample.row == row && sample.column == column && sample.round == round;
+  });
+  return found == report.samples.end() ? nullptr : &*found;
+}
+
+// A sample with faults has no value.
+std::optional<double> value_of(const Sample* sample, std::string_view value) {
+  if (sample == nullptr || !sample->outcome.faults.empty()) return {};
+  const auto found = sample->outcome.values.find(std::string(value));
+  if (found == sample->outcome.values.end() || !std::isfinite(found->second)) return {};
+  return found->second;
 }
 
 int rounds_of(const Report& report) {
@@ -33,18 +37,27 @@ int rounds_of(const Report& report) {
 }  // namespace
 
 Figure figure(const Report& report, const Row& row, const Metric& metric) {
-  Figure result;
-  std::vector<double> ratios;
+  Figure result{.spread = std::numeric_limits<double>::quiet_NaN()};
+  std::map<int, std::vector<double>> values;  // By place.
+  std::map<int, std::vector<double>> ratios;
   for (int round = 1; round <= rounds_of(report); ++round) {
-    const auto value = value_of(report, row.id, metric, round);
+    const Sample* sample = sample_of(report, row.id, metric.column, round);
+    const auto value = value_of(sample, metric.value);
     if (!value) continue;
     result.samples.push_back(*value);
-    const auto base = value_of(report, row.base, metric, round);
-    if (base && *base > 0) ratios.push_back(*value / *base);
+    values[sample->place].push_back(*value);
+    const auto base = value_of(sample_of(report, row.base, metric.column, round), metric.value);
+    if (base && *base > 0) ratios[sample->place].push_back(*value / *base);
   }
-  result.median = median(result.samples);
-  result.spread = spread(result.samples);
-  result.ratio = median(ratios);
+  std::vector<double> medians;
+  std::vector<double> median_ratios;
+  for (const auto& [place, samples] : values) {
+    medians.push_back(median(samples));
+    result.spread = std::fmax(result.spread, spread(samples));
+  }
+  for (const auto& [place, samples] : ratios) median_ratios.push_back(median(samples));
+  result.median = geometric_mean(medians);
+  result.ratio = geometric_mean(median_ratios);
   return result;
 }
 

@@ -28,6 +28,7 @@ struct Sample {
   std::string row;
   std::string column;
   int round = 0;
+  int place = 0;  // The proxy's CPU (see pin.h).
   Outcome outcome;
 };
 
@@ -42,9 +43,11 @@ struct Report {
   std::vector<double> idle_busy;  // Per round; CPU seconds per second.
 };
 
-// A metric of a row over the rounds.
+// A metric of a row over the rounds. Where the proxy had two places, its samples have two centers:
+// median and ratio are the geometric mean of what they are in each place, the spread is the larger
+// one.
 struct Figure {
-  std::vector<double> samples;
+  std::vector<double> samples = {};
   double median = 0;  // NaN: not measured, or the row did not reach a fixed load.
   double spread = 0;  // See stats.h.
   // To the userspace relay of the group: the median of the rounds' ratios, each of two neighbours

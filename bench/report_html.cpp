@@ -194,7 +194,8 @@ std::string html_report(const Report& report) {
       "<title>sni-proxy bench</title>\n<style>" +
       std::string(style) + "</style></head>\n<body>\n<h1>sni-proxy bench</h1>\n<p>" +
       escape_html(report.started) + ", " + escape_html(report.mode) +
-      ". Medians of the rounds, whiskers from the least to the greatest; ratios are to the "
+      ". Medians of the rounds (where the proxy shared the client's CPU and the backend's in turn, "
+      "the geometric mean of both), whiskers from the least to the greatest; ratios are to the "
       "userspace relay of the same group.</p>\n";
   for (const std::string& each : cautions(report)) {
     out += "<p class=\"invalid\">" + escape_html(each) + "</p>\n";

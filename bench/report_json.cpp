@@ -43,6 +43,7 @@ ordered_json sample_json(const Sample& sample) {
   return {{"row", sample.row},
           {"column", sample.column},
           {"round", sample.round},
+          {"place", sample.place},
           {"values", std::move(values)},
           {"latency_us", sample.outcome.latency},
           {"faults", sample.outcome.faults}};

@@ -200,8 +200,9 @@ std::string text_report(const Report& report) {
     }
   }
   text +=
-      "Figures are medians of the rounds, ± half the range, and the ratio to the userspace "
-      "relay.\n";
+      "Figures are medians of the rounds, ± half the range, and the ratio to the userspace relay;\n"
+      "where the proxy shared the client's CPU and the backend's in turn, the geometric mean of "
+      "both.\n";
   for (const std::string& each : cautions(report)) text += wrapped(each);
   for (const Table& table : tables()) {
     if (measured(report, table)) text += table_text(report, table);

@@ -22,6 +22,13 @@ double median(std::span<const double> samples) {
   return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+double geometric_mean(std::span<const double> values) {
+  if (values.size() == 1) return values.front();
+  double logarithms = 0;
+  for (const double value : values) logarithms += value > 0 ? std::log(value) : none;
+  return values.empty() ? none : std::exp(logarithms / static_cast<double>(values.size()));
+}
+
 double spread(std::span<const double> samples) {
   const double center = median(samples);
   if (samples.empty() || center == 0) return none;

@@ -1,6 +1,6 @@
 #pragma once
 
-// Median and spread of a few samples, and a histogram for many latencies.
+// Median, mean and spread of a few samples, and a histogram for many latencies.
 
 #include <cstdint>
 #include <span>
@@ -10,6 +10,9 @@ namespace sni::bench {
 
 // Of no samples: NaN.
 double median(std::span<const double> samples);
+
+// Of one value: that value. NaN of none, or where one of several is not positive.
+double geometric_mean(std::span<const double> values);
 
 // Half of the distance from the least to the greatest sample, as a share of the median: the "±4 %"
 // of the tables. NaN of no samples, or where the median is 0.

@@ -42,7 +42,7 @@ static_assert(sizeof(Command) == 40);
 struct LedgerSlot {
   std::atomic<std::uint64_t> sent;      // By the backend: bytes given to the kernel.
   std::atomic<std::uint64_t> received;  // By the backend.
-  std::atomic<std::uint32_t> corrupt;   // By the backend: chunks that were not the pattern.
+  std::atomic<std::uint32_t> corrupt;   // By the backend: 1: bytes were not the pattern.
   std::atomic<std::uint32_t> stop;      // By the client: the source shall stop.
   std::atomic<std::uint32_t> done;      // By the backend: the source has stopped; `sent` is final.
 };

@@ -5,6 +5,8 @@
 #include <random>
 #include <vector>
 
+#include "support/tcp_peer.h"
+
 using namespace sni::bench;
 
 namespace {
@@ -22,6 +24,32 @@ std::vector<std::byte> stream_bytes(std::uint64_t stream, std::size_t length) {
 }
 
 constexpr std::size_t sample = 3 * pattern_period + 1234;
+
+// What a reader that receives the parts, each at once, says of them.
+bool reads_intact(PatternReader::Look look, std::span<const std::vector<std::byte>> parts) {
+  sni::test::TcpListener listener;
+  auto sender = sni::test::TcpPeer::connect(listener.endpoint());
+  auto receiver = listener.accept();
+  PatternReader reader(7);
+  std::vector<std::byte> scratch(chunk_max);
+  for (const auto& part : parts) {
+    REQUIRE(::send(sender.fd(), part.data(), part.size(), 0) == static_cast<ssize_t>(part.size()));
+    sni::test::await(receiver.fd(), POLLIN, "the part does not arrive");
+    REQUIRE(reader.receive(receiver.fd(), scratch, look) == static_cast<ssize_t>(part.size()));
+  }
+  return reader.intact();
+}
+
+// A stream in equal parts.
+std::vector<std::vector<std::byte>> parts_of_stream(std::size_t count) {
+  constexpr std::size_t length = 1000;
+  const auto bytes = stream_bytes(7, count * length);
+  std::vector<std::vector<std::byte>> parts;
+  for (std::size_t at = 0; at < bytes.size(); at += length) {
+    parts.emplace_back(bytes.data() + at, bytes.data() + at + length);
+  }
+  return parts;
+}
 
 }  // namespace
 
@@ -66,4 +94,27 @@ TEST_CASE("a chunk that is lost, doubled or exchanged is noticed, whatever size 
 
 TEST_CASE("the bytes of one stream are not those of another") {
   CHECK_FALSE(PatternCursor(2).check(stream_bytes(1, 64)));
+}
+
+TEST_CASE("a reader that looks at samples passes a good stream and counts what it throws away") {
+  for (const auto look : {PatternReader::Look::samples, PatternReader::Look::all}) {
+    CHECK(reads_intact(look, parts_of_stream(3 * sample_every)));
+  }
+}
+
+TEST_CASE("a byte lost or doubled where nobody looks shows in the next sample") {
+  auto lost = parts_of_stream(sample_every + 1);
+  lost[3].pop_back();
+  CHECK_FALSE(reads_intact(PatternReader::Look::samples, lost));
+  auto doubled = parts_of_stream(sample_every + 1);
+  doubled[3].push_back(doubled[3].back());
+  CHECK_FALSE(reads_intact(PatternReader::Look::samples, doubled));
+}
+
+TEST_CASE("a reader that looks at all sees one flipped bit anywhere, and does not forget it") {
+  for (const std::size_t at : {0u, 3u, sample_every}) {
+    auto parts = parts_of_stream(sample_every + 1);
+    parts[at][500] ^= std::byte{1};
+    CHECK_FALSE(reads_intact(PatternReader::Look::all, parts));
+  }
 }

@@ -40,6 +40,20 @@ TEST_CASE("a figure is the median of the rounds, with its spread and the median 
   CHECK(figure_of.ratio == doctest::Approx(0.5));
 }
 
+TEST_CASE("where the proxy had two places, a figure is the geometric mean of both medians") {
+  ReportBuilder builder;
+  builder.row("userspace", RowKind::plane)
+      .row("haproxy", RowKind::peer)
+      .values("userspace", "up-1", "gbit_s", {10, 40, 10, 40, 10, 40})
+      .values("haproxy", "up-1", "gbit_s", {5, 80, 6, 90, 5, 80})
+      .two_places();
+  const Report& report = builder.get();
+  const Figure figure_of = figure(report, row_of(report, "haproxy"), metric_of("up-1.gbit_s"));
+  CHECK(figure_of.median == doctest::Approx(20));   // Of 5 and 80.
+  CHECK(figure_of.ratio == doctest::Approx(1));     // Of 0.5 and 2.
+  CHECK(figure_of.spread == doctest::Approx(0.1));  // (6 - 5) / 2 / 5, (90 - 80) / 2 / 80
+}
+
 TEST_CASE("a row that did not reach a fixed load has no figure there") {
   ReportBuilder builder;
   builder.row("userspace", RowKind::plane).values("userspace", "fixed-bulk", "gbit_s", {3.1});

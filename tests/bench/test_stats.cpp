@@ -23,6 +23,14 @@ TEST_CASE("there is no median and no spread of nothing") {
   CHECK(std::isnan(spread({})));
 }
 
+TEST_CASE("the geometric mean is there for one value, and for several that are positive") {
+  CHECK(geometric_mean(std::array{2.0, 8.0}) == doctest::Approx(4));
+  CHECK(geometric_mean(std::array{0.3}) == 0.3);
+  CHECK(geometric_mean(std::array{0.0}) == 0);
+  CHECK(std::isnan(geometric_mean(std::array{1.0, -1.0})));
+  CHECK(std::isnan(geometric_mean({})));
+}
+
 TEST_CASE("the spread is half of the range as a share of the median") {
   CHECK(spread(std::array{90.0, 100.0, 130.0}) == doctest::Approx(0.2));
   CHECK(spread(std::array{5.0, 5.0}) == 0);
