@@ -64,16 +64,14 @@ class FewDescriptors {
   std::vector<UniqueFd> used_;
 };
 
-// How long the system lets the accepted end of `client` go unanswered; 0: there is no such socket.
+// How long the system lets the proxy's end of a connection go unanswered.
 std::chrono::milliseconds patience_with(const TcpPeer& client) {
-  for (int fd = 0; fd < 1024; ++fd) {
-    int patience = 0;
-    socklen_t length = sizeof patience;
-    if (peer_of(fd) != client.local()) continue;
-    getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, &length);
-    return std::chrono::milliseconds(patience);
-  }
-  return {};
+  int milliseconds = 0;
+  socklen_t length = sizeof milliseconds;
+  check_call(getsockopt(socket_to(client.local()), IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds,
+                        &length) == 0,
+             "TCP_USER_TIMEOUT");
+  return std::chrono::milliseconds(milliseconds);
 }
 
 void connect_to(int fd, const Endpoint& endpoint) {

@@ -33,6 +33,14 @@ inline bool eventually(const std::function<bool()>& reached) {
   return true;
 }
 
+// The worker runs in this process: its socket whose peer is there, or -1.
+inline int socket_to(const Endpoint& peer) {
+  for (int fd = 0; fd < 1024; ++fd) {
+    if (peer_of(fd) == peer) return fd;
+  }
+  return -1;
+}
+
 inline ListenerConfig listener_named(std::string name, Protocol protocol = Protocol::tls) {
   return {.name = std::move(name), .address = loopback(0), .protocol = protocol};
 }
