@@ -38,6 +38,11 @@ inline constexpr std::size_t route_alpn_max = 16;
 // Addresses of one backend that are tried for one connection.
 inline constexpr std::size_t backend_addresses_max = 8;
 
+// Addresses that did not answer, per worker, and how long others are tried before them: a host that
+// is back is used again soon, and one that stays away costs a connection in ten seconds.
+inline constexpr std::size_t silent_endpoints_max = 1024;
+inline constexpr std::uint64_t silent_ms = 10'000;
+
 // Answers to clients without a backend: unread input that is thrown away before the close, so that
 // the close does not send RST and destroy the answer.
 inline constexpr std::size_t linger_bytes_max = 64 * 1024;

@@ -176,6 +176,7 @@ Event Connection::on_connected(const Completion& completion) {
     return {.kind = Kind::cancelled, .side = Side::backend, .operation = Operation::connect};
   }
   if (completion.result == 0) {
+    loop_.silent.remove(backend_address_);
     enter_relay();
     return {.kind = Kind::connected, .side = Side::backend};
   }
@@ -192,6 +193,13 @@ Event Connection::on_connected(const Completion& completion) {
   const bool timed_out = completion.result == -ECANCELED || completion.result == -EINTR ||
                          completion.result == -ETIMEDOUT;
   setup_->targets.failed(timed_out ? EndReason::connect_timeout : EndReason::unreachable);
+  // A neighbour that does not answer ARP is reported after seconds too.
+  const bool silent = timed_out || completion.result == -EHOSTUNREACH;
+  if (silent && backend_address_.port != 0 && loop_.silent.add(backend_address_, loop_.now_ms) &&
+      loop_.refusals_log.admit(loop_.now_ms)) {
+    spdlog::warn("{} does not answer; others are tried before it for {} s",
+                 backend_address_.to_string(), limits::silent_ms / 1000);
+  }
   return {.kind = Kind::connect_failed, .side = Side::backend};
 }
 

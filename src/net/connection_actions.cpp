@@ -132,7 +132,7 @@ void Connection::start_answer() {
 void Connection::choose_target() {
   TargetList& targets = setup_->targets;
   sockaddr_un local{.sun_family = AF_UNIX, .sun_path = {}};
-  switch (targets.next(*snapshot_)) {
+  switch (targets.next(*snapshot_, loop_.silent, loop_.now_ms)) {
     case TargetList::Next::endpoint:
       backend_ = &targets.backend();
       backend_address_ = targets.endpoint();

@@ -14,6 +14,7 @@
 #include "core/counters.h"
 #include "core/deadlines.h"
 #include "core/log_gate.h"
+#include "core/silent_endpoints.h"
 #include "core/source_counts.h"
 #include "net/admission.h"
 #include "net/buffer_pool.h"
@@ -43,6 +44,7 @@ struct Loop {
   Parking parking;
   SplicePool splices;
   Patience patience;
+  SilentEndpoints silent;
   std::unique_ptr<Resolver> resolver;
   Deadlines deadlines;
   Shared& shared;

@@ -1,40 +1,66 @@
 #include "net/target.h"
 
+#include <utility>
+
 namespace sni {
+
+static_assert(limits::backend_addresses_max <= 8, "a bit each in put_off_");
 
 void TargetList::start(const RouteConfig& route, std::string_view requested_name) {
   route_ = &route;
   requested_name_ = requested_name;
 }
 
-TargetList::Next TargetList::next(const Snapshot& snapshot) {
-  for (; backend_ < route_->backends.size(); ++backend_, asked_ = false) {
-    const bool first = !asked_;
-    asked_ = true;
-    switch (backend().kind) {
-      case Backend::Kind::address:
-        endpoint_ = backend().endpoint;
-        if (first && permitted(snapshot, endpoint_)) return Next::endpoint;
-        break;
-      case Backend::Kind::unix_path:
-        if (first) return Next::unix_path;
-        break;
-      case Backend::Kind::name:
-      case Backend::Kind::requested_name:
-        if (first) {
-          resolution_ = {};
-          address_ = 0;
-          if (!name().empty()) return Next::name;
-          why_ = EndReason::no_route;  // A dynamic route, and a client that names nobody.
-        }
-        while (address_ < resolution_.count) {
-          endpoint_ = {.ip = resolution_.addresses[address_++], .port = backend().port};
-          if (permitted(snapshot, endpoint_)) return Next::endpoint;
-        }
-        break;
+TargetList::Next TargetList::next(const Snapshot& snapshot, SilentEndpoints& silent,
+                                  std::uint64_t now_ms) {
+  for (;;) {
+    for (; backend_ < route_->backends.size(); ++backend_, asked_ = false) {
+      if (again_ && put_off_[backend_] == 0) continue;
+      const Next found = next_of_backend(snapshot, silent, now_ms);
+      if (found != Next::exhausted) return found;
     }
+    if (std::exchange(again_, true) || put_off_ == decltype(put_off_){}) return Next::exhausted;
+    backend_ = 0;
+  }
+}
+
+TargetList::Next TargetList::next_of_backend(const Snapshot& snapshot, SilentEndpoints& silent,
+                                             std::uint64_t now_ms) {
+  const bool first = !std::exchange(asked_, true);
+  switch (backend().kind) {
+    case Backend::Kind::address:
+      endpoint_ = backend().endpoint;
+      if (first && due(0, snapshot, silent, now_ms)) return Next::endpoint;
+      break;
+    case Backend::Kind::unix_path:
+      if (first) return Next::unix_path;
+      break;
+    case Backend::Kind::name:
+    case Backend::Kind::requested_name:
+      if (first) {
+        resolution_ = {};
+        address_ = 0;
+        if (!name().empty()) return Next::name;
+        why_ = EndReason::no_route;  // A dynamic route, and a client that names nobody.
+      }
+      while (address_ < resolution_.count) {
+        const std::uint8_t number = address_++;
+        endpoint_ = {.ip = resolution_.addresses[number], .port = backend().port};
+        if (due(number, snapshot, silent, now_ms)) return Next::endpoint;
+      }
+      break;
   }
   return Next::exhausted;
+}
+
+bool TargetList::due(std::uint8_t address, const Snapshot& snapshot, SilentEndpoints& silent,
+                     std::uint64_t now_ms) {
+  const auto bit = static_cast<std::uint8_t>(1u << address);
+  if (again_ && (put_off_[backend_] & bit) == 0) return false;
+  if (!permitted(snapshot, endpoint_)) return false;
+  if (again_ || !silent.puts_off(endpoint_, now_ms)) return true;
+  put_off_[backend_] |= bit;
+  return false;
 }
 
 std::string_view TargetList::name() const {

@@ -55,6 +55,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
                      .parking = Parking(shared_.parked),
                      .splices = {},
                      .patience = {},
+                     .silent = {},
                      .resolver = nullptr,
                      .deadlines = Deadlines(0),
                      .shared = shared_,

@@ -54,6 +54,18 @@ class Backends(ProxyTest):
         for _ in range(5):
             self.assertEqual(self.reached(proxy), b"last")
 
+    def test_an_address_that_did_not_answer_is_tried_last_from_then_on(self):
+        silent, last = backends.Blackhole(), self.marked(b"last")
+        self.addCleanup(silent.end)
+        proxy = self.route_to(silent.address, last.address, server={"workers": 1},
+                              timeouts={"connect": "2s"})
+        for _ in range(5):
+            self.assertEqual(self.reached(proxy), b"last")
+        proxy.wait_log(f"{silent.address} does not answer")
+        first, *others = [each["duration_ms"] for each in proxy.access(5)]
+        self.assertGreaterEqual(first, 2000)
+        self.assertLess(max(others), 2000)
+
     def test_the_first_address_that_answers_is_used(self):
         first, second = self.marked(b"first"), self.marked(b"second")
         self.assertEqual(self.reached(self.route_to(first.address, second.address)), b"first")

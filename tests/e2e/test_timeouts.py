@@ -10,25 +10,6 @@ from support.case import ProxyTest, main
 from support.proxy import listener
 
 
-class Blackhole:
-    """An address whose SYN nobody answers: a listener with a full accept queue."""
-
-    def __init__(self):
-        self.listening = socket.create_server(("127.0.0.1", 0), backlog=0)
-        self.address = "127.0.0.1:%d" % self.listening.getsockname()[1]
-        self.fill = []
-        for _ in range(4):
-            filler = socket.socket()
-            filler.setblocking(False)
-            filler.connect_ex(self.listening.getsockname())
-            self.fill.append(filler)
-        time.sleep(0.1)
-
-    def end(self):
-        for opened in [self.listening, *self.fill]:
-            opened.close()
-
-
 class Timeouts(ProxyTest):
     def ends(self, connection, seconds=15):
         """Waits for the end, whether FIN or RST; what came before it."""
@@ -58,7 +39,7 @@ class Timeouts(ProxyTest):
         self.assertLess(time.monotonic() - started, 15)
 
     def test_an_address_that_does_not_answer_leads_to_the_next(self):
-        blackhole = Blackhole()
+        blackhole = backends.Blackhole()
         self.addCleanup(blackhole.end)
         backend = self.backend(backends.say(b"next"))
         proxy = self.proxy({"timeouts": {"connect": "500ms"}, "route": [
@@ -67,7 +48,7 @@ class Timeouts(ProxyTest):
         self.assertEqual(backends.read_exactly(connection, 4), b"next")
 
     def test_where_no_address_answers_the_client_gets_the_alert(self):
-        blackhole = Blackhole()
+        blackhole = backends.Blackhole()
         self.addCleanup(blackhole.end)
         proxy = self.proxy({"timeouts": {"connect": "500ms"}, "route": [
             {"names": ["*"], "backend": blackhole.address}]})
@@ -75,7 +56,7 @@ class Timeouts(ProxyTest):
         self.assertTrue(tls.is_fatal_alert(self.ends(connection), tls.INTERNAL_ERROR))
 
     def test_http_clients_get_504_then(self):
-        blackhole = Blackhole()
+        blackhole = backends.Blackhole()
         self.addCleanup(blackhole.end)
         proxy = self.proxy({"timeouts": {"connect": "500ms"}, "listener": [listener("web", "http")],
                             "route": [{"names": ["*"], "backend": blackhole.address,
@@ -85,7 +66,7 @@ class Timeouts(ProxyTest):
         self.assertTrue(self.ends(connection).startswith(b"HTTP/1.1 504 "))
 
     def test_clients_that_leave_while_we_wait_for_their_backend_leave_nothing_behind(self):
-        blackhole, silent = Blackhole(), dns.DnsServer({})
+        blackhole, silent = backends.Blackhole(), dns.DnsServer({})
         silent.silent = True
         self.addCleanup(blackhole.end)
         self.addCleanup(silent.end)

@@ -6,6 +6,7 @@ import pathlib
 import socket
 import struct
 import threading
+import time
 
 from . import processes, tls
 
@@ -119,6 +120,25 @@ class SocketBackend:
             self.listening.shutdown(socket.SHUT_RDWR)
         self.listening.close()
         self.thread.join(10)
+
+
+class Blackhole:
+    """An address whose SYN nobody answers: a listener with a full accept queue."""
+
+    def __init__(self):
+        self.listening = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.address = "127.0.0.1:%d" % self.listening.getsockname()[1]
+        self.fill = []
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(self.listening.getsockname())
+            self.fill.append(filler)
+        time.sleep(0.1)
+
+    def end(self):
+        for opened in [self.listening, *self.fill]:
+            opened.close()
 
 
 class Nginx(processes.Child):
