@@ -48,9 +48,10 @@ bool PatternCursor::check(std::span<const std::byte> bytes) {
 }
 
 ssize_t PatternReader::receive(int fd, std::span<std::byte> scratch, Look look) {
-  const bool looks = look == Look::all || turn_++ % sample_every == 0;
+  const bool looks = look == Look::all || turn_ % sample_every == 0;
   const ssize_t n = ::recv(fd, scratch.data(), scratch.size(), looks ? 0 : MSG_TRUNC);
   if (n <= 0) return n;
+  ++turn_;
   const auto length = static_cast<std::size_t>(n);
   if (looks) {
     intact_ = cursor_.check(scratch.first(length)) && intact_;

@@ -73,7 +73,7 @@ std::optional<std::string> find_cgroup2(std::string_view mountinfo) {
 }
 
 Result<CgroupRoot> open_cgroup_root() {
-  std::ifstream file("/proc/self/mountinfo");
+  const std::ifstream file("/proc/self/mountinfo");
   std::ostringstream text;
   text << file.rdbuf();
   if (const auto path = find_cgroup2(text.str())) {

@@ -102,7 +102,7 @@ bool send_patiently(int fd, std::string_view bytes, int patience_ms) {
     const auto sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent > 0)
       bytes.remove_prefix(static_cast<std::size_t>(sent));
-    else if (errno != EAGAIN || !wait_for(fd, POLLOUT, patience_ms))
+    else if (sent == 0 || errno != EAGAIN || !wait_for(fd, POLLOUT, patience_ms))
       return false;
   }
   return true;

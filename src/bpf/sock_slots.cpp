@@ -109,8 +109,8 @@ void SockSlots::release_backend(std::uint32_t index) {
   if (backend != 0) bpf_map_delete_elem(local_map_, &backend);
 }
 
-Result<void> SockSlots::add_target(int client_fd, std::uint64_t client_cookie) {
-  const __u64 value = static_cast<__u64>(client_fd);
+Result<void> SockSlots::add_target(int client_fd, std::uint64_t client_cookie) const {
+  const auto value = static_cast<__u64>(client_fd);
   if (bpf_map_update_elem(sock_map_, &client_cookie, &value, BPF_ANY) != 0)
     return fail_sys("cannot put the client's socket into SOCK_MAP", errno);
   return {};
@@ -126,7 +126,7 @@ Result<void> SockSlots::add_source(std::uint32_t index, const SourceStart& start
   if (bpf_map_update_elem(source_pair_, &owner, &pair, BPF_ANY) != 0)
     return fail_sys("cannot store a pair in SOURCE_PAIR", errno);
   at(index).sourced = 1;
-  const __u64 value = static_cast<__u64>(start.backend_fd);
+  const auto value = static_cast<__u64>(start.backend_fd);
   if (bpf_map_update_elem(source_map_, &owner, &value, BPF_ANY) != 0)
     return fail_sys("cannot put the backend's socket into SOURCE_MAP", errno);
   return {};

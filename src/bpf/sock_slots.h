@@ -58,7 +58,7 @@ class SockSlots {
   void release_backend(std::uint32_t index);
 
   // Makes the client's socket one that bytes can be sent out of. Refused where it has seen a FIN.
-  Result<void> add_target(int client_fd, std::uint64_t client_cookie);
+  Result<void> add_target(int client_fd, std::uint64_t client_cookie) const;
   // Puts the backend's socket under redirect_skb. All that was read from it must have been sent.
   Result<void> add_source(std::uint32_t index, const SourceStart& start);
 

@@ -112,7 +112,7 @@ std::uint64_t XdpGeneration::HitCounters::sum(std::uint32_t slot) const {
   return total;
 }
 
-void XdpGeneration::HitCounters::clear(std::uint32_t slot) {
+void XdpGeneration::HitCounters::clear(std::uint32_t slot) const {
   for (std::uint32_t cpu = 0; cpu < cpus; ++cpu) at(cpu * per_cpu + slot) = 0;
 }
 

@@ -64,7 +64,7 @@ class XdpGeneration {
     HitCounters& operator=(HitCounters&& other) noexcept;
     ~HitCounters();
     std::uint64_t sum(std::uint32_t slot) const;
-    void clear(std::uint32_t slot);
+    void clear(std::uint32_t slot) const;
 
     // What the kernel writes too.
     volatile std::uint64_t& at(std::size_t index) const {

@@ -123,7 +123,8 @@ std::string per_cpu_maps() {
   const auto map =
       UniqueFd::adopt(bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "probe", sizeof(std::uint32_t),
                                      sizeof(std::uint64_t), 1, nullptr));
-  return map ? "per-CPU maps: yes" : "per-CPU maps: no (" + std::string(std::strerror(errno)) + ")";
+  return map ? "per-CPU maps: yes"
+             : "per-CPU maps: no (" + std::generic_category().message(errno) + ")";
 }
 
 std::string native_verdict(const Result<std::map<std::uint32_t, bool>>& native,
@@ -175,7 +176,7 @@ std::vector<std::string> probe_xdp() {
   const auto native = native_xdp();
   const Interfaces interfaces(::if_nameindex());
   if (!interfaces) {
-    lines.push_back("XDP: the interfaces cannot be listed");
+    lines.emplace_back("XDP: the interfaces cannot be listed");
     return lines;
   }
   for (const auto* each = interfaces.get(); each->if_index != 0; ++each) {

@@ -68,7 +68,7 @@ std::vector<std::string> search_candidates(const DnsName& name, const ResolvConf
   if (name.absolute) return candidates;
   for (const std::string& domain : conf.search) {
     if (as_is.size() + 1 + domain.size() > limits::server_name_max) continue;
-    candidates.push_back(as_is + '.' + domain);
+    candidates.emplace_back(as_is).append(1, '.').append(domain);
   }
   if (!as_is_first) candidates.push_back(as_is);
   return candidates;

@@ -37,9 +37,8 @@ std::optional<std::uint8_t> canonical_server_name(std::string_view text,
     if (c == '.') {
       if (i == label_begin) return std::nullopt;
       label_begin = i + 1;
-    } else if (!is_letter(c) && !is_digit(c) && c != '-' && c != '_') {
-      return std::nullopt;
-    } else if (i - label_begin >= label_max) {
+    } else if ((!is_letter(c) && !is_digit(c) && c != '-' && c != '_') ||
+               i - label_begin >= label_max) {
       return std::nullopt;
     }
   }

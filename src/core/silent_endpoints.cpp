@@ -4,26 +4,35 @@
 
 namespace sni {
 
-bool SilentEndpoints::add(const Endpoint& endpoint, std::uint64_t now_ms) {
+bool SilentEndpoints::add(const Endpoint& endpoint, std::uint64_t begun_ms, std::uint64_t now_ms) {
   const std::uint64_t until_ms = now_ms + limits::silent_ms;
-  if (const auto known = until_ms_.find(endpoint); known != until_ms_.end()) {
-    known->second = until_ms;
-    return false;
+  if (const auto known = states_.find(endpoint); known != states_.end()) {
+    State& state = known->second;
+    if (state.answered_ms != 0 && state.answered_ms >= begun_ms) return false;
+    const bool news = state.answered_ms != 0;
+    state = {.until_ms = until_ms, .answered_ms = 0};
+    return news;
   }
-  if (until_ms_.size() >= limits::silent_endpoints_max) {
-    std::erase_if(until_ms_, [now_ms](const auto& each) { return each.second <= now_ms; });
-    if (until_ms_.size() >= limits::silent_endpoints_max) return false;
+  if (states_.size() >= limits::silent_endpoints_max) {
+    std::erase_if(states_, [now_ms](const auto& each) { return each.second.until_ms <= now_ms; });
+    if (states_.size() >= limits::silent_endpoints_max) return false;
   }
-  until_ms_.emplace(endpoint, until_ms);
+  states_.emplace(endpoint, State{.until_ms = until_ms, .answered_ms = 0});
   return true;
 }
 
+void SilentEndpoints::answered(const Endpoint& endpoint, std::uint64_t now_ms) {
+  if (states_.empty()) return;
+  const auto known = states_.find(endpoint);
+  if (known != states_.end()) known->second = {.until_ms = 0, .answered_ms = now_ms};
+}
+
 bool SilentEndpoints::puts_off(const Endpoint& endpoint, std::uint64_t now_ms) {
-  if (until_ms_.empty()) return false;
-  const auto found = until_ms_.find(endpoint);
-  if (found == until_ms_.end()) return false;
-  if (now_ms < found->second) return true;
-  found->second = now_ms + limits::silent_ms;
+  if (states_.empty()) return false;
+  const auto known = states_.find(endpoint);
+  if (known == states_.end() || known->second.answered_ms != 0) return false;
+  if (now_ms < known->second.until_ms) return true;
+  known->second.until_ms = now_ms + limits::silent_ms;
   return false;
 }
 

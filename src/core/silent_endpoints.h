@@ -17,17 +17,21 @@ namespace sni {
 
 class SilentEndpoints {
  public:
-  // A connect() found nobody. Whether that is news.
-  bool add(const Endpoint& endpoint, std::uint64_t now_ms);
-  // A connect() found somebody.
-  void remove(const Endpoint& endpoint) {
-    if (!until_ms_.empty()) until_ms_.erase(endpoint);
-  }
-  // Whether to try others first. Who is told no has to try it and to say how that went.
+  // A connect() that began at `begun_ms` found nobody. Whether that is news; it says nothing where
+  // a later one was answered.
+  bool add(const Endpoint& endpoint, std::uint64_t begun_ms, std::uint64_t now_ms);
+  // A connect() was answered, if only by a refusal.
+  void answered(const Endpoint& endpoint, std::uint64_t now_ms);
+  // Whether to try others first. Who is told no is the one that tries it again.
   bool puts_off(const Endpoint& endpoint, std::uint64_t now_ms);
 
  private:
-  std::map<Endpoint, std::uint64_t> until_ms_;
+  struct State {
+    std::uint64_t until_ms = 0;     // It is put off until then.
+    std::uint64_t answered_ms = 0;  // When it last answered; 0: not since it was silent.
+  };
+
+  std::map<Endpoint, State> states_;
 };
 
 }  // namespace sni

@@ -23,7 +23,7 @@ std::size_t record_length(std::span<const std::uint8_t> record) {
 // speak TLS; one that goes wrong later does, and breaks it.
 std::optional<FlightError> header_error(std::span<const std::uint8_t> record, bool first) {
   const FlightError wrong = first ? FlightError::not_the_protocol : FlightError::malformed;
-  if (record.size() >= 1 && record[0] != content_handshake) return wrong;
+  if (!record.empty() && record[0] != content_handshake) return wrong;
   if (record.size() >= 2 && record[1] != version_major) return wrong;
   if (record.size() < record_header) return std::nullopt;
   // RFC 8446 5.1: handshake fragments of no length must not be sent. They would also cost us a

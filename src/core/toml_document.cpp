@@ -102,11 +102,8 @@ TomlNode convert(const toml::node& source) {
       node.value = convert_table(value);
     } else if constexpr (toml::is_array<Value>) {
       node.value = convert_array(value);
-    } else if constexpr (toml::is_string<Value>) {
-      node.value = value.get();
-    } else if constexpr (toml::is_integer<Value>) {
-      node.value = value.get();
-    } else if constexpr (toml::is_boolean<Value>) {
+    } else if constexpr (toml::is_string<Value> || toml::is_integer<Value> ||
+                         toml::is_boolean<Value>) {
       node.value = value.get();
     } else {
       node.value = TomlOther{toml::is_floating_point<Value> ? "a float" : "a date or time"};

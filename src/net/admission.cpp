@@ -1,6 +1,6 @@
 #include "net/admission.h"
 
-#include <time.h>
+#include <ctime>
 
 #include <utility>
 

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 
@@ -176,7 +177,7 @@ Event Connection::on_connected(const Completion& completion) {
     return {.kind = Kind::cancelled, .side = Side::backend, .operation = Operation::connect};
   }
   if (completion.result == 0) {
-    loop_.silent.remove(backend_address_);
+    loop_.silent.answered(backend_address_, loop_.now_ms);
     enter_relay();
     return {.kind = Kind::connected, .side = Side::backend};
   }
@@ -193,14 +194,21 @@ Event Connection::on_connected(const Completion& completion) {
   const bool timed_out = completion.result == -ECANCELED || completion.result == -EINTR ||
                          completion.result == -ETIMEDOUT;
   setup_->targets.failed(timed_out ? EndReason::connect_timeout : EndReason::unreachable);
+  if (completion.result == -ECONNREFUSED) loop_.silent.answered(backend_address_, loop_.now_ms);
   // A neighbour that does not answer ARP is reported after seconds too.
-  const bool silent = timed_out || completion.result == -EHOSTUNREACH;
-  if (silent && backend_address_.port != 0 && loop_.silent.add(backend_address_, loop_.now_ms) &&
-      loop_.refusals_log.admit(loop_.now_ms)) {
-    spdlog::warn("{} does not answer; others are tried before it for {} s",
-                 backend_address_.to_string(), limits::silent_ms / 1000);
-  }
+  if (timed_out || completion.result == -EHOSTUNREACH) remember_silence();
   return {.kind = Kind::connect_failed, .side = Side::backend};
+}
+
+// Only what is configured by its address or name: clients could fill the list with names of theirs.
+void Connection::remember_silence() {
+  if (backend_->kind != Backend::Kind::address && backend_->kind != Backend::Kind::name) return;
+  const auto waited = static_cast<std::uint64_t>(config().timeouts.connect.count());
+  const std::uint64_t begun_ms = loop_.now_ms - std::min(waited, loop_.now_ms);
+  if (!loop_.silent.add(backend_address_, begun_ms, loop_.now_ms)) return;
+  if (!loop_.refusals_log.admit(loop_.now_ms)) return;
+  spdlog::warn("{} does not answer; it is tried last for {} s", backend_address_.to_string(),
+               limits::silent_ms / 1000);
 }
 
 Event Connection::on_watched(Side side, const Completion& completion) const {

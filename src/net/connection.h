@@ -84,6 +84,7 @@ class Connection {
   Event on_flight(const Completion& completion);
   Event on_sent(Side side, const Completion& completion);
   Event on_connected(const Completion& completion);
+  void remember_silence();
   Event on_watched(Side side, const Completion& completion) const;
 
   bool may_splice(Side side) const;

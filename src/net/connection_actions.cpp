@@ -96,7 +96,7 @@ void Connection::start_receive(Side side) {
     bulk_armed_[index(side)] = true;
     return start_bulk_receive(side);
   }
-  Pipe& receiver = pipe(side);
+  const Pipe& receiver = pipe(side);
   // A new client's hello is mostly there already; otherwise the last receive said what is.
   const bool expect_nothing = !more_waiting_[index(side)] && session_.phase() != Phase::hello;
   std::uint32_t length = receiver.receive_length();

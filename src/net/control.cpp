@@ -34,7 +34,7 @@ const sockaddr* as_sockaddr(const sockaddr_un& address) {
 // Whether somebody accepts connections there.
 bool is_served(const sockaddr_un& address) {
   const UniqueFd probe = UniqueFd::adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return connect(probe.get(), as_sockaddr(address), sizeof address) == 0;
+  return probe && connect(probe.get(), as_sockaddr(address), sizeof address) == 0;
 }
 
 // Only a socket may be removed to make place: the path may be a typing error.

@@ -118,16 +118,21 @@ Result<void> DnsChannel::open(const DnsConfig& config, const std::vector<Endpoin
   options.resolvconf_path = no_file.data();
   options.sock_state_cb = &DnsChannel::on_socket_state;
   options.sock_state_cb_data = this;
-  int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS |
-             ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB | ARES_OPT_NOROTATE;
 #ifdef ARES_OPT_UDP_MAX_QUERIES
   options.udp_max_queries = udp_queries_per_port;
-  mask |= ARES_OPT_UDP_MAX_QUERIES;
+  constexpr int udp_option = ARES_OPT_UDP_MAX_QUERIES;
+#else
+  constexpr int udp_option = 0;
 #endif
 #ifdef ARES_OPT_QUERY_CACHE
   options.qcache_max_ttl = 0;  // core/dns_cache.h is the cache.
-  mask |= ARES_OPT_QUERY_CACHE;
+  constexpr int cache_option = ARES_OPT_QUERY_CACHE;
+#else
+  constexpr int cache_option = 0;
 #endif
+  constexpr int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS |
+                       ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB | ARES_OPT_NOROTATE |
+                       udp_option | cache_option;
   if (const int status = ares_init_options(&channel_, &options, mask); status != ARES_SUCCESS) {
     channel_ = nullptr;
     return std::unexpected(library_error("cannot set up the DNS resolver", status));

@@ -25,7 +25,9 @@ Result<LinkWatch> LinkWatch::open() {
 
 void LinkWatch::take() {
   std::array<char, 16'384> news;
-  while (recv(fd_.get(), news.data(), news.size(), 0) > 0 || errno == ENOBUFS) {
+  for (;;) {
+    const ssize_t n = recv(fd_.get(), news.data(), news.size(), 0);
+    if (n == 0 || (n < 0 && errno != ENOBUFS)) return;
   }
 }
 

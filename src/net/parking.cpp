@@ -24,7 +24,7 @@ std::optional<Parking::Place> Parking::park(ParkedOwner owner, std::span<const s
   }
   staying_ += bytes.size() - freed;
   leaving_ += freed;
-  ParkedBytes& added = parked_.emplace_back(
+  const ParkedBytes& added = parked_.emplace_back(
       ParkedBytes{.owner = owner,
                   .data = std::make_unique_for_overwrite<std::uint8_t[]>(bytes.size()),
                   .length = static_cast<std::uint32_t>(bytes.size())});

@@ -1,6 +1,6 @@
 #include "net/resolver.h"
 
-#include <time.h>
+#include <ctime>
 
 #include <algorithm>
 #include <cassert>

@@ -22,7 +22,8 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
 // A socket for connecting; family is AF_INET, AF_INET6 or AF_UNIX.
 Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds idle);
 
-// For a socket whose listener was opened with another idle timeout.
+// How long a peer may leave bytes unacknowledged (TCP_USER_TIMEOUT). Accepted sockets inherit their
+// listener's.
 void set_patience(int fd, std::chrono::milliseconds idle);
 
 // The address of an accepted socket's peer, also where the peer has reset it already.

@@ -68,7 +68,8 @@ class BulkGauge {
     measure(bytes, static_cast<std::uint32_t>(now_ms));
     if (bytes < limits::bulk_bytes) {
       large_ = 0;
-      if (bytes < limits::bulk_small_bytes && score_ > 0 && --score_ == 0) bulk_ = false;
+      if (bytes < limits::bulk_small_bytes && score_ > 0) --score_;
+      if (score_ == 0) bulk_ = false;
       return;
     }
     if (bulk_ && large_ < needed_) {

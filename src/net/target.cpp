@@ -4,8 +4,6 @@
 
 namespace sni {
 
-static_assert(limits::backend_addresses_max <= 8, "a bit each in put_off_");
-
 void TargetList::start(const RouteConfig& route, std::string_view requested_name) {
   route_ = &route;
   requested_name_ = requested_name;
@@ -13,15 +11,16 @@ void TargetList::start(const RouteConfig& route, std::string_view requested_name
 
 TargetList::Next TargetList::next(const Snapshot& snapshot, SilentEndpoints& silent,
                                   std::uint64_t now_ms) {
-  for (;;) {
+  if (again_ == 0) {
     for (; backend_ < route_->backends.size(); ++backend_, asked_ = false) {
-      if (again_ && put_off_[backend_] == 0) continue;
       const Next found = next_of_backend(snapshot, silent, now_ms);
       if (found != Next::exhausted) return found;
     }
-    if (std::exchange(again_, true) || put_off_ == decltype(put_off_){}) return Next::exhausted;
-    backend_ = 0;
   }
+  if (again_ == put_off_.size()) return Next::exhausted;
+  endpoint_ = put_off_[again_].endpoint;
+  backend_ = put_off_[again_++].backend;
+  return Next::endpoint;
 }
 
 TargetList::Next TargetList::next_of_backend(const Snapshot& snapshot, SilentEndpoints& silent,
@@ -30,7 +29,7 @@ TargetList::Next TargetList::next_of_backend(const Snapshot& snapshot, SilentEnd
   switch (backend().kind) {
     case Backend::Kind::address:
       endpoint_ = backend().endpoint;
-      if (first && due(0, snapshot, silent, now_ms)) return Next::endpoint;
+      if (first && due(snapshot, silent, now_ms)) return Next::endpoint;
       break;
     case Backend::Kind::unix_path:
       if (first) return Next::unix_path;
@@ -44,22 +43,18 @@ TargetList::Next TargetList::next_of_backend(const Snapshot& snapshot, SilentEnd
         why_ = EndReason::no_route;  // A dynamic route, and a client that names nobody.
       }
       while (address_ < resolution_.count) {
-        const std::uint8_t number = address_++;
-        endpoint_ = {.ip = resolution_.addresses[number], .port = backend().port};
-        if (due(number, snapshot, silent, now_ms)) return Next::endpoint;
+        endpoint_ = {.ip = resolution_.addresses[address_++], .port = backend().port};
+        if (due(snapshot, silent, now_ms)) return Next::endpoint;
       }
       break;
   }
   return Next::exhausted;
 }
 
-bool TargetList::due(std::uint8_t address, const Snapshot& snapshot, SilentEndpoints& silent,
-                     std::uint64_t now_ms) {
-  const auto bit = static_cast<std::uint8_t>(1u << address);
-  if (again_ && (put_off_[backend_] & bit) == 0) return false;
+bool TargetList::due(const Snapshot& snapshot, SilentEndpoints& silent, std::uint64_t now_ms) {
   if (!permitted(snapshot, endpoint_)) return false;
-  if (again_ || !silent.puts_off(endpoint_, now_ms)) return true;
-  put_off_[backend_] |= bit;
+  if (!silent.puts_off(endpoint_, now_ms)) return true;
+  put_off_.push_back({.endpoint = endpoint_, .backend = backend_});
   return false;
 }
 

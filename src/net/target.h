@@ -4,12 +4,12 @@
 // with all its addresses; a name is resolved only when its turn has come. What has been silent
 // lately is put off until all others have failed, and then tried in the same order.
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "core/config.h"
-#include "core/limits.h"
 #include "core/resolution.h"
 #include "core/session.h"
 #include "core/silent_endpoints.h"
@@ -41,11 +41,15 @@ class TargetList {
   const Backend& backend() const { return route_->backends[backend_]; }
 
  private:
+  struct PutOff {
+    Endpoint endpoint;
+    std::uint32_t backend = 0;
+  };
+
   // The next target of the current backend; exhausted: it has no more.
   Next next_of_backend(const Snapshot& snapshot, SilentEndpoints& silent, std::uint64_t now_ms);
-  // Whether endpoint_, the current backend's address with this number, is to be tried now.
-  bool due(std::uint8_t address, const Snapshot& snapshot, SilentEndpoints& silent,
-           std::uint64_t now_ms);
+  // Whether endpoint_ is to be tried now; it may be put off.
+  bool due(const Snapshot& snapshot, SilentEndpoints& silent, std::uint64_t now_ms);
   bool permitted(const Snapshot& snapshot, const Endpoint& endpoint);
 
   const RouteConfig* route_ = nullptr;
@@ -53,12 +57,10 @@ class TargetList {
   Resolution resolution_;
   Endpoint endpoint_;
   std::uint32_t backend_ = 0;
-  std::uint8_t address_ = 0;  // The next one of resolution_.
-  bool asked_ = false;        // The current backend has been handed out, or resolved.
-  bool again_ = false;        // The turn of what was put off has come.
-  // By backend and number of the address. Should the name have got others meanwhile, the same
-  // numbers of those are tried.
-  std::array<std::uint8_t, limits::route_backends_max> put_off_{};
+  std::uint8_t address_ = 0;     // The next one of resolution_.
+  bool asked_ = false;           // The current backend has been handed out, or resolved.
+  std::vector<PutOff> put_off_;  // Permitted, and to be tried when all others have failed.
+  std::size_t again_ = 0;        // How many of these have been.
   EndReason why_ = EndReason::unreachable;
 };
 

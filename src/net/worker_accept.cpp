@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "net/socket.h"
 #include "net/worker.h"
@@ -61,7 +61,7 @@ void Worker::on_accept(const Completion& completion) {
   if (!loop_->refusals_log.admit(loop_->now_ms)) return;
   const bool crowded = completion.result == -EMFILE || completion.result == -ENFILE;
   spdlog::warn("accepting on {} pauses: {}{}", listener.config.address.to_string(),
-               std::strerror(-completion.result),
+               std::generic_category().message(-completion.result),
                crowded ? " (raise the limit of open files, or lower limits.connections)" : "");
 }
 

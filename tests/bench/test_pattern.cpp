@@ -1,6 +1,7 @@
 #include "bench/pattern.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 
 #include <random>
 #include <vector>
@@ -100,6 +101,23 @@ TEST_CASE("a reader that looks at samples passes a good stream and counts what i
   for (const auto look : {PatternReader::Look::samples, PatternReader::Look::all}) {
     CHECK(reads_intact(look, parts_of_stream(3 * sample_every)));
   }
+}
+
+TEST_CASE("calls that bring no bytes are no samples") {
+  sni::test::TcpListener listener;
+  auto sender = sni::test::TcpPeer::connect(listener.endpoint());
+  auto receiver = listener.accept();
+  fcntl(receiver.fd(), F_SETFL, O_NONBLOCK);
+  PatternReader reader(7);
+  std::vector<std::byte> scratch(chunk_max);
+  const std::vector<std::byte> wrong(1000);
+  for (unsigned i = 0; i < sample_every; ++i) {
+    CHECK(reader.receive(receiver.fd(), scratch, PatternReader::Look::samples) == -1);
+    REQUIRE(::send(sender.fd(), wrong.data(), wrong.size(), 0) == 1000);
+    sni::test::await(receiver.fd(), POLLIN, "the part does not arrive");
+    CHECK(reader.receive(receiver.fd(), scratch, PatternReader::Look::samples) == 1000);
+  }
+  CHECK_FALSE(reader.intact());
 }
 
 TEST_CASE("a byte lost or doubled where nobody looks shows in the next sample") {

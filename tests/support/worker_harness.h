@@ -94,7 +94,12 @@ class WorkerHarness {
   }
   // Listeners that `config` names as before keep their sockets.
   void reload(Config config) {
-    batches_ = prepare(std::move(config));
+    prepare_reload(std::move(config));
+    tell_reload();
+  }
+  // Its two steps; the first one needs descriptors.
+  void prepare_reload(Config config) { batches_ = prepare(std::move(config)); }
+  void tell_reload() {
     for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->tell(std::move(batches_[i]));
   }
   void tell_drain() {
