@@ -8,10 +8,10 @@ bool SilentEndpoints::add(const Endpoint& endpoint, std::uint64_t begun_ms, std:
   const std::uint64_t until_ms = now_ms + limits::silent_ms;
   if (const auto known = states_.find(endpoint); known != states_.end()) {
     State& state = known->second;
-    if (state.answered_ms != 0 && state.answered_ms >= begun_ms) return false;
-    const bool news = state.answered_ms != 0;
+    const bool had_answered = state.answered_ms != 0;
+    if (had_answered && state.answered_ms >= begun_ms) return false;
     state = {.until_ms = until_ms, .answered_ms = 0};
-    return news;
+    return had_answered;
   }
   if (states_.size() >= limits::silent_endpoints_max) {
     std::erase_if(states_, [now_ms](const auto& each) { return each.second.until_ms <= now_ms; });
@@ -22,13 +22,11 @@ bool SilentEndpoints::add(const Endpoint& endpoint, std::uint64_t begun_ms, std:
 }
 
 void SilentEndpoints::answered(const Endpoint& endpoint, std::uint64_t now_ms) {
-  if (states_.empty()) return;
   const auto known = states_.find(endpoint);
   if (known != states_.end()) known->second = {.until_ms = 0, .answered_ms = now_ms};
 }
 
 bool SilentEndpoints::puts_off(const Endpoint& endpoint, std::uint64_t now_ms) {
-  if (states_.empty()) return false;
   const auto known = states_.find(endpoint);
   if (known == states_.end() || known->second.answered_ms != 0) return false;
   if (now_ms < known->second.until_ms) return true;

@@ -77,6 +77,13 @@ std::chrono::milliseconds patience_with(const TcpPeer& client) {
   return std::chrono::milliseconds(milliseconds);
 }
 
+// The worker has met the end of the descriptors.
+bool accepting_pauses(WorkerHarness& proxy) {
+  return eventually([&] {
+    return proxy.sum([](const Counters& counters) -> auto& { return counters.accept_errors; }) > 0;
+  });
+}
+
 void connect_to(int fd, const Endpoint& endpoint) {
   sockaddr_storage address{};
   const socklen_t length = to_sockaddr(endpoint, address);
@@ -231,9 +238,7 @@ TEST_CASE("the system's own timeout goes by the reloaded idle timeout, for the b
   UniqueFd socket_of_client = UniqueFd::adopt(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   few.use_up();  // Nothing is checked until they are given back: doctest may need one.
   connect_to(socket_of_client.get(), proxy.endpoint());
-  const bool paused = eventually([&] {
-    return proxy.sum([](const Counters& counters) -> auto& { return counters.accept_errors; }) > 0;
-  });
+  const bool paused = accepting_pauses(proxy);
   proxy.tell_reload();
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   few.give_back();
@@ -269,9 +274,7 @@ TEST_CASE("clients in the backlog when draining begins wait for descriptors and 
   }
   few.use_up();  // Nothing is checked until they are given back: doctest may need one.
   for (const UniqueFd& each : sockets) connect_to(each.get(), proxy.endpoint());
-  const bool paused = eventually([&] {
-    return proxy.sum([](const Counters& counters) -> auto& { return counters.accept_errors; }) > 0;
-  });
+  const bool paused = accepting_pauses(proxy);
   proxy.tell_drain();
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   few.give_back();
