@@ -6,11 +6,11 @@
 #include <string>
 
 #include "bench/bench.h"
-#include "bpf/xdp_probe.h"
+#include "bpf/xdp/xdp_probe.h"
 #include "main/control_cli.h"
-#include "net/fast_path.h"
-#include "net/ring.h"
-#include "net/server.h"
+#include "net/loop/ring.h"
+#include "net/planes/fast_path.h"
+#include "net/server/server.h"
 
 namespace {
 

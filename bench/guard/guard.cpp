@@ -27,10 +27,10 @@
 
 #include "bench/clock.h"
 #include "bench/process.h"
-#include "core/block_file.h"
 #include "core/decimal.h"
+#include "core/guard/block_file.h"
 #include "core/limits.h"
-#include "net/guard.h"
+#include "net/guard/guard.h"
 
 namespace sni::bench {
 namespace {

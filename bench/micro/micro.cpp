@@ -11,10 +11,10 @@
 #include "bench/clock.h"
 #include "bench/hello.h"
 #include "bench/stats.h"
-#include "core/first_flight.h"
+#include "core/hello/first_flight.h"
 #include "core/limits.h"
-#include "core/route_table.h"
-#include "net/ring.h"
+#include "core/route/route_table.h"
+#include "net/loop/ring.h"
 #include "support/count_allocations.h"
 
 namespace sni::bench {

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "core/address.h"
-#include "core/config.h"
-#include "core/duration.h"
-#include "net/control.h"
+#include "core/address/address.h"
+#include "core/config/config.h"
+#include "core/config/duration.h"
+#include "net/control/control.h"
 
 namespace sni {
 namespace {

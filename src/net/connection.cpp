@@ -6,7 +6,7 @@
 #include <cassert>
 #include <cerrno>
 
-#include "core/access_line.h"
+#include "core/session/access_line.h"
 #include "net/socket.h"
 
 namespace sni {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Theory of operation: one connection, from the accepted client to the freed slot. core/session
+// Theory of operation: one connection, from the accepted client to the freed slot. core/session/session
 // decides; this class performs its actions and turns what comes of them into its events:
 //
 //   completion, answer, deadline -> Event -> Session::step -> Actions -> requests to the ring
@@ -19,14 +19,14 @@
 #include <string>
 #include <vector>
 
-#include "core/first_flight.h"
-#include "core/session.h"
+#include "core/hello/first_flight.h"
+#include "core/session/session.h"
 #include "core/unique_fd.h"
-#include "net/loop.h"
-#include "net/pipe.h"
-#include "net/snapshot.h"
-#include "net/splice.h"
-#include "net/target.h"
+#include "net/connect/target.h"
+#include "net/loop/loop.h"
+#include "net/relay/pipe.h"
+#include "net/relay/splice.h"
+#include "net/server/snapshot.h"
 
 namespace sni {
 
@@ -49,7 +49,7 @@ class Connection {
   void on_completion(const Completion& completion);
   void on_resolved(const Resolution& resolution);
   void on_deadline();
-  // See net/patience.h.
+  // See net/relay/patience.h.
   std::optional<std::uint64_t> on_patience_due(Side side);
   void kill(EndReason reason);
 

@@ -1,4 +1,4 @@
-// What a connection does when core/session says so: in the order of a connection's life.
+// What a connection does when core/session/session says so: in the order of a connection's life.
 
 #include <netinet/in.h>
 #include <spdlog/spdlog.h>
@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/access_line.h"
-#include "core/answer.h"
+#include "core/hello/answer.h"
+#include "core/session/access_line.h"
 #include "net/connection.h"
 #include "net/log.h"
 #include "net/socket.h"

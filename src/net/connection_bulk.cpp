@@ -1,4 +1,4 @@
-// The directions of a connection that move a lot at a time, by splice(2): see net/splice.h. The
+// The directions of a connection that move a lot at a time, by splice(2): see net/relay/splice.h. The
 // session sees the same receives and sends as ever; only how they are done differs.
 
 #include <poll.h>

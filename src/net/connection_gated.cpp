@@ -1,4 +1,4 @@
-// A backend whose bytes the kernel redirects behind the gate (net/plane_sockhash.h): what it means
+// A backend whose bytes the kernel redirects behind the gate (net/planes/plane_sockhash.h): what it means
 // to receive from it, and to send to its client. The session knows nothing of it; to it a receive
 // is armed, and its result comes later. What is armed is one of
 //

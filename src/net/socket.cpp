@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <string>
 
-#include "bpf/tcp_counters.h"
+#include "bpf/sockhash/tcp_counters.h"
 
 namespace sni {
 

@@ -1,13 +1,13 @@
 #pragma once
 
-// Sockets as this proxy wants them: blocking (see net/ring.h), close-on-exec, without Nagle, with
+// Sockets as this proxy wants them: blocking (see net/loop/ring.h), close-on-exec, without Nagle, with
 // keepalive, and giving up on a peer that acknowledges nothing for longer than the idle timeout.
 
 #include <sys/socket.h>
 
 #include <chrono>
 
-#include "core/config.h"
+#include "core/config/config.h"
 #include "core/error.h"
 #include "core/unique_fd.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "bench/backend.h"
-#include "core/first_flight.h"
+#include "core/hello/first_flight.h"
 #include "core/limits.h"
 
 using namespace sni::bench;

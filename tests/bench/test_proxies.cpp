@@ -8,7 +8,7 @@
 #include <set>
 
 #include "bench/process.h"
-#include "core/config_file.h"
+#include "core/config/config_file.h"
 
 using namespace sni::bench;
 

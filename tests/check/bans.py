@@ -25,7 +25,7 @@ BANS = [
     (r"\bNULL\b", ALL, "NULL", "nullptr"),
     (r"#\s*ifndef\s+\w+_H_?\b", ALL, "an include guard", "#pragma once"),
     (r"\bs?rand\(", ALL, "rand()", "a seeded std::mt19937_64"),
-    (r"\b(?:getaddrinfo|gethostbyname)\(", PRODUCT, "a blocking resolver", "net/resolver"),
+    (r"\b(?:getaddrinfo|gethostbyname)\(", PRODUCT, "a blocking resolver", "net/dns/resolver"),
     (r"\b(?:usleep|sleep|sleep_for)\(", RELAY, "sleeping", "a deadline or a ring timeout"),
     (r"\bgoto\b", PRODUCT, "goto", "a function that returns, or an owner that cleans up"),
     (r"\bthrow\b", RELAY, "throw", "Result<T>"),
@@ -44,7 +44,7 @@ BANS_IN_TEXT = [
     (r"\b(?:pkill|killall)\s", ALL + ("contrib/",), "ending processes by name", "the pid that you started"),
 ]
 # server.cpp is the main thread, which has no connections to keep waiting.
-EXCEPTIONS = {("src/net/server.cpp", "sleeping")}
+EXCEPTIONS = {("src/net/server/server.cpp", "sleeping")}
 # C, which has no nullptr and no other way to say what BPF and shared memory need.
 C_ONLY_EXCEPTIONS = {"NULL", "volatile", "goto"}
 

@@ -25,7 +25,7 @@ class Noise(unittest.TestCase):
 
 class Layering(unittest.TestCase):
     def test_an_include_from_above_is_refused(self):
-        self.assertTrue(messages(layering, "src/core/a.cpp", '#include "net/ring.h"\n'))
+        self.assertTrue(messages(layering, "src/core/a.cpp", '#include "net/loop/ring.h"\n'))
         self.assertTrue(messages(layering, "src/bpf/a.cpp", '#include "bench/lab.h"\n'))
         self.assertTrue(messages(layering, "src/net/a.cpp", '#include "bench/lab.h"\n'))
 

@@ -5,8 +5,8 @@
 #include <array>
 #include <cstdint>
 
-#include "core/byte_reader.h"
-#include "core/client_hello.h"
+#include "core/hello/byte_reader.h"
+#include "core/hello/client_hello.h"
 #include "fuzz/property.h"
 #include "support/client_hello_builder.h"
 #include "support/flight.h"

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/config_file.h"
+#include "core/config/config_file.h"
 #include "fuzz/property.h"
 
 using sni::test::require;

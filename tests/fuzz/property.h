@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "core/server_name.h"
+#include "core/hello/server_name.h"
 
 namespace sni::test {
 

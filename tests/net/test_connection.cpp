@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/answer.h"
+#include "core/hello/answer.h"
 #include "net/socket.h"
 #include "support/client_hello_builder.h"
 #include "support/tcp_peer.h"

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <utility>
 
-#include "net/buffer_pool.h"
-#include "net/ring.h"
+#include "net/loop/buffer_pool.h"
+#include "net/loop/ring.h"
 #include "support/tcp_peer.h"
 
 namespace sni::test {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/config_file.h"
+#include "core/config/config_file.h"
 
 namespace sni {
 

@@ -8,7 +8,7 @@
 
 #include <string>
 
-#include "core/dns_record.h"
+#include "core/dns/dns_record.h"
 #include "core/unique_fd.h"
 
 namespace sni::test {

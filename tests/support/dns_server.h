@@ -25,7 +25,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/address.h"
+#include "core/address/address.h"
 #include "core/unique_fd.h"
 
 namespace sni::test {

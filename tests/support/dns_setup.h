@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/config.h"
-#include "net/system_names.h"
+#include "core/config/config.h"
+#include "net/dns/system_names.h"
 #include "support/dns_server.h"
 
 namespace sni::test {

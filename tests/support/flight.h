@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "core/first_flight.h"
+#include "core/hello/first_flight.h"
 
 namespace sni::test {
 

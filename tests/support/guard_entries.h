@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "core/guard_entry.h"
+#include "core/guard/guard_entry.h"
 
 namespace sni::test {
 

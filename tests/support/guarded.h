@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "bpf/xdp_filter.h"
-#include "core/guard_list.h"
+#include "bpf/xdp/xdp_filter.h"
+#include "core/guard/guard_list.h"
 #include "tests/support/guard_entries.h"
 #include "tests/support/packet_builder.h"
 

@@ -4,7 +4,7 @@
 
 #include <initializer_list>
 
-#include "core/resolution.h"
+#include "core/dns/resolution.h"
 
 namespace sni::test {
 

@@ -12,7 +12,7 @@
 #include <optional>
 #include <vector>
 
-#include "net/resolver.h"
+#include "net/dns/resolver.h"
 
 namespace sni::test {
 

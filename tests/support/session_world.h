@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "core/session.h"
+#include "core/session/session.h"
 
 namespace sni::test {
 

@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "net/server/worker.h"
 #include "net/socket.h"
-#include "net/worker.h"
 #include "support/client_hello_builder.h"
 #include "support/tcp_peer.h"
 

@@ -13,7 +13,7 @@ from . import backends, network, processes
 from .case import ProxyTest
 from .proxy import BINARY, listener
 
-# Counters of src/bpf/sock_shared.h that show a plane at work.
+# Counters of src/bpf/sockhash/sock_shared.h that show a plane at work.
 REDIRECTED_BYTES = {"local": 1, "remote": 9}
 CAPTURES = 20
 PLANES = ("local", "remote")  # Backends on this host; all others.

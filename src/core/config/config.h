@@ -1,0 +1,152 @@
+#pragma once
+
+// What a configuration file says, as plain values that can be compared: no pointers, no behaviour.
+// config_file.h reads it, with every mistake collected; whoever holds a Config holds a valid one.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/address/address.h"
+#include "core/guard/access_entry.h"
+#include "core/hello/first_flight.h"
+
+namespace sni {
+
+struct ListenerConfig {
+  std::string name;
+  Endpoint address;
+  bool v6only = false;  // [::] takes both families unless set.
+  Protocol protocol = Protocol::tls;
+  auto operator<=>(const ListenerConfig&) const = default;
+};
+
+// Where a route leads. `text` is what the file says, for logs.
+struct Backend {
+  enum class Kind : std::uint8_t {
+    address,         // endpoint
+    name,            // host and port, resolved by DNS
+    unix_path,       // host is the path
+    requested_name,  // "{name}:443": the name the client asked for, and port
+  };
+  Kind kind = Kind::address;
+  Endpoint endpoint;
+  std::string host;
+  std::uint16_t port = 0;
+  std::string text;
+  bool operator==(const Backend&) const = default;
+};
+
+struct RouteConfig {
+  std::vector<std::string> names;  // Lower case, no trailing dot: "a.example", "*.example", "*".
+  std::vector<Backend> backends;   // Tried in turn.
+  std::vector<std::string> listeners;  // Never empty once read.
+  std::vector<std::string> alpn;       // Empty: any.
+  bool allow_private = false;  // requested_name only: private and own addresses are allowed.
+  bool operator==(const RouteConfig&) const = default;
+};
+
+struct TimeoutConfig {
+  std::chrono::milliseconds hello{5'000};
+  std::chrono::milliseconds connect{5'000};  // Per address.
+  std::chrono::milliseconds idle{600'000};
+  std::chrono::milliseconds drain{30'000};
+  bool operator==(const TimeoutConfig&) const = default;
+};
+
+struct LimitConfig {
+  std::uint32_t connections = 0;              // 0: as many as the file descriptors allow.
+  std::uint32_t connections_per_source = 0;   // 0: off.
+  std::uint32_t pending_hellos = 10'000;      // Connections whose hello is not complete.
+  std::uint64_t relay_memory = 256ull << 20;  // Bytes held in userspace for readers that stall.
+  bool operator==(const LimitConfig&) const = default;
+};
+
+struct DnsConfig {
+  std::vector<Endpoint> servers;             // Empty: those of /etc/resolv.conf.
+  std::chrono::milliseconds timeout{2'000};  // Per try.
+  unsigned tries = 2;
+  std::uint32_t cache_entries = 10'000;
+  std::chrono::milliseconds ttl_min{1'000};
+  std::chrono::milliseconds ttl_max{3'600'000};
+  std::chrono::milliseconds negative_ttl{5'000};
+  std::chrono::milliseconds stale{3'600'000};  // How long past its TTL an answer may stand in.
+  bool operator==(const DnsConfig&) const = default;
+};
+
+enum class FastPathMode : std::uint8_t { automatic, sockhash, userspace };
+
+struct FastPathConfig {
+  FastPathMode mode = FastPathMode::automatic;
+  bool same_host = true;  // false: backends on this host are treated as remote ones.
+  // A pair goes to the kernel after so many bytes of its backend, or so much time.
+  std::uint64_t after_bytes = 16 * 1024;
+  std::chrono::milliseconds after{1'000};
+  std::uint64_t backlog = 8 << 20;  // Bytes redirected for a client and not sent, remote backends.
+  std::string object_file;          // BPF object to load instead of the built-in one.
+  std::string dns_pin;              // Directory where DNS_CACHE is pinned; empty: it is not.
+  bool operator==(const FastPathConfig&) const = default;
+};
+
+// What a block covers.
+enum class BlockScope : std::uint8_t {
+  host,       // Every packet of a blocked source, where XDP is attached.
+  listeners,  // The proxy's own ports.
+};
+
+struct AccessConfig {
+  std::vector<AccessEntry> block;
+  std::string block_file;          // More of them, one a line; empty: none.
+  std::vector<AccessEntry> allow;  // Wins over block.
+  BlockScope scope = BlockScope::host;
+  bool default_allow = true;
+  bool operator==(const AccessConfig&) const = default;
+};
+
+// Sources that the proxy shuts out by itself: what is too much (0: nothing is), and for how long.
+struct BansConfig {
+  std::uint32_t connections_per_second = 0;
+  std::uint32_t refused_per_minute = 0;  // At limits.connections_per_source.
+  std::uint32_t bad_hellos_per_minute = 0;
+  std::chrono::milliseconds duration{60'000};  // Doubles at each repetition.
+  std::chrono::milliseconds duration_max{86'400'000};
+  std::uint8_t ipv6_prefix = 64;  // Bits.
+  bool operator==(const BansConfig&) const = default;
+};
+
+enum class XdpMode : std::uint8_t { automatic, native, generic };
+
+struct XdpConfig {
+  std::vector<std::string> interfaces;
+  XdpMode mode = XdpMode::automatic;
+  bool operator==(const XdpConfig&) const = default;
+};
+
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
+enum class LogFormat : std::uint8_t { text, json };
+
+struct LogConfig {
+  LogLevel level = LogLevel::info;
+  LogFormat format = LogFormat::text;
+  bool operator==(const LogConfig&) const = default;
+};
+
+struct Config {
+  std::uint32_t workers = 0;  // 0: one per CPU.
+  std::vector<ListenerConfig> listeners;
+  std::vector<RouteConfig> routes;
+  TimeoutConfig timeouts;
+  LimitConfig limits;
+  DnsConfig dns;
+  FastPathConfig fast_path;
+  AccessConfig access;
+  BansConfig bans;
+  XdpConfig xdp;
+  std::string control_socket = "/run/sni-proxy/control.sock";
+  LogConfig log;
+  bool operator==(const Config&) const = default;
+};
+
+}  // namespace sni

@@ -1,0 +1,231 @@
+#include "core/config/config_check.h"
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/limits.h"
+#include "core/route/forward_policy.h"
+#include "core/route/route_table.h"
+
+namespace sni {
+namespace {
+
+std::string line_of(Position position) {
+  return "line " + std::to_string(position.line);
+}
+
+bool is_any(const Endpoint& endpoint) {
+  return endpoint.ip == IpAddress{} || endpoint.ip == IpAddress::v4(0, 0, 0, 0);
+}
+
+// Does the listener take connections to every address, this one among them?
+bool takes(const ListenerConfig& listener, const IpAddress& address) {
+  if (!is_any(listener.address)) return false;
+  return listener.address.ip.is_v4() ? address.is_v4() : !address.is_v4() || !listener.v6only;
+}
+
+class ConfigCheck {
+ public:
+  ConfigCheck(const Config& config, const ConfigPlaces& places, DiagnosticList& diagnostics)
+      : config_(config), places_(places), diagnostics_(diagnostics) {}
+
+  void run() {
+    check_presence();
+    check_listeners();
+    if (config_.listeners.size() <= limits::listeners_max) check_routes();
+    check_numbers();
+  }
+
+ private:
+  void check_presence();
+  void check_listeners();
+  void check_listener_pair(std::size_t earlier, std::size_t later);
+  void check_routes();
+  void check_route_listeners(std::size_t index);
+  void check_backends(std::size_t index, std::span<const ListenerEndpoint> own);
+  void check_alpn(std::size_t index);
+  void check_numbers();
+
+  void error(Position position, std::string message) {
+    diagnostics_.error(position, std::move(message));
+  }
+
+  const Config& config_;
+  const ConfigPlaces& places_;
+  DiagnosticList& diagnostics_;
+};
+
+void ConfigCheck::check_presence() {
+  if (config_.listeners.empty()) {
+    error({}, "there is no listener; add a [[listener]] with a name and an address");
+  }
+  if (config_.routes.empty()) {
+    error({}, "there is no route; add a [[route]] with names and a backend");
+  }
+}
+
+void ConfigCheck::check_listeners() {
+  const std::vector<ListenerConfig>& listeners = config_.listeners;
+  if (listeners.size() > limits::listeners_max) {
+    return error(places_.listeners[limits::listeners_max].table,
+                 "more than " + std::to_string(limits::listeners_max) + " listeners");
+  }
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    if (listeners[i].v6only && listeners[i].address.ip.is_v4()) {
+      error(places_.listeners[i].address,
+            "'v6only' in [[listener]] does not go with the IPv4 "
+            "address " +
+                listeners[i].address.to_string());
+    }
+    for (std::size_t j = 0; j < i; ++j) check_listener_pair(j, i);
+  }
+}
+
+void ConfigCheck::check_listener_pair(std::size_t earlier, std::size_t later) {
+  const ListenerConfig& first = config_.listeners[earlier];
+  const ListenerConfig& second = config_.listeners[later];
+  const ConfigPlaces::Listener& first_place = places_.listeners[earlier];
+  const ConfigPlaces::Listener& second_place = places_.listeners[later];
+  if (!first.name.empty() && first.name == second.name) {
+    error(second_place.name, "listener " + quoted(second.name) + " is already defined in " +
+                                 line_of(first_place.name));
+  }
+  // Port 0 is that of an address that could not be read.
+  if (first.address.port == 0 || first.address.port != second.address.port) return;
+  if (first.address == second.address) {
+    return error(second_place.address, "address " + second.address.to_string() +
+                                           " is already that of the listener in " +
+                                           line_of(first_place.address));
+  }
+  const bool overlap = takes(first, second.address.ip) || takes(second, first.address.ip);
+  if (!overlap) return;
+  std::string mistake = second.address.to_string() + " conflicts with " +
+                        first.address.to_string() + " in " + line_of(first_place.address);
+  mistake += is_any(first.address) && is_any(second.address)
+                 ? ", since [::] takes IPv4 too; keep the [::] listener alone, or give it v6only = "
+                   "true"
+                 : ", since one of them takes the connections to every address of that port";
+  error(second_place.address, std::move(mistake));
+}
+
+void ConfigCheck::check_routes() {
+  std::vector<ListenerEndpoint> own;
+  for (const ListenerConfig& listener : config_.listeners) {
+    own.push_back({.endpoint = listener.address, .v6only = listener.v6only});
+  }
+  for (std::size_t i = 0; i < config_.routes.size(); ++i) {
+    check_route_listeners(i);
+    check_backends(i, own);
+    check_alpn(i);
+  }
+  for (const HiddenName& hidden : hidden_names(config_.routes)) {
+    const std::string& name = config_.routes[hidden.route].names[hidden.name];
+    const Position position = places_.routes[hidden.route].names[hidden.name];
+    if (hidden.by == hidden.route) {
+      error(position, "name " + quoted(name) + " is given twice in [[route]]");
+    } else {
+      error(position, "name " + quoted(name) + " in [[route]] is hidden by the [[route]] in " +
+                          line_of(places_.routes[hidden.by].table) + ", which has it too");
+    }
+  }
+}
+
+void ConfigCheck::check_route_listeners(std::size_t index) {
+  const RouteConfig& route = config_.routes[index];
+  const ConfigPlaces::Route& place = places_.routes[index];
+  if (route.listeners.empty() && !config_.listeners.empty()) {
+    error(place.table,
+          "[[route]] needs 'listeners', since there is no listener with protocol \"tls\"");
+  }
+  std::vector<std::string_view> names;
+  for (const ListenerConfig& listener : config_.listeners) names.push_back(listener.name);
+  // A listener whose name could not be read may be the one that is meant.
+  if (std::ranges::find(names, "") != names.end()) return;
+  for (std::size_t i = 0; i < place.listeners.size(); ++i) {
+    if (std::ranges::find(names, route.listeners[i]) != names.end()) continue;
+    error(place.listeners[i], "unknown listener " + quoted(route.listeners[i]) + " in [[route]]" +
+                                  did_you_mean(route.listeners[i], names));
+  }
+}
+
+void ConfigCheck::check_backends(std::size_t index, std::span<const ListenerEndpoint> own) {
+  const RouteConfig& route = config_.routes[index];
+  const ConfigPlaces::Route& place = places_.routes[index];
+  if (route.backends.size() > limits::route_backends_max) {
+    error(place.backends[limits::route_backends_max],
+          "more than " + std::to_string(limits::route_backends_max) + " backends in [[route]]");
+  }
+  // Which other addresses are this host's own is asked when it connects.
+  const ForwardPolicy policy{.listeners = own, .own_addresses = {}};
+  bool dynamic = false;
+  for (std::size_t i = 0; i < route.backends.size(); ++i) {
+    const Backend& backend = route.backends[i];
+    dynamic |= backend.kind == Backend::Kind::requested_name;
+    Endpoint target = backend.endpoint;
+    if (backend.kind == Backend::Kind::name && backend.host == "localhost") {
+      target = {.ip = IpAddress::v4(127, 0, 0, 1), .port = backend.port};  // RFC 6761, 6.3.
+    }
+    if (target.port != 0 && policy.judge_configured(target) != ForwardVerdict::allowed) {
+      error(place.backends[i], "backend " + quoted(backend.text) +
+                                   " is a listener of this proxy, so connections would loop");
+    }
+  }
+  if (route.allow_private && !dynamic && !route.backends.empty()) {
+    diagnostics_.warning(place.allow_private,
+                         "'allow_private' in [[route]] has no effect without a \"{name}\" backend");
+  }
+}
+
+void ConfigCheck::check_alpn(std::size_t index) {
+  const RouteConfig& route = config_.routes[index];
+  if (route.alpn.empty()) return;
+  const Position position = places_.routes[index].alpn;
+  if (route.alpn.size() > limits::route_alpn_max) {
+    error(position, "more than " + std::to_string(limits::route_alpn_max) +
+                        " protocols in 'alpn' in [[route]]");
+  }
+  for (const ListenerConfig& listener : config_.listeners) {
+    if (listener.protocol == Protocol::tls) continue;
+    if (std::ranges::find(route.listeners, listener.name) == route.listeners.end()) continue;
+    error(position, "'alpn' in [[route]] can never match on listener " + quoted(listener.name) +
+                        ", whose protocol is \"http\"");
+  }
+}
+
+void ConfigCheck::check_numbers() {
+  if (config_.dns.servers.size() > limits::dns_servers_max) {
+    error(places_.dns, "more than " + std::to_string(limits::dns_servers_max) +
+                           " resolvers in 'servers' in [dns]");
+  }
+  if (config_.dns.ttl_min > config_.dns.ttl_max) {
+    error(places_.dns, "'ttl_min' in [dns] is greater than 'ttl_max'");
+  }
+  const LimitConfig& limits = config_.limits;
+  if (limits.connections != 0 && limits.connections_per_source > limits.connections) {
+    diagnostics_.warning(places_.limits,
+                         "'connections_per_source' in [limits] has no effect, since it is greater "
+                         "than 'connections'");
+  }
+  if (config_.bans.duration > config_.bans.duration_max) {
+    error(places_.bans, "'duration' in [bans] is greater than 'duration_max'");
+  }
+  if (config_.bans.refused_per_minute != 0 && limits.connections_per_source == 0) {
+    diagnostics_.warning(places_.bans,
+                         "'refused_per_minute' in [bans] has no effect without "
+                         "'connections_per_source' in [limits]");
+  }
+  if (!config_.access.default_allow && config_.access.allow.empty()) {
+    diagnostics_.warning(places_.access,
+                         "nobody is served: [access] denies by default and allows no address");
+  }
+}
+
+}  // namespace
+
+void check_config(const Config& config, const ConfigPlaces& places, DiagnosticList& diagnostics) {
+  ConfigCheck(config, places, diagnostics).run();
+}
+
+}  // namespace sni

@@ -1,0 +1,244 @@
+#include "core/config/config_file.h"
+
+// One function per table and one line per key: to add a key, add its field to config.h, its line
+// here and its lines to config.toml.example. What keys must be to each other is in
+// config_check.cpp.
+
+#include <chrono>
+
+#include "core/config/config_check.h"
+#include "core/config/config_forms.h"
+#include "core/config/toml_reader.h"
+#include "core/limits.h"
+#include "core/route/backend.h"
+
+namespace sni {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t workers_max = 1'024;
+constexpr std::uint32_t connections_max = 10'000'000;
+constexpr std::uint32_t bans_rate_max = 1'000'000;
+
+const Form<Backend> backend_form = parse_backend;
+const Form<std::string> text_form = [](std::string_view text) { return std::string(text); };
+const auto protocol_form =
+    forms::choice<Protocol>({{"tls", Protocol::tls}, {"http", Protocol::http}});
+const auto fast_path_form = forms::choice<FastPathMode>({{"auto", FastPathMode::automatic},
+                                                         {"sockhash", FastPathMode::sockhash},
+                                                         {"userspace", FastPathMode::userspace}});
+const auto access_form = forms::choice<bool>({{"allow", true}, {"deny", false}});
+const auto scope_form =
+    forms::choice<BlockScope>({{"host", BlockScope::host}, {"listeners", BlockScope::listeners}});
+const auto xdp_mode_form = forms::choice<XdpMode>(
+    {{"auto", XdpMode::automatic}, {"native", XdpMode::native}, {"generic", XdpMode::generic}});
+const auto log_level_form = forms::choice<LogLevel>({{"debug", LogLevel::debug},
+                                                     {"info", LogLevel::info},
+                                                     {"warning", LogLevel::warning},
+                                                     {"error", LogLevel::error}});
+const auto log_format_form =
+    forms::choice<LogFormat>({{"text", LogFormat::text}, {"json", LogFormat::json}});
+
+template <typename T>
+std::vector<T> values_of(std::vector<Located<T>> list) {
+  std::vector<T> values;
+  values.reserve(list.size());
+  for (Located<T>& item : list) values.push_back(std::move(item.value));
+  return values;
+}
+
+template <typename T>
+std::vector<Position> positions_of(const std::vector<Located<T>>& list) {
+  std::vector<Position> positions;
+  positions.reserve(list.size());
+  for (const Located<T>& item : list) positions.push_back(item.position);
+  return positions;
+}
+
+class ConfigReader {
+ public:
+  void read(TableReader& root);
+  const ConfigPlaces& places() const { return places_; }
+  Config take() { return std::move(config_); }
+
+ private:
+  void read_listener(TableReader& table);
+  void read_route(TableReader& table);
+  void read_timeouts(TableReader& table);
+  void read_limits(TableReader& table);
+  void read_dns(TableReader& table);
+  void read_access(TableReader& table);
+  void read_bans(TableReader& table);
+  void use_default_listeners();
+
+  Config config_;
+  ConfigPlaces places_;
+};
+
+void ConfigReader::read(TableReader& root) {
+  root.read_table("server", [this](TableReader& table) {
+    table.read("workers", config_.workers, 0, workers_max);
+  });
+  root.read_tables("listener", [this](TableReader& table) { read_listener(table); });
+  root.read_tables("route", [this](TableReader& table) { read_route(table); });
+  root.read_table("timeouts", [this](TableReader& table) { read_timeouts(table); });
+  root.read_table("limits", [this](TableReader& table) { read_limits(table); });
+  root.read_table("dns", [this](TableReader& table) { read_dns(table); });
+  root.read_table("fast_path", [this](TableReader& table) {
+    FastPathConfig& fast_path = config_.fast_path;
+    table.read("mode", fast_path.mode, fast_path_form);
+    table.read("same_host", fast_path.same_host);
+    table.read("after_bytes", fast_path.after_bytes, forms::size(0, 1ull << 40));
+    table.read("after", fast_path.after, forms::duration(0ms, 24h));
+    table.read("backlog", fast_path.backlog, forms::size(64 * 1024, 1ull << 30));
+    table.read<std::string>("object_file", fast_path.object_file, forms::optional_path);
+    table.read<std::string>("dns_pin", fast_path.dns_pin, forms::optional_path);
+  });
+  root.read_table("access", [this](TableReader& table) { read_access(table); });
+  root.read_table("bans", [this](TableReader& table) { read_bans(table); });
+  root.read_table("xdp", [this](TableReader& table) {
+    config_.xdp.interfaces =
+        values_of(table.read_list<std::string>("interfaces", forms::interface));
+    table.read("mode", config_.xdp.mode, xdp_mode_form);
+  });
+  root.read_table("control", [this](TableReader& table) {
+    table.read<std::string>("socket", config_.control_socket, forms::socket_path);
+  });
+  root.read_table("log", [this](TableReader& table) {
+    table.read("level", config_.log.level, log_level_form);
+    table.read("format", config_.log.format, log_format_form);
+  });
+  root.reject_unknown();
+  use_default_listeners();
+}
+
+void ConfigReader::read_listener(TableReader& table) {
+  ListenerConfig listener;
+  const Position at = table.position();
+  ConfigPlaces::Listener place{.table = at, .name = at, .address = at};
+  table.require("name");
+  table.require("address");
+  place.name = table.read<std::string>("name", listener.name, forms::listener_name).value_or(at);
+  place.address =
+      table.read<Endpoint>("address", listener.address, forms::listen_address).value_or(at);
+  table.read("v6only", listener.v6only);
+  table.read("protocol", listener.protocol, protocol_form);
+  config_.listeners.push_back(std::move(listener));
+  places_.listeners.push_back(place);
+}
+
+void ConfigReader::read_route(TableReader& table) {
+  RouteConfig route;
+  const Position at = table.position();
+  table.require("names");
+  table.reject_empty("names");
+  table.require("backend");
+  table.reject_empty("backend");
+  table.reject_empty("listeners");
+  auto names = table.read_list<std::string>("names", forms::route_name);
+  auto backends = table.read_one_or_list("backend", backend_form);
+  auto listeners = table.read_list("listeners", text_form);
+  auto alpn = table.read_list<std::string>("alpn", forms::alpn);
+  table.read("allow_private", route.allow_private);
+  places_.routes.push_back({.table = at,
+                            .alpn = table.position_of("alpn"),
+                            .allow_private = table.position_of("allow_private"),
+                            .names = positions_of(names),
+                            .backends = positions_of(backends),
+                            .listeners = positions_of(listeners)});
+  route.names = values_of(std::move(names));
+  route.backends = values_of(std::move(backends));
+  route.listeners = values_of(std::move(listeners));
+  route.alpn = values_of(std::move(alpn));
+  config_.routes.push_back(std::move(route));
+}
+
+void ConfigReader::read_timeouts(TableReader& table) {
+  TimeoutConfig& timeouts = config_.timeouts;
+  table.read("hello", timeouts.hello, forms::duration(10ms, 1h));
+  table.read("connect", timeouts.connect, forms::duration(10ms, 1h));
+  table.read("idle", timeouts.idle, forms::duration(1s, 168h));
+  table.read("drain", timeouts.drain, forms::duration(0ms, 24h));
+}
+
+void ConfigReader::read_limits(TableReader& table) {
+  LimitConfig& limits = config_.limits;
+  places_.limits = table.position();
+  table.read("connections", limits.connections, 0, connections_max);
+  table.read("connections_per_source", limits.connections_per_source, 0, connections_max);
+  table.read("pending_hellos", limits.pending_hellos, 1, connections_max);
+  table.read("relay_memory", limits.relay_memory, forms::size(1ull << 20, 1ull << 40));
+}
+
+void ConfigReader::read_dns(TableReader& table) {
+  DnsConfig& dns = config_.dns;
+  places_.dns = table.position();
+  dns.servers = values_of(table.read_list<Endpoint>("servers", forms::dns_server));
+  table.read("timeout", dns.timeout, forms::duration(10ms, 1min));
+  table.read("tries", dns.tries, 1, 10);
+  table.read("cache_entries", dns.cache_entries, 1, 10'000'000);
+  table.read("ttl_min", dns.ttl_min, forms::duration(0ms, 24h));
+  table.read("ttl_max", dns.ttl_max, forms::duration(1s, 168h));
+  table.read("negative_ttl", dns.negative_ttl, forms::duration(0ms, 1h));
+  table.read("stale", dns.stale, forms::duration(0ms, 168h));
+}
+
+void ConfigReader::read_access(TableReader& table) {
+  AccessConfig& access = config_.access;
+  places_.access = table.position();
+  access.block = values_of(table.read_list<AccessEntry>("block", parse_access_entry));
+  table.read<std::string>("block_file", access.block_file, forms::optional_path);
+  access.allow = values_of(table.read_list<AccessEntry>("allow", parse_access_entry));
+  table.read("scope", access.scope, scope_form);
+  table.read("default", access.default_allow, access_form);
+}
+
+void ConfigReader::read_bans(TableReader& table) {
+  BansConfig& bans = config_.bans;
+  places_.bans = table.position();
+  table.read("connections_per_second", bans.connections_per_second, 0, bans_rate_max);
+  table.read("refused_per_minute", bans.refused_per_minute, 0, bans_rate_max);
+  table.read("bad_hellos_per_minute", bans.bad_hellos_per_minute, 0, bans_rate_max);
+  table.read("duration", bans.duration, forms::duration(1s, 24h * 365));
+  table.read("duration_max", bans.duration_max, forms::duration(1s, 24h * 365));
+  table.read("ipv6_prefix", bans.ipv6_prefix, 32, 128);
+}
+
+void ConfigReader::use_default_listeners() {
+  std::vector<std::string> tls;
+  for (const ListenerConfig& listener : config_.listeners) {
+    if (listener.protocol == Protocol::tls) tls.push_back(listener.name);
+  }
+  for (RouteConfig& route : config_.routes) {
+    if (route.listeners.empty()) route.listeners = tls;
+  }
+}
+
+}  // namespace
+
+ConfigResult read_config(std::string_view text, std::string_view file_name) {
+  DiagnosticList diagnostics(file_name);
+  ConfigResult result;
+  if (const auto document = parse_toml(text, diagnostics)) {
+    TableReader root(*document, diagnostics);
+    ConfigReader reader;
+    reader.read(root);
+    result.config = reader.take();
+    check_config(*result.config, reader.places(), diagnostics);
+  }
+  if (diagnostics.has_errors()) result.config.reset();
+  result.diagnostics = diagnostics.take();
+  return result;
+}
+
+std::vector<std::string> config_keys() {
+  DiagnosticList ignored("");
+  std::vector<std::string> keys;
+  const TomlTable empty;
+  TableReader root(empty, ignored, &keys);
+  ConfigReader().read(root);
+  return keys;
+}
+
+}  // namespace sni

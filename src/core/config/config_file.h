@@ -1,0 +1,27 @@
+#pragma once
+
+// Reads a configuration: pure, over text. The keys and what they mean are those of
+// config.toml.example.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/config/config.h"
+#include "core/config/diagnostic.h"
+
+namespace sni {
+
+struct ConfigResult {
+  std::optional<Config> config;         // There exactly when no diagnostic is an error.
+  std::vector<Diagnostic> diagnostics;  // Every mistake, in the order of the file.
+};
+
+// `file_name` stands in the diagnostics. At most limits::config_bytes_max bytes are read.
+ConfigResult read_config(std::string_view text, std::string_view file_name);
+
+// The full names of all keys ("timeouts.hello"), tables among them ("timeouts").
+std::vector<std::string> config_keys();
+
+}  // namespace sni

@@ -1,0 +1,183 @@
+#include "core/config/config_forms.h"
+
+#include <sys/un.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/ascii.h"
+#include "core/config/diagnostic.h"
+#include "core/config/duration.h"
+#include "core/hello/server_name.h"
+#include "core/limits.h"
+
+namespace sni::forms {
+namespace {
+
+constexpr std::uint16_t dns_port = 53;
+constexpr std::size_t listener_name_max = 64;
+constexpr std::size_t alpn_max = 255;      // RFC 7301: one length byte.
+constexpr std::size_t interface_max = 15;  // IFNAMSIZ less its terminator.
+
+bool is_absolute_path(std::string_view text) {
+  return text.starts_with('/') && text.find('\0') == text.npos;
+}
+
+std::unexpected<Error> out_of_range(std::string_view text, const std::string& min,
+                                    const std::string& max) {
+  return fail(quoted(text) + " is not between " + min + " and " + max);
+}
+
+// Why a canonical_server_name() was refused, for those whose name only looks right.
+std::string name_problem(std::string_view text) {
+  if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; })) {
+    return " must be written in its ASCII form (\"xn--...\"), as clients send it";
+  }
+  if (text.find('*') != text.npos) {
+    return " has a wildcard that is neither \"*\" nor a leading \"*.\"";
+  }
+  return " is no valid host name";
+}
+
+}  // namespace
+
+Form<Milliseconds> duration(Milliseconds min, Milliseconds max) {
+  return [min, max](std::string_view text) -> Result<Milliseconds> {
+    const auto value = parse_duration(text);
+    if (!value) {
+      return fail(quoted(text) +
+                  " is no duration; write a number and a unit: \"250ms\", \"5s\", \"10m\", \"1h\"");
+    }
+    if (*value < min || *value > max) {
+      return out_of_range(text, format_duration(min), format_duration(max));
+    }
+    return *value;
+  };
+}
+
+Form<std::uint64_t> size(std::uint64_t min, std::uint64_t max) {
+  return [min, max](std::string_view text) -> Result<std::uint64_t> {
+    const auto value = parse_size(text);
+    if (!value) {
+      return fail(quoted(text) +
+                  " is no size; write a number and a unit: \"64KiB\", \"256MiB\", \"1GiB\"");
+    }
+    if (*value < min || *value > max) {
+      return out_of_range(text, format_size(min), format_size(max));
+    }
+    return *value;
+  };
+}
+
+Result<Endpoint> listen_address(std::string_view text) {
+  const auto endpoint = parse_endpoint(text);
+  if (!endpoint) {
+    return fail(quoted(text) +
+                " is no address and port, as in \"0.0.0.0:443\", \"[::]:443\" or "
+                "\"[fe80::1%2]:443\"");
+  }
+  if (endpoint->port == 0) return fail(quoted(text) + " needs a port from 1 to 65535");
+  const AddressScope scope = address_scope(endpoint->ip);
+  if (scope == AddressScope::multicast) return fail(quoted(text) + " is a multicast address");
+  if (scope == AddressScope::link_local && !endpoint->ip.is_v4() && endpoint->scope == 0) {
+    return fail(quoted(text) +
+                " is link-local and needs the index of its interface, as in \"[fe80::1%2]:443\"");
+  }
+  return *endpoint;
+}
+
+Result<Endpoint> dns_server(std::string_view text) {
+  Endpoint server{.ip = {}, .port = dns_port};
+  if (const auto ip = parse_ip(text)) {
+    server.ip = *ip;
+  } else if (const auto endpoint = parse_endpoint(text)) {
+    server = *endpoint;
+  } else {
+    return fail(quoted(text) +
+                " is no resolver's address, as in \"192.0.2.53\" or \"[2001:db8::53]:5353\"");
+  }
+  const AddressScope scope = address_scope(server.ip);
+  if (server.port == 0 || scope == AddressScope::unspecified || scope == AddressScope::multicast) {
+    return fail(quoted(text) + " is no address that one can ask");
+  }
+  return server;
+}
+
+Result<IpPrefix> prefix(std::string_view text) {
+  if (const auto prefix = parse_prefix(text)) return *prefix;
+  if (const auto enclosing = parse_enclosing_prefix(text)) {
+    return fail(quoted(text) + " has bits set behind its prefix; did you mean " +
+                quoted(enclosing->to_string()) + "?");
+  }
+  return fail(quoted(text) + " is no address or prefix, as in \"192.0.2.7\" or \"2001:db8::/32\"");
+}
+
+Result<std::string> listener_name(std::string_view text) {
+  const bool valid = std::ranges::all_of(
+      text, [](char c) { return is_letter(c) || is_digit(c) || c == '.' || c == '_' || c == '-'; });
+  if (!valid || text.empty() || text.size() > listener_name_max) {
+    return fail(quoted(text) + " is not 1 to " + std::to_string(listener_name_max) +
+                " letters, digits, '.', '_' and '-'");
+  }
+  return std::string(text);
+}
+
+Result<std::string> route_name(std::string_view text) {
+  if (text == "*") return std::string(text);
+  const std::string_view wildcard = text.starts_with("*.") ? "*." : "";
+  const std::string_view host = text.substr(wildcard.size());
+  std::array<char, limits::server_name_max> name{};
+  const auto length = canonical_server_name(host, name);
+  if (!length) return fail(quoted(text) + name_problem(host));
+  if (*length == 0) {
+    return fail(quoted(text) +
+                " is an address, and clients ask for names (RFC 6066); \"*\" takes those that "
+                "ask for none");
+  }
+  return std::string(wildcard).append(name.data(), *length);
+}
+
+Result<std::string> alpn(std::string_view text) {
+  if (text.empty() || text.size() > alpn_max) {
+    return fail(quoted(text) + " is no protocol name of 1 to " + std::to_string(alpn_max) +
+                " bytes, as in \"h2\"");
+  }
+  return std::string(text);
+}
+
+Result<std::string> interface(std::string_view text) {
+  const bool valid =
+      std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':'; });
+  if (!valid || text.empty() || text.size() > interface_max || text == "." || text == "..") {
+    return fail(quoted(text) + " is no name that a network interface can have");
+  }
+  return std::string(text);
+}
+
+Result<std::string> optional_path(std::string_view text) {
+  if (text.empty() || is_absolute_path(text)) return std::string(text);
+  return fail(quoted(text) + " is no absolute path");
+}
+
+Result<std::string> socket_path(std::string_view text) {
+  if (!is_absolute_path(text)) return fail(quoted(text) + " is no absolute path");
+  if (text.size() >= sizeof(sockaddr_un::sun_path)) {
+    return fail(quoted(text) + " is longer than the " +
+                std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
+                " bytes that a UNIX socket can have");
+  }
+  return std::string(text);
+}
+
+Result<std::size_t> one_of(std::string_view text, std::span<const std::string_view> names) {
+  const auto found = std::ranges::find(names, text);
+  if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
+  std::string what = quoted(text) + " is none of ";
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i != 0) what += i + 1 == names.size() ? " and " : ", ";
+    what += '"' + std::string(names[i]) + '"';
+  }
+  return fail(what + did_you_mean(text, names));
+}
+
+}  // namespace sni::forms

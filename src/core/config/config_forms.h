@@ -1,0 +1,55 @@
+#pragma once
+
+// What the strings of a configuration may be: one Form (core/config/toml_reader.h) per kind of value.
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/address/address.h"
+#include "core/config/toml_reader.h"
+
+namespace sni::forms {
+
+using Milliseconds = std::chrono::milliseconds;
+
+// Both bounds are allowed.
+Form<Milliseconds> duration(Milliseconds min, Milliseconds max);
+Form<std::uint64_t> size(std::uint64_t min, std::uint64_t max);
+
+// An address:port to listen on.
+Result<Endpoint> listen_address(std::string_view text);
+// A resolver: "192.0.2.53", "2001:db8::53", or either with a port.
+Result<Endpoint> dns_server(std::string_view text);
+Result<IpPrefix> prefix(std::string_view text);
+// 1 to 64 letters, digits, '.', '_', '-': it stands in logs and answers as it is.
+Result<std::string> listener_name(std::string_view text);
+// In the form of RouteConfig::names.
+Result<std::string> route_name(std::string_view text);
+Result<std::string> alpn(std::string_view text);
+// A network interface, as the kernel names them.
+Result<std::string> interface(std::string_view text);
+// An absolute path, or "" for none.
+Result<std::string> optional_path(std::string_view text);
+// An absolute path that fits into a UNIX socket's address.
+Result<std::string> socket_path(std::string_view text);
+
+// The index of the one of `names` that `text` is.
+Result<std::size_t> one_of(std::string_view text, std::span<const std::string_view> names);
+
+template <typename E>
+Form<E> choice(std::initializer_list<std::pair<std::string_view, E>> choices) {
+  return [all = std::vector(choices)](std::string_view text) -> Result<E> {
+    std::vector<std::string_view> names;
+    for (const auto& [name, value] : all) names.push_back(name);
+    const auto index = one_of(text, names);
+    if (!index) return std::unexpected(index.error());
+    return all[*index].second;
+  };
+}
+
+}  // namespace sni::forms

@@ -1,0 +1,123 @@
+#include "core/config/diagnostic.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <numeric>
+#include <tuple>
+#include <utility>
+
+#include "core/limits.h"
+
+namespace sni {
+namespace {
+
+constexpr std::size_t quoted_max = 80;   // Bytes of input in one message.
+constexpr std::size_t suggest_max = 64;  // Longer words are no slips of the keyboard.
+
+// Optimal string alignment distance: insertions, deletions, replacements, and neighbours swapped,
+// which is what fingers do ("listenre").
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  using Row = std::array<std::size_t, suggest_max + 1>;
+  Row before_last{};
+  Row last{};
+  Row row{};
+  std::iota(last.begin(), last.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, replaced});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        row[j] = std::min(row[j], before_last[j - 2] + 1);
+      }
+    }
+    before_last = last;
+    last = row;
+  }
+  return last[b.size()];
+}
+
+}  // namespace
+
+std::string Diagnostic::to_string() const {
+  std::string text =
+      file + ':' + std::to_string(position.line) + ':' + std::to_string(position.column) + ": ";
+  if (severity == Severity::warning) text += "warning: ";
+  return text + message;
+}
+
+void DiagnosticList::error(Position position, std::string message) {
+  ++errors_;
+  add(Severity::error, position, std::move(message));
+}
+
+void DiagnosticList::warning(Position position, std::string message) {
+  add(Severity::warning, position, std::move(message));
+}
+
+void DiagnosticList::add(Severity severity, Position position, std::string message) {
+  if (list_.size() == limits::diagnostics_max) {
+    ++dropped_;
+    return;
+  }
+  list_.push_back(
+      {.severity = severity, .file = file_, .position = position, .message = std::move(message)});
+}
+
+std::vector<Diagnostic> DiagnosticList::take() {
+  std::ranges::sort(list_, {}, [](const Diagnostic& diagnostic) {
+    return std::tie(diagnostic.position, diagnostic.message);
+  });
+  if (dropped_ != 0) {
+    list_.push_back({.severity = errors_ != 0 ? Severity::error : Severity::warning,
+                     .file = file_,
+                     .position = list_.back().position,
+                     .message = std::to_string(dropped_) + " more are not shown"});
+  }
+  errors_ = 0;
+  dropped_ = 0;
+  return std::exchange(list_, {});
+}
+
+std::string printable(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (c >= 0x20 && c < 0x7f) {
+      result += c;
+      continue;
+    }
+    std::array<char, 5> escape{};
+    std::snprintf(escape.data(), escape.size(), "\\x%02x", static_cast<unsigned char>(c));
+    result += escape.data();
+  }
+  return result;
+}
+
+std::string quoted(std::string_view text) {
+  const std::string shown = '\'' + printable(text.substr(0, quoted_max));
+  return shown + (text.size() > quoted_max ? "...'" : "'");
+}
+
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates) {
+  if (word.size() > suggest_max) return {};
+  std::string_view best;
+  // A third of the letters may be wrong; more would suggest words that merely look alike.
+  std::size_t best_distance = std::max<std::size_t>(word.size() / 3, 1) + 1;
+  for (const std::string_view candidate : candidates) {
+    if (candidate.size() > suggest_max) continue;
+    // The distance is at least the difference in length.
+    if (std::max(word.size(), candidate.size()) - std::min(word.size(), candidate.size()) >=
+        best_distance) {
+      continue;
+    }
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance < best_distance && distance < candidate.size()) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best.empty() ? std::string{} : "; did you mean " + quoted(best) + "?";
+}
+
+}  // namespace sni

@@ -1,0 +1,149 @@
+#include "core/config/toml_document.h"
+
+// toml++ limits how deep values nest, but not how deep dotted keys do: "a.a.a.(...) = 1" becomes
+// one table per dot, and the destructor of such a tree, which recurses, overflows the stack. So we
+// count the dots that stand outside of strings before we let it parse.
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <type_traits>
+
+#include "core/limits.h"
+
+namespace sni {
+namespace {
+
+// Walks over text that may hold quotes: knows where strings and comments end.
+class DottedKeyScanner {
+ public:
+  explicit DottedKeyScanner(std::string_view text) : text_(text) {}
+
+  // The line (from 1) with too many dots outside of strings and comments, if there is one.
+  std::optional<std::uint32_t> find_deep_line() {
+    std::size_t dots = 0;
+    while (at_ < text_.size()) {
+      const char c = text_[at_];
+      if (c == '"' || c == '\'') {
+        skip_string(c);
+        continue;
+      }
+      if (c == '#') {
+        at_ = std::min(text_.find('\n', at_), text_.size());
+        continue;
+      }
+      if (c == '\n') {
+        ++line_;
+        dots = 0;
+      }
+      if (c == '.' && ++dots > limits::config_key_depth_max) return line_;
+      ++at_;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  void skip_string(char quote) {
+    const std::string fence(3, quote);
+    const bool multi_line = text_.substr(at_).starts_with(fence);
+    at_ += multi_line ? 3 : 1;
+    while (at_ < text_.size()) {
+      const char c = text_[at_];
+      if (c == '\n') {
+        if (!multi_line) return;  // A string that is not closed; the parser will say so.
+        ++line_;
+      }
+      if (c == quote && (!multi_line || text_.substr(at_).starts_with(fence))) {
+        at_ += multi_line ? 3 : 1;
+        return;
+      }
+      // An escaped quote closes nothing; an escaped line end is still a line end.
+      const bool escape = c == '\\' && quote == '"' && !text_.substr(at_ + 1).starts_with('\n');
+      at_ += escape ? 2 : 1;
+    }
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::uint32_t line_ = 1;
+};
+
+Position position_of(const toml::source_region& region) {
+  // What has no place of its own, as a table that only its children name, stands at line 0.
+  return {.line = std::max<std::uint32_t>(region.begin.line, 1),
+          .column = std::max<std::uint32_t>(region.begin.column, 1)};
+}
+
+TomlNode convert(const toml::node& source);
+
+TomlTable convert_table(const toml::table& source) {
+  TomlTable table;
+  table.reserve(source.size());
+  for (const auto& [key, node] : source) {
+    table.push_back({.key = std::string(key.str()),
+                     .position = position_of(key.source()),
+                     .node = convert(node)});
+  }
+  return table;
+}
+
+TomlArray convert_array(const toml::array& source) {
+  TomlArray array;
+  array.reserve(source.size());
+  for (const toml::node& node : source) array.push_back(convert(node));
+  return array;
+}
+
+TomlNode convert(const toml::node& source) {
+  TomlNode node{.position = position_of(source.source()), .value = TomlOther{"a value"}};
+  source.visit([&](const auto& value) {
+    using Value = std::remove_cvref_t<decltype(value)>;
+    if constexpr (toml::is_table<Value>) {
+      node.value = convert_table(value);
+    } else if constexpr (toml::is_array<Value>) {
+      node.value = convert_array(value);
+    } else if constexpr (toml::is_string<Value> || toml::is_integer<Value> ||
+                         toml::is_boolean<Value>) {
+      node.value = value.get();
+    } else {
+      node.value = TomlOther{toml::is_floating_point<Value> ? "a float" : "a date or time"};
+    }
+  });
+  return node;
+}
+
+}  // namespace
+
+std::string_view type_name(const TomlNode& node) {
+  struct Name {
+    std::string_view operator()(bool) const { return "a boolean"; }
+    std::string_view operator()(std::int64_t) const { return "an integer"; }
+    std::string_view operator()(const std::string&) const { return "a string"; }
+    std::string_view operator()(const TomlArray&) const { return "an array"; }
+    std::string_view operator()(const TomlTable&) const { return "a table"; }
+    std::string_view operator()(const TomlOther& other) const { return other.type; }
+  };
+  return std::visit(Name{}, node.value);
+}
+
+std::optional<TomlTable> parse_toml(std::string_view text, DiagnosticList& diagnostics) {
+  if (text.size() > limits::config_bytes_max) {
+    diagnostics.error(
+        {}, "the file is larger than " + std::to_string(limits::config_bytes_max >> 20) + " MiB");
+    return std::nullopt;
+  }
+  if (const auto line = DottedKeyScanner(text).find_deep_line()) {
+    diagnostics.error({.line = *line},
+                      "more dots outside of strings than any key has; is a quote missing?");
+    return std::nullopt;
+  }
+  try {
+    return convert_table(toml::parse(text));
+  } catch (const toml::parse_error& error) {
+    diagnostics.error(position_of(error.source()),
+                      "syntax error: " + printable(error.description()));
+    return std::nullopt;
+  }
+}
+
+}  // namespace sni

@@ -1,0 +1,44 @@
+#pragma once
+
+// A TOML file as a tree of plain values, each with its place. The parser's own headers are heavy
+// and stay in one .cpp file.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/config/diagnostic.h"
+
+namespace sni {
+
+struct TomlNode;
+struct TomlEntry;
+using TomlArray = std::vector<TomlNode>;
+using TomlTable = std::vector<TomlEntry>;  // Keys are unique; the parser sees to that.
+
+// What no key of ours takes: floats, dates and times, by the name of the type.
+struct TomlOther {
+  std::string_view type;
+};
+
+struct TomlNode {
+  Position position;
+  std::variant<bool, std::int64_t, std::string, TomlArray, TomlTable, TomlOther> value;
+};
+
+struct TomlEntry {
+  std::string key;
+  Position position;  // Of the key.
+  TomlNode node;
+};
+
+// "a string", "a table", ...: for messages.
+std::string_view type_name(const TomlNode& node);
+
+// nullopt: `diagnostics` has the one mistake at which the parser stopped.
+std::optional<TomlTable> parse_toml(std::string_view text, DiagnosticList& diagnostics);
+
+}  // namespace sni

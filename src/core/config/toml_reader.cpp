@@ -1,0 +1,140 @@
+#include "core/config/toml_reader.h"
+
+#include <algorithm>
+
+namespace sni {
+
+TableReader::TableReader(const TableReader& parent, const TomlTable& table, Position position,
+                         std::string_view key, bool of_array)
+    : table_(&table),
+      position_(position),
+      label_((of_array ? "[[" : "[") + std::string(key) + (of_array ? "]]" : "]")),
+      prefix_(std::string(key) + '.'),
+      diagnostics_(parent.diagnostics_),
+      keys_(parent.keys_) {}
+
+void TableReader::read(std::string_view key, bool& out) {
+  const TomlNode* node = find(key);
+  if (node == nullptr) return;
+  const bool* value = std::get_if<bool>(&node->value);
+  if (value == nullptr) return wrong_type(key, *node, "true or false");
+  out = *value;
+}
+
+void TableReader::require(std::string_view key) {
+  if (peek(key) == nullptr) diagnostics_->error(position_, label_ + " has no " + quoted(key));
+}
+
+void TableReader::reject_empty(std::string_view key) {
+  const TomlNode* node = peek(key);
+  const TomlArray* items = node == nullptr ? nullptr : std::get_if<TomlArray>(&node->value);
+  if (items != nullptr && items->empty()) mistake(key, node->position, " must not be empty");
+}
+
+Position TableReader::position_of(std::string_view key) const {
+  const TomlNode* node = peek(key);
+  return node == nullptr ? position_ : node->position;
+}
+
+void TableReader::read_table(std::string_view key, const std::function<void(TableReader&)>& read) {
+  static const TomlTable empty;
+  const TomlNode* node = find(key);
+  if (node == nullptr) return read_one(key, empty, position_, false, read);
+  const auto* table = std::get_if<TomlTable>(&node->value);
+  if (table == nullptr) {
+    return wrong_type(key, *node, "a table, written [" + std::string(key) + "]");
+  }
+  read_one(key, *table, node->position, false, read);
+}
+
+void TableReader::read_tables(std::string_view key, const std::function<void(TableReader&)>& read) {
+  static const TomlTable empty;
+  const std::string expected = "an array of tables, each written [[" + std::string(key) + "]]";
+  const TomlNode* node = find(key);
+  if (node == nullptr) {
+    // Nothing to read, but the keys that such a table has are still asked for.
+    if (keys_ != nullptr) read_one(key, empty, position_, true, read);
+    return;
+  }
+  const auto* items = std::get_if<TomlArray>(&node->value);
+  if (items == nullptr) return wrong_type(key, *node, expected);
+  for (const TomlNode& item : *items) {
+    if (const auto* table = std::get_if<TomlTable>(&item.value)) {
+      read_one(key, *table, item.position, true, read);
+    } else {
+      wrong_type(key, item, expected);
+    }
+  }
+}
+
+void TableReader::read_one(std::string_view key, const TomlTable& table, Position position,
+                           bool of_array, const std::function<void(TableReader&)>& read) {
+  TableReader reader(*this, table, position, key, of_array);
+  read(reader);
+  reader.reject_unknown();
+}
+
+void TableReader::reject_unknown() {
+  for (const TomlEntry& entry : *table_) {
+    if (std::ranges::find(known_, entry.key) != known_.end()) continue;
+    diagnostics_->error(entry.position, "unknown key " + quoted(entry.key) + ' ' + place() +
+                                            did_you_mean(entry.key, known_));
+  }
+}
+
+const TomlNode* TableReader::peek(std::string_view key) const {
+  const auto entry = std::ranges::find(*table_, key, &TomlEntry::key);
+  return entry == table_->end() ? nullptr : &entry->node;
+}
+
+const TomlNode* TableReader::find(std::string_view key) {
+  known_.push_back(key);
+  if (keys_ != nullptr) keys_->push_back(prefix_ + std::string(key));
+  return peek(key);
+}
+
+std::optional<std::uint64_t> TableReader::integer(std::string_view key, std::uint64_t min,
+                                                  std::uint64_t max) {
+  const TomlNode* node = find(key);
+  if (node == nullptr) return std::nullopt;
+  const auto* value = std::get_if<std::int64_t>(&node->value);
+  if (value == nullptr) {
+    wrong_type(key, *node, "an integer");
+    return std::nullopt;
+  }
+  if (std::cmp_less(*value, min) || std::cmp_greater(*value, max)) {
+    mistake(key, node->position,
+            " must be between " + std::to_string(min) + " and " + std::to_string(max) + ", not " +
+                std::to_string(*value));
+    return std::nullopt;
+  }
+  return static_cast<std::uint64_t>(*value);
+}
+
+const std::string* TableReader::text(std::string_view key, const TomlNode& node) {
+  const auto* value = std::get_if<std::string>(&node.value);
+  if (value == nullptr) wrong_type(key, node, "a string");
+  return value;
+}
+
+const TomlArray* TableReader::array(std::string_view key, const TomlNode& node) {
+  const auto* value = std::get_if<TomlArray>(&node.value);
+  if (value == nullptr) wrong_type(key, node, "an array of strings");
+  return value;
+}
+
+void TableReader::wrong_type(std::string_view key, const TomlNode& node,
+                             std::string_view expected) {
+  mistake(key, node.position,
+          " must be " + std::string(expected) + ", not " + std::string(type_name(node)));
+}
+
+void TableReader::mistake(std::string_view key, Position position, std::string_view what) {
+  diagnostics_->error(position, quoted(key) + ' ' + place() + std::string(what));
+}
+
+std::string TableReader::place() const {
+  return label_.empty() ? "at the top level" : "in " + label_;
+}
+
+}  // namespace sni

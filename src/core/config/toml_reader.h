@@ -1,0 +1,139 @@
+#pragma once
+
+// Reads typed values out of the tables of a TOML file. A key becomes known by being read, so that
+// one line per key is all there is: its name, where the value goes and what it may be. Whatever is
+// wrong with a value is reported, and the target keeps its default, so that reading goes on and
+// finds the next mistake. Keys that nobody has read are reported when their table is done.
+//
+// A Form<T> says what a string may be: it takes the text and returns a T, or an Error that reads on
+// after the key's name and a colon ("'10x' is no duration; ...").
+
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/config/toml_document.h"
+#include "core/error.h"
+
+namespace sni {
+
+template <typename T>
+using Form = std::function<Result<T>(std::string_view)>;
+
+template <typename T>
+struct Located {
+  T value;
+  Position position;
+};
+
+class TableReader {
+ public:
+  // `keys`, where given, takes the full name of each key that is read.
+  TableReader(const TomlTable& root, DiagnosticList& diagnostics,
+              std::vector<std::string>* keys = nullptr)
+      : table_(&root), diagnostics_(&diagnostics), keys_(keys) {}
+
+  Position position() const { return position_; }
+
+  void read(std::string_view key, bool& out);
+  template <std::unsigned_integral T>
+  void read(std::string_view key, T& out, std::uint64_t min, std::uint64_t max) {
+    if (const auto value = integer(key, min, max)) out = static_cast<T>(*value);
+  }
+  // The place of a value that was there and right.
+  template <typename T>
+  std::optional<Position> read(std::string_view key, T& out, const Form<T>& form) {
+    const TomlNode* node = find(key);
+    if (node == nullptr) return std::nullopt;
+    std::optional<T> value = convert(key, *node, form);
+    if (!value) return std::nullopt;
+    out = *std::move(value);
+    return node->position;
+  }
+  template <typename T>
+  std::vector<Located<T>> read_list(std::string_view key, const Form<T>& form);
+  // One string stands for a list of one.
+  template <typename T>
+  std::vector<Located<T>> read_one_or_list(std::string_view key, const Form<T>& form);
+
+  // Reports that `key` must be there, unless it is.
+  void require(std::string_view key);
+  // Reports that the array at `key`, if it is there, must not be empty.
+  void reject_empty(std::string_view key);
+  // Of the value, or of the table where the key is absent.
+  Position position_of(std::string_view key) const;
+
+  // [key]: `read` sees an empty table where the key is absent.
+  void read_table(std::string_view key, const std::function<void(TableReader&)>& read);
+  // [[key]]: `read` sees each table in turn.
+  void read_tables(std::string_view key, const std::function<void(TableReader&)>& read);
+  // Reports every key that was not read. read_table and read_tables do so for their tables.
+  void reject_unknown();
+
+ private:
+  TableReader(const TableReader& parent, const TomlTable& table, Position position,
+              std::string_view key, bool of_array);
+
+  const TomlNode* peek(std::string_view key) const;
+  const TomlNode* find(std::string_view key);
+  std::optional<std::uint64_t> integer(std::string_view key, std::uint64_t min, std::uint64_t max);
+  const std::string* text(std::string_view key, const TomlNode& node);
+  const TomlArray* array(std::string_view key, const TomlNode& node);
+  void wrong_type(std::string_view key, const TomlNode& node, std::string_view expected);
+  void mistake(std::string_view key, Position position, std::string_view what);
+  void read_one(std::string_view key, const TomlTable& table, Position position, bool of_array,
+                const std::function<void(TableReader&)>& read);
+  std::string place() const;
+
+  template <typename T>
+  std::optional<T> convert(std::string_view key, const TomlNode& node, const Form<T>& form) {
+    const std::string* string = text(key, node);
+    if (string == nullptr) return std::nullopt;
+    Result<T> value = form(*string);
+    if (value) return *std::move(value);
+    mistake(key, node.position, ": " + value.error().what);
+    return std::nullopt;
+  }
+
+  const TomlTable* table_;
+  Position position_;
+  std::string label_;   // "[timeouts]", "[[route]]"; empty at the top level.
+  std::string prefix_;  // "timeouts.", for `keys_`.
+  DiagnosticList* diagnostics_;
+  std::vector<std::string>* keys_;
+  std::vector<std::string_view> known_;
+};
+
+template <typename T>
+std::vector<Located<T>> TableReader::read_list(std::string_view key, const Form<T>& form) {
+  std::vector<Located<T>> list;
+  const TomlNode* node = find(key);
+  const TomlArray* items = node == nullptr ? nullptr : array(key, *node);
+  if (items == nullptr) return list;
+  list.reserve(items->size());
+  for (const TomlNode& item : *items) {
+    if (auto value = convert(key, item, form)) list.push_back({*std::move(value), item.position});
+  }
+  return list;
+}
+
+template <typename T>
+std::vector<Located<T>> TableReader::read_one_or_list(std::string_view key, const Form<T>& form) {
+  const TomlNode* node = peek(key);
+  if (node == nullptr || !std::holds_alternative<std::string>(node->value)) {
+    return read_list(key, form);
+  }
+  T value;
+  std::vector<Located<T>> list;
+  if (const auto position = read(key, value, form)) list.push_back({std::move(value), *position});
+  return list;
+}
+
+}  // namespace sni

@@ -1,0 +1,72 @@
+#pragma once
+
+// One name on its way through the resolvers: the candidates to ask for in turn, and what came back
+// for the present one, IPv6 and IPv4 apart. Pure: net/dns/resolver.h asks and tells it the replies.
+//
+// A and AAAA are judged together. Any address makes an answer, whatever became of the other family.
+// Without one, "no such address" needs both families to say so (or one to say that there is no such
+// name): half an answer beside a failure is a failure, which a retry may heal and a stale answer
+// may cover, where a negative answer would be believed and cached.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/dns/resolution.h"
+
+namespace sni {
+
+enum class DnsFamily : std::uint8_t { v6, v4 };
+
+struct DnsReply {
+  enum class Status : std::uint8_t {
+    found,        // At least one address.
+    no_data,      // The name has none of this family.
+    no_name,      // NXDOMAIN: of no family.
+    failed,       // SERVFAIL, REFUSED, a reply that cannot be read ...
+    unreachable,  // No server replied in time.
+  };
+  Status status = Status::unreachable;
+  std::vector<IpAddress> addresses;  // At most limits::backend_addresses_max.
+  std::uint64_t ttl_ms = 0;
+};
+
+class DnsQuestion {
+ public:
+  // `candidates` is not empty (core/dns/resolv_conf.h).
+  explicit DnsQuestion(std::vector<std::string> candidates);
+
+  const std::string& candidate() const { return candidates_[current_]; }
+  void on_reply(DnsFamily family, DnsReply reply);
+  // Both families of the present candidate have replied.
+  bool complete() const { return family(DnsFamily::v6).replied && family(DnsFamily::v4).replied; }
+  bool has_address() const;
+
+  // complete() only. Moves on to the next candidate where this one is no answer; false: there is
+  // none, or this one is the answer. As in glibc, a server that refuses one candidate does not end
+  // the search but turns "not found" into "failed"; resolvers out of reach do end it.
+  bool advance();
+
+  // The addresses known so far; without any: not_found or failed, once complete() and not
+  // advance().
+  Resolution outcome() const;
+  // Of an outcome with addresses. Where one family failed, at most `failure_ttl_ms`: it is asked
+  // again soon.
+  std::uint64_t ttl_ms(std::uint64_t failure_ttl_ms) const;
+
+ private:
+  struct Family {
+    bool replied = false;
+    DnsReply reply;
+  };
+  const Family& family(DnsFamily which) const { return families_[static_cast<std::size_t>(which)]; }
+  bool any(DnsReply::Status status) const;
+
+  std::vector<std::string> candidates_;
+  std::size_t current_ = 0;
+  std::array<Family, 2> families_;
+  bool earlier_failed_ = false;  // A candidate before this one.
+};
+
+}  // namespace sni

@@ -1,0 +1,28 @@
+#pragma once
+
+// The names of /etc/hosts (hosts(5)). Lines that are not understood are passed over, as every other
+// reader of this file does; a name on several lines has the addresses of all of them.
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "core/dns/resolution.h"
+#include "core/string_hash.h"
+
+namespace sni {
+
+class HostsTable {
+ public:
+  HostsTable() = default;
+  static HostsTable parse(std::string_view text);
+
+  // `name` in the form of DnsName::view(). nullptr: the file does not name it. What is found is ok.
+  const Resolution* find(std::string_view name) const;
+  std::size_t size() const { return names_.size(); }
+
+ private:
+  std::unordered_map<std::string, Resolution, StringHash, std::equal_to<>> names_;
+};
+
+}  // namespace sni

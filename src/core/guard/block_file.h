@@ -1,0 +1,23 @@
+#pragma once
+
+// The text of `[access] block_file`: one entry (core/guard/access_entry.h) a line, and comments that
+// begin with "#" or ";", which is how public blocklists are published.
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/config/diagnostic.h"
+#include "core/guard/access_entry.h"
+
+namespace sni {
+
+struct BlockFile {
+  std::vector<AccessEntry> entries;
+  std::vector<Diagnostic> mistakes;  // None of the entries is to be used if there are any.
+};
+
+// `file_name` stands in the mistakes.
+BlockFile parse_block_file(std::string_view text, std::string_view file_name);
+
+}  // namespace sni

@@ -1,0 +1,53 @@
+#pragma once
+
+// Open connections per source address, for limits.connections_per_source; shared by all workers and
+// used only where that limit is set. IPv6 counts by /64, since one subscriber has at least that.
+
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <unordered_map>
+
+#include "core/address/address.h"
+
+namespace sni {
+
+class SourceCounts {
+ public:
+  // Counts one more connection unless the source has `max` already.
+  bool acquire(const IpAddress& address, std::uint32_t max) {
+    const IpAddress key = source_of(address);
+    Shard& shard = shard_of(key);
+    const std::lock_guard lock(shard.mutex);
+    std::uint32_t& count = shard.counts[key];
+    if (count >= max) return false;
+    ++count;
+    return true;
+  }
+
+  void release(const IpAddress& address) {
+    const IpAddress key = source_of(address);
+    Shard& shard = shard_of(key);
+    const std::lock_guard lock(shard.mutex);
+    const auto found = shard.counts.find(key);
+    if (found != shard.counts.end() && --found->second == 0) shard.counts.erase(found);
+  }
+
+ private:
+  static constexpr unsigned ipv6_source_bits = 64;
+  struct Shard {
+    std::mutex mutex;
+    std::unordered_map<IpAddress, std::uint32_t> counts;
+  };
+
+  static IpAddress source_of(const IpAddress& address) {
+    return address.is_v4() ? address : address.masked(ipv6_source_bits);
+  }
+  Shard& shard_of(const IpAddress& key) {
+    return shards_[std::hash<IpAddress>{}(key) % shards_.size()];
+  }
+
+  std::array<Shard, 16> shards_;
+};
+
+}  // namespace sni

@@ -1,0 +1,20 @@
+#pragma once
+
+// What routing needs of a ClientHello (RFC 8446 4.1.2, RFC 5246 7.4.1.2), read by length-prefixed
+// sub-readers only. We route, we do not police TLS: an offer that no server would accept is the
+// backend's to refuse. But every structure must end where its length says, and whatever two parsers
+// could read differently is malformed, since the backend must not see another name than we did.
+
+#include <cstdint>
+#include <expected>
+#include <span>
+
+#include "core/hello/first_flight.h"
+
+namespace sni {
+
+// `hello` is the whole message without its 4-byte handshake header. The result's views point into
+// it.
+std::expected<FirstFlight, FlightError> parse_client_hello(std::span<const std::uint8_t> hello);
+
+}  // namespace sni

@@ -1,0 +1,30 @@
+#include "core/hello/first_flight.h"
+
+#include "core/hello/client_hello.h"
+#include "core/hello/http_host.h"
+#include "core/hello/tls_record.h"
+
+namespace sni {
+
+std::expected<std::size_t, FlightError> FlightScanner::scan(std::span<const std::uint8_t> bytes) {
+  switch (protocol_) {
+    case Protocol::tls:
+      return scan_hello_records(bytes, progress_);
+    case Protocol::http:
+      return scan_http_head(bytes, progress_);
+  }
+  return std::unexpected(FlightError::not_the_protocol);
+}
+
+std::expected<FirstFlight, FlightError> FlightScanner::parse(
+    std::span<const std::uint8_t> bytes, std::span<std::uint8_t> scratch) const {
+  switch (protocol_) {
+    case Protocol::tls:
+      return parse_client_hello(join_hello(bytes, progress_, scratch));
+    case Protocol::http:
+      return parse_http_head(bytes.first(progress_.position));
+  }
+  return std::unexpected(FlightError::not_the_protocol);
+}
+
+}  // namespace sni

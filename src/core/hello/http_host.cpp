@@ -1,0 +1,170 @@
+#include "core/hello/http_host.h"
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+
+#include "core/ascii.h"
+#include "core/hello/server_name.h"
+
+namespace sni {
+namespace {
+
+constexpr std::string_view crlf = "\r\n";
+
+// RFC 9110 5.6.2.
+constexpr bool is_token_char(char c) {
+  return is_letter(c) || is_digit(c) || std::string_view("!#$%&'*+-.^_`|~").contains(c);
+}
+
+bool is_token(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, is_token_char);
+}
+
+// Bytes from 0x80 on are obs-text (RFC 9110 5.5) and may stand in a field.
+constexpr bool is_control(std::uint8_t byte) {
+  return byte < 0x20 || byte == 0x7f;
+}
+
+// RFC 9110 5.6.3: optional whitespace around a field's value.
+std::string_view trim(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t");
+  if (begin == text.npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+// Cuts off up to and with `separator`; nullopt: it is not there.
+std::optional<std::string_view> cut(std::string_view& text, std::string_view separator) {
+  const std::size_t end = text.find(separator);
+  if (end == text.npos) return std::nullopt;
+  const std::string_view before = text.substr(0, end);
+  text.remove_prefix(end + separator.size());
+  return before;
+}
+
+// RFC 3986 3.2.3: digits, and an empty port is legal.
+bool is_port(std::string_view text) {
+  return text.size() <= 5 && std::ranges::all_of(text, is_digit);
+}
+
+// uri-host [":" port] (RFC 9110 7.2) into the flight's name. An empty one names nobody: that is
+// what a client sends whose target has no authority.
+bool read_authority(std::string_view authority, FirstFlight& flight) {
+  flight.name_length = 0;
+  if (authority.empty()) return true;
+  if (authority.starts_with('[')) {
+    authority.remove_prefix(1);
+    const auto literal = cut(authority, "]");
+    // RFC 3986 3.2.2: an IPv6 address, or in IPvFuture letters and more; never a name either way.
+    if (!literal || literal->empty() || literal->find_first_of("/?#@[ ") != literal->npos) {
+      return false;
+    }
+    return authority.empty() || (authority.starts_with(':') && is_port(authority.substr(1)));
+  }
+  const std::size_t colon = authority.find(':');
+  if (colon != authority.npos && !is_port(authority.substr(colon + 1))) return false;
+  const auto length = canonical_server_name(authority.substr(0, colon), flight.name_bytes);
+  if (length) flight.name_length = *length;
+  return length.has_value();
+}
+
+// RFC 9112 3.2: the four forms of a request target. One that names a host sets the flight's name.
+bool read_target(std::string_view method, std::string_view target, FirstFlight& flight) {
+  if (method == "CONNECT") return !target.empty() && read_authority(target, flight);
+  if (target.starts_with('/') || target == "*") return true;
+  const auto scheme = cut(target, "://");
+  if (!scheme ||
+      (!equal_ignoring_case(*scheme, "http") && !equal_ignoring_case(*scheme, "https"))) {
+    return false;
+  }
+  // An authority ends at the path, query or fragment. With user information ("user@host", RFC 9110
+  // 4.2.4: an error) it does not pass as a host, and it must not be empty (RFC 9110 4.2.1).
+  const std::string_view authority = target.substr(0, target.find_first_of("/?#"));
+  return !authority.empty() && read_authority(authority, flight);
+}
+
+// The value of the one Host field, untouched where there is none. False: the fields are malformed.
+bool find_host(std::string_view fields, std::optional<std::string_view>& host) {
+  while (!fields.empty()) {
+    const auto line = cut(fields, crlf);
+    if (!line) return false;
+    if (line->empty()) return fields.empty();
+    std::string_view value = *line;
+    // A folded line and a space before the colon both fail here: neither is a token.
+    const auto name = cut(value, ":");
+    if (!name || !is_token(*name)) return false;
+    if (!equal_ignoring_case(*name, "host")) continue;
+    if (host) return false;
+    host = trim(value);
+  }
+  return true;
+}
+
+struct Version {
+  char major;
+  char minor;
+};
+
+// "HTTP/" DIGIT "." DIGIT (RFC 9112 2.3).
+std::optional<Version> read_version(std::string_view text) {
+  if (text.size() != 8 || !text.starts_with("HTTP/") || text[6] != '.') return std::nullopt;
+  if (!is_digit(text[5]) || !is_digit(text[7])) return std::nullopt;
+  return Version{.major = text[5], .minor = text[7]};
+}
+
+}  // namespace
+
+std::expected<std::size_t, FlightError> scan_http_head(std::span<const std::uint8_t> bytes,
+                                                       FlightProgress& progress) {
+  const auto head = bytes.first(std::min(bytes.size(), limits::http_head_max));
+  std::size_t& at = progress.position;
+  while (at < head.size()) {
+    const std::uint8_t byte = head[at];
+    if (!progress.method_read) {
+      // TLS, a proxy protocol header, or an empty line: no method begins so.
+      progress.method_read = byte == ' ' && at > 0;
+      if (!progress.method_read && !is_token_char(static_cast<char>(byte))) {
+        return std::unexpected(FlightError::not_the_protocol);
+      }
+      ++at;
+    } else if (byte == '\r') {
+      if (at + 1 == head.size()) break;
+      if (head[at + 1] != '\n') return std::unexpected(FlightError::malformed);
+      const bool empty_line = head[at - 1] == '\n';
+      at += 2;
+      if (empty_line) return 0;
+    } else if (is_control(byte) && byte != '\t') {
+      return std::unexpected(FlightError::malformed);
+    } else {
+      ++at;
+    }
+  }
+  if (head.size() == limits::http_head_max) return std::unexpected(FlightError::oversized);
+  return bytes.size() + 1;
+}
+
+std::expected<FirstFlight, FlightError> parse_http_head(std::span<const std::uint8_t> head) {
+  std::string_view rest(reinterpret_cast<const char*>(head.data()), head.size());
+  const auto malformed = std::unexpected(FlightError::malformed);
+
+  auto line = cut(rest, crlf);
+  if (!line) return malformed;
+  const auto method = cut(*line, " ");
+  const auto target = method ? cut(*line, " ") : std::nullopt;
+  if (!target || target->empty() || target->contains('\t')) return malformed;
+  const auto version = read_version(*line);
+  if (!version) return malformed;
+  // Above all the preface of HTTP/2 (RFC 9113 3.4: "PRI * HTTP/2.0"), which is made to fail here.
+  if (version->major != '1') return std::unexpected(FlightError::not_the_protocol);
+
+  FirstFlight flight;
+  std::optional<std::string_view> host;
+  if (!find_host(rest, host)) return malformed;
+  if (!host && version->minor != '0') return malformed;
+  // RFC 9112 3.2: an invalid Host is an error even where the target decides.
+  if (host && !read_authority(*host, flight)) return malformed;
+  if (!read_target(*method, *target, flight)) return malformed;
+  return flight;
+}
+
+}  // namespace sni

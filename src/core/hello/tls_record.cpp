@@ -1,0 +1,105 @@
+#include "core/hello/tls_record.h"
+
+#include <algorithm>
+#include <cassert>
+#include <optional>
+
+namespace sni {
+namespace {
+
+using limits::handshake_header;
+using limits::record_header;
+
+constexpr std::uint8_t content_handshake = 22;
+constexpr std::uint8_t version_major = 3;
+constexpr std::uint8_t handshake_client_hello = 1;
+constexpr std::size_t record_max = 16 * 1024;  // RFC 8446 5.1: 2^14 bytes of plaintext.
+
+std::size_t record_length(std::span<const std::uint8_t> record) {
+  return static_cast<std::size_t>(record[3]) << 8 | record[4];
+}
+
+// Judges as much of a record header as is there. A peer whose very first bytes are wrong does not
+// speak TLS; one that goes wrong later does, and breaks it.
+std::optional<FlightError> header_error(std::span<const std::uint8_t> record, bool first) {
+  const FlightError wrong = first ? FlightError::not_the_protocol : FlightError::malformed;
+  if (!record.empty() && record[0] != content_handshake) return wrong;
+  if (record.size() >= 2 && record[1] != version_major) return wrong;
+  if (record.size() < record_header) return std::nullopt;
+  // RFC 8446 5.1: handshake fragments of no length must not be sent. They would also cost us a
+  // header each without bringing the hello nearer to its end.
+  const std::size_t length = record_length(record);
+  if (length == 0 || length > record_max) return FlightError::malformed;
+  return std::nullopt;
+}
+
+// Copies what `payload` has of the handshake header, which may itself be cut by records.
+void collect_handshake_header(std::span<const std::uint8_t> payload, FlightProgress& progress) {
+  for (std::size_t i = progress.joined; i < handshake_header; ++i) {
+    if (i - progress.joined >= payload.size()) return;
+    progress.handshake[i] = payload[i - progress.joined];
+  }
+}
+
+}  // namespace
+
+std::expected<std::size_t, FlightError> scan_hello_records(std::span<const std::uint8_t> bytes,
+                                                           FlightProgress& progress) {
+  while (true) {
+    const auto record = bytes.subspan(progress.position);
+    if (const auto error = header_error(record, progress.position == 0)) {
+      return std::unexpected(*error);
+    }
+    const std::size_t payload_begin = progress.position + record_header;
+    if (record.size() < record_header) return payload_begin;
+
+    const std::size_t length = record_length(record);
+    const auto payload =
+        record.subspan(record_header, std::min(length, record.size() - record_header));
+    collect_handshake_header(payload, progress);
+    const std::size_t seen = progress.joined + payload.size();
+    if (seen > 0 && progress.handshake[0] != handshake_client_hello) {
+      return std::unexpected(FlightError::malformed);
+    }
+    if (seen >= handshake_header && progress.needed == 0) {
+      const auto& header = progress.handshake;
+      const std::size_t hello = static_cast<std::size_t>(header[1]) << 16 |
+                                static_cast<std::size_t>(header[2]) << 8 | header[3];
+      if (hello > limits::hello_max) return std::unexpected(FlightError::oversized);
+      progress.needed = handshake_header + hello;
+    }
+
+    // Where the hello ends, or the handshake header that will tell, if that is in this record.
+    const std::size_t target = progress.needed != 0 ? progress.needed : handshake_header;
+    if (progress.joined + length >= target) {
+      const std::size_t end = payload_begin + target - progress.joined;
+      if (bytes.size() < end) return end;
+      return 0;
+    }
+    // It goes on in another record, so that one's header is needed too.
+    if (payload.size() < length) return payload_begin + length + record_header;
+    progress.joined += length;
+    progress.position = payload_begin + length;
+  }
+}
+
+std::span<const std::uint8_t> join_hello(std::span<const std::uint8_t> bytes,
+                                         const FlightProgress& progress,
+                                         std::span<std::uint8_t> scratch) {
+  const std::size_t needed = progress.needed;
+  assert(needed >= handshake_header);
+  if (record_length(bytes) >= needed) {
+    return bytes.subspan(record_header + handshake_header, needed - handshake_header);
+  }
+  assert(scratch.size() >= needed);
+  std::size_t joined = 0;
+  while (joined < needed) {
+    const std::size_t count = std::min(record_length(bytes), needed - joined);
+    std::ranges::copy(bytes.subspan(record_header, count), scratch.subspan(joined).begin());
+    joined += count;
+    bytes = bytes.subspan(record_header + count);
+  }
+  return scratch.first(needed).subspan(handshake_header);
+}
+
+}  // namespace sni

@@ -1,0 +1,31 @@
+#pragma once
+
+// The record layer under a ClientHello (RFC 8446 5.1, the same in all versions from SSL 3.0 on):
+// records of content type handshake, each with 1..2^14 bytes, over which the one handshake message
+// may be cut anywhere. The scan goes from record header to record header and remembers where it
+// stands; a byte-wise sender costs one call per record, not per byte.
+//
+// What comes after the hello (0-RTT data, further records) is not looked at.
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+
+#include "core/hello/first_flight.h"
+
+namespace sni {
+
+// FlightScanner::scan() for TLS: 0 when the hello is complete, else the bytes that must be there.
+// The first bytes decide between not_the_protocol and malformed: SSLv2, HTTP and the like fail at
+// byte 0 or 1.
+std::expected<std::size_t, FlightError> scan_hello_records(std::span<const std::uint8_t> bytes,
+                                                           FlightProgress& progress);
+
+// The hello without its handshake header, once the scan has returned 0: a view into `bytes` if it
+// is in one record, else joined in `scratch`, which holds at least progress.needed bytes.
+std::span<const std::uint8_t> join_hello(std::span<const std::uint8_t> bytes,
+                                         const FlightProgress& progress,
+                                         std::span<std::uint8_t> scratch);
+
+}  // namespace sni

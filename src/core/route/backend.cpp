@@ -1,0 +1,82 @@
+#include "core/route/backend.h"
+
+#include <array>
+#include <utility>
+
+#include "core/config/config_forms.h"
+#include "core/config/diagnostic.h"
+#include "core/decimal.h"
+#include "core/hello/server_name.h"
+#include "core/limits.h"
+
+namespace sni {
+namespace {
+
+constexpr std::string_view unix_prefix = "unix:";
+constexpr std::string_view requested_name = "{name}";
+
+Result<Backend> parse_unix(std::string_view text) {
+  auto path = forms::socket_path(text.substr(unix_prefix.size()));
+  if (!path) return std::unexpected(std::move(path).error());
+  return Backend{.kind = Backend::Kind::unix_path, .endpoint = {}, .host = *std::move(path)};
+}
+
+Result<Backend> parse_address(std::string_view text) {
+  const auto endpoint = parse_endpoint(text);
+  if (!endpoint) return fail(quoted(text) + " is neither address:port nor name:port");
+  switch (address_scope(endpoint->ip)) {
+    case AddressScope::unspecified:
+    case AddressScope::multicast:
+      return fail(quoted(text) + " is no address that one can connect to");
+    case AddressScope::link_local:
+      if (endpoint->ip.is_v4() || endpoint->scope != 0) break;
+      return fail(quoted(text) +
+                  " is link-local and needs the index of its interface, as in \"[fe80::1%2]:443\"");
+    default:
+      break;
+  }
+  return Backend{.kind = Backend::Kind::address, .endpoint = *endpoint, .port = endpoint->port};
+}
+
+Result<Backend> parse_name(std::string_view text, std::string_view host, std::uint16_t port) {
+  if (host == requested_name) {
+    return Backend{.kind = Backend::Kind::requested_name, .endpoint = {}, .port = port};
+  }
+  if (host.find_first_of("{}") != host.npos) {
+    return fail(quoted(text) +
+                " has braces; \"{name}\" must be the whole host, as in \"{name}:443\"");
+  }
+  std::array<char, limits::server_name_max> name{};
+  const auto length = canonical_server_name(host, name);
+  if (!length) return fail(quoted(text) + " has no valid host name before the port");
+  if (*length == 0) return parse_address(text);
+  return Backend{
+      .kind = Backend::Kind::name, .endpoint = {}, .host = {name.data(), *length}, .port = port};
+}
+
+Result<Backend> parse(std::string_view text) {
+  if (text.starts_with(unix_prefix)) return parse_unix(text);
+  const std::size_t colon = text.rfind(':');
+  if (colon == text.npos || text.ends_with(']') || parse_ip(text)) {
+    return fail(quoted(text) +
+                " has no port; write \"address:port\", \"[v6-address]:port\", \"name:port\", "
+                "\"unix:/path\" or \"{name}:port\"");
+  }
+  const auto port = parse_decimal(text.substr(colon + 1), 0xffff);
+  if (!port || *port == 0) {
+    return fail(quoted(text) + " must end in a port from 1 to 65535");
+  }
+  const std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[')) return parse_address(text);
+  return parse_name(text, host, static_cast<std::uint16_t>(*port));
+}
+
+}  // namespace
+
+Result<Backend> parse_backend(std::string_view text) {
+  Result<Backend> backend = parse(text);
+  if (backend) backend->text = text;
+  return backend;
+}
+
+}  // namespace sni

@@ -1,0 +1,16 @@
+#pragma once
+
+// Backends as routes write them: "10.0.0.5:8443", "[2001:db8::5]:8443", "app.internal:8443",
+// "unix:/run/app.sock" and "{name}:443".
+
+#include <string_view>
+
+#include "core/config/config.h"
+#include "core/error.h"
+
+namespace sni {
+
+// The Error says what is wrong, and repeats `text` where that helps.
+Result<Backend> parse_backend(std::string_view text);
+
+}  // namespace sni

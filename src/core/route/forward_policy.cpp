@@ -1,0 +1,47 @@
+#include "core/route/forward_policy.h"
+
+#include <algorithm>
+
+namespace sni {
+namespace {
+
+const IpAddress any_v6{};
+const IpAddress any_v4 = IpAddress::v4(0, 0, 0, 0);
+
+// A connect() to an unspecified address goes to this host, and all of 127.0.0.0/8 is this host
+// whatever the interfaces list.
+bool is_own(const IpAddress& address, std::span<const IpAddress> own_addresses) {
+  const AddressScope scope = address_scope(address);
+  return scope == AddressScope::loopback || scope == AddressScope::unspecified ||
+         std::ranges::find(own_addresses, address) != own_addresses.end();
+}
+
+// Would a connection to `target`, which is an address of this host, be accepted by `listener`?
+bool accepts(const ListenerEndpoint& listener, const Endpoint& target) {
+  if (listener.endpoint.port != target.port) return false;
+  const IpAddress& bound = listener.endpoint.ip;
+  if (bound == any_v4) return target.ip.is_v4();
+  if (bound == any_v6) return !target.ip.is_v4() || !listener.v6only;
+  // The kernel turns an unspecified target into a loopback address or one of the interface's.
+  return bound == target.ip || address_scope(target.ip) == AddressScope::unspecified;
+}
+
+}  // namespace
+
+ForwardVerdict ForwardPolicy::judge_configured(const Endpoint& target) const {
+  const bool loops = std::ranges::any_of(listeners, [&](const ListenerEndpoint& listener) {
+    return accepts(listener, target) &&
+           (listener.endpoint.ip == target.ip || is_own(target.ip, own_addresses));
+  });
+  return loops ? ForwardVerdict::own_listener : ForwardVerdict::allowed;
+}
+
+ForwardVerdict ForwardPolicy::judge_requested(const Endpoint& target, bool allow_private) const {
+  const ForwardVerdict loop = judge_configured(target);
+  if (loop != ForwardVerdict::allowed || allow_private) return loop;
+  if (address_scope(target.ip) != AddressScope::global) return ForwardVerdict::not_global;
+  if (is_own(target.ip, own_addresses)) return ForwardVerdict::own_address;
+  return ForwardVerdict::allowed;
+}
+
+}  // namespace sni

@@ -1,0 +1,130 @@
+#include "core/route/route_table.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <utility>
+
+#include "core/hello/byte_reader.h"
+
+namespace sni {
+namespace {
+
+bool offers(std::span<const std::uint8_t> alpn_list, std::string_view protocol) {
+  ByteReader list(alpn_list);
+  ByteReader offered;
+  while (list.prefixed_u8(offered)) {
+    if (std::ranges::equal(offered.rest(), protocol, {}, {},
+                           [](char c) { return static_cast<std::uint8_t>(c); })) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool takes(const RouteConfig& route, std::span<const std::uint8_t> alpn_list) {
+  return route.alpn.empty() ||
+         std::ranges::any_of(route.alpn, [&](std::string_view p) { return offers(alpn_list, p); });
+}
+
+// Whether `earlier` takes every client that `later` could, names being equal. One without alpn does
+// not hide one with: that comes first.
+bool hides(const RouteConfig& earlier, const RouteConfig& later) {
+  if (earlier.alpn.empty() || later.alpn.empty()) return earlier.alpn.empty() == later.alpn.empty();
+  return std::ranges::all_of(later.alpn, [&](const std::string& protocol) {
+    return std::ranges::find(earlier.alpn, protocol) != earlier.alpn.end();
+  });
+}
+
+}  // namespace
+
+RouteTable::RouteTable(const Config& config) : routes_(config.routes) {
+  std::unordered_map<std::string_view, std::uint32_t> listener_indices;
+  for (const ListenerConfig& listener : config.listeners) {
+    listener_indices.emplace(listener.name, static_cast<std::uint32_t>(listener_indices.size()));
+  }
+  for (const bool narrowed : {true, false}) {
+    for (std::uint32_t route = 0; route < routes_.size(); ++route) {
+      if (routes_[route].alpn.empty() == narrowed) continue;
+      for (const std::string& listener : routes_[route].listeners) {
+        const auto index = listener_indices.find(listener);
+        if (index != listener_indices.end()) add(index->second, route);
+      }
+    }
+  }
+}
+
+RouteTable::Key RouteTable::key_of(std::uint32_t listener, std::string_view route_name) {
+  if (route_name == "*") return {.listener = listener, .match = Match::any, .name = {}};
+  if (!route_name.starts_with("*.")) {
+    return {.listener = listener, .match = Match::exact, .name = route_name};
+  }
+  return {.listener = listener, .match = Match::suffix, .name = route_name.substr(2)};
+}
+
+void RouteTable::add(std::uint32_t listener, std::uint32_t route) {
+  for (const std::string& name : routes_[route].names) {
+    candidates_[key_of(listener, name)].push_back(route);
+  }
+}
+
+std::size_t RouteTable::KeyHash::operator()(const Key& key) const noexcept {
+  // Listeners are few, so they only have to be kept apart: an odd multiplier spreads them.
+  const std::size_t salt =
+      (std::size_t{key.listener} * 4 + static_cast<std::size_t>(key.match) + 1);
+  return std::hash<std::string_view>{}(key.name) ^ (salt * 0x9e3779b97f4a7c15u);
+}
+
+const RouteConfig* RouteTable::probe(const Key& key,
+                                     std::span<const std::uint8_t> alpn_list) const noexcept {
+  const auto found = candidates_.find(key);
+  if (found == candidates_.end()) return nullptr;
+  for (const std::uint32_t route : found->second) {
+    if (takes(routes_[route], alpn_list)) return &routes_[route];
+  }
+  return nullptr;
+}
+
+const RouteConfig* RouteTable::find(std::uint32_t listener, std::string_view name,
+                                    std::span<const std::uint8_t> alpn_list) const noexcept {
+  if (!name.empty()) {
+    const Key exact{.listener = listener, .match = Match::exact, .name = name};
+    if (const RouteConfig* route = probe(exact, alpn_list)) return route;
+  }
+  for (std::size_t dot = name.find('.'); dot != name.npos; dot = name.find('.', dot + 1)) {
+    const Key suffix{.listener = listener, .match = Match::suffix, .name = name.substr(dot + 1)};
+    if (const RouteConfig* route = probe(suffix, alpn_list)) return route;
+  }
+  return probe({.listener = listener, .match = Match::any, .name = {}}, alpn_list);
+}
+
+std::size_t RouteTable::probe_cost_max() const {
+  std::size_t cost = 0;
+  for (std::size_t bucket = 0; bucket < candidates_.bucket_count(); ++bucket) {
+    cost = std::max(cost, candidates_.bucket_size(bucket));
+  }
+  return cost;
+}
+
+std::vector<HiddenName> hidden_names(std::span<const RouteConfig> routes) {
+  std::map<std::pair<std::string_view, std::string_view>, std::vector<std::size_t>> earlier;
+  std::vector<HiddenName> hidden;
+  for (std::size_t route = 0; route < routes.size(); ++route) {
+    for (std::size_t name = 0; name < routes[route].names.size(); ++name) {
+      bool reported = false;
+      for (const std::string& listener : routes[route].listeners) {
+        auto& same = earlier[{listener, routes[route].names[name]}];
+        const auto by = std::ranges::find_if(
+            same, [&](std::size_t other) { return hides(routes[other], routes[route]); });
+        if (by != same.end() && !reported) {
+          hidden.push_back({.route = route, .name = name, .by = *by});
+          reported = true;
+        }
+        same.push_back(route);
+      }
+    }
+  }
+  return hidden;
+}
+
+}  // namespace sni

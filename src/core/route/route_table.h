@@ -1,0 +1,74 @@
+#pragma once
+
+// From listener, name and ALPN offer to the route. A name is looked up as it is, then by its
+// suffixes from the longest to the shortest ("*.example.com" takes one or more labels), then as
+// "*"; what names nobody has only "*". Each is one probe of one hash table, so a lookup costs the
+// number of labels in the name (127 at most) and not the number of routes.
+//
+// A route with `alpn` takes only clients that offer one of its protocols, and comes before those of
+// the same name without; otherwise the order of the file decides. Where no route of a name takes
+// the client, the next suffix has its chance.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/config/config.h"
+
+namespace sni {
+
+class RouteTable {
+ public:
+  // Copies the routes: the table outlives the Config.
+  explicit RouteTable(const Config& config);
+  RouteTable(const RouteTable&) = delete;  // The keys are views into routes_.
+  RouteTable& operator=(const RouteTable&) = delete;
+  RouteTable(RouteTable&&) = default;
+  RouteTable& operator=(RouteTable&&) = default;
+
+  // `listener` is an index into Config::listeners, `name` lower case without trailing dot (empty:
+  // no name), `alpn_list` a ProtocolNameList as in FirstFlight. Allocates nothing. The route lives
+  // as long as the table; nullptr: none takes this client.
+  const RouteConfig* find(std::uint32_t listener, std::string_view name,
+                          std::span<const std::uint8_t> alpn_list) const noexcept;
+
+  // Most keys that share a hash bucket: the comparisons that one probe can cost.
+  std::size_t probe_cost_max() const;
+
+ private:
+  enum class Match : std::uint8_t { exact, suffix, any };
+
+  struct Key {
+    std::uint32_t listener;
+    Match match;
+    std::string_view name;  // Match::suffix: without its "*.". Match::any: empty.
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const noexcept;
+  };
+  using Candidates = std::vector<std::uint32_t>;  // Indices into routes_, first choice first.
+
+  static Key key_of(std::uint32_t listener, std::string_view route_name);
+  void add(std::uint32_t listener, std::uint32_t route);
+  const RouteConfig* probe(const Key& key, std::span<const std::uint8_t> alpn_list) const noexcept;
+
+  std::vector<RouteConfig> routes_;
+  std::unordered_map<Key, Candidates, KeyHash> candidates_;
+};
+
+// A name of a route that never matches, because on one of the route's listeners every client it
+// could take goes to an earlier route of the same name.
+struct HiddenName {
+  std::size_t route;  // Indices into the routes given.
+  std::size_t name;   // Index into that route's names.
+  std::size_t by;     // The earlier route, or the same one if it has the name twice.
+  bool operator==(const HiddenName&) const = default;
+};
+
+std::vector<HiddenName> hidden_names(std::span<const RouteConfig> routes);
+
+}  // namespace sni

@@ -1,0 +1,155 @@
+#include "core/session/access_line.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/hello/byte_reader.h"
+
+namespace sni {
+namespace {
+
+constexpr std::string_view hex_digits = "0123456789abcdef";
+
+// Where the two formats differ.
+struct Style {
+  std::string_view open;
+  std::string_view separator;
+  std::string_view key_quote;
+  std::string_view assign;
+  std::string_view close;
+  std::string_view hex_prefix;  // Before the two digits of an escaped byte.
+  std::string_view yes;
+  std::string_view no;
+  bool bare_words;  // No quotes around a value that is told from what is around it without.
+};
+
+constexpr Style text_style{.open = "",
+                           .separator = " ",
+                           .key_quote = "",
+                           .assign = "=",
+                           .close = "",
+                           .hex_prefix = "\\x",
+                           .yes = "yes",
+                           .no = "no",
+                           .bare_words = true};
+
+// A JSON object (RFC 8259). Bytes from 0x80 on come out as the code points of the same number,
+// since nothing says that they are UTF-8: the object is always valid, and the bytes can be had
+// back.
+constexpr Style json_style{.open = "{",
+                           .separator = ",",
+                           .key_quote = "\"",
+                           .assign = ":",
+                           .close = "}",
+                           .hex_prefix = "\\u00",
+                           .yes = "true",
+                           .no = "false",
+                           .bare_words = false};
+
+void append_escaped(std::string& out, std::string_view text, std::string_view hex_prefix) {
+  for (const char c : text) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte >= 0x7f) {
+      out += hex_prefix;
+      out += hex_digits[byte >> 4];
+      out += hex_digits[byte & 15];
+    } else {
+      out += c;
+    }
+  }
+}
+
+bool is_bare_word(std::string_view value) {
+  return !value.empty() && std::ranges::all_of(value, [](char c) {
+    return c > ' ' && c <= '~' && c != '"' && c != '\\' && c != '=';
+  });
+}
+
+class Fields {
+ public:
+  explicit Fields(const Style& style) : style_(style) {}
+
+  void string(std::string_view key, std::string_view value) {
+    begin(key);
+    const std::string_view quote = style_.bare_words && is_bare_word(value) ? "" : "\"";
+    line_ += quote;
+    append_escaped(line_, value, style_.hex_prefix);
+    line_ += quote;
+  }
+  void number(std::string_view key, std::uint64_t value) {
+    begin(key);
+    line_ += std::to_string(value);
+  }
+  void boolean(std::string_view key, bool value) {
+    begin(key);
+    line_ += value ? style_.yes : style_.no;
+  }
+  std::string finish() {
+    line_ += style_.close;
+    return std::move(line_);
+  }
+
+ private:
+  void begin(std::string_view key) {
+    line_ += line_.empty() ? style_.open : style_.separator;
+    line_ += style_.key_quote;
+    line_ += key;
+    line_ += style_.key_quote;
+    line_ += style_.assign;
+  }
+
+  const Style& style_;
+  std::string line_;
+};
+
+// "1.3", or the number in hexadecimal where it names no version we know.
+std::string version_text(std::uint16_t version) {
+  if (version == 0) return {};
+  if (version == 0x0300) return "ssl3";
+  if (version > 0x0300 && version <= 0x0304) {
+    return {'1', '.', static_cast<char>('0' + (version - 0x0301))};
+  }
+  std::string text = "0x";
+  for (int shift = 12; shift >= 0; shift -= 4) {
+    text += hex_digits[static_cast<std::size_t>(version >> shift & 15)];
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string access_line(const AccessRecord& record, LogFormat format) {
+  Fields fields(format == LogFormat::json ? json_style : text_style);
+  fields.string("client", record.client.to_string());
+  fields.string("listener", record.listener);
+  fields.string("server_name", record.server_name);
+  fields.string("alpn", record.alpn);
+  fields.string("tls", version_text(record.tls_version));
+  fields.boolean("ech", record.ech);
+  fields.string("route", record.route);
+  fields.string("backend", record.backend);
+  fields.number("client_bytes", record.client_bytes);
+  fields.number("server_bytes", record.server_bytes);
+  fields.number("duration_ms", record.duration_ms);
+  fields.string("plane", record.plane);
+  fields.string("end", record.end);
+  return fields.finish();
+}
+
+std::string escape_for_log(std::string_view text) {
+  std::string escaped;
+  append_escaped(escaped, text, text_style.hex_prefix);
+  return escaped;
+}
+
+std::string_view first_protocol(std::span<const std::uint8_t> alpn_list) {
+  ByteReader list(alpn_list);
+  ByteReader protocol;
+  if (!list.prefixed_u8(protocol)) return {};
+  return {reinterpret_cast<const char*>(protocol.rest().data()), protocol.size()};
+}
+
+}  // namespace sni

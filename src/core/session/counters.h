@@ -1,0 +1,83 @@
+#pragma once
+
+// Plain counters, one set per worker. One thread writes, any may read and sum: relaxed atomics, and
+// a store instead of a locked add, since there is only one writer.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "core/session/session.h"
+
+namespace sni {
+
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+// Why an accepted socket was closed at once.
+enum class Refusal : std::uint8_t {
+  blocked,      // On the blocklist.
+  banned,       // By the proxy itself.
+  not_allowed,  // default = "deny".
+  connections,
+  connections_per_source,
+  pending_hellos,
+};
+inline constexpr std::size_t refusals = static_cast<std::size_t>(Refusal::pending_hellos) + 1;
+inline const char* to_string(Refusal refusal) {
+  static constexpr const char* names[] = {"blocked",
+                                          "banned",
+                                          "not_allowed",
+                                          "limits.connections",
+                                          "limits.connections_per_source",
+                                          "limits.pending_hellos"};
+  static_assert(std::size(names) == refusals);
+  return names[static_cast<std::size_t>(refusal)];
+}
+
+// Why a pair that was offered to the kernel stays with the userspace relay.
+enum class PlaneDecline : std::uint8_t {
+  no_slot,
+  not_on_this_host,
+  not_known,
+  blocking,
+  half_closed,
+  map_full,
+  not_insertable,
+};
+inline constexpr std::size_t plane_declines =
+    static_cast<std::size_t>(PlaneDecline::not_insertable) + 1;
+inline const char* to_string(PlaneDecline reason) {
+  static constexpr const char* names[] = {"no slot is free",
+                                          "the backend is not on this host",
+                                          "the backend is not known yet",
+                                          "the backend uses blocking sockets",
+                                          "a side has sent its FIN already",
+                                          "a map is full",
+                                          "the kernel does not take the socket"};
+  static_assert(std::size(names) == plane_declines);
+  return names[static_cast<std::size_t>(reason)];
+}
+
+struct Counters {
+  Counter accepted;
+  std::array<Counter, refusals> refused;
+  std::array<Counter, end_reasons> ended;
+  Counter bytes_to_backend;
+  Counter bytes_to_client;
+  Counter accept_errors;      // accept() failed: out of descriptors or memory.
+  Counter receives_deferred;  // -EAGAIN or -ENOBUFS: armed again.
+  Counter readers_stalled;    // A send found the reader's window shut.
+  Counter planes_taken;       // Pairs handed to the kernel.
+  std::array<Counter, plane_declines> planes_declined;
+};
+
+}  // namespace sni

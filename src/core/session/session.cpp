@@ -1,0 +1,299 @@
+#include "core/session/session.h"
+
+#include <cassert>
+
+namespace sni {
+
+using Kind = Event::Kind;
+using Act = Action::Kind;
+
+const char* to_string(EndReason reason) {
+  static constexpr const char* names[] = {
+      "none",         "done",         "client_reset",  "backend_reset",
+      "client_lost",  "backend_lost", "client_left",   "not_the_protocol",
+      "malformed",    "oversized",    "hello_timeout", "no_route",
+      "forbidden",    "unresolved",   "unreachable",   "connect_timeout",
+      "idle_timeout", "relay_memory", "cut",           "internal"};
+  static_assert(std::size(names) == end_reasons);
+  return names[static_cast<std::size_t>(reason)];
+}
+
+const char* to_string(Phase phase) {
+  static constexpr const char* names[] = {"hello",     "resolving", "connecting",
+                                          "relaying",  "draining",  "answering",
+                                          "resetting", "closing",   "closed"};
+  static_assert(std::size(names) == static_cast<std::size_t>(Phase::closed) + 1);
+  return names[static_cast<std::size_t>(phase)];
+}
+
+void Session::arm(Actions& actions, Operation operation, Side side) {
+  assert(!armed(operation, side));
+  armed_ |= bit(operation, side);
+  switch (operation) {
+    case Operation::receive:
+      return actions.add(Act::receive, side);
+    case Operation::send:
+      return actions.add(Act::send, side);
+    case Operation::connect:
+      return actions.add(Act::connect, side);
+    case Operation::watch:
+      return actions.add(Act::watch, side);
+  }
+}
+
+// Clears the bit of the operation whose completion the event is.
+void Session::complete(const Event& event) {
+  const auto clear = [this](Operation operation, Side side) {
+    assert(armed(operation, side));
+    armed_ &= static_cast<std::uint8_t>(~bit(operation, side));
+  };
+  switch (event.kind) {
+    case Kind::flight_incomplete:
+    case Kind::flight_routed:
+    case Kind::flight_refused:
+    case Kind::flight_invalid:
+    case Kind::received:
+    case Kind::eof:
+    case Kind::reset:
+    case Kind::receive_again:
+    case Kind::discarded:
+    case Kind::discarded_all:
+      return clear(Operation::receive, event.side);
+    case Kind::sent:
+    case Kind::blocked:
+    case Kind::send_failed:
+    case Kind::overcommitted:
+      return clear(Operation::send, event.side);
+    case Kind::connected:
+    case Kind::connect_failed:
+      return clear(Operation::connect, event.side);
+    case Kind::hung_up:
+    case Kind::watch_ended:
+      return clear(Operation::watch, event.side);
+    case Kind::cancelled:
+      return clear(event.operation, event.side);
+    case Kind::accepted:
+    case Kind::target_ready:
+    case Kind::target_named:
+    case Kind::target_exhausted:
+    case Kind::resolved:
+    case Kind::unresolved:
+    case Kind::flushed:
+    case Kind::half_closed:
+    case Kind::deadline:
+    case Kind::kill:
+      return;
+  }
+}
+
+Actions Session::step(const Event& event) {
+  assert(phase_ != Phase::closed);
+  Actions actions;
+  complete(event);
+  if (event.kind == Kind::kill && phase_ < Phase::closing) {
+    finish(event.reason, actions);
+    return actions;
+  }
+  switch (phase_) {
+    case Phase::hello:
+    case Phase::resolving:
+    case Phase::connecting:
+      step_setup(event, actions);
+      break;
+    case Phase::relaying:
+    case Phase::draining:
+      step_relay(event, actions);
+      break;
+    case Phase::answering:
+      step_answer(event, actions);
+      break;
+    case Phase::resetting:
+      step_reset(event, actions);
+      break;
+    case Phase::closing:
+    case Phase::closed:
+      close_when_idle(actions);
+      break;
+  }
+  return actions;
+}
+
+void Session::step_setup(const Event& event, Actions& actions) {
+  switch (event.kind) {
+    case Kind::accepted:
+    case Kind::flight_incomplete:
+    case Kind::receive_again:
+      return arm(actions, Operation::receive, Side::client);
+    case Kind::flight_routed:
+    case Kind::resolved:
+    case Kind::unresolved:
+    case Kind::connect_failed:
+      phase_ = Phase::connecting;
+      return actions.add(Act::next_target);
+    case Kind::target_named:
+      phase_ = Phase::resolving;
+      return actions.add(Act::resolve);
+    case Kind::target_ready:
+      return arm(actions, Operation::connect, Side::backend);
+    case Kind::connected:
+      phase_ = Phase::relaying;
+      holding_[index(Side::client)] = true;  // The first flight, as it came.
+      arm(actions, Operation::send, Side::client);
+      return arm(actions, Operation::receive, Side::backend);
+    case Kind::flight_refused:
+    case Kind::target_exhausted:
+      return start_answer(event.reason, actions);
+    case Kind::flight_invalid:
+      return finish(event.reason, actions);
+    case Kind::eof:
+    case Kind::reset:
+      return finish(EndReason::client_left, actions);
+    case Kind::deadline:
+      if (phase_ == Phase::hello) return finish(EndReason::hello_timeout, actions);
+      if (phase_ == Phase::connecting) return actions.add(Act::cancel);  // Then connect_failed.
+      phase_ = Phase::connecting;
+      return actions.add(Act::next_target);
+    default:
+      assert(false && "not an event of this phase");
+  }
+}
+
+void Session::step_relay(const Event& event, Actions& actions) {
+  const Side side = event.side;
+  switch (event.kind) {
+    case Kind::received:
+      assert(!broken_[index(other(side))]);  // Else this pipe has ended with send_failed.
+      holding_[index(side)] = true;
+      return arm(actions, Operation::send, side);
+    case Kind::receive_again:
+      return arm(actions, Operation::receive, side);
+    case Kind::sent:
+      holding_[index(side)] = false;
+      return arm(actions, Operation::receive, side);
+    case Kind::blocked:
+      arm(actions, Operation::send, side);
+      if (!armed(Operation::watch, side)) arm(actions, Operation::watch, side);
+      return;
+    case Kind::send_failed:
+      // The target is gone, but what it sent before is still to be delivered. Its own pipe ends
+      // with EOF or reset as soon as that is read; if it has ended already, so has the connection.
+      holding_[index(side)] = false;
+      broken_[index(other(side))] = true;
+      if (eof_[index(other(side))]) start_reset(other(side), event.lost, actions);
+      return;
+    case Kind::overcommitted:
+      return finish(EndReason::relay_memory, actions);
+    case Kind::eof:
+      return on_eof(side, actions);
+    case Kind::reset:
+    case Kind::hung_up:
+      return start_reset(side, event.lost, actions);
+    case Kind::watch_ended:
+      return;
+    case Kind::half_closed:
+      // Nothing is received any more from the side that has ended: only a watch sees its reset.
+      for (const Side ended : {Side::client, Side::backend}) {
+        if (eof_[index(ended)] && !armed(Operation::watch, ended))
+          arm(actions, Operation::watch, ended);
+      }
+      return;
+    case Kind::deadline:
+      return finish(EndReason::idle_timeout, actions);
+    default:
+      assert(false && "not an event of this phase");
+  }
+}
+
+void Session::on_eof(Side side, Actions& actions) {
+  if (broken_[index(side)]) {  // The error was reported to our send, so the read saw only the end.
+    return start_reset(side, false, actions);
+  }
+  eof_[index(side)] = true;
+  // The second FIN goes out with the close: both receive queues are read to their end.
+  if (eof_[index(other(side))]) return finish(EndReason::done, actions);
+  phase_ = Phase::draining;
+  actions.add(Act::shut_down, other(side));
+}
+
+// What came before the reset is still on its way: the pipe of the side that was reset goes on to
+// its end, which the socket reports behind the last byte that it has received.
+void Session::step_reset(const Event& event, Actions& actions) {
+  if (event.kind == Kind::flushed) return finish(reason_, actions);
+  if (event.side == reset_target_) return;
+  switch (event.kind) {
+    case Kind::received:
+      holding_[index(event.side)] = true;
+      return arm(actions, Operation::send, event.side);
+    case Kind::blocked:
+      return arm(actions, Operation::send, event.side);
+    case Kind::sent:
+      holding_[index(event.side)] = false;
+      return arm(actions, Operation::receive, event.side);
+    case Kind::receive_again:
+      return arm(actions, Operation::receive, event.side);
+    case Kind::overcommitted:
+      return finish(reason_, actions);
+    default:
+      return;
+  }
+}
+
+void Session::step_answer(const Event& event, Actions& actions) {
+  switch (event.kind) {
+    case Kind::blocked:
+      return arm(actions, Operation::send, Side::backend);
+    case Kind::sent:
+      answered_ = true;
+      actions.add(Act::shut_down, Side::client);
+      return arm(actions, Operation::receive, Side::client);
+    case Kind::discarded:
+    case Kind::receive_again:
+      return arm(actions, Operation::receive, Side::client);
+    case Kind::eof:
+    case Kind::reset:
+    case Kind::discarded_all:
+    case Kind::send_failed:
+    case Kind::deadline:
+      return finish(reason_, actions);
+    default:
+      return;
+  }
+}
+
+// The answer travels as the pipe from the backend's side: it is what the backend would have said.
+void Session::start_answer(EndReason reason, Actions& actions) {
+  phase_ = Phase::answering;
+  reason_ = reason;
+  armed_ |= bit(Operation::send, Side::backend);
+  actions.add(Act::answer);
+}
+
+// Side `from` was reset. The other side gets a RST too, but only when all that came before is
+// there: a RST throws unsent bytes away.
+void Session::start_reset(Side from, bool lost, Actions& actions) {
+  phase_ = Phase::resetting;
+  if (from == Side::client) {
+    reason_ = lost ? EndReason::client_lost : EndReason::client_reset;
+  } else {
+    reason_ = lost ? EndReason::backend_lost : EndReason::backend_reset;
+  }
+  reset_target_ = other(from);
+  reset_pending_ = true;
+  actions.add(Act::flush, reset_target_);
+}
+
+void Session::finish(EndReason reason, Actions& actions) {
+  phase_ = Phase::closing;
+  reason_ = reason;
+  if (armed_ != 0) actions.add(Act::cancel);
+  close_when_idle(actions);
+}
+
+void Session::close_when_idle(Actions& actions) {
+  if (armed_ != 0) return;
+  phase_ = Phase::closed;
+  if (reset_pending_) actions.add(Act::reset, reset_target_);
+  actions.add(Act::close);
+}
+
+}  // namespace sni

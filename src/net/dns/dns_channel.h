@@ -1,0 +1,89 @@
+#pragma once
+
+// c-ares behind values: questions go in with a tag, replies come out of a queue, and the sockets of
+// c-ares are watched through ResolverIo. c-ares does what it does best (packets, retries, servers,
+// truncation and TCP); names, hosts, search lists, merging and caching are ours (net/dns/resolver.h).
+//
+// - A and AAAA are asked apart, each with ares_getaddrinfo() and one family. With AF_UNSPEC c-ares
+//   1.18 waits for the slower of the two and, where neither gives an address, returns the status of
+//   the one that ended last: SERVFAIL for A and then "no data" for AAAA would become "not found".
+// - ARES_AI_NOSORT: its RFC 6724 sorting opens and connects a UDP socket per address within the
+//   call, and we interleave the families anyway.
+// - Names go in with a trailing dot: no search list, no HOSTALIASES, in any version.
+// - c-ares reads no file of its own: servers are given, lookups are "b" (DNS alone).
+// - The callback only queues a reply. It may run within ask(), on_ready(), on_tick() and the
+//   destructor, and c-ares must not be entered again from there.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config/config.h"
+#include "core/dns/dns_question.h"
+#include "core/error.h"
+#include "net/dns/resolver_io.h"
+
+struct ares_channeldata;
+struct ares_addrinfo;
+
+namespace sni {
+
+class DnsChannel {
+ public:
+  // `watch_ids` is the last id given out; it outlives the channel, so that a later channel does not
+  // use the ids of this one again.
+  static Result<std::unique_ptr<DnsChannel>> create(const DnsConfig& config,
+                                                    const std::vector<Endpoint>& servers,
+                                                    ResolverIo& io, std::uint32_t& watch_ids);
+  // Unwatches all sockets. Questions under way get no reply.
+  ~DnsChannel();
+  DnsChannel(const DnsChannel&) = delete;
+  DnsChannel& operator=(const DnsChannel&) = delete;
+
+  // One TaggedReply will follow. `name` is absolute, without its trailing dot.
+  void ask(const std::string& name, DnsFamily family, std::uint64_t tag);
+
+  struct TaggedReply {
+    std::uint64_t tag;
+    DnsFamily family;
+    DnsReply reply;
+  };
+  // What has come in since the last call.
+  std::vector<TaggedReply> take_replies() { return std::exchange(replies_, {}); }
+
+  void on_ready(std::uint32_t watch_id, bool readable, bool writable);
+  // When c-ares has a timeout to handle, in terms of the caller's clock.
+  std::optional<std::uint64_t> next_deadline_ms(std::uint64_t now_ms);
+  void on_tick();
+
+ private:
+  // A socket of c-ares. watch_id 0: not armed at present.
+  struct Socket {
+    int fd;
+    std::uint32_t watch_id;
+    bool readable;
+    bool writable;
+  };
+  struct Call {
+    DnsChannel* channel;
+    std::uint64_t tag;
+    DnsFamily family;
+  };
+
+  DnsChannel(ResolverIo& io, std::uint32_t& watch_ids) : io_(io), watch_ids_(watch_ids) {}
+  Result<void> open(const DnsConfig& config, const std::vector<Endpoint>& servers);
+  static void on_answer(void* call, int status, int timeouts, ares_addrinfo* found);
+  static void on_socket_state(void* channel, int fd, int readable, int writable);
+  void arm(Socket& socket);
+
+  ResolverIo& io_;
+  std::uint32_t& watch_ids_;
+  ares_channeldata* channel_ = nullptr;
+  std::vector<Socket> sockets_;  // One or two per server.
+  std::vector<TaggedReply> replies_;
+  bool closing_ = false;
+};
+
+}  // namespace sni

@@ -1,0 +1,169 @@
+#pragma once
+
+// Names to addresses, inside the worker's loop. One Resolver per worker, single-threaded.
+//
+// A name is answered at once where possible: from an IP literal, /etc/hosts, localhost (RFC 6761),
+// the cache, or the map that all workers share (bpf/dns/dns_map.h), whose answer then goes into the
+// cache with the time that it has left. Otherwise it becomes a question, A and AAAA are asked apart
+// (net/dns/dns_channel.h), and further callers with the same name wait for the same question. A family
+// that is late does not hold back the other for longer than limits::resolution_delay_ms (RFC 8305
+// section 3), and an expired answer stands in when the resolvers take longer than
+// limits::stale_wait_ms or fail (RFC 8767). Answers are never delivered from within resolve(),
+// on_ready() or on_tick(): they queue up and the worker takes them with take_answer() once per
+// turn.
+//
+// Names that clients ask for and those of the configuration are kept apart, with a cache and bounds
+// each, so that clients who ask for random names cannot push out what configured routes need.
+// Clients' names are always absolute; configured ones take the search list of resolv.conf by
+// glibc's rules (ndots), so that `web:443` means in a container what it means to every other
+// program there, unless they end in a dot.
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "bpf/dns/dns_map.h"
+#include "core/config/config.h"
+#include "core/dns/dns_cache.h"
+#include "core/dns/dns_name.h"
+#include "core/dns/dns_question.h"
+#include "core/dns/resolution.h"
+#include "core/error.h"
+#include "core/string_hash.h"
+#include "net/dns/dns_channel.h"
+#include "net/dns/resolver_io.h"
+#include "net/dns/system_names.h"
+
+namespace sni {
+
+struct ResolverCounters {
+  std::uint64_t questions = 0;    // Names that were asked of the resolvers.
+  std::uint64_t merged = 0;       // Callers that joined a question under way.
+  std::uint64_t cache_hits = 0;   // Callers answered from the cache, negative answers included.
+  std::uint64_t shared_hits = 0;  // Callers answered from what the workers share.
+  std::uint64_t stale = 0;        // Callers answered with a stale answer, from the cache or later.
+  std::uint64_t not_found = 0;    // Questions that ended so.
+  std::uint64_t failed = 0;       // Questions that ended so.
+  std::uint64_t overloaded = 0;   // Callers turned away: too many questions or waiters.
+};
+
+class Resolver {
+ public:
+  using Waiter = std::uint64_t;  // The caller's tag, unique among those that wait.
+  enum class Source : std::uint8_t { client, configuration };
+
+  // `system` is what /etc/hosts and resolv.conf say; workers share it. They also share `answers`,
+  // which outlives the resolver; null: each worker keeps its own alone.
+  static Result<std::unique_ptr<Resolver>> create(const DnsConfig& config,
+                                                  std::shared_ptr<const SystemNames> system,
+                                                  ResolverIo& io, const DnsMap* answers = nullptr);
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
+
+  // The answer if it is at hand, else nullopt: take_answer() will return `waiter` later, once,
+  // unless it is cancelled. Any bytes may come as a name. now_ms is CLOCK_MONOTONIC in
+  // milliseconds, here and below.
+  std::optional<Resolution> resolve(std::string_view name, Source source, Waiter waiter,
+                                    std::uint64_t now_ms);
+  // The waiter gets no answer any more; unknown ones are ignored. The question goes on and fills
+  // the cache.
+  void cancel(Waiter waiter);
+
+  struct Answer {
+    Waiter waiter;
+    Resolution resolution;
+  };
+  // nullopt: no more for now. To be called until then, each turn in which anything else of this
+  // class was called.
+  std::optional<Answer> take_answer();
+
+  // `readable` also for errors and hang-ups.
+  void on_ready(std::uint32_t watch_id, bool readable, bool writable, std::uint64_t now_ms);
+  // When on_tick() is due; nullopt: not before something else is called. Any call may change it.
+  std::optional<std::uint64_t> next_deadline_ms(std::uint64_t now_ms);
+  void on_tick(std::uint64_t now_ms);
+
+  // New servers, hosts and search list. Cached answers count as expired but may stand in, and
+  // questions under way are asked again of the new servers. On an error all stays as it was.
+  Result<void> reload(const DnsConfig& config, std::shared_ptr<const SystemNames> system,
+                      std::uint64_t now_ms);
+
+  const ResolverCounters& counters() const { return counters_; }
+
+ private:
+  static constexpr std::uint64_t never = ~std::uint64_t{0};
+
+  struct Question {
+    DnsName name;
+    Source source;
+    DnsQuestion asked;
+    std::uint64_t round = 0;             // Replies carry it: one for each candidate asked.
+    std::uint64_t answer_by_ms = never;  // From then on callers get what there is.
+    std::vector<Waiter> waiters;
+  };
+  using Questions =
+      std::unordered_map<std::string, std::unique_ptr<Question>, StringHash, std::equal_to<>>;
+  // What the callers of one source share. Keys are DnsName::text().
+  struct Side {
+    DnsCache cache;
+    Questions questions;
+    std::size_t waiters = 0;
+  };
+  struct Wait {
+    Question* question;    // nullptr: the answer is in answers_.
+    std::size_t position;  // In Question::waiters.
+    std::uint64_t serial;  // Tells an answer in the queue from one to an earlier wait of this tag.
+  };
+  struct QueuedAnswer {
+    std::uint64_t serial;
+    Answer answer;
+  };
+
+  Resolver(const DnsConfig& config, std::shared_ptr<const SystemNames> system, ResolverIo& io,
+           const DnsMap* answers);
+
+  Side& side(Source source) { return sides_[static_cast<std::size_t>(source)]; }
+  std::optional<Resolution> at_hand(const DnsName& name, Source source, std::uint64_t now_ms);
+  std::optional<Resolution> from_host(const DnsName& name) const;
+  std::optional<Resolution> from_shared(const DnsName& name, Source source, std::uint64_t now_ms);
+  DnsContext context(std::uint64_t now_ms) const;
+  std::uint64_t setup() const;
+  std::optional<Resolution> provisional(const Question& question, std::uint64_t now_ms);
+  Question& start_question(const DnsName& name, Source source, std::uint64_t now_ms);
+  void begin(Question& question, std::uint64_t now_ms);
+  void ask(Question& question);
+  void collect_replies(std::uint64_t now_ms);
+  void on_reply(DnsChannel::TaggedReply reply, std::uint64_t now_ms);
+  void finish(Question& question, std::uint64_t now_ms);
+  void erase(Question& question);
+  void answer_by(Question& question, std::uint64_t at_ms);
+  void add_waiter(Question& question, Waiter waiter);
+  void deliver(Question& question, const Resolution& resolution);
+
+  ResolverIo& io_;
+  const DnsMap* shared_;
+  std::uint64_t setup_ = 0;       // Of shared answers that are ours to use.
+  std::uint64_t flushed_ms_ = 0;  // Those from before are not; CLOCK_BOOTTIME.
+  DnsConfig config_;
+  std::shared_ptr<const SystemNames> system_;
+  std::uint32_t watch_ids_ = 0;
+  std::unique_ptr<DnsChannel> channel_;
+  std::array<Side, 2> sides_;
+  std::unordered_map<std::uint64_t, Question*> rounds_;
+  std::set<std::pair<std::uint64_t, Question*>> due_;  // By answer_by_ms; those yet to come.
+  std::unordered_map<Waiter, Wait> waits_;
+  std::deque<QueuedAnswer> answers_;
+  std::uint64_t last_round_ = 0;
+  std::uint64_t last_serial_ = 0;
+  ResolverCounters counters_;
+};
+
+}  // namespace sni

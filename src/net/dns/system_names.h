@@ -1,0 +1,30 @@
+#pragma once
+
+// What this host says about names, read once and shared by all workers as a snapshot: /etc/hosts
+// and /etc/resolv.conf. Read at start and at every reload, on the thread that reads the
+// configuration, so that no worker waits for a file.
+
+#include <memory>
+#include <string>
+
+#include "core/dns/hosts_table.h"
+#include "core/dns/resolv_conf.h"
+#include "core/error.h"
+
+namespace sni {
+
+struct SystemNames {
+  HostsTable hosts;
+  ResolvConf resolv_conf;
+};
+
+struct SystemNamesPaths {
+  std::string hosts = "/etc/hosts";
+  std::string resolv_conf = "/etc/resolv.conf";
+};
+
+// A missing file counts as empty (containers may have neither). One that cannot be read, or
+// is longer than limits::system_file_max, is an error.
+Result<std::shared_ptr<const SystemNames>> load_system_names(const SystemNamesPaths& paths = {});
+
+}  // namespace sni

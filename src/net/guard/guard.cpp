@@ -1,0 +1,267 @@
+#include "net/guard/guard.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "core/limits.h"
+
+namespace sni {
+namespace {
+
+// How often reports are looked at while sources are watched, and the clock while they are not.
+constexpr int watching_ms = 100;
+constexpr int idle_ms = 1000;
+
+const char* to_string(Conduct conduct) {
+  switch (conduct) {
+    case Conduct::connected:
+      return "bans.connections_per_second";
+    case Conduct::refused:
+      return "bans.refused_per_minute";
+    case Conduct::bad_hello:
+      return "bans.bad_hellos_per_minute";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+Guard::Guard(Admission& admission, std::optional<XdpGuard> xdp)
+    : admission_(admission), xdp_(std::move(xdp)) {}
+
+Guard::~Guard() = default;
+
+Result<std::unique_ptr<Guard>> Guard::start(Admission& admission, const XdpConfig& xdp,
+                                            GuardInput input) {
+  auto loaded = XdpGuard::load(xdp);
+  if (!loaded) return std::unexpected(loaded.error());
+  auto guard = std::unique_ptr<Guard>(new Guard(admission, std::move(*loaded)));
+  if (auto opened = guard->open(); !opened) return std::unexpected(opened.error());
+  guard->start_build(std::move(input));
+  guard->build_->thread.join();
+  if (const auto& generation = guard->build_->generation; generation && !*generation) {
+    if (xdp.mode != XdpMode::automatic) return std::unexpected(generation->error());
+    guard->xdp_.reset();
+  }
+  guard->finish_build();
+  if (guard->xdp_) {
+    if (auto attached = guard->xdp_->attach(); !attached) return std::unexpected(attached.error());
+  }
+  return guard;
+}
+
+Result<void> Guard::open() {
+  epoll_ = UniqueFd::adopt(epoll_create1(EPOLL_CLOEXEC));
+  built_ = UniqueFd::adopt(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!epoll_ || !built_) return fail_sys("cannot set up the guard", errno);
+  std::vector<int> watched = {built_.get()};
+  if (xdp_) {
+    auto links = LinkWatch::open();
+    if (!links) return std::unexpected(links.error());
+    links_ = std::move(*links);
+    watched.push_back(links_->fd());
+  }
+  for (const int fd : watched) {
+    epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+      return fail_sys("cannot set up the guard", errno);
+    }
+  }
+  return {};
+}
+
+int Guard::wait_ms() const {
+  return admission_.is_watching() ? watching_ms : idle_ms;
+}
+
+void Guard::work() {
+  if (links_) {
+    links_->take();
+    xdp_->refresh();
+  }
+  if (build_ && build_->done) finish_build();
+  const GuardTime now = guard_now();
+  judge_reports(now);
+  if (now != expired_at_) expire(now);
+}
+
+void Guard::judge_reports(GuardTime now) {
+  for (const Admission::Report& report : admission_.take_reports()) {
+    if (admission_.list().find(report.source).is_allowed(now)) continue;
+    if (admission_.bans().is_banned(report.source, now)) continue;
+    const IpAddress source = admission_.bans().source_of(report.source).base;
+    if (!watch_.report(source, report.conduct, now)) continue;
+    const auto ban = admission_.ban(report.source, now);
+    if (!ban) {
+      ++bans_refused_;
+      continue;
+    }
+    ++bans_made_;
+    spdlog::warn("banned {} for {} s: {}", ban->source.to_string(), ban->until - now,
+                 to_string(report.conduct));
+    if (!generation()) continue;
+    const auto installed = generation()->ban(*ban);
+    if (!installed) spdlog::warn("XDP: {}", installed.error().what);
+  }
+}
+
+void Guard::expire(GuardTime now) {
+  expired_at_ = now;
+  watch_.expire(now);
+  for (const IpPrefix& source : admission_.expire_bans(now)) {
+    if (generation()) generation()->unban(source);
+  }
+  std::vector<IpPrefix> over;
+  for (const auto& [prefix, command] : commanded_) {
+    if (now >= command.until) over.push_back(prefix);
+  }
+  for (const IpPrefix& prefix : over) {
+    GuardTerm term = commanded_.extract(prefix).mapped().configured;
+    if (now >= term.block_until) term.block_until = 0;
+    static_cast<void>(change(prefix, term));
+  }
+}
+
+Result<void> Guard::block(const IpPrefix& prefix, std::optional<std::uint32_t> seconds) {
+  const auto earlier = commanded_.find(prefix);
+  if (commanded_.size() >= limits::guard_commands_max && earlier == commanded_.end()) {
+    return fail("there are " + std::to_string(limits::guard_commands_max) +
+                " blocks by command already; put lasting ones into the block file");
+  }
+  BlockCommand command{.until = seconds ? guard_now() + *seconds : guard_never_expires};
+  if (earlier != commanded_.end()) {
+    command.until = std::max(command.until, earlier->second.until);
+    command.configured = earlier->second.configured;
+  } else {
+    command.configured = admission_.list().term_of(prefix);
+  }
+  if (auto changed = change(prefix, command.term()); !changed) return changed;
+  commanded_[prefix] = command;
+  return {};
+}
+
+Result<Guard::Unblocked> Guard::unblock(const IpPrefix& prefix) {
+  Unblocked result;
+  const GuardTime now = guard_now();
+  result.bans = admission_.lift(prefix);
+  for (const IpPrefix& source : result.bans) {
+    if (generation()) generation()->unban(source);
+  }
+  GuardTerm term = admission_.list().term_of(prefix);
+  result.was_blocked = now < term.block_until;
+  const auto command = commanded_.find(prefix);
+  const GuardTerm configured = command == commanded_.end() ? term : command->second.configured;
+  result.configured = now < configured.block_until;
+  if (command != commanded_.end()) commanded_.erase(command);
+  term.block_until = 0;
+  if (auto changed = change(prefix, term); !changed) return std::unexpected(changed.error());
+  for (const GuardEntry& rule : admission_.list().rules()) {
+    if (now < rule.term.block_until && covers(rule.prefix, prefix)) {
+      result.still_by.push_back(rule.prefix);
+    }
+  }
+  return result;
+}
+
+// The kernel first: what is dropped there needs no answer at accept.
+Result<void> Guard::change(const IpPrefix& prefix, const GuardTerm& term) {
+  if (build_) touched_.insert(prefix);
+  GuardList::Plan plan = admission_.list().plan(prefix, term);
+  if (generation()) {
+    for (const GuardChange& step : plan.changes) {
+      if (auto applied = generation()->apply(step); !applied) return applied;
+    }
+  }
+  admission_.commit(plan);
+  return {};
+}
+
+void Guard::reload(GuardInput input) {
+  if (build_) {
+    next_input_ = std::move(input);
+  } else {
+    start_build(std::move(input));
+  }
+}
+
+void Guard::start_build(GuardInput input) {
+  build_ = std::make_unique<GuardBuild>();
+  build_->input = std::move(input);
+  build_->commanded = commanded_;
+  touched_.clear();
+  build_->start(xdp_.has_value(), built_.get(), std::move(retiring_));
+}
+
+void Guard::finish_build() {
+  const std::unique_ptr<GuardBuild> build = std::move(build_);
+  eventfd_t ignored = 0;
+  eventfd_read(built_.get(), &ignored);
+
+  const BansConfig& bans = build->input.bans;
+  admission_.adopt(policy_of(bans));
+  admission_.watch(limits_of(bans).any());
+  watch_ = SourceWatch(limits_of(bans));
+  std::optional<XdpGeneration> old;
+  if (build->generation && !*build->generation) {
+    spdlog::error("XDP: {}; the kernel keeps its old lists, the new ones hold at accept",
+                  build->generation->error().what);
+    replay(*build, nullptr);
+  } else if (build->generation) {
+    XdpGeneration next = std::move(**build->generation);
+    replay(*build, &next);
+    auto activated = xdp_->filter().activate(std::move(next));
+    if (activated) old = std::move(*activated);
+    if (!activated) spdlog::error("XDP: {}", activated.error().what);
+  } else {
+    replay(*build, nullptr);
+  }
+  auto list = admission_.adopt(std::move(build->list), build->input.access.default_allow);
+  spdlog::info("guard: {} addresses and {} prefixes listed", admission_.list().addresses().size(),
+               admission_.list().rules().size());
+  retiring_ = retire(std::move(list), std::move(old));
+  if (next_input_) start_build(*std::exchange(next_input_, std::nullopt));
+}
+
+// Brings a new set up to what has been commanded and banned while it was built.
+void Guard::replay(GuardBuild& build, XdpGeneration* generation) {
+  const auto report = [](const Result<void>& applied) {
+    if (!applied) spdlog::warn("XDP: {}", applied.error().what);
+  };
+  BlockCommands known;
+  for (const IpPrefix& prefix : touched_) {
+    const auto command = commanded_.find(prefix);
+    known[prefix] = command == commanded_.end() ? BlockCommand{} : command->second;
+  }
+  if (!known.empty()) read_configured(known, entries_of(build.input));
+  for (const auto& [prefix, command] : known) {
+    GuardList::Plan plan = build.list->plan(prefix, command.term());
+    for (const GuardChange& change : plan.changes) {
+      if (generation) report(generation->apply(change));
+    }
+    build.list->commit(plan);
+  }
+  // A command is either older than the build or among those touched.
+  known.merge(build.commanded);
+  for (auto& [prefix, command] : commanded_) command.configured = known.at(prefix).configured;
+  if (!generation) return;
+  for (const Ban& ban : admission_.bans().live(guard_now())) report(generation->ban(ban));
+}
+
+std::optional<std::vector<XdpHits>> Guard::hits() {
+  if (!generation()) return std::nullopt;
+  return generation()->hits();
+}
+
+void Guard::log_totals() const {
+  if (xdp_) xdp_->log_totals();
+  if (bans_made_ + bans_refused_ + watch_.overflows() + admission_.reports_lost() == 0) return;
+  spdlog::info("guard: bans={} bans_refused={} reports_lost={} sources_not_watched={}", bans_made_,
+               bans_refused_, admission_.reports_lost(), watch_.overflows());
+}
+
+}  // namespace sni

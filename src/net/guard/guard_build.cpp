@@ -1,0 +1,77 @@
+#include "net/guard/guard_build.h"
+
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <stop_token>
+#include <utility>
+
+namespace sni {
+namespace {
+
+// Between the parts that a retired generation gives up.
+constexpr std::chrono::milliseconds drain_pause{20};
+
+// What works beside the workers gives way to them (nice(2)), and still gets on where every CPU is
+// taken: of one CPU about a quarter, and a tenth.
+constexpr int build_nice = 5;
+constexpr int retire_nice = 10;
+
+// For the calling thread alone, as Linux has it (setpriority(2)).
+void give_way(int nice) {
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nice);
+}
+
+void make(GuardBuild& build, bool with_xdp) {
+  std::vector<GuardEntry> entries = entries_of(build.input);
+  read_configured(build.commanded, entries);
+  for (const auto& [prefix, command] : build.commanded) {
+    entries.push_back({.prefix = prefix, .term = {.block_until = command.until}});
+  }
+  build.list = std::make_unique<GuardList>(std::move(entries));
+  if (!with_xdp) return;
+  build.generation =
+      XdpGeneration::create(settings_of(build.input), build.list->installed_addresses(),
+                            build.list->installed_prefixes().entries());
+}
+
+}  // namespace
+
+void read_configured(BlockCommands& commands, const std::vector<GuardEntry>& configuration) {
+  for (auto& [prefix, command] : commands) command.configured = {};
+  if (commands.empty()) return;
+  for (const GuardEntry& entry : configuration) {
+    const auto command = commands.find(entry.prefix);
+    if (command == commands.end()) continue;
+    command->second.configured = united(command->second.configured, entry.term);
+  }
+}
+
+void GuardBuild::start(bool with_xdp, int built, std::jthread retiring) {
+  thread = std::jthread([this, with_xdp, built, retiring = std::move(retiring)]() mutable {
+    give_way(build_nice);
+    if (retiring.joinable()) retiring.join();
+    make(*this, with_xdp);
+    done = true;
+    eventfd_write(built, 1);
+  });
+}
+
+std::jthread retire(std::unique_ptr<GuardList> list, std::optional<XdpGeneration> generation) {
+  return std::jthread([old_list = std::move(list),
+                       old = std::move(generation)](const std::stop_token& stop) mutable {
+    give_way(retire_nice);
+    std::mutex mutex;
+    std::condition_variable_any stopped;
+    std::unique_lock lock(mutex);
+    while (old && !stop.stop_requested() && old->drain_some()) {
+      stopped.wait_for(lock, stop, drain_pause, [] { return false; });
+    }
+  });
+}
+
+}  // namespace sni

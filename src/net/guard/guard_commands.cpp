@@ -1,0 +1,133 @@
+#include "net/guard/guard_commands.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/config/config_forms.h"
+#include "core/limits.h"
+
+namespace sni {
+namespace {
+
+using nlohmann::json;
+
+Result<IpPrefix> prefix_in(const json& request) {
+  const auto prefix = request.find("prefix");
+  if (prefix == request.end() || !prefix->is_string()) return fail("the request has no prefix");
+  return forms::prefix(prefix->get<std::string>());
+}
+
+std::vector<std::string> texts(const std::vector<IpPrefix>& prefixes) {
+  std::vector<std::string> all;
+  for (const IpPrefix& prefix : prefixes) all.push_back(prefix.to_string());
+  return all;
+}
+
+Result<json> block(Guard& guard, const json& request) {
+  const auto prefix = prefix_in(request);
+  if (!prefix) return std::unexpected(prefix.error());
+  std::optional<std::uint32_t> seconds;
+  if (const auto given = request.find("for_s"); given != request.end()) {
+    if (!given->is_number_unsigned() || *given == 0 || *given > limits::block_for_max_s) {
+      return fail("for_s is no number of seconds from 1 to " +
+                  std::to_string(limits::block_for_max_s));
+    }
+    seconds = given->get<std::uint32_t>();
+  }
+  if (auto blocked = guard.block(*prefix, seconds); !blocked) {
+    return std::unexpected(blocked.error());
+  }
+  spdlog::info("blocked {}{} by command", prefix->to_string(),
+               seconds ? " for " + std::to_string(*seconds) + " s" : "");
+  return json{{"prefix", prefix->to_string()}};
+}
+
+Result<json> unblock(Guard& guard, const json& request) {
+  const auto prefix = prefix_in(request);
+  if (!prefix) return std::unexpected(prefix.error());
+  const auto unblocked = guard.unblock(*prefix);
+  if (!unblocked) return std::unexpected(unblocked.error());
+  spdlog::info("unblocked {} by command", prefix->to_string());
+  return json{{"was_blocked", unblocked->was_blocked},
+              {"configured", unblocked->configured},
+              {"bans", texts(unblocked->bans)},
+              {"still_by", texts(unblocked->still_by)}};
+}
+
+// Numbers all entries: rules first, then single addresses by their hash bucket, then bans. A page
+// costs its own length; entries that come or go between two pages may be seen twice or not at all.
+class Listing {
+ public:
+  Listing(const Guard& guard, std::size_t from) : guard_(guard), position_(from) {}
+
+  json page() {
+    const Admission& admission = guard_.admission();
+    const auto& rules = admission.list().rules();
+    const auto& addresses = admission.list().addresses();
+    for (; position_ < rules.size() && !is_full(); ++position_) add(rules[position_]);
+    const std::size_t buckets_end = rules.size() + addresses.bucket_count();
+    for (; position_ < buckets_end && !is_full(); ++position_) {
+      const std::size_t bucket = position_ - rules.size();
+      for (auto entry = addresses.begin(bucket); entry != addresses.end(bucket); ++entry) {
+        add({.prefix = {.base = entry->first, .length = 128}, .term = entry->second});
+      }
+    }
+    if (is_full()) return {{"entries", std::move(entries_)}, {"next", position_}};
+    for (const Ban& ban : admission.bans().live(now_)) add(ban.source, "ban", ban.until);
+    return {{"entries", std::move(entries_)}, {"next", nullptr}};
+  }
+
+ private:
+  bool is_full() const { return entries_.size() >= limits::control_page_entries; }
+
+  void add(const GuardEntry& entry) {
+    if (now_ < entry.term.allow_until) add(entry.prefix, "allow", entry.term.allow_until);
+    if (now_ < entry.term.block_until) add(entry.prefix, "block", entry.term.block_until);
+  }
+
+  void add(const IpPrefix& prefix, const char* kind, GuardTime until) {
+    json entry = {{"prefix", prefix.to_string()}, {"kind", kind}};
+    if (until != guard_never_expires) entry["left_s"] = until - now_;
+    if (guard_.is_commanded(prefix)) entry["commanded"] = true;
+    entries_.push_back(std::move(entry));
+  }
+
+  const Guard& guard_;
+  std::size_t position_;
+  GuardTime now_ = guard_now();
+  json entries_ = json::array();
+};
+
+Result<json> blocklist(const Guard& guard, const json& request) {
+  const auto from = request.find("from");
+  if (from != request.end() && !from->is_number_unsigned()) return fail("from is no position");
+  return Listing(guard, from == request.end() ? 0 : from->get<std::size_t>()).page();
+}
+
+Result<json> blocklist_hits(Guard& guard) {
+  auto hits = guard.hits();
+  if (!hits) return fail("hits are counted by XDP, which is not loaded");
+  std::ranges::sort(*hits, std::ranges::greater{}, &XdpHits::packets);
+  const std::size_t shown = std::min(hits->size(), limits::control_hits_max);
+  json list = json::array();
+  for (const XdpHits& hit : std::span(*hits).first(shown)) {
+    list.push_back({{"prefix", hit.prefix.to_string()},
+                    {"packets", hit.packets},
+                    {"kind", hit.ban ? "ban" : "block"}});
+  }
+  return json{{"hits", std::move(list)}, {"more", hits->size() - shown}};
+}
+
+}  // namespace
+
+std::optional<Result<json>> GuardCommands::run(std::string_view command, const json& request) {
+  if (command == "block") return block(guard_, request);
+  if (command == "unblock") return unblock(guard_, request);
+  if (command == "blocklist") return blocklist(guard_, request);
+  if (command == "blocklist_hits") return blocklist_hits(guard_);
+  return std::nullopt;
+}
+
+}  // namespace sni

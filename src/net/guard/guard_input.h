@@ -1,0 +1,29 @@
+#pragma once
+
+// The configuration and its block file, as the guard takes them, and what its parts make of them.
+
+#include <cstdint>
+#include <vector>
+
+#include "bpf/xdp/xdp_generation.h"
+#include "core/config/config.h"
+#include "core/guard/guard_bans.h"
+#include "core/guard/guard_entry.h"
+#include "core/guard/guard_watch.h"
+
+namespace sni {
+
+struct GuardInput {
+  AccessConfig access;
+  std::vector<AccessEntry> block_file;
+  BansConfig bans;
+  std::vector<std::uint16_t> listener_ports;
+};
+GuardInput guard_input(const Config& config, std::vector<AccessEntry> block_file);
+
+std::vector<GuardEntry> entries_of(const GuardInput& input);
+XdpSettings settings_of(const GuardInput& input);
+BanPolicy policy_of(const BansConfig& bans);
+ConductLimits limits_of(const BansConfig& bans);
+
+}  // namespace sni

@@ -1,0 +1,40 @@
+#pragma once
+
+// What a completion is about, packed into the 64 bits of io_uring's user_data. Identity is slot and
+// generation, never a descriptor: numbers of closed descriptors come back.
+
+#include <bit>
+#include <cstdint>
+
+#include "core/session/session.h"
+
+namespace sni {
+
+enum class Op : std::uint8_t {
+  receive,
+  send,
+  connect,
+  watch,     // Poll for a reset.
+  accept,    // slot: the listener.
+  resolver,  // Poll of a resolver socket; slot: its descriptor.
+  wake,      // Read of the worker's eventfd.
+  notice,    // Poll of the SOCKHASH plane's ring buffer.
+  cancel,    // Its own completion says nothing that the cancelled operation's does not.
+};
+
+struct OpTag {
+  Op op = Op::cancel;
+  Side side = Side::client;
+  std::uint16_t generation = 0;
+  std::uint32_t slot = 0;
+};
+static_assert(sizeof(OpTag) == sizeof(std::uint64_t));
+
+inline std::uint64_t pack(OpTag tag) {
+  return std::bit_cast<std::uint64_t>(tag);
+}
+inline OpTag unpack(std::uint64_t bits) {
+  return std::bit_cast<OpTag>(bits);
+}
+
+}  // namespace sni

@@ -1,0 +1,85 @@
+#pragma once
+
+// Theory of operation: one io_uring per worker. Requests are queued without a system call; turn()
+// submits all of them and waits for completions in one. With SINGLE_ISSUER and DEFER_TASKRUN (Linux
+// 6.1) the kernel does its part of the work inside that call, on this thread; older kernels take
+// COOP_TASKRUN (5.19). Provided-buffer rings and multishot accept need 5.19 in any case.
+//
+// Sockets are blocking ones: io_uring tries without blocking, then arms a poll of its own; on an
+// O_NONBLOCK socket it would return -EAGAIN instead.
+
+#include <liburing.h>
+
+#include <cstdint>
+#include <span>
+
+#include "core/error.h"
+#include "net/loop/op.h"
+
+namespace sni {
+
+struct Completion {
+  OpTag tag;
+  std::int32_t result;  // >= 0, or a negative errno.
+  std::uint32_t flags;  // IORING_CQE_F_*
+};
+
+class Ring {
+ public:
+  // The ring belongs to the calling thread (SINGLE_ISSUER). Errors name what refused it: a kernel
+  // that is too old, the sysctl, a seccomp filter.
+  static Result<Ring> create(unsigned entries);
+  ~Ring();
+  Ring(Ring&& other) noexcept;
+  Ring& operator=(Ring&&) = delete;
+
+  void accept_multishot(int fd, OpTag tag);
+  // Receives at most `length` bytes into a buffer of `group`, which the completion names.
+  // poll_first: no bytes are expected yet, so wait without trying first.
+  void receive(int fd, std::uint16_t group, std::uint32_t length, bool poll_first, OpTag tag);
+  // The same, but -EAGAIN where nothing is there.
+  void receive_now(int fd, std::uint16_t group, std::uint32_t length, OpTag tag);
+  // Completes with -ETIME after a time in which a drained queue may be expected: 2 ms.
+  void pause(OpTag tag);
+  // msg_flags: MSG_DONTWAIT gives -EAGAIN or a short count instead of waiting for space.
+  void send(int fd, std::span<const std::uint8_t> bytes, int msg_flags, OpTag tag);
+  // `address` must stay until the completion.
+  void connect(int fd, const sockaddr* address, socklen_t length, OpTag tag);
+  void poll(int fd, std::uint32_t events, OpTag tag);
+  void read(int fd, std::span<std::uint8_t> bytes, OpTag tag);
+  void cancel(OpTag target);
+
+  // Submits, then waits until something completes or wait_ms have passed (negative: no limit).
+  Result<void> turn(std::int64_t wait_ms);
+
+  template <typename Handler>
+  void for_each_completion(Handler&& handle) {
+    unsigned head;
+    unsigned count = 0;
+    io_uring_cqe* cqe;
+    io_uring_for_each_cqe(&ring_, head, cqe) {
+      ++count;
+      handle(Completion{unpack(cqe->user_data), cqe->res, cqe->flags});
+    }
+    io_uring_cq_advance(&ring_, count);
+  }
+
+  io_uring* native() { return &ring_; }
+
+ private:
+  Ring() = default;
+  io_uring_sqe* next_sqe();
+
+  io_uring ring_{};
+  bool open_ = false;
+};
+
+// What this kernel's io_uring has, for the start log and `probe`.
+struct RingFeatures {
+  bool available = false;
+  bool defer_taskrun = false;
+  std::string reason;  // Why not available.
+};
+RingFeatures probe_ring();
+
+}  // namespace sni

@@ -1,0 +1,107 @@
+#include "net/planes/fast_path.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+
+#include "bpf/sockhash/self_test.h"
+
+namespace sni {
+
+namespace {
+
+// Pairs beyond these are relayed in userspace. A slot and its map entries take about 300 bytes.
+constexpr std::uint32_t slots_max = 32 * 1024;
+constexpr std::uint32_t slots_per_worker_min = 64;
+
+std::string kernel_release() {
+  utsname system{};
+  uname(&system);
+  return system.release;
+}
+
+void log_plane(const char* name, const PlaneVerdict& verdict) {
+  if (verdict.usable) {
+    spdlog::info("sockhash, {}: used ({})", name, verdict.reason);
+  } else {
+    spdlog::warn("sockhash, {}: not possible ({}), relayed in userspace", name, verdict.reason);
+  }
+}
+
+// The verdict on each plane as the configuration wants it, and a line for the log.
+Result<void> choose_planes(FastPath& path, const FastPathConfig& config,
+                           const SockhashVerdict& verdict) {
+  const bool automatic = config.mode == FastPathMode::automatic;
+  path.local = config.same_host && verdict.local.usable && (verdict.unseen.usable || !automatic);
+  if (!config.same_host) {
+    spdlog::info("sockhash, backends on this host: treated as remote ones (fast_path.same_host)");
+  } else if (!verdict.local.usable || verdict.unseen.usable) {
+    log_plane("backends on this host", verdict.local);
+  } else if (automatic) {
+    spdlog::warn(
+        "sockhash, backends on this host: relayed in userspace, as they would notice ({}); "
+        "fast_path.mode = \"sockhash\" forces them",
+        verdict.unseen.reason);
+  } else {
+    spdlog::warn("sockhash, backends on this host: used, and they may notice ({})",
+                 verdict.unseen.reason);
+  }
+  if (!path.local) path.sockhash->detach_capture();
+  if (automatic) {
+    spdlog::info(
+        "sockhash, remote backends: relayed in userspace, which costs less CPU "
+        "(fast_path.mode = \"sockhash\" forces them)");
+    return {};
+  }
+  path.remote = verdict.remote.usable;
+  log_plane("remote backends", verdict.remote);
+  if (path.local || path.remote) return {};
+  return fail("fast_path.mode is \"sockhash\", and this kernel can serve no backend that way: " +
+              verdict.local.reason + "; " + verdict.remote.reason);
+}
+
+Result<FastPath> load_fast_path(const Config& config, std::uint32_t connections_max) {
+  const std::uint32_t least = slots_per_worker_min * config.workers;
+  auto loaded =
+      Sockhash::load({.object_file = config.fast_path.object_file,
+                      .slots = std::clamp(connections_max, least, std::max(least, slots_max)),
+                      .workers = config.workers});
+  if (!loaded) return std::unexpected(loaded.error());
+  FastPath path{.sockhash = std::move(*loaded)};
+  std::string capture_failure;
+  if (config.fast_path.same_host)
+    if (const auto done = path.sockhash->attach_capture(); !done)
+      capture_failure = done.error().what;
+  const SelfTest test = run_self_test(*path.sockhash);
+  for (const auto& step : path.sockhash->steps()) spdlog::info("sockhash: {}", step);
+  const auto chosen =
+      choose_planes(path, config.fast_path, judge(test, kernel_release(), capture_failure));
+  if (!chosen) return std::unexpected(chosen.error());
+  return path;
+}
+
+}  // namespace
+
+std::vector<std::string> probe_fast_path() {
+  auto loaded = Sockhash::load({.slots = slots_per_worker_min});
+  if (!loaded) return {"sockhash: no (" + loaded.error().what + ")"};
+  const auto captured = (*loaded)->attach_capture();
+  const SelfTest test = run_self_test(**loaded);
+  return describe(test,
+                  judge(test, kernel_release(), captured ? std::string() : captured.error().what));
+}
+
+Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections_max) {
+  if (config.fast_path.mode == FastPathMode::userspace) return FastPath{};
+  const bool asked_for = config.fast_path.mode == FastPathMode::sockhash;
+  auto path = load_fast_path(config, connections_max);
+  if (!path && !asked_for) {
+    spdlog::warn("sockhash: not possible ({}), everything is relayed in userspace",
+                 path.error().what);
+    return FastPath{};
+  }
+  return path;
+}
+
+}  // namespace sni

@@ -1,0 +1,63 @@
+#pragma once
+
+// Theory of operation: the main thread. It reads the configuration, opens the listening sockets,
+// starts the workers and then waits for signals; it never touches a connection.
+//
+//   an address of this host comes or goes: a new snapshot that knows it
+//   SIGHUP            a new snapshot for every worker, or none: a mistake anywhere changes nothing
+//   SIGTERM, SIGINT   drain: accept no more, end when all connections have, cut them at the
+//   deadline a second one      cut at once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/session/counters.h"
+#include "net/guard/guard.h"
+#include "net/server/loaded_config.h"
+#include "net/server/snapshot.h"
+#include "net/server/worker.h"
+
+namespace sni {
+
+class ControlServer;
+
+class Server {
+ public:
+  explicit Server(std::string config_path);
+  ~Server();
+
+  // Serves until told to end. The error says why it cannot start or go on.
+  Result<void> run(LoadedConfig loaded);
+
+ private:
+  Result<void> serve(LoadedConfig loaded);
+  Result<void> start(LoadedConfig loaded);
+  void open_control(const std::string& path);
+  Result<void> wait_for_signals();
+  void reload();
+  void on_addresses_changed();
+  Result<void> adopt(std::shared_ptr<const Snapshot> next);
+  Result<UniqueFd> open_first(const ListenerConfig& listener, std::chrono::milliseconds idle) const;
+  void drain();
+  void stop();
+  bool all_ended() const;
+  std::optional<Error> failure() const;
+  void log_totals() const;
+
+  std::string config_path_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  Shared shared_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Guard> guard_;
+  std::unique_ptr<ControlServer> control_;  // Null: it could not be opened.
+  UniqueFd signals_;
+  UniqueFd addresses_;  // Empty where they cannot be watched.
+  bool draining_ = false;
+  bool stopped_ = false;
+  std::uint64_t drain_deadline_ms_ = 0;
+};
+
+}  // namespace sni

@@ -1,0 +1,59 @@
+#include "net/server/snapshot.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "net/server/own_addresses.h"
+
+namespace sni {
+
+namespace {
+
+// A connection has two descriptors. The rest is for rings, resolvers, BPF and the log.
+constexpr std::uint64_t descriptors_reserved = 256;
+constexpr std::uint64_t descriptors_per_worker = 2 * limits::splices_max;  // Pipes have two ends.
+constexpr std::uint64_t descriptors_per_connection = 2;
+constexpr std::uint64_t connections_ceiling = 1u << 24;  // Slot numbers, with room to spare.
+
+std::uint32_t connections_by_descriptors(std::uint32_t workers, std::size_t listeners) {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  if (files.rlim_cur < files.rlim_max) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    getrlimit(RLIMIT_NOFILE, &files);
+  }
+  // Very small limits keep half for connections, so that there is something to serve with.
+  const std::uint64_t reserved = std::min<std::uint64_t>(
+      descriptors_reserved + workers * (descriptors_per_worker + listeners), files.rlim_cur / 2);
+  const std::uint64_t count = (files.rlim_cur - reserved) / descriptors_per_connection;
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(count, 1, connections_ceiling));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config) {
+  auto addresses = own_addresses();
+  if (!addresses) return std::unexpected(addresses.error());
+  auto names = load_system_names();
+  if (!names) return std::unexpected(names.error());
+
+  std::vector<ListenerEndpoint> listeners;
+  for (const ListenerConfig& listener : config.listeners) {
+    listeners.push_back({.endpoint = listener.address, .v6only = listener.v6only});
+  }
+  const std::uint32_t possible = connections_by_descriptors(config.workers, listeners.size());
+  const std::uint32_t wanted = config.limits.connections;
+  RouteTable routes(config);
+  return std::make_shared<const Snapshot>(Snapshot{
+      .config = std::move(config),
+      .routes = std::move(routes),
+      .listeners = std::move(listeners),
+      .own_addresses = std::move(*addresses),
+      .system_names = std::move(*names),
+      .connections_max = wanted == 0 ? possible : std::min(wanted, possible),
+  });
+}
+
+}  // namespace sni

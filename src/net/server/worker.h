@@ -1,0 +1,114 @@
+#pragma once
+
+// Theory of operation: one thread, one ring, its own listening sockets (SO_REUSEPORT) and its own
+// connections; nothing is shared on the way of a byte. A turn of the loop is
+//
+//   submit and wait -> completions and commands -> answers of the resolver -> deadlines
+//
+// Commands (a new snapshot, drain, stop) come from the main thread through a mailbox and an
+// eventfd. Connections live in chunks of slots that never move; a slot is freed after the step that
+// closed it, with nothing in flight, and its generation goes up, so that a tag can never meet a
+// successor.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "net/connection.h"
+#include "net/loop/loop.h"
+#include "net/loop/slots.h"
+#include "net/server/snapshot.h"
+
+namespace sni {
+
+// Listening sockets of one worker for a snapshot: for each configured listener either a socket to
+// adopt, or none where the worker listens there already.
+struct NewListeners {
+  std::shared_ptr<const Snapshot> snapshot;
+  std::vector<UniqueFd> sockets;  // One per listener of the snapshot; empty: keep the old one.
+};
+struct Drain {};  // Stop accepting; end when the last connection has.
+struct Stop {};   // Cut all connections, then end.
+using Command = std::variant<NewListeners, Drain, Stop>;
+
+class Worker final : private ResolverIo {
+ public:
+  // Starts the thread; returns when its ring stands or is refused. `shared` outlives the worker.
+  static Result<std::unique_ptr<Worker>> start(unsigned number, Shared& shared,
+                                               NewListeners listeners);
+  ~Worker() override;  // Joins; the worker must have been told to drain or stop.
+
+  void tell(Command command);
+  bool ended() const { return ended_.load(std::memory_order_acquire); }
+  // Why it ended, if not by command. Only once ended().
+  const std::optional<Error>& failure() const { return failure_; }
+  const Counters& counters() const { return counters_; }
+  std::uint32_t cut() const { return cut_; }  // Connections that Stop ended. Only once ended().
+
+ private:
+  struct Listener {
+    ListenerConfig config;  // What it was opened for.
+    UniqueFd fd;
+    std::chrono::milliseconds idle{};  // That it was opened with: accepted sockets inherit it.
+    std::uint32_t index = 0;           // In the snapshot's listeners.
+    std::shared_ptr<const Snapshot> snapshot;
+    bool armed = false;
+    bool retired = false;
+    std::uint64_t retry_ms = 0;  // Accepting pauses until then; 0: it does not.
+  };
+
+  Worker(unsigned number, Shared& shared);
+  Result<void> set_up(const NewListeners& listeners);
+  void run(NewListeners listeners);
+  Result<void> turn();
+  std::int64_t wait_ms();
+
+  void dispatch(const Completion& completion);
+  void on_accept(const Completion& completion);
+  void on_wake();
+  void take_answers();
+  void watch_notices();
+  void expire_deadlines();
+  void end_evicted();
+
+  void accept(Listener& listener, int fd);
+  std::optional<Refusal> admit(const Snapshot& snapshot, const Endpoint& peer,
+                               bool& source_counted);
+  void refuse(Refusal refusal, const Endpoint& peer);
+  void arm(std::uint32_t listener);
+  void retire(std::uint32_t listener);
+  void close_retired(std::uint32_t listener);
+  void apply(NewListeners listeners);
+  void drain();
+  void stop();
+  bool has_listeners() const;
+  void free_if_closed(std::uint32_t slot);
+
+  void watch(std::uint32_t id, int fd, bool readable, bool writable) override;
+  void unwatch(std::uint32_t id) override;
+
+  unsigned number_;
+  Shared& shared_;
+  Counters counters_;
+  std::optional<Loop> loop_;  // Built on the worker's own thread, as the ring must be.
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::vector<std::unique_ptr<Listener>> listeners_;  // By id; an id is used again once retired.
+  Slots slots_;
+  UniqueFd wake_fd_;
+  std::array<std::uint8_t, 8> wake_count_{};
+  bool draining_ = false;
+  bool stopping_ = false;  // Connections that still come out of the backlog are cut as well.
+  std::uint32_t cut_ = 0;
+  std::optional<Error> failure_;
+  std::atomic<bool> ended_{false};
+  std::mutex mailbox_mutex_;
+  std::vector<Command> mailbox_;
+  std::jthread thread_;
+};
+
+}  // namespace sni

@@ -1,0 +1,190 @@
+// The worker's listeners: accept, admission, what a reload adds and retires.
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <system_error>
+
+#include "net/server/worker.h"
+#include "net/socket.h"
+
+namespace sni {
+
+namespace {
+
+// Where accepting fails it pauses this long instead of spinning.
+constexpr std::uint64_t accept_pause_ms = 100;
+
+// Errors of accept(2) that concern the connection at the head of the backlog, and us.
+bool is_of_one_client(int error) {
+  switch (error) {
+    case EAGAIN:
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+void Worker::arm(std::uint32_t id) {
+  Listener& listener = *listeners_[id];
+  assert(!listener.armed);
+  listener.armed = true;
+  loop_->ring.accept_multishot(listener.fd.get(), {.op = Op::accept, .slot = id});
+}
+
+void Worker::on_accept(const Completion& completion) {
+  const std::uint32_t id = completion.tag.slot;
+  Listener& listener = *listeners_[id];
+  if (completion.result >= 0) accept(listener, completion.result);
+  if ((completion.flags & IORING_CQE_F_MORE) != 0) return;
+  listener.armed = false;
+  if (listener.retired) return close_retired(id);
+  if (completion.result >= 0 || is_of_one_client(-completion.result)) return arm(id);
+  // Out of descriptors or memory, mostly: closing connections make room. Until then the backlog
+  // holds the newcomers.
+  counters_.accept_errors.add();
+  listener.retry_ms = loop_->now_ms + accept_pause_ms;
+  if (!loop_->refusals_log.admit(loop_->now_ms)) return;
+  const bool crowded = completion.result == -EMFILE || completion.result == -ENFILE;
+  spdlog::warn("accepting on {} pauses: {}{}", listener.config.address.to_string(),
+               std::generic_category().message(-completion.result),
+               crowded ? " (raise the limit of open files, or lower limits.connections)" : "");
+}
+
+void Worker::accept(Listener& listener, int fd) {
+  UniqueFd client = UniqueFd::adopt(fd);
+  if (stopping_) return;
+  counters_.accepted.add();
+  const Endpoint peer = peer_of(client.get());
+  bool source_counted = false;
+  if (const auto refusal = admit(*listener.snapshot, peer, source_counted))
+    return refuse(*refusal, peer);
+  const auto idle = listener.snapshot->config.timeouts.idle;
+  if (idle != listener.idle) set_patience(client.get(), idle);
+  const std::uint32_t slot = slots_.acquire();
+  loop_->deadlines.grow(slots_.capacity());
+  slots_.emplace(*loop_, {.slot = slot,
+                          .generation = slots_.generation(slot),
+                          .client = std::move(client),
+                          .peer = peer,
+                          .listener = listener.index,
+                          .snapshot = listener.snapshot,
+                          .source_counted = source_counted});
+}
+
+// Counts the connection in; the connection counts itself out at its end.
+std::optional<Refusal> Worker::admit(const Snapshot& snapshot, const Endpoint& peer,
+                                     bool& source_counted) {
+  if (const auto refusal = shared_.admission.refuses(peer.ip)) return refusal;
+  shared_.admission.report(peer.ip, Conduct::connected);
+  const LimitConfig& limits = snapshot.config.limits;
+  if (shared_.pending_hellos.load(std::memory_order_relaxed) >= limits.pending_hellos) {
+    return Refusal::pending_hellos;
+  }
+  if (shared_.connections.fetch_add(1, std::memory_order_relaxed) >= snapshot.connections_max) {
+    shared_.connections.fetch_sub(1, std::memory_order_relaxed);
+    return Refusal::connections;
+  }
+  if (limits.connections_per_source == 0) return std::nullopt;
+  source_counted = shared_.sources.acquire(peer.ip, limits.connections_per_source);
+  if (source_counted) return std::nullopt;
+  shared_.connections.fetch_sub(1, std::memory_order_relaxed);
+  shared_.admission.report(peer.ip, Conduct::refused);
+  return Refusal::connections_per_source;
+}
+
+void Worker::refuse(Refusal refusal, const Endpoint& peer) {
+  counters_.refused[static_cast<std::size_t>(refusal)].add();
+  if (!loop_->refusals_log.admit(loop_->now_ms)) return;
+  spdlog::info("refused {}: {}", peer.to_string(), to_string(refusal));
+}
+
+// A listener that is kept goes on with its socket under the new snapshot; one that is no longer
+// configured is retired.
+void Worker::apply(NewListeners given) {
+  const auto& snapshot = given.snapshot;
+  const bool reload = snapshot_ != snapshot;
+  snapshot_ = snapshot;
+  std::vector<bool> kept(listeners_.size(), false);
+  for (std::uint32_t index = 0; index < given.sockets.size(); ++index) {
+    const ListenerConfig& config = snapshot->config.listeners[index];
+    if (given.sockets[index]) {
+      const auto place = std::find(listeners_.begin(), listeners_.end(), nullptr);
+      const auto id = static_cast<std::uint32_t>(place - listeners_.begin());
+      auto listener = std::make_unique<Listener>(Listener{.config = config,
+                                                          .fd = std::move(given.sockets[index]),
+                                                          .idle = snapshot->config.timeouts.idle,
+                                                          .index = index,
+                                                          .snapshot = snapshot});
+      if (place == listeners_.end()) {
+        listeners_.push_back(std::move(listener));
+        kept.push_back(true);
+      } else {
+        *place = std::move(listener);
+        kept[id] = true;
+      }
+      arm(id);
+      continue;
+    }
+    const auto old = std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& each) {
+      return each != nullptr && !each->retired && each->config.address == config.address;
+    });
+    assert(old != listeners_.end());
+    (*old)->index = index;
+    (*old)->snapshot = snapshot;
+    kept[static_cast<std::size_t>(old - listeners_.begin())] = true;
+  }
+  for (std::uint32_t id = 0; id < kept.size(); ++id) {
+    if (!kept[id]) retire(id);
+  }
+  if (!reload) return;
+  const auto reloaded =
+      loop_->resolver->reload(snapshot->config.dns, snapshot->system_names, loop_->now_ms);
+  if (!reloaded) spdlog::error("the resolver keeps its old servers: {}", reloaded.error().what);
+}
+
+// Stops accepting.
+void Worker::retire(std::uint32_t id) {
+  Listener* listener = listeners_[id].get();
+  if (listener == nullptr) return;
+  if (listener->armed) {
+    if (!std::exchange(listener->retired, true)) loop_->ring.cancel({.op = Op::accept, .slot = id});
+    return;
+  }
+  listener->retired = true;
+  close_retired(id);
+}
+
+// What has completed its handshake is still served, as soon as there are descriptors for it.
+void Worker::close_retired(std::uint32_t id) {
+  Listener& listener = *listeners_[id];
+  fcntl(listener.fd.get(), F_SETFL, O_NONBLOCK);
+  for (;;) {
+    const int fd = accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC);
+    if (fd >= 0) {
+      accept(listener, fd);
+    } else if (!stopping_ && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+      listener.retry_ms = loop_->now_ms + accept_pause_ms;
+      return;
+    } else if (errno == EAGAIN || !is_of_one_client(errno)) {
+      listeners_[id].reset();
+      return;
+    }
+  }
+}
+
+}  // namespace sni

@@ -1,0 +1,193 @@
+// What values must be to each other: each mistake with its whole message and place.
+
+#include "core/config/config_check.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "support/config_mistakes.h"
+
+using namespace sni;
+
+TEST_CASE("listeners must differ in name and address") {
+  const auto listeners = [](std::string_view text) {
+    return mistakes(std::string(text).append(
+        "\n[[route]]\nnames = ['a.example']\nbackend = 'b.example:1'\nlisteners = ['a']\n"));
+  };
+  CHECK(listeners("[[listener]]\n") == Messages{"c.toml:1:1: [[listener]] has no 'address'",
+                                                "c.toml:1:1: [[listener]] has no 'name'"});
+  CHECK(listeners("listener = [{ name = 'a', address = '0.0.0.0:1' },\n"
+                  "{ name = 'a', address = '0.0.0.0:2' }]") ==
+        Messages{"c.toml:2:10: listener 'a' is already defined in line 1"});
+  CHECK(listeners("listener = [{ name = 'a', address = '192.0.2.1:1' },\n"
+                  "{ name = 'b', address = '[::ffff:192.0.2.1]:1' }]") ==
+        Messages{"c.toml:2:25: address 192.0.2.1:1 is already that of the listener in line 1"});
+  CHECK(
+      listeners("listener = [{ name = 'a', address = '0.0.0.0:443' },\n"
+                "{ name = 'b', address = '[::]:443' }]") ==
+      Messages{"c.toml:2:25: [::]:443 conflicts with 0.0.0.0:443 in line 1, since [::] takes IPv4 "
+               "too; keep the [::] listener alone, or give it v6only = true"});
+  CHECK(listeners("listener = [{ name = 'a', address = '[::]:443', v6only = true },\n"
+                  "{ name = 'b', address = '0.0.0.0:443' }]")
+            .empty());
+  CHECK(listeners("listener = [{ name = 'a', address = '[::]:443' },\n"
+                  "{ name = 'b', address = '0.0.0.0:444' }]")
+            .empty());
+  for (const auto& [any, one] :
+       {std::pair{"0.0.0.0", "192.0.2.1"}, {"[::]", "192.0.2.1"}, {"[::]", "[2001:db8::1]"}}) {
+    const auto pair = [&](std::string_view first, std::string_view second,
+                          std::string_view more = "") {
+      return listeners("listener = [{ name = 'a', address = '" + std::string(first) +
+                       ":443' },\n{ name = 'b', address = '" + std::string(second) + ":443'" +
+                       std::string(more) + " }]");
+    };
+    const std::string suffix =
+        " in line 1, since one of them takes the connections to every address of that port";
+    CHECK(pair(any, one) == Messages{"c.toml:2:25: " + std::string(one) + ":443 conflicts with " +
+                                     any + ":443" + suffix});
+    CHECK(pair(one, any) == Messages{"c.toml:2:25: " + std::string(any) + ":443 conflicts with " +
+                                     one + ":443" + suffix});
+  }
+  CHECK(listeners("listener = [{ name = 'a', address = '192.0.2.1:443' },\n"
+                  "{ name = 'b', address = '[::]:443', v6only = true }]")
+            .empty());
+  CHECK(listeners("listener = [{ name = 'a', address = '[2001:db8::1]:443' },\n"
+                  "{ name = 'b', address = '0.0.0.0:443' }]")
+            .empty());
+  CHECK(listeners("listener = [{ name = 'a', address = '0.0.0.0:443', v6only = true }]") ==
+        Messages{
+            "c.toml:1:37: 'v6only' in [[listener]] does not go with the IPv4 address 0.0.0.0:443"});
+  CHECK(listeners("listener = [{ name = 'a b', address = 'localhost:443' }]") ==
+        Messages{
+            "c.toml:1:22: 'name' in [[listener]]: 'a b' is not 1 to 64 letters, digits, '.', '_' "
+            "and '-'",
+            "c.toml:1:39: 'address' in [[listener]]: 'localhost:443' is no address and port, as "
+            "in \"0.0.0.0:443\", \"[::]:443\" or \"[fe80::1%2]:443\""});
+  CHECK(
+      listeners("listener = [{ name = 'a', address = '0.0.0.0:0' }]") ==
+      Messages{"c.toml:1:37: 'address' in [[listener]]: '0.0.0.0:0' needs a port from 1 to 65535"});
+  CHECK(listeners("listener = [{ name = 'a', address = '224.0.0.1:443' }]") ==
+        Messages{"c.toml:1:37: 'address' in [[listener]]: '224.0.0.1:443' is a multicast address"});
+  CHECK(listeners("listener = [{ name = 'a', address = '[fe80::1]:443' }]") ==
+        Messages{
+            "c.toml:1:37: 'address' in [[listener]]: '[fe80::1]:443' is link-local and needs the "
+            "index of its interface, as in \"[fe80::1%2]:443\""});
+  CHECK(listeners("listener = [{ name = 'a', address = '0.0.0.0:443', protocol = 'https' }]") ==
+        Messages{"c.toml:1:63: 'protocol' in [[listener]]: 'https' is none of \"tls\" and "
+                 "\"http\"; did you mean 'http'?"});
+}
+
+TEST_CASE("more listeners than there may be are refused") {
+  std::string text;
+  for (int i = 1; i <= 65; ++i) {
+    const std::string number = std::to_string(i);
+    text += "[[listener]]\nname = 'l" + number + "'\naddress = '192.0.2.1:" + number + "'\n";
+  }
+  text += "[[route]]\nnames = ['a.example']\nbackend = 'b.example:1'\n";
+  CHECK(mistakes(text) == Messages{"c.toml:193:1: more than 64 listeners"});
+}
+
+TEST_CASE("routes must be whole and name listeners that exist") {
+  check_routes({
+      {"", {"c.toml:3:1: [[route]] has no 'backend'", "c.toml:3:1: [[route]] has no 'names'"}},
+      {"names = []\nbackend = []\nlisteners = []\n",
+       {"c.toml:4:9: 'names' in [[route]] must not be empty",
+        "c.toml:5:11: 'backend' in [[route]] must not be empty",
+        "c.toml:6:13: 'listeners' in [[route]] must not be empty"}},
+      {"names = ['a.example']\nbackend = 'b.example:1'\nlisteners = ['http', 'web', 'htps']\n",
+       {"c.toml:6:14: unknown listener 'http' in [[route]]; did you mean 'https'?",
+        "c.toml:6:29: unknown listener 'htps' in [[route]]; did you mean 'https'?"}},
+      {"names = ['a.example']\nbackend = 'b.example:1'\nlisteners = ['web']\nalpn = ['h2']\n",
+       {"c.toml:7:8: 'alpn' in [[route]] can never match on listener 'web', whose protocol is "
+        "\"http\""}},
+      {"names = ['a.example']\nbackend = 'b.example:1'\nalpn = ['']\n",
+       {"c.toml:6:9: 'alpn' in [[route]]: '' is no protocol name of 1 to 255 bytes, as in \"h2\""}},
+      {"names = ['a.example']\nbackend = 'b.example:1'\nallow_private = true\n",
+       {"c.toml:6:17: warning: 'allow_private' in [[route]] has no effect without a \"{name}\" "
+        "backend"}},
+      {"names = ['a.example']\nbackend = 'b.example:1'\nallow_private = 1\n",
+       {"c.toml:6:17: 'allow_private' in [[route]] must be true or false, not an integer"}},
+  });
+  CHECK(
+      mistakes("listener = [{ name = 'web', address = '0.0.0.0:80', protocol = 'http' }]\n"
+               "[[route]]\nnames = ['a.example']\nbackend = 'b.example:1'\n") ==
+      Messages{"c.toml:2:1: [[route]] needs 'listeners', since there is no listener with protocol "
+               "\"tls\""});
+}
+
+TEST_CASE("backends that cannot be used are refused") {
+  const auto route = [](std::string_view backend) {
+    return "names = ['a.example']\nbackend = " + std::string(backend) + '\n';
+  };
+  const std::string key = "c.toml:5:11: 'backend' in [[route]]";
+  check_routes({
+      {route("1"), {key + " must be an array of strings, not an integer"}},
+      {route("'a.example'"),
+       {key + ": 'a.example' has no port; write \"address:port\", \"[v6-address]:port\", "
+              "\"name:port\", \"unix:/path\" or \"{name}:port\""}},
+      {route("['b.example:1', 'a.example:0']"),
+       {"c.toml:5:27: 'backend' in [[route]]: 'a.example:0' must end in a port from 1 to 65535"}},
+      {route("'127.0.0.1:443'"),
+       {"c.toml:5:11: backend '127.0.0.1:443' is a listener of this proxy, so connections would "
+        "loop"}},
+      {route("['10.0.0.1:443', 'localhost:80']"),
+       {"c.toml:5:28: backend 'localhost:80' is a listener of this proxy, so connections would "
+        "loop"}},
+      {route("['a:1','a:2','a:3','a:4','a:5','a:6','a:7','a:8','a:9']"),
+       {"c.toml:5:60: more than 8 backends in [[route]]"}},
+  });
+  CHECK_MESSAGE(
+      mistakes(std::string(config_base) + "[[route]]\nnames = ['a']\nbackend = '[::1]:443'\n")
+              .size() == 1,
+      "the base closes its routes");
+}
+
+TEST_CASE("a name that an earlier route takes on the same listener is hidden") {
+  check_routes({
+      {"names = ['a.example', 'b.example', 'A.example']\nbackend = 'b.example:1'\n",
+       {"c.toml:4:36: name 'a.example' is given twice in [[route]]"}},
+      {"names = ['a.example']\nbackend = 'b.example:1'\n"
+       "[[route]]\nnames = ['b.example', 'A.EXAMPLE.']\nbackend = 'b.example:1'\n",
+       {"c.toml:7:23: name 'a.example' in [[route]] is hidden by the [[route]] in line 3, which "
+        "has "
+        "it too"}},
+      {"names = ['*']\nbackend = 'b.example:1'\n[[route]]\nnames = ['*']\nbackend = "
+       "'b.example:1'\n",
+       {"c.toml:7:10: name '*' in [[route]] is hidden by the [[route]] in line 3, which has it "
+        "too"}},
+      {"names = ['a.example']\nbackend = 'b.example:1'\nlisteners = ['https']\n"
+       "[[route]]\nnames = ['a.example']\nbackend = 'b.example:1'\nlisteners = ['web']\n",
+       {}},
+      {"names = ['a.example']\nbackend = 'b.example:1'\n"
+       "[[route]]\nnames = ['a.example']\nbackend = 'b.example:1'\nalpn = ['h2']\n",
+       {}},
+      {"names = ['a.example']\nbackend = 'b.example:1'\nalpn = ['h2', 'http/1.1']\n"
+       "[[route]]\nnames = ['a.example']\nbackend = 'b.example:1'\nalpn = ['h2']\n",
+       {"c.toml:8:10: name 'a.example' in [[route]] is hidden by the [[route]] in line 3, which "
+        "has "
+        "it too"}},
+      {"names = ['*.example', 'a.example']\nbackend = 'b.example:1'\n", {}},
+  });
+}
+
+TEST_CASE("values that do not go together are found") {
+  check_after_base({
+      {"[dns]\nttl_min = '2h'\n", {"c.toml:3:1: 'ttl_min' in [dns] is greater than 'ttl_max'"}},
+      {"[dns]\nservers = ['10.0.0.1','10.0.0.2','10.0.0.3','10.0.0.4','10.0.0.5','10.0.0.6',"
+       "'10.0.0.7','10.0.0.8','10.0.0.9']\n",
+       {"c.toml:3:1: more than 8 resolvers in 'servers' in [dns]"}},
+      {"[limits]\nconnections = 10\nconnections_per_source = 11\n",
+       {"c.toml:3:1: warning: 'connections_per_source' in [limits] has no effect, since it is "
+        "greater than 'connections'"}},
+      {"[bans]\nduration = '2m'\nduration_max = '1m'\n",
+       {"c.toml:3:1: 'duration' in [bans] is greater than 'duration_max'"}},
+      {"[bans]\nrefused_per_minute = 5\n",
+       {"c.toml:3:1: warning: 'refused_per_minute' in [bans] has no effect without "
+        "'connections_per_source' in [limits]"}},
+      {"[access]\ndefault = 'deny'\n",
+       {"c.toml:3:1: warning: nobody is served: [access] denies by default and allows no address"}},
+  });
+}

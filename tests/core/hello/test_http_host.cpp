@@ -1,0 +1,160 @@
+#include "core/hello/http_host.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "support/flight.h"
+
+using namespace sni;
+using namespace sni::test;
+
+namespace {
+
+std::span<const std::uint8_t> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+FlightResult read(std::string_view text) {
+  const Delivery delivery = deliver(Protocol::http, bytes_of(text));
+  REQUIRE(delivery.complete);
+  return delivery.result;
+}
+
+FlightResult named(std::string_view name) {
+  return FlightCopy{.name = std::string(name)};
+}
+FlightResult error(FlightError error) {
+  return std::unexpected(error);
+}
+const FlightResult malformed = error(FlightError::malformed);
+
+std::string get(std::string_view fields, std::string_view target = "/",
+                std::string_view version = "HTTP/1.1") {
+  std::string head = "GET ";
+  return head.append(target).append(" ").append(version).append("\r\n").append(fields).append(
+      "\r\n");
+}
+
+}  // namespace
+
+TEST_CASE("the host comes from the Host field, without its port and in lower case") {
+  CHECK(read(get("Host: Example.COM\r\n")) == named("example.com"));
+  CHECK(read(get("Host: example.com:8080\r\n")) == named("example.com"));
+  CHECK(read(get("Host: example.com:\r\n")) == named("example.com"));
+  CHECK(read(get("host:example.com.\r\n")) == named("example.com"));
+  CHECK(read(get("Accept: */*\r\nHOST:\t example.com \t\r\nX: \xc3\xa9\r\n")) ==
+        named("example.com"));
+  CHECK(read(get("Host: a.example\r\n", "*")) == named("a.example"));
+}
+
+TEST_CASE("an absolute target wins over Host") {
+  CHECK(read(get("Host: b.example\r\n", "http://a.example/x")) == named("a.example"));
+  CHECK(read(get("Host: b.example\r\n", "HTTPS://A.example:443?x")) == named("a.example"));
+  CHECK(read(get("Host: b.example\r\n", "http://a.example")) == named("a.example"));
+  CHECK(read(get("Host: b.example\r\n", "http://[::1]/")) == named(""));
+  CHECK(read("CONNECT a.example:443 HTTP/1.1\r\nHost: b.example\r\n\r\n") == named("a.example"));
+  CHECK(read(get("", "http://a.example/", "HTTP/1.0")) == named("a.example"));
+}
+
+TEST_CASE("a target that is none of the four forms is malformed") {
+  for (const auto target : {"a.example", "http:/a.example/", "http:///x", "://a.example/",
+                            "ftp://a.example/", "http://user@a.example/", "http://a.example:x/",
+                            "http://a.example\\@b.example/", "http://a_b!/", "?x", "http://"}) {
+    CAPTURE(target);
+    CHECK(read(get("Host: b.example\r\n", target)) == malformed);
+  }
+  CHECK(read("CONNECT / HTTP/1.1\r\nHost: b.example\r\n\r\n") == malformed);
+}
+
+TEST_CASE("address literals name nobody") {
+  CHECK(read(get("Host: 192.0.2.1:80\r\n")) == named(""));
+  CHECK(read(get("Host: [2001:db8::1]\r\n")) == named(""));
+  CHECK(read(get("Host: [2001:db8::1]:8080\r\n")) == named(""));
+  CHECK(read(get("Host: [::1\r\n")) == malformed);
+  CHECK(read(get("Host: [::1]8080\r\n")) == malformed);
+  CHECK(read(get("Host: []\r\n")) == malformed);
+}
+
+TEST_CASE("HTTP/1.1 has one Host and HTTP/1.0 at most one") {
+  CHECK(read(get("")) == malformed);
+  CHECK(read(get("", "http://a.example/")) == malformed);
+  CHECK(read(get("", "/", "HTTP/1.0")) == named(""));
+  CHECK(read(get("Host:\r\n")) == named(""));
+  CHECK(read(get("Host: a.example\r\n", "/", "HTTP/1.0")) == named("a.example"));
+  CHECK(read(get("Host: a.example\r\nhost: a.example\r\n")) == malformed);
+  CHECK(read(get("Host: a.example\r\nHost: b.example\r\n", "/", "HTTP/1.0")) == malformed);
+}
+
+TEST_CASE("a Host that is no host is malformed, even where the target decides") {
+  for (const auto host : {"a b", "a,b", "a/b", "a@b", "a:b", "a:123456", "a:80:80", "*", "a..b"}) {
+    CAPTURE(host);
+    const std::string field = std::string("Host: ") + host + "\r\n";
+    CHECK(read(get(field)) == malformed);
+    CHECK(read(get(field, "http://a.example/")) == malformed);
+  }
+}
+
+TEST_CASE("what two servers could read differently is malformed") {
+  CHECK(read(get("Host : a.example\r\n")) == malformed);
+  CHECK(read(get("X: y\r\n Host: a.example\r\n")) == malformed);
+  CHECK(read(get(" Host: a.example\r\n")) == malformed);
+  CHECK(read(get("Host: a.example\r\n\t.evil.example\r\n")) == malformed);
+  CHECK(read(get("Host: a.example\r\nno colon\r\n")) == malformed);
+  CHECK(read(get("Host: a.example\r\n: no name\r\n")) == malformed);
+  CHECK(read("GET / HTTP/1.1\nHost: a.example\n\n") == malformed);
+  CHECK(read(get("Host: a.example\r\nX: y\nHost: b.example\r\n")) == malformed);
+  CHECK(read(get("Host: a.example\r\nX: y\rHost: b.example\r\n")) == malformed);
+  CHECK(read(get(std::string("Host: a.example\r\nX: \0\r\n", 24))) == malformed);
+  CHECK(read(get("Host: a.example\r\nX: \x7f\r\n")) == malformed);
+}
+
+TEST_CASE("the request line is method, target and version with one space between") {
+  const std::string_view host = " HTTP/1.1\r\nHost: a.example\r\n\r\n";
+  CHECK(read(std::string("GET  /") + std::string(host)) == malformed);
+  CHECK(read(std::string("GET / ") + std::string(host)) == malformed);
+  CHECK(read(std::string("GET /a b") + std::string(host)) == malformed);
+  CHECK(read(std::string("GET /\t") + std::string(host)) == malformed);
+  CHECK(read("GET /\r\nHost: a.example\r\n\r\n") == malformed);
+  CHECK(read(get("Host: a.example\r\n", "/", "http/1.1")) == malformed);
+  CHECK(read(get("Host: a.example\r\n", "/", "HTTP/1.10")) == malformed);
+  CHECK(read(get("Host: a.example\r\n", "/", "HTTP/1,1")) == malformed);
+}
+
+TEST_CASE("what is not HTTP/1.x is said to be so as soon as it shows") {
+  CHECK(read("\x16") == error(FlightError::not_the_protocol));
+  CHECK(read("\r\nGET / HTTP/1.1\r\n") == error(FlightError::not_the_protocol));
+  CHECK(read(" ") == error(FlightError::not_the_protocol));
+  CHECK(read("GET\t") == error(FlightError::not_the_protocol));
+  CHECK(read("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") == error(FlightError::not_the_protocol));
+}
+
+TEST_CASE("the whole head keeps within the limit, what follows it does not count") {
+  const auto head_of = [](std::size_t size) {
+    const std::size_t bare = get("Host: a.example\r\nX: \r\n").size();
+    return get("Host: a.example\r\nX: " + std::string(size - bare, 'x') + "\r\n");
+  };
+  CHECK(read(head_of(limits::http_head_max)) == named("a.example"));
+  CHECK(read(head_of(limits::http_head_max) + std::string(100'000, '\n')) == named("a.example"));
+  CHECK(read(head_of(limits::http_head_max + 1)) == error(FlightError::oversized));
+  CHECK(read(std::string(limits::http_head_max, 'A')) == error(FlightError::oversized));
+}
+
+TEST_CASE("the scan judges each byte of a head once, however it arrives") {
+  const std::string head = get("Host: a.example\r\nX: " + std::string(8'000, 'x') + "\r\n");
+  std::string seen = head;
+  FlightProgress progress;
+  std::size_t judged = 0;
+  for (std::size_t there = 1; there <= head.size(); ++there) {
+    const std::size_t before = progress.position;
+    // Behind the position only the end of the line before is looked at again.
+    if (before > 1) seen.replace(0, before - 1, before - 1, '\0');
+    const auto need = scan_http_head(bytes_of(std::string_view(seen).substr(0, there)), progress);
+    REQUIRE(need.has_value());
+    REQUIRE(*need == (there == head.size() ? 0 : there + 1));
+    judged += there - before;
+  }
+  CHECK(progress.position == head.size());
+  // A CR is judged again with the byte that follows it, and with nothing else.
+  CHECK(judged == head.size() + static_cast<std::size_t>(std::ranges::count(head, '\r')));
+}

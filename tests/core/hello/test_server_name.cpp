@@ -1,0 +1,76 @@
+#include "core/hello/server_name.h"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <string>
+
+using sni::canonical_server_name;
+
+namespace {
+
+constexpr std::string_view invalid = "(invalid)";
+constexpr std::string_view literal = "";
+
+std::string canonical(std::string_view text) {
+  std::array<char, sni::limits::server_name_max> out{};
+  const auto length = canonical_server_name(text, out);
+  return length ? std::string(out.data(), *length) : std::string(invalid);
+}
+
+std::string labels(std::size_t count, std::size_t size) {
+  std::string name;
+  for (std::size_t i = 0; i < count; ++i) name += std::string(size, 'a') + '.';
+  return name;
+}
+
+}  // namespace
+
+TEST_CASE("a name becomes lower case and loses one trailing dot") {
+  CHECK(canonical("Example.COM") == "example.com");
+  CHECK(canonical("example.com.") == "example.com");
+  CHECK(canonical("localhost") == "localhost");
+  CHECK(canonical("_acme-challenge.xn--bcher-kva.example") ==
+        "_acme-challenge.xn--bcher-kva.example");
+  CHECK(canonical("-a-.1.2x") == "-a-.1.2x");
+}
+
+TEST_CASE("what is no host name is invalid") {
+  using namespace std::string_view_literals;
+  for (const auto text : {""sv, "."sv, ".."sv, "a..b"sv, ".a"sv, "a.."sv, "a b"sv, "a\0b"sv,
+                          "a\0"sv, "*.example.com"sv,
+                          "b\xc3\xbc"
+                          "cher.example"sv,
+                          "a/b"sv, "a:1"sv, "[::1]"sv, "user@host"sv, "a\n"sv, "%41"sv}) {
+    CAPTURE(text);
+    CHECK(canonical(text) == invalid);
+  }
+}
+
+TEST_CASE("labels have at most 63 and names at most 253 characters") {
+  CHECK(canonical(std::string(63, 'a')) == std::string(63, 'a'));
+  CHECK(canonical(std::string(64, 'a')) == invalid);
+  CHECK(canonical("b." + std::string(64, 'a') + ".c") == invalid);
+
+  const std::string longest = labels(4, 62) + "a";  // 4 * 63 + 1 = 253.
+  REQUIRE(longest.size() == 253);
+  CHECK(canonical(longest) == longest);
+  CHECK(canonical(longest + ".") == longest);
+  CHECK(canonical(longest + "a") == invalid);
+  CHECK(canonical(std::string(100'000, 'a')) == invalid);
+}
+
+TEST_CASE("an address literal is no name, in every spelling that inet_aton() takes") {
+  for (const auto text :
+       {"192.0.2.1", "192.0.2.1.", "127.1", "2130706433", "0x7f000001", "0X7F.1", "0x",
+        "017700000001", "a.0x1", "::1", "2001:DB8::1", "::ffff:192.0.2.1"}) {
+    CAPTURE(text);
+    CHECK(canonical(text) == literal);
+  }
+}
+
+TEST_CASE("a name with a numeric label elsewhere than at its end stays a name") {
+  CHECK(canonical("1.example") == "1.example");
+  CHECK(canonical("192.0.2.1.example") == "192.0.2.1.example");
+  CHECK(canonical("0xyz") == "0xyz");
+}

@@ -1,0 +1,142 @@
+#include "core/hello/tls_record.h"
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include "support/client_hello_builder.h"
+
+using namespace sni;
+using namespace sni::test;
+
+namespace {
+
+using Scan = std::expected<std::size_t, FlightError>;
+
+Scan scan(std::span<const std::uint8_t> bytes) {
+  FlightProgress progress;
+  return scan_hello_records(bytes, progress);
+}
+
+Scan error(FlightError error) {
+  return std::unexpected(error);
+}
+
+Bytes handshake_header_for(std::size_t size) {
+  Bytes out{1};
+  append_integer(out, 3, size);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("the first byte that cannot be TLS is enough to say so") {
+  CHECK(scan(Bytes{'G'}) == error(FlightError::not_the_protocol));
+  CHECK(scan(Bytes{0x80}) == error(FlightError::not_the_protocol));  // SSLv2.
+  CHECK(scan(Bytes{21}) == error(FlightError::not_the_protocol));    // An alert.
+  CHECK(scan(Bytes{22, 2}) == error(FlightError::not_the_protocol));
+  CHECK(scan(Bytes{22}) == Scan(5));
+  CHECK(scan({}) == Scan(5));
+}
+
+TEST_CASE("a record's length is 1 to 2^14") {
+  CHECK(scan(Bytes{22, 3, 1, 0, 0}) == error(FlightError::malformed));
+  CHECK(scan(Bytes{22, 3, 1, 0x40, 1}) == error(FlightError::malformed));
+  CHECK(scan(Bytes{22, 3, 1, 0x40, 0}) == Scan(9));
+  CHECK(scan(Bytes{22, 3, 1, 0, 1}) == Scan(11));
+}
+
+TEST_CASE("the handshake type is judged as soon as it is there") {
+  CHECK(scan(Bytes{22, 3, 1, 0, 200, 2}) == error(FlightError::malformed));
+  CHECK(scan(Bytes{22, 3, 1, 0, 200, 1}) == Scan(9));
+}
+
+TEST_CASE("a hello of 2^14 bytes is taken and a longer one refused at its header") {
+  Bytes wire{22, 3, 1, 0x40, 0};
+  append(wire, handshake_header_for(16 * 1024));
+  // The hello with its header is four bytes longer than one record can be.
+  CHECK(scan(wire) == Scan(5 + 16 * 1024 + 5));
+  wire.resize(5);
+  append(wire, handshake_header_for(16 * 1024 + 1));
+  CHECK(scan(wire) == error(FlightError::oversized));
+}
+
+TEST_CASE("an interleaved record of another type, or a later wrong header, is malformed") {
+  const Bytes first{22, 3, 1, 0, 5, 1, 0, 0, 50, 3};
+  for (const Bytes& second : {Bytes{21}, Bytes{23}, Bytes{22, 4}, Bytes{22, 3, 3, 0, 0}}) {
+    Bytes wire = first;
+    append(wire, second);
+    CHECK(scan(wire) == error(FlightError::malformed));
+  }
+}
+
+TEST_CASE("what follows the hello is not looked at") {
+  const Bytes whole = browser_hello("a.example").wire();
+  Bytes wire = whole;
+  append(wire, Bytes{0, 0, 0});
+  CHECK(scan(wire) == Scan(0));
+
+  // Also within the record: the hello ends where its own length says.
+  wire[4] = static_cast<std::uint8_t>(wire[4] + 3);
+  CHECK(scan(std::span(wire).first(whole.size())) == Scan(0));
+}
+
+TEST_CASE("a hello in one record is not copied") {
+  const Bytes wire = browser_hello("a.example").wire();
+  FlightProgress progress;
+  REQUIRE(scan_hello_records(wire, progress) == Scan(0));
+  const auto hello = join_hello(wire, progress, {});
+  CHECK(hello.data() == wire.data() + 9);
+  CHECK(hello.size() == wire.size() - 9);
+}
+
+TEST_CASE("the joined hello is the same however its records are cut") {
+  const ClientHelloBuilder builder = browser_hello("joined.example");
+  const Bytes body = builder.body();
+  std::mt19937 random(1);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<std::size_t> sizes(1 + random() % 40);
+    const std::size_t size_max = round % 2 == 0 ? 5 : 500;
+    for (auto& size : sizes) size = 1 + random() % size_max;
+    const Bytes wire = in_records(builder.handshake(), sizes);
+    FlightProgress progress;
+    REQUIRE(scan_hello_records(wire, progress) == Scan(0));
+    Bytes scratch(progress.needed);
+    const auto hello = join_hello(wire, progress, scratch);
+    REQUIRE(std::ranges::equal(hello, body));
+  }
+}
+
+TEST_CASE("the largest hello in one-byte records fits the limit on wire bytes exactly") {
+  const std::size_t bare = ClientHelloBuilder().padding(0).body().size();
+  const Bytes wire = ClientHelloBuilder().padding(limits::hello_max - bare).wire(1);
+  CHECK(wire.size() == limits::hello_wire_max);
+  CHECK(scan(wire) == Scan(0));
+}
+
+TEST_CASE("the scan never goes back: its cost is the number of records plus the number of calls") {
+  for (const std::size_t record_size : {1uz, 2uz, 3uz, 7uz, 100uz, 16uz * 1024}) {
+    CAPTURE(record_size);
+    const Bytes wire = browser_hello("linear.example").wire(record_size);
+    Bytes seen = wire;
+    FlightProgress progress;
+    std::size_t there = 1;
+    std::size_t calls = 0;
+    while (true) {
+      // Whatever lies behind the position may be anything now: it has had its one look.
+      std::ranges::fill(std::span(seen).first(progress.position), std::uint8_t{0xff});
+      const std::size_t before = progress.position;
+      const auto need = scan_hello_records(std::span(seen).first(there), progress);
+      ++calls;
+      REQUIRE(need.has_value());
+      REQUIRE(progress.position >= before);
+      if (*need == 0) break;
+      REQUIRE(*need > there);
+      REQUIRE(*need <= wire.size());
+      there = *need;
+    }
+    CHECK(there == wire.size());
+    const std::size_t records = (wire.size() + record_size + 4) / (record_size + 5);
+    CHECK(calls <= records + 3);
+  }
+}

@@ -1,0 +1,100 @@
+// Backends as text: each form, its edges, and what is refused with which reason.
+
+#include "core/route/backend.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+
+using namespace sni;
+
+namespace {
+
+Backend parsed(std::string_view text) {
+  const Result<Backend> backend = parse_backend(text);
+  CAPTURE(text);
+  REQUIRE(backend.has_value());
+  return *backend;
+}
+
+std::string refusal(std::string_view text) {
+  const Result<Backend> backend = parse_backend(text);
+  return backend ? "taken" : backend.error().what;
+}
+
+}  // namespace
+
+TEST_CASE("an address and port is an endpoint") {
+  const Backend v4 = parsed("10.0.0.5:8443");
+  CHECK(v4.kind == Backend::Kind::address);
+  CHECK(v4.endpoint == *parse_endpoint("10.0.0.5:8443"));
+  CHECK(v4.port == 8443);
+  CHECK(v4.text == "10.0.0.5:8443");
+  CHECK(parsed("[2001:db8::5]:1").endpoint == *parse_endpoint("[2001:db8::5]:1"));
+  CHECK(parsed("[fe80::1%2]:1").endpoint.scope == 2);
+}
+
+TEST_CASE("a name and port is a name in lower case") {
+  const Backend backend = parsed("App_1.Internal.:65535");
+  CHECK(backend.kind == Backend::Kind::name);
+  CHECK(backend.host == "app_1.internal");
+  CHECK(backend.port == 65'535);
+  CHECK(backend.text == "App_1.Internal.:65535");
+  CHECK(parsed("localhost:1").host == "localhost");
+}
+
+TEST_CASE("the requested name stands for the whole host") {
+  const Backend backend = parsed("{name}:443");
+  CHECK(backend.kind == Backend::Kind::requested_name);
+  CHECK(backend.port == 443);
+  CHECK(backend.host.empty());
+  const std::string reason = " has braces; \"{name}\" must be the whole host, as in \"{name}:443\"";
+  for (const std::string text : {"{name}.internal:443", "x{name}:443", "{host}:443", "{name:443",
+                                 "{Name}:443", "{name}{name}:443"}) {
+    CHECK(refusal(text) == "'" + text + "'" + reason);
+  }
+}
+
+TEST_CASE("a UNIX socket has an absolute path that fits") {
+  const Backend backend = parsed("unix:/run/app.sock");
+  CHECK(backend.kind == Backend::Kind::unix_path);
+  CHECK(backend.host == "/run/app.sock");
+  CHECK(backend.port == 0);
+  CHECK(parsed("unix:/" + std::string(106, 'a')).host.size() == 107);
+  CHECK(refusal("unix:/" + std::string(107, 'a'))
+            .ends_with(" is longer than the 107 bytes that a UNIX socket can have"));
+  CHECK(refusal("unix:run/app.sock") == "'run/app.sock' is no absolute path");
+  CHECK(refusal("unix:") == "'' is no absolute path");
+  CHECK(refusal(std::string_view("unix:/a\0b", 9)) == "'/a\\x00b' is no absolute path");
+}
+
+TEST_CASE("a backend without a port is refused") {
+  for (const std::string text :
+       {"", "a.example", "10.0.0.5", "2001:db8::5", "[2001:db8::5]", "2001:db8::5:443", "{name}"}) {
+    CHECK(refusal(text) ==
+          "'" + text +
+              "' has no port; write \"address:port\", \"[v6-address]:port\", \"name:port\", "
+              "\"unix:/path\" or \"{name}:port\"");
+  }
+  for (const std::string text : {"a.example:", "a.example:0", "a.example:65536", "a.example:0443",
+                                 "a.example:https", "10.0.0.5:-1", "{name}:0", "[::1]:0"}) {
+    CHECK(refusal(text) == "'" + text + "' must end in a port from 1 to 65535");
+  }
+}
+
+TEST_CASE("what looks like an address must be one, and one to connect to") {
+  for (const std::string text :
+       {"10.0.0.256:1", "10.1:1", "0x7f000001:1", "[10.0.0.5]:1", "[::g]:1"}) {
+    CHECK(refusal(text) == "'" + text + "' is neither address:port nor name:port");
+  }
+  for (const std::string text : {"0.0.0.0:1", "[::]:1", "224.0.0.1:1", "[ff02::1]:1"}) {
+    CHECK(refusal(text) == "'" + text + "' is no address that one can connect to");
+  }
+  CHECK(refusal("[fe80::1]:1") ==
+        "'[fe80::1]:1' is link-local and needs the index of its interface, as in "
+        "\"[fe80::1%2]:443\"");
+  for (const std::string text : {"a..b:1", ":1", "-:a:1", "a b:1", "https://a.example:1"}) {
+    CHECK(refusal(text) == "'" + text + "' has no valid host name before the port");
+  }
+}

@@ -1,0 +1,201 @@
+#include "core/session/session.h"
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include "support/session_world.h"
+
+using namespace sni;
+using Kind = Event::Kind;
+using Act = Action::Kind;
+
+namespace {
+
+std::vector<Action> step(Session& session, const Event& event) {
+  const Actions actions = session.step(event);
+  return {actions.begin(), actions.end()};
+}
+
+// A session whose backend has just answered and whose first flight is on its way to it.
+Session relaying() {
+  Session session;
+  for (const Kind kind :
+       {Kind::accepted, Kind::flight_routed, Kind::target_ready, Kind::connected}) {
+    session.step({.kind = kind, .side = kind == Kind::connected ? Side::backend : Side::client});
+  }
+  return session;
+}
+
+}  // namespace
+
+TEST_CASE("A connection goes from the hello through the target to the relay") {
+  Session session;
+  CHECK(step(session, {.kind = Kind::accepted}) == std::vector<Action>{{Act::receive}});
+  CHECK(step(session, {.kind = Kind::flight_incomplete}) == std::vector<Action>{{Act::receive}});
+  CHECK(step(session, {.kind = Kind::flight_routed}) == std::vector<Action>{{Act::next_target}});
+  CHECK(step(session, {.kind = Kind::target_named}) == std::vector<Action>{{Act::resolve}});
+  CHECK(session.phase() == Phase::resolving);
+  CHECK(step(session, {.kind = Kind::resolved}) == std::vector<Action>{{Act::next_target}});
+  CHECK(step(session, {.kind = Kind::target_ready}) ==
+        std::vector<Action>{{Act::connect, Side::backend}});
+  CHECK(step(session, {.kind = Kind::connected, .side = Side::backend}) ==
+        std::vector<Action>{{Act::send, Side::client}, {Act::receive, Side::backend}});
+  CHECK(session.phase() == Phase::relaying);
+}
+
+TEST_CASE("A refused address leads to the next one, and the last one to the answer") {
+  Session session;
+  for (const Kind kind : {Kind::accepted, Kind::flight_routed, Kind::target_ready}) {
+    session.step({.kind = kind});
+  }
+  CHECK(step(session, {.kind = Kind::connect_failed, .side = Side::backend}) ==
+        std::vector<Action>{{Act::next_target}});
+  CHECK(step(session, {.kind = Kind::target_exhausted, .reason = EndReason::unreachable}) ==
+        std::vector<Action>{{Act::answer}});
+  CHECK(session.phase() == Phase::answering);
+  CHECK(step(session, {.kind = Kind::sent, .side = Side::backend}) ==
+        std::vector<Action>{{Act::shut_down}, {Act::receive}});
+  CHECK(step(session, {.kind = Kind::eof}) == std::vector<Action>{{Act::close}});
+  CHECK(session.reason() == EndReason::unreachable);
+}
+
+TEST_CASE("A connect that takes too long is cancelled and counts as failed") {
+  Session session;
+  for (const Kind kind : {Kind::accepted, Kind::flight_routed, Kind::target_ready}) {
+    session.step({.kind = kind});
+  }
+  CHECK(step(session, {.kind = Kind::deadline}) == std::vector<Action>{{Act::cancel}});
+  CHECK(session.phase() == Phase::connecting);
+  CHECK(step(session, {.kind = Kind::connect_failed, .side = Side::backend}) ==
+        std::vector<Action>{{Act::next_target}});
+}
+
+TEST_CASE("A FIN of one side is forwarded and the other direction goes on") {
+  for (const Side first : {Side::client, Side::backend}) {
+    CAPTURE(index(first));
+    Session session = relaying();
+    session.step({.kind = Kind::sent, .side = Side::client});
+    CHECK(step(session, {.kind = Kind::eof, .side = first}) ==
+          std::vector<Action>{{Act::shut_down, other(first)}});
+    CHECK(session.phase() == Phase::draining);
+    CHECK(step(session, {.kind = Kind::received, .side = other(first)}) ==
+          std::vector<Action>{{Act::send, other(first)}});
+    CHECK(step(session, {.kind = Kind::sent, .side = other(first)}) ==
+          std::vector<Action>{{Act::receive, other(first)}});
+    CHECK(step(session, {.kind = Kind::eof, .side = other(first)}) ==
+          std::vector<Action>{{Act::close}});
+    CHECK(session.reason() == EndReason::done);
+  }
+}
+
+TEST_CASE("A reset is carried over as a reset once the other side's queue is empty") {
+  Session session = relaying();
+  session.step({.kind = Kind::sent, .side = Side::client});
+  CHECK(step(session, {.kind = Kind::reset, .side = Side::backend}) ==
+        std::vector<Action>{{Act::flush, Side::client}});
+  CHECK(step(session, {.kind = Kind::flushed}) == std::vector<Action>{{Act::cancel}});
+  CHECK(step(session, {.kind = Kind::cancelled, .operation = Operation::receive}) ==
+        std::vector<Action>{{Act::reset, Side::client}, {Act::close}});
+  CHECK(session.reason() == EndReason::backend_reset);
+}
+
+TEST_CASE("What is on its way to a side when the other is reset goes on until it is there") {
+  Session session = relaying();
+  session.step({.kind = Kind::received, .side = Side::backend});
+  session.step({.kind = Kind::blocked, .side = Side::backend});
+  CHECK(step(session, {.kind = Kind::hung_up, .side = Side::backend}) ==
+        std::vector<Action>{{Act::flush, Side::client}});
+  CHECK(step(session, {.kind = Kind::blocked, .side = Side::backend}) ==
+        std::vector<Action>{{Act::send, Side::backend}});
+  CHECK(session.armed(Operation::send, Side::backend));
+  CHECK(step(session, {.kind = Kind::sent, .side = Side::backend}) ==
+        std::vector<Action>{{Act::receive, Side::backend}});
+  CHECK(step(session, {.kind = Kind::received, .side = Side::backend}) ==
+        std::vector<Action>{{Act::send, Side::backend}});
+  session.step({.kind = Kind::sent, .side = Side::backend});
+  CHECK(step(session, {.kind = Kind::eof, .side = Side::backend}).empty());
+  CHECK(session.phase() == Phase::resetting);
+}
+
+TEST_CASE("A side that died by itself is told from one that has reset us") {
+  for (const bool lost : {false, true}) {
+    Session from_client = relaying();
+    from_client.step({.kind = Kind::sent, .side = Side::client});
+    Session from_backend = from_client;
+    from_client.step({.kind = Kind::reset, .side = Side::client, .lost = lost});
+    CHECK(from_client.reason() == (lost ? EndReason::client_lost : EndReason::client_reset));
+    from_backend.step({.kind = Kind::reset, .side = Side::backend, .lost = lost});
+    CHECK(from_backend.reason() == (lost ? EndReason::backend_lost : EndReason::backend_reset));
+  }
+}
+
+TEST_CASE("A side that has been half-closed for a while is watched for its reset, once") {
+  Session session = relaying();
+  session.step({.kind = Kind::sent, .side = Side::client});
+  session.step({.kind = Kind::eof, .side = Side::client});
+  CHECK(step(session, {.kind = Kind::half_closed}) ==
+        std::vector<Action>{{Act::watch, Side::client}});
+  CHECK(step(session, {.kind = Kind::half_closed}).empty());
+  CHECK(step(session, {.kind = Kind::hung_up, .side = Side::client}) ==
+        std::vector<Action>{{Act::flush, Side::backend}});
+  CHECK(session.reason() == EndReason::client_reset);
+}
+
+TEST_CASE("What a backend said before it reset us still reaches the client") {
+  Session session = relaying();
+  CHECK(step(session, {.kind = Kind::send_failed, .side = Side::client}).empty());
+  CHECK(step(session, {.kind = Kind::received, .side = Side::backend}) ==
+        std::vector<Action>{{Act::send, Side::backend}});
+  CHECK(step(session, {.kind = Kind::sent, .side = Side::backend}) ==
+        std::vector<Action>{{Act::receive, Side::backend}});
+  // The error went to our send, so the receive sees a plain end.
+  CHECK(step(session, {.kind = Kind::eof, .side = Side::backend}) ==
+        std::vector<Action>{{Act::flush, Side::client}});
+  CHECK(session.reason() == EndReason::backend_reset);
+}
+
+TEST_CASE("A stalled reader makes its writer be watched, once") {
+  Session session = relaying();
+  CHECK(step(session, {.kind = Kind::blocked, .side = Side::client}) ==
+        std::vector<Action>{{Act::send, Side::client}, {Act::watch, Side::client}});
+  CHECK(step(session, {.kind = Kind::blocked, .side = Side::client}) ==
+        std::vector<Action>{{Act::send, Side::client}});
+  CHECK(step(session, {.kind = Kind::hung_up, .side = Side::client}) ==
+        std::vector<Action>{{Act::flush, Side::backend}});
+  CHECK(session.reason() == EndReason::client_reset);
+}
+
+TEST_CASE("A receive that ends without a result is armed again") {
+  Session session = relaying();
+  CHECK(step(session, {.kind = Kind::receive_again, .side = Side::backend}) ==
+        std::vector<Action>{{Act::receive, Side::backend}});
+}
+
+TEST_CASE("Nothing is freed while something is in flight") {
+  Session session = relaying();
+  CHECK(step(session, {.kind = Kind::kill, .reason = EndReason::cut}) ==
+        std::vector<Action>{{Act::cancel}});
+  CHECK(step(session, {.kind = Kind::received, .side = Side::backend}).empty());
+  CHECK(session.phase() == Phase::closing);
+  CHECK(step(session, {.kind = Kind::cancelled, .operation = Operation::send}) ==
+        std::vector<Action>{{Act::close}});
+}
+
+TEST_CASE("Whatever happens in whatever order, a session ends in closed and keeps its rules") {
+  std::mt19937_64 random(20260101);
+  std::array<std::size_t, end_reasons> ends{};
+  for (int run = 0; run < 200'000; ++run) {
+    test::SessionWorld world([&random](std::size_t n) { return random() % n; });
+    REQUIRE_NOTHROW(world.run(1 + random() % 100));
+    ++ends[static_cast<std::size_t>(world.session().reason())];
+  }
+  // The walk is only worth something if it comes around everywhere that a session decides about.
+  for (const EndReason reason :
+       {EndReason::done, EndReason::client_reset, EndReason::backend_reset, EndReason::client_left,
+        EndReason::malformed, EndReason::hello_timeout, EndReason::no_route, EndReason::unreachable,
+        EndReason::idle_timeout, EndReason::relay_memory, EndReason::cut}) {
+    CAPTURE(to_string(reason));
+    CHECK(ends[static_cast<std::size_t>(reason)] > 0);
+  }
+}

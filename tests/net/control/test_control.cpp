@@ -1,0 +1,255 @@
+#include "net/control/control.h"
+
+#include <doctest/doctest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/limits.h"
+#include "core/unique_fd.h"
+
+using namespace sni;
+using nlohmann::json;
+
+namespace {
+
+std::string fresh_path() {
+  std::string directory = "/tmp/sni-control-test.XXXXXX";
+  REQUIRE(mkdtemp(directory.data()) != nullptr);
+  return directory + "/control.sock";
+}
+
+void remove_directory(const std::string& path) {
+  rmdir(path.substr(0, path.rfind('/')).c_str());
+}
+
+class TestCommands : public ControlCommands {
+ public:
+  std::optional<Result<json>> run(std::string_view command, const json& request) override {
+    if (command == "echo") return request.at("value");
+    if (command == "fill") return std::string(request.at("bytes").get<std::size_t>(), 'x');
+    if (command == "refuse") return fail("not today");
+    return std::nullopt;
+  }
+};
+
+// A server that is dispatched in a thread, with a command that gives back what it got.
+class Serving {
+ public:
+  explicit Serving(const std::string& path) {
+    auto server = ControlServer::listen(path);
+    REQUIRE_MESSAGE(server, server.error().what);
+    server_ = std::move(*server);
+    server_->add(std::make_unique<TestCommands>());
+    thread_ = std::jthread([this] {
+      while (!stop_) {
+        pollfd wait{.fd = server_->fd(), .events = POLLIN, .revents = 0};
+        poll(&wait, 1, 10);
+        server_->dispatch();
+      }
+    });
+  }
+  ~Serving() { stop_ = true; }
+
+ private:
+  std::unique_ptr<ControlServer> server_;
+  std::atomic<bool> stop_{false};
+  std::jthread thread_;
+};
+
+UniqueFd connected(const std::string& path) {
+  UniqueFd fd = UniqueFd::adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  REQUIRE(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  const timeval patience{.tv_sec = 20, .tv_usec = 0};
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  return fd;
+}
+
+void say(const UniqueFd& fd, const std::string& text) {
+  REQUIRE(send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL) ==
+          static_cast<ssize_t>(text.size()));
+}
+
+// Up to and without the newline; "" at the end of the connection.
+std::string line_from(const UniqueFd& fd) {
+  std::string line;
+  char c = 0;
+  while (recv(fd.get(), &c, 1, 0) == 1 && c != '\n') line += c;
+  return line;
+}
+
+std::string error_of(const std::string& line) {
+  return json::parse(line).value("error", "");
+}
+
+}  // namespace
+
+TEST_CASE("a request gets the answer of its handler") {
+  const std::string path = fresh_path();
+  {
+    const Serving serving(path);
+    const auto answer = control_call(path, {{"command", "echo"}, {"value", {1, "two"}}});
+    REQUIRE(answer);
+    CHECK(*answer == json{1, "two"});
+    const auto refused = control_call(path, {{"command", "refuse"}});
+    REQUIRE(!refused);
+    CHECK(refused.error().what == "not today");
+  }
+  CHECK(access(path.c_str(), F_OK) != 0);
+  remove_directory(path);
+}
+
+TEST_CASE("only the owner may use the socket") {
+  const std::string path = fresh_path();
+  {
+    const Serving serving(path);
+    struct stat status{};
+    REQUIRE(stat(path.c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
+  }
+  remove_directory(path);
+}
+
+TEST_CASE("what is no request is answered with what is wrong, and the connection goes on") {
+  const std::string path = fresh_path();
+  {
+    const Serving serving(path);
+    const UniqueFd fd = connected(path);
+    const std::vector<std::pair<std::string, std::string>> wrong = {
+        {"hello", "the request is no JSON object"},
+        {"[1]", "the request is no JSON object"},
+        {"", "the request is no JSON object"},
+        {"{}", "this proxy speaks version 1"},
+        {R"({"version":2,"command":"echo"})", "this proxy speaks version 1"},
+        {R"({"version":"1","command":"echo"})", "this proxy speaks version 1"},
+        {R"({"version":1})", "the request has no command"},
+        {R"({"version":1,"command":7})", "the request has no command"},
+        {R"({"version":1,"command":"reboot"})", "this proxy does not know the command"},
+    };
+    for (const auto& [request, error] : wrong) {
+      CAPTURE(request);
+      say(fd, request + "\n");
+      CHECK(error_of(line_from(fd)) == error);
+    }
+    say(fd, R"({"version":1,"command":"echo","value":5})"
+            "\n");
+    CHECK(json::parse(line_from(fd)) == json{{"version", 1}, {"ok", true}, {"result", 5}});
+  }
+  remove_directory(path);
+}
+
+TEST_CASE("requests may come byte by byte, many at a time, and before a half-close") {
+  const std::string path = fresh_path();
+  {
+    const Serving serving(path);
+    const UniqueFd fd = connected(path);
+    for (const char c : std::string(R"({"version":1,"command":"echo","value":0})"
+                                    "\n")) {
+      say(fd, std::string(1, c));
+    }
+    CHECK(json::parse(line_from(fd)).at("result") == 0);
+    std::string many;
+    for (int i = 1; i <= 200; ++i) {
+      many += json{{"version", 1}, {"command", "echo"}, {"value", i}}.dump() + "\n";
+    }
+    say(fd, many);
+    shutdown(fd.get(), SHUT_WR);
+    for (int i = 1; i <= 200; ++i) CHECK(json::parse(line_from(fd)).at("result") == i);
+    CHECK(line_from(fd).empty());
+  }
+  remove_directory(path);
+}
+
+TEST_CASE("a request without end is refused at its bound") {
+  const std::string path = fresh_path();
+  {
+    const Serving serving(path);
+    const UniqueFd fd = connected(path);
+    say(fd, std::string(limits::control_request_max + 1, ' '));
+    CHECK(error_of(line_from(fd)) == "the request is too long");
+    CHECK(line_from(fd).empty());
+  }
+  remove_directory(path);
+}
+
+TEST_CASE("a client that does not read its answer holds up nobody else") {
+  const std::string path = fresh_path();
+  {
+    const Serving serving(path);
+    const UniqueFd lazy = connected(path);
+    say(lazy, R"({"version":1,"command":"fill","bytes":8000000})"
+              "\n");
+    for (int i = 0; i < 5; ++i) {
+      CHECK(control_call(path, {{"command", "echo"}, {"value", i}}));
+    }
+    CHECK(line_from(lazy).size() > 8'000'000);
+  }
+  remove_directory(path);
+}
+
+TEST_CASE("forgotten clients give way to new ones") {
+  const std::string path = fresh_path();
+  {
+    const Serving serving(path);
+    std::vector<UniqueFd> forgotten;
+    for (std::size_t i = 0; i < limits::control_clients_max; ++i) {
+      forgotten.push_back(connected(path));
+    }
+    CHECK(control_call(path, {{"command", "echo"}, {"value", 1}}));
+    CHECK(line_from(forgotten.front()).empty());
+  }
+  remove_directory(path);
+}
+
+TEST_CASE("a second proxy does not take the socket of a running one, but one that is left over") {
+  const std::string path = fresh_path();
+  {
+    const Serving serving(path);
+    const auto second = ControlServer::listen(path);
+    REQUIRE(!second);
+    CHECK(second.error().what ==
+          "cannot open the control socket " + path + ": another proxy listens there");
+    CHECK(control_call(path, {{"command", "echo"}, {"value", 1}}));
+  }
+  {
+    UniqueFd left = UniqueFd::adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    REQUIRE(bind(left.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    left.reset();
+    const Serving serving(path);
+    CHECK(control_call(path, {{"command", "echo"}, {"value", 1}}));
+  }
+  remove_directory(path);
+}
+
+TEST_CASE("a file that is no socket is not removed") {
+  const std::string path = fresh_path();
+  FILE* file = fopen(path.c_str(), "w");
+  REQUIRE(file != nullptr);
+  fclose(file);
+  CHECK(!ControlServer::listen(path));
+  CHECK(access(path.c_str(), F_OK) == 0);
+  unlink(path.c_str());
+  remove_directory(path);
+}
+
+TEST_CASE("where no proxy runs, the caller is told so") {
+  const auto answer = control_call("/nonexistent/control.sock", {{"command", "echo"}});
+  REQUIRE(!answer);
+  CHECK(answer.error().what ==
+        "cannot reach the proxy at /nonexistent/control.sock (is it running?): No such file or "
+        "directory");
+}

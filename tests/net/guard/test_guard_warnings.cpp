@@ -1,0 +1,86 @@
+#include "net/guard/guard_warnings.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/support/guard_entries.h"
+
+using namespace sni;
+using namespace sni::test;
+
+namespace {
+
+Config blocking(std::vector<std::string> prefixes) {
+  Config config;
+  config.xdp.interfaces = {"eth0"};
+  for (const std::string& text : prefixes)
+    config.access.block.push_back({.prefix = prefix(text), .until = {}});
+  return config;
+}
+
+const std::vector<NeededSource> gateway = {{IpAddress::v4(192, 0, 2, 1), "the gateway"}};
+
+}  // namespace
+
+TEST_CASE("a block that covers what the host needs is named, wherever it stands") {
+  const std::vector<std::string> warning = {
+      "the block of 192.0.2.0/24 covers 192.0.2.1, the gateway: XDP would drop all of its packets"};
+  CHECK(guard_warnings(blocking({"192.0.2.0/24", "198.51.100.0/24"}), {}, gateway) == warning);
+  CHECK(guard_warnings(blocking({}), {{.prefix = prefix("192.0.2.0/24"), .until = {}}}, gateway) ==
+        warning);
+}
+
+TEST_CASE("there is nothing to warn of without XDP, with scope listeners, or under an allow") {
+  Config config = blocking({"192.0.2.0/24"});
+  config.access.allow = {{.prefix = prefix("192.0.2.1"), .until = {}}};
+  CHECK(guard_warnings(config, {}, gateway).empty());
+  config = blocking({"192.0.2.0/24"});
+  config.access.scope = BlockScope::listeners;
+  CHECK(guard_warnings(config, {}, gateway).empty());
+  config = blocking({"192.0.2.0/24"});
+  config.xdp.interfaces.clear();
+  CHECK(guard_warnings(config, {}, gateway).empty());
+  CHECK(guard_warnings(blocking({"192.0.2.2/31", "::/0"}), {}, gateway).empty());
+}
+
+TEST_CASE("gateways are found in the kernel's route tables") {
+  const char* ipv4 =
+      "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+      "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+      "eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+      "eth1\t00000000\t00000000\t0001\t0\t0\t0\t00000000\t0\t0\t0\n";
+  const char* ipv6 =
+      "00000000000000000000000000000000 00 00000000000000000000000000000000 00 "
+      "fe800000000000000000000000000001 00000400 00000001 00000000 00000003 eth0\n"
+      "20010db8000000000000000000000000 20 00000000000000000000000000000000 00 "
+      "00000000000000000000000000000000 00000400 00000001 00000000 00000001 eth0\n"
+      "short line\n";
+  CHECK(parse_gateways(ipv4, ipv6) ==
+        std::vector{IpAddress::v4(192, 0, 2, 1), *parse_ip("fe80::1")});
+  CHECK(parse_gateways("", "").empty());
+}
+
+TEST_CASE("needed sources are this host, its resolvers and its backends") {
+  Config config;
+  config.dns.servers = {{.ip = IpAddress::v4(192, 0, 2, 53), .port = 53}};
+  RouteConfig route;
+  route.backends = {{.kind = Backend::Kind::address,
+                     .endpoint = {.ip = IpAddress::v4(10, 0, 0, 5), .port = 443},
+                     .host = {},
+                     .port = 0,
+                     .text = "10.0.0.5:443"}};
+  config.routes = {route};
+  const auto needed = needed_sources(config);
+  REQUIRE(needed);
+  const auto has = [&](const IpAddress& address, const std::string& what) {
+    for (const NeededSource& source : *needed) {
+      if (source.address == address && source.what == what) return true;
+    }
+    return false;
+  };
+  CHECK(has(IpAddress::v4(127, 0, 0, 1), "an address of this host"));
+  CHECK(has(IpAddress::v4(192, 0, 2, 53), "a resolver"));
+  CHECK(has(IpAddress::v4(10, 0, 0, 5), "the backend 10.0.0.5:443"));
+}
