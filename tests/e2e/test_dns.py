@@ -7,7 +7,7 @@ import signal
 import time
 import unittest
 
-from support import backends, dns, planes, processes, streams, tls
+from support import backends, dns, mounts, planes, processes, streams, tls
 from support.case import ProxyTest, main
 from support.proxy import listener, port_of
 
@@ -207,15 +207,10 @@ class SharedAnswers(Dns):
 
     def setUp(self):
         super().setUp()
-        self.pins = pathlib.Path(f"/sys/fs/bpf/sni_e2e_dns_{os.getpid()}")
-        self.addCleanup(self.unpin)
+        file_system = mounts.detached_bpf_fs()
+        self.addCleanup(os.close, file_system)
+        self.pins = pathlib.Path(f"/proc/{os.getpid()}/fd/{file_system}/pins")
         self.backend_here = self.backend(backends.say(b"here"))
-
-    def unpin(self):
-        for pin in self.pins.glob("*"):
-            pin.unlink()
-        if self.pins.exists():
-            self.pins.rmdir()
 
     def shared(self, server, **fast_path):
         return self.start(server, f"backend.test:{self.backend_here.port}",

@@ -1,11 +1,15 @@
 #pragma once
 
-// A directory of its own on the BPF file system for one test, and the maps that are pinned there.
+// A directory on a BPF file system of the test's own, and the maps that are pinned there.
+//
+// The file system is mounted nowhere: the descriptor of its mount is all that holds it, so that the
+// pins go with the test however it ends, and machines without /sys/fs/bpf run these tests too.
 
 #include <bpf/bpf.h>
 #include <doctest/doctest.h>
-#include <unistd.h>
+#include <sys/mount.h>
 
+#include <cerrno>
 #include <string>
 
 #include "core/dns/dns_record.h"
@@ -13,13 +17,19 @@
 
 namespace sni::test {
 
-class DnsPins {
- public:
-  ~DnsPins() {
-    for (const char* map : {"/DNS_CACHE", "/DNS_CACHE_KEY"}) ::unlink((path + map).c_str());
-    ::rmdir(path.c_str());
-  }
+inline UniqueFd detached_bpf_fs() {
+  const auto context = UniqueFd::adopt(::fsopen("bpf", FSOPEN_CLOEXEC));
+  REQUIRE_MESSAGE(context, "fsopen bpf: " << errno);
+  REQUIRE(::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0);
+  auto mounted = UniqueFd::adopt(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
+  REQUIRE_MESSAGE(mounted, "fsmount bpf: " << errno);
+  return mounted;
+}
 
+class DnsPins {
+  UniqueFd mount_ = detached_bpf_fs();
+
+ public:
   UniqueFd map(const char* name) const {
     auto fd = UniqueFd::adopt(bpf_obj_get((path + "/" + name).c_str()));
     REQUIRE(fd);
@@ -43,7 +53,8 @@ class DnsPins {
     REQUIRE(bpf_map_update_elem(records.get(), &hash, &record, BPF_ANY) == 0);
   }
 
-  const std::string path = "/sys/fs/bpf/sni_test_dns_" + std::to_string(::getpid());
+  // Not there yet: whoever opens the pins makes it.
+  const std::string path = "/proc/self/fd/" + std::to_string(mount_.get()) + "/pins";
 };
 
 }  // namespace sni::test
