@@ -1,0 +1,96 @@
+#pragma once
+
+// Hands an established pair of sockets over to the packet plane.
+//
+// Byte n of one connection is byte n + delta of the other, whoever carries it, so the proxy's
+// sockets and the programs can carry at the same time. The steps: wait until each end has
+// acknowledged all that the proxy wrote and until no end was promised more window than the other
+// one gives (quiesce); let the programs forward (begin); bring what the sockets took before that,
+// or in the same moment, to the other side by the same mapping (drain); wait until every CPU has
+// left the old state and the ends have acknowledged what was drained; leave the sockets by
+// TCP_REPAIR, without FIN or RST.
+//
+// Nothing here blocks: the owner calls step() until it says what became of the pair. Until begin()
+// the pair can go back to the relay as it is; afterwards it cannot fail but by the ends' own reset.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "bpf/packet/packet_splice.h"
+
+namespace sni {
+
+// Says when every CPU has left what it was doing at a certain time (an RCU grace period), without
+// making the asking thread wait. Thread-safe.
+class GracePeriods {
+ public:
+  GracePeriods();
+  ~GracePeriods();
+  GracePeriods(const GracePeriods&) = delete;
+  GracePeriods& operator=(const GracePeriods&) = delete;
+
+  // A ticket for now; passed(ticket) is true once a grace period that began later is over.
+  std::uint64_t ask();
+  bool passed(std::uint64_t ticket) const;
+
+ private:
+  struct Service;
+  std::unique_ptr<Service> service_;
+};
+
+struct HandoverLimits {
+  std::chrono::milliseconds quiesce{20};  // Then the pair goes back to the relay for now.
+  // Transition at least: a packet that left tc egress of lo waits in a queue that no grace period
+  // covers.
+  std::chrono::milliseconds settle{10};
+};
+
+struct HandoverPair {
+  int client_fd = -1;  // Both non-blocking, not closed by Handover.
+  int backend_fd = -1;
+  PacketPair keys;  // Both watched under `flow`.
+  std::uint64_t flow = 0;
+  std::uint32_t client_ifindex = 0;   // Where packets for the client leave.
+  std::uint32_t backend_ifindex = 0;  // Where packets for the backend leave; lo for local ones.
+};
+
+enum class HandoverState : std::uint8_t {
+  waiting,   // Call step() again after `again`.
+  spliced,   // The sockets have left: close both descriptors, no FIN or RST follows.
+  declined,  // Nothing was changed: go on relaying. `decline` says why.
+  broken,    // An end has reset, or the kernel refused in the midst: kill() was called; close both.
+};
+
+struct HandoverStep {
+  HandoverState state = HandoverState::waiting;
+  std::chrono::milliseconds again{1};
+  packet_decline decline = PACKET_TAKEN;
+  std::string why;  // For `declined` and `broken`: a sentence fragment for the log.
+};
+
+// Checks that can be done before anything is stopped: options, ECN, MSS, keys seen, FIN. Pure but
+// for TCP_INFO and the map. PACKET_TAKEN: worth a Handover.
+packet_decline check_handover(const PacketSplice& plane, const HandoverPair& pair);
+
+// While it lives nobody else may read, write or poll the two sockets: no operation in flight, and
+// no byte that was read and not written.
+class Handover {
+ public:
+  Handover(PacketSplice& plane, GracePeriods& grace, const HandoverPair& pair,
+           const HandoverLimits& limits = {});
+  ~Handover();
+  Handover(Handover&&) noexcept;
+  Handover& operator=(Handover&&) noexcept;
+
+  HandoverStep step(std::chrono::steady_clock::time_point now);
+  // Whether step() has begun: the pair can no longer go back to the relay.
+  bool begun() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sni

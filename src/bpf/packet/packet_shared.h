@@ -1,0 +1,188 @@
+#pragma once
+
+/* Keys and values of every map of the packet plane, for both compilers: clang builds the BPF side
+ * as C, g++ the loader as C++. Edit here only. Fixed-width types, explicit padding, sizes asserted.
+ *
+ * A flow is two TCP connections that are joined: the client's and the backend's, both of which end
+ * at the proxy. Each of them has one entry in PACKET_FLOWS, under the key that the packets of its
+ * far end carry when they arrive; the entry says how those packets are rewritten for the other far
+ * end. In the comments S is the end that sends them and R the one that they are for. Three spaces of
+ * sequence numbers matter to an entry:
+ *   S's own        seq of the packets that arrive; `acked`, `sent`, `edge` and `fin_end` are in it
+ *   the proxy's    as the proxy's socket towards S counts: their ack; `owned_end`, `ack_seen`
+ *   R's            seq + seq_delta is what R expects, ack + ack_delta counts R's own bytes */
+
+#include <linux/types.h>
+
+#ifdef __cplusplus
+#define SNI_PACKET_SIZE_IS(type, size) static_assert(sizeof(type) == (size))
+#else
+#define SNI_PACKET_SIZE_IS(type, size) _Static_assert(sizeof(type) == (size), #type)
+#endif
+
+/* The version of everything in this file. Pinned maps of another one are not taken over. */
+enum { PACKET_LAYOUT = 1 };
+
+enum {
+  /* A packet-too-big below this is not believed, since the ends remember it for the proxy's address
+   * and so for all clients alike: 1280 is what every IPv6 path carries (RFC 8200 section 5). */
+  PACKET_MTU_MIN = 1280,
+  /* 24 bytes a record and its header of 8: 16 Ki ends at once. A lost one is found by the scan. */
+  PACKET_RING_BYTES = 1024 * 1024,
+  /* What the proxy's own sockets would send with (net.ipv4.ip_default_ttl by default). */
+  PACKET_HOP_LIMIT = 64,
+};
+
+enum packet_family { PACKET_IPV4 = 4, PACKET_IPV6 = 6 };
+
+/* As a packet carries it when it arrives. IPv4 addresses are stored v4-mapped, as everywhere here;
+ * `family` keeps apart from them what a hostile IPv6 packet may carry. */
+struct packet_key {
+  __be32 source_be[4];
+  __be32 target_be[4];
+  __be16 source_port_be;
+  __be16 target_port_be;
+  __u32 family; /* enum packet_family */
+};
+SNI_PACKET_SIZE_IS(struct packet_key, 40);
+
+/* What happens to a packet that arrives under a key. */
+enum packet_state {
+  PACKET_OBSERVED = 0, /* It goes to the local socket; the entry only notes that it came. */
+  PACKET_TRANSITION,   /* Bytes, FIN and RST are forwarded; an ACK below owned_end is local. */
+  PACKET_SPLICED,      /* All is forwarded; the local sockets have left or may leave. */
+  PACKET_FINISHED,     /* Both ends are done: retransmissions are still forwarded. */
+  PACKET_FORGOTTEN,    /* Not ours any more, and to be deleted: it goes to the local stack. */
+};
+
+enum packet_side { PACKET_CLIENT = 0, PACKET_BACKEND = 1, PACKET_SIDES = 2 };
+
+/* packet_flow.marks */
+enum {
+  PACKET_FIN_SEEN = 1,     /* fin_end is valid. */
+  PACKET_FIN_ACKED = 2,    /* R has acknowledged it. */
+  PACKET_RESET = 4,        /* A RST that R believes too (RFC 5961 section 3.2). */
+  PACKET_RESET_MAYBE = 8,  /* One inside the window: true if nobody sends afterwards. */
+  PACKET_SYN_SEEN = 16,    /* Of S's packets since the key was watched. */
+  PACKET_EARLY_FIN = 32,   /* FIN or RST came while the entry was only observed. */
+  PACKET_ODD_OPTIONS = 64, /* TCP options that nobody here understands (MD5, AO, MPTCP). */
+  PACKET_TIMESTAMPS = 128, /* S sends timestamps. */
+};
+
+/* One direction of a flow, in PACKET_FLOWS. The first part is written by the control program before
+ * `state` leaves PACKET_OBSERVED and `owned_end` after it, the second by the tc programs. Two CPUs
+ * may see packets of one entry at once: what must be exact changes by compare-and-swap. */
+struct packet_flow {
+  struct packet_key peer; /* R's entry. Reversed, it is the tuple that S's packets leave with. */
+  __u64 flow;             /* Userspace's name of the flow; never 0. */
+  __u32 state;            /* enum packet_state */
+  __u32 side;             /* enum packet_side: which end S is. */
+  __u32 seq_delta;
+  __u32 ack_delta;
+  __u32 ifindex;   /* Where the packets leave. */
+  __u32 owned_end; /* Behind the last byte that the proxy's socket has to bring to S. */
+  __u8 scale_from; /* Window scale of S. */
+  __u8 scale_to;   /* The one that the proxy promised to R. */
+  __u16 pad;
+  __u32 base;  /* seq of the first byte that counts for this entry. */
+  __u32 stamp; /* Timestamp that the proxy's socket towards R would have sent ... */
+  __u32 pad2;
+  __u64 stamp_ns; /* ... at this time of CLOCK_MONOTONIC. */
+
+  __u64 stamp_offset; /* PACKET_KNOWN | offset from S's timestamps to those for R; 0: not known. */
+  __u64 acked;        /* PACKET_EXTENDED + what R has acknowledged, extended to 64 bits. */
+  __u32 sent;         /* Behind the last byte that S has sent inside R's window. */
+  __u32 edge;         /* Right edge of that window. */
+  __u32 ack_seen;     /* The newest ack of S. */
+  __u32 fin_end;      /* Behind the FIN. */
+  __u32 marks;
+  __u32 seen_ifindex; /* Where the latest packet arrived; 0: none has. */
+  __u64 packets;      /* Approximate where CPUs compete. */
+  __u64 last_ns;      /* When the latest one came, CLOCK_MONOTONIC, a few ms coarse; 0: none has. */
+  __u64 reset_ns;     /* When PACKET_RESET_MAYBE was set. */
+};
+SNI_PACKET_SIZE_IS(struct packet_flow, 160);
+
+#define PACKET_KNOWN (1ull << 32)
+/* `acked` starts at PACKET_EXTENDED + base, so that its low half is a sequence number of S. */
+#define PACKET_EXTENDED (1ull << 32)
+
+/* The ring buffer PACKET_EVENTS. */
+enum packet_event_kind {
+  PACKET_EVENT_FIN = 1, /* `side` has sent its last byte. */
+  PACKET_EVENT_END,     /* Both FINs are acknowledged. */
+  PACKET_EVENT_RESET,   /* `side` has reset the connection. */
+  PACKET_EVENT_REUSED,  /* A SYN came on a finished key: both entries are forgotten. */
+};
+struct packet_event {
+  __u64 flow;
+  __u32 kind;
+  __u32 side;
+  __u64 bytes[PACKET_SIDES]; /* Sent by each side since the hand-over, acknowledged by the other. */
+};
+SNI_PACKET_SIZE_IS(struct packet_event, 32);
+
+/* What the SEC("syscall") program packet_control is asked. A map update from userspace would
+ * overwrite live numbers, so entries change by it alone once they are in the map. The kernel copies
+ * the request back, `answer` included. */
+enum packet_control_op {
+  PACKET_PREPARE =
+      1, /* Writes the numbers of `flow` (first part, and acked, sent, edge, ack_seen). */
+  PACKET_SET_STATE, /* `value`; only from `expected`. */
+  PACKET_PUBLISH,   /* owned_end := value. */
+  PACKET_NOTE_FIN,  /* The proxy's socket got S's FIN: fin_end := value. */
+  PACKET_ROUTE,     /* ifindex := value: the route to R has changed. */
+};
+enum packet_answer { PACKET_DONE = 0, PACKET_NO_ENTRY, PACKET_OTHER_FLOW, PACKET_OTHER_STATE };
+struct packet_control {
+  struct packet_key key;
+  __u32 op;
+  __u32 value;
+  __u32 expected;
+  __u32 answer;
+  struct packet_flow flow; /* `flow.flow` must be the entry's. */
+};
+SNI_PACKET_SIZE_IS(struct packet_control, 216);
+
+/* TRAFFIC_STATS: per-CPU array of counters. Every exit of every program has one. */
+enum packet_stat {
+  PACKET_FOREIGN,         /* No entry: other traffic of the interface. */
+  PACKET_FOREIGN_SHAPE,   /* Not TCP, a fragment, IP options or a VLAN tag: never looked up. */
+  PACKET_OBSERVATIONS,    /* Passed to the local socket, noted. */
+  PACKET_LOCAL_ACKS,      /* Transition: an ACK of bytes that the proxy still owns. */
+  PACKET_FORWARDS,        /* Rewritten and sent on. */
+  PACKET_FORWARDED_BYTES, /* TCP payload of those, retransmissions included. */
+  PACKET_UNBELIEVED,      /* Forwarded, but outside the window: its numbers do not count. */
+  PACKET_RESETS,          /* RST believed. */
+  PACKET_RESETS_DOUBTED,  /* RST forwarded and not believed. */
+  PACKET_SYNS,            /* SYN on a living key: forwarded. */
+  PACKET_KEYS_REUSED,     /* SYN on a finished key: forgotten, and passed on. */
+  PACKET_TOO_BIG,         /* ICMP packet-too-big, translated. */
+  PACKET_TOO_BIG_DOUBTED, /* One that is not about bytes in flight, or below PACKET_MTU_MIN. */
+  PACKET_DROP_OPTIONS,    /* TCP options cut short or beyond what is understood. */
+  PACKET_DROP_FAILED,     /* The kernel refused to change the packet (no memory). */
+  PACKET_DROP_ORPHAN,     /* The other direction's entry has gone. */
+  PACKET_EVENTS_SENT,
+  PACKET_EVENTS_LOST, /* Ring buffer full: the scan finds the end. */
+  PACKET_STATS
+};
+
+/* Why a connection is not handed over, as counted and said; userspace alone. */
+enum packet_decline {
+  PACKET_TAKEN = 0,
+  PACKET_DECLINE_OFF,         /* The plane is not there or not wanted. */
+  PACKET_DECLINE_NOT_TCP,     /* UNIX backend. */
+  PACKET_DECLINE_FULL,        /* The table of flows is. */
+  PACKET_DECLINE_ROUTE,       /* No route, or no hooked interface on it. */
+  PACKET_DECLINE_DEVICE,      /* An interface of a kind that the self-test does not know. */
+  PACKET_DECLINE_UNSEEN,      /* Packets do not arrive under the expected keys (NAT). */
+  PACKET_DECLINE_OPTIONS,     /* Timestamps, SACK or window scaling not on both sides alike. */
+  PACKET_DECLINE_ECN,         /* ECN on one side only. */
+  PACKET_DECLINE_ODD_OPTIONS, /* TCP options that are not understood. */
+  PACKET_DECLINE_MSS,         /* One end may send what the other's path cannot carry. */
+  PACKET_DECLINE_PROMISE,     /* The promised windows never fitted. */
+  PACKET_DECLINE_BUSY,        /* Bytes stayed unacknowledged for too long. */
+  PACKET_DECLINE_CLOSING,     /* FIN, RST or an error has been seen. */
+  PACKET_DECLINE_REFUSED,     /* The kernel refused TCP_REPAIR or a control call. */
+  PACKET_DECLINES
+};
