@@ -27,18 +27,24 @@
 
 namespace sni::test {
 
-// Runs `ip` with these words and wants it to succeed.
-inline void ip(const std::string& words) {
-  std::istringstream in("ip " + words);
+// Runs a program of iproute2 with these words and wants it to succeed.
+inline void run_tool(const std::string& words) {
+  std::istringstream in(words);
   std::vector<std::string> arguments{std::istream_iterator<std::string>(in), {}};
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   pid_t child = 0;
-  REQUIRE(posix_spawnp(&child, "ip", nullptr, nullptr, argv.data(), environ) == 0);
+  REQUIRE(posix_spawnp(&child, argv.front(), nullptr, nullptr, argv.data(), environ) == 0);
   int status = -1;
   REQUIRE(waitpid(child, &status, 0) == child);
-  REQUIRE_MESSAGE(status == 0, "ip " << words);
+  REQUIRE_MESSAGE(status == 0, words);
+}
+inline void ip(const std::string& words) {
+  run_tool("ip " + words);
+}
+inline void tc(const std::string& words) {
+  run_tool("tc " + words);
 }
 
 // Runs `body` in a namespace of its own, where only a loopback interface is there, and up.
