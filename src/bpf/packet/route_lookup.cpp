@@ -1,0 +1,139 @@
+#include "bpf/packet/route_lookup.h"
+
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <span>
+
+namespace sni {
+namespace {
+
+constexpr std::size_t v4_offset = 12;  // Of the IPv4 address in a v4-mapped one.
+
+// As netlink has it: 4 or 16 bytes.
+NetlinkBytes wire(const IpAddress& address) {
+  const auto bytes = std::as_bytes(std::span(address.bytes));
+  return address.is_v4() ? bytes.subspan(v4_offset) : bytes;
+}
+
+std::optional<IpAddress> address_of(NetlinkBytes value) {
+  IpAddress address = IpAddress::v4(0, 0, 0, 0);
+  const auto into = std::as_writable_bytes(std::span(address.bytes));
+  if (value.size() != into.size() && value.size() != into.size() - v4_offset) return std::nullopt;
+  std::ranges::copy(value, into.last(value.size()).begin());
+  return address;
+}
+
+// RTA_VIA: a gateway of the other family, as a family and an address.
+std::optional<IpAddress> via(NetlinkBytes value) {
+  const std::size_t family = sizeof(std::uint16_t);
+  return value.size() < family ? std::nullopt : address_of(value.subspan(family));
+}
+
+std::string text_of(NetlinkBytes value) {
+  if (value.empty()) return {};
+  return {reinterpret_cast<const char*>(value.data()), value.size() - 1};
+}
+
+std::uint32_t path_mtu(NetlinkBytes metrics) {
+  std::uint32_t mtu = 0;
+  for_each_attribute(metrics, [&](std::uint16_t type, NetlinkBytes value) {
+    if (type == RTAX_MTU) mtu = netlink_value<std::uint32_t>(value).value_or(0);
+  });
+  return mtu;
+}
+
+Route route_of(NetlinkBytes body) {
+  Route route;
+  const auto header = netlink_value<rtmsg>(body);
+  if (!header) return route;
+  route.local = header->rtm_type == RTN_LOCAL;
+  for_each_attribute(attributes_behind<rtmsg>(body), [&](std::uint16_t type, NetlinkBytes value) {
+    if (type == RTA_OIF) route.interface = netlink_value<std::uint32_t>(value).value_or(0);
+    if (type == RTA_GATEWAY) route.gateway = address_of(value);
+    if (type == RTA_VIA) route.gateway = via(value);
+    if (type == RTA_METRICS) route.mtu = path_mtu(value);
+  });
+  if (header->rtm_type != RTN_LOCAL && header->rtm_type != RTN_UNICAST) route.interface = 0;
+  return route;
+}
+
+}  // namespace
+
+Result<Interface> find_interface(NetlinkSocket& route, std::uint32_t index) {
+  ifinfomsg header{};
+  header.ifi_index = static_cast<int>(index);
+  NetlinkRequest request(RTM_GETLINK, 0, header);
+  Interface found;
+  const auto asked = route.ask(request, [&](std::uint16_t, NetlinkBytes body) {
+    const auto info = netlink_value<ifinfomsg>(body);
+    if (!info) return;
+    found.index = static_cast<std::uint32_t>(info->ifi_index);
+    found.type = info->ifi_type;
+    bool elsewhere = false;
+    const auto attributes = attributes_behind<ifinfomsg>(body);
+    for_each_attribute(attributes, [&](std::uint16_t type, NetlinkBytes value) {
+      if (type == IFLA_IFNAME) found.name = text_of(value);
+      if (type == IFLA_MTU) found.mtu = netlink_value<std::uint32_t>(value).value_or(0);
+      if (type == IFLA_LINK) found.lower = netlink_value<std::uint32_t>(value).value_or(0);
+      if (type == IFLA_LINK_NETNSID) elsewhere = true;
+      if (type != IFLA_LINKINFO) return;
+      for_each_attribute(value, [&](std::uint16_t detail, NetlinkBytes what) {
+        if (detail == IFLA_INFO_KIND) found.kind = text_of(what);
+      });
+    });
+    if (elsewhere || found.lower == found.index) found.lower = 0;
+  });
+  if (!asked) return std::unexpected(asked.error());
+  return found;
+}
+
+Result<RouteLookup> RouteLookup::open() {
+  auto route = NetlinkSocket::open(NETLINK_ROUTE);
+  if (!route) return std::unexpected(route.error());
+  return RouteLookup(std::move(*route));
+}
+
+Result<Route> RouteLookup::find(const IpAddress& source, const Endpoint& target) {
+  auto route = ask(source, target);
+  if (!route) return route;
+  if (route->interface == 0) {
+    return fail_sys("no way to " + target.ip.to_string(), ENETUNREACH);
+  }
+  // IPv6 names the interface that has the address, and both carry such packets by loopback.
+  if (route->local) route->interface = ::if_nametoindex("lo");
+  if (route->mtu == 0) {
+    const auto device = interface(route->interface);
+    if (!device) return std::unexpected(device.error());
+    route->mtu = device->mtu;
+  }
+  return route;
+}
+
+Result<Route> RouteLookup::ask(const IpAddress& source, const Endpoint& target) {
+  const bool v4 = target.ip.is_v4();
+  rtmsg header{};
+  header.rtm_family = v4 ? AF_INET : AF_INET6;
+  header.rtm_dst_len = v4 ? 32 : 128;
+  header.rtm_src_len = header.rtm_dst_len;
+  NetlinkRequest request(RTM_GETROUTE, 0, header);
+  request.put(RTA_DST, wire(target.ip));
+  request.put(RTA_SRC, wire(source));
+  if (target.scope != 0) request.put_value(RTA_OIF, target.scope);
+  Route route;
+  const auto asked =
+      route_.ask(request, [&](std::uint16_t, NetlinkBytes body) { route = route_of(body); });
+  if (!asked) {
+    return std::unexpected(
+        Error{.what = "no way to " + target.ip.to_string() + ": " + asked.error().what,
+              .sys_errno = asked.error().sys_errno});
+  }
+  return route;
+}
+
+}  // namespace sni

@@ -1,0 +1,57 @@
+#pragma once
+
+// Asks the kernel which way packets of the proxy go (RTM_GETROUTE): by which interface, whether to
+// this host itself, and how large they may be. bpf_redirect_neigh() looks up the neighbour by
+// itself for each packet, so the interface is all that the programs need.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "bpf/packet/netlink.h"
+#include "core/address/address.h"
+#include "core/error.h"
+
+namespace sni {
+
+struct Route {
+  std::uint32_t interface = 0;  // Loopback's where `local`.
+  bool local = false;           // An address of this host.
+  std::optional<IpAddress> gateway;
+  std::uint32_t mtu = 0;  // Bytes of an IP packet: of the path where it is known, else the device.
+
+  bool operator==(const Route&) const = default;
+};
+
+struct Interface {
+  std::uint32_t index = 0;
+  std::string name;
+  std::string kind;        // "veth", "bridge", "vlan", ...; empty: hardware, or loopback.
+  std::uint16_t type = 0;  // ARPHRD_ETHER, ARPHRD_LOOPBACK, ARPHRD_NONE, ...
+  std::uint32_t mtu = 0;
+  std::uint32_t lower =
+      0;  // The interface that it stands on (IFLA_LINK), where it is here; else 0.
+
+  bool operator==(const Interface&) const = default;
+};
+
+// sys_errno ENODEV: there is none.
+Result<Interface> find_interface(NetlinkSocket& route, std::uint32_t index);
+
+class RouteLookup {
+ public:
+  static Result<RouteLookup> open();
+
+  // From `source` to `target`. Link-local targets need their scope. sys_errno ENETUNREACH,
+  // EHOSTUNREACH, EACCES: there is no way, or `source` is no address of this host.
+  Result<Route> find(const IpAddress& source, const Endpoint& target);
+  Result<Interface> interface(std::uint32_t index) { return find_interface(route_, index); }
+
+ private:
+  explicit RouteLookup(NetlinkSocket route) : route_(std::move(route)) {}
+  Result<Route> ask(const IpAddress& source, const Endpoint& target);
+
+  NetlinkSocket route_;
+};
+
+}  // namespace sni
