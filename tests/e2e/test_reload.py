@@ -71,6 +71,8 @@ class Reload(ProxyTest):
         visitors.end()
         self.assertEqual(visitors.failures, [])
         self.assertGreater(visitors.successes, 50)
+        proxy.reload({"listener": [self.https], "route": routes})
+        proxy.wait_log("no longer listening on " + re.escape(extra["address"]) + r" \(extra, tls\)")
 
     def test_new_connections_take_the_new_route_and_old_ones_stay(self):
         old, new = (self.backend(lambda c, mark=mark: self.echo_with(c, mark))

@@ -19,6 +19,7 @@
 #include "net/server/worker.h"
 #include "net/socket.h"
 #include "support/client_hello_builder.h"
+#include "support/reserved_port.h"
 #include "support/tcp_peer.h"
 
 namespace sni::test {
@@ -75,7 +76,8 @@ inline Bytes hello_for(std::string_view name) {
 
 class WorkerHarness {
  public:
-  explicit WorkerHarness(Config config, unsigned workers = 1) : workers_(workers) {
+  explicit WorkerHarness(Config config, unsigned workers = 1)
+      : listeners_(workers), workers_(workers) {
     batches_ = prepare(std::move(config));
   }
   ~WorkerHarness() {
@@ -103,9 +105,11 @@ class WorkerHarness {
     for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->tell(std::move(batches_[i]));
   }
   void tell_drain() {
+    listeners_.retire_all();
     for (const auto& worker : workers_) worker->tell(Drain{});
   }
   void tell_stop() {
+    listeners_.retire_all();
     for (const auto& worker : workers_) {
       if (worker != nullptr) worker->tell(Stop{});
     }
@@ -119,7 +123,9 @@ class WorkerHarness {
     });
   }
 
-  Endpoint endpoint(const std::string& listener = "main") const { return addresses_.at(listener); }
+  Endpoint endpoint(const std::string& listener = "main") const {
+    return reserved_.at(listener).endpoint();
+  }
   TcpPeer connect(const TcpOptions& options = {}) { return TcpPeer::connect(endpoint(), options); }
   // A client that has asked for `name`.
   TcpPeer connect_to(std::string_view name, const TcpOptions& options = {}) {
@@ -158,34 +164,29 @@ class WorkerHarness {
 
  private:
   std::vector<NewListeners> prepare(Config config) {
-    std::vector<NewListeners> batches(workers_.size());
-    std::erase_if(addresses_, [&](const auto& running) {
+    std::erase_if(reserved_, [&](const auto& running) {
       return std::ranges::none_of(config.listeners,
                                   [&](const auto& wanted) { return wanted.name == running.first; });
     });
     for (ListenerConfig& listener : config.listeners) {
-      const bool running = addresses_.contains(listener.name);
-      if (running) listener.address = addresses_.at(listener.name);
-      for (std::size_t i = 0; i < batches.size(); ++i) {
-        batches[i].sockets.push_back(running ? UniqueFd() : open(listener, i == 0));
-      }
-      addresses_[listener.name] = listener.address;
+      listener.address =
+          reserved_.try_emplace(listener.name, listener.address).first->second.endpoint();
     }
+    auto change = listeners_.prepare(config);
+    if (!change) throw std::runtime_error(change.error().what);
+    listeners_.commit(std::move(*change));
     auto snapshot = make_snapshot(std::move(config));
     if (!snapshot) throw std::runtime_error(snapshot.error().what);
-    for (NewListeners& batch : batches) batch.snapshot = *snapshot;
+    std::vector<NewListeners> batches;
+    for (unsigned i = 0; i < workers_.size(); ++i) {
+      batches.push_back({.snapshot = *snapshot, .listeners = listeners_.lend(i)});
+    }
     return batches;
   }
-  // The first socket chooses the port.
-  static UniqueFd open(ListenerConfig& listener, bool first) {
-    auto fd = listen_on(listener, first, std::chrono::hours(1));
-    if (!fd) throw std::runtime_error(fd.error().what);
-    listener.address = local_endpoint(fd->get());
-    return std::move(*fd);
-  }
 
-  std::map<std::string, Endpoint> addresses_;
+  std::map<std::string, ReservedPort> reserved_;
   Shared shared_;
+  ListenerSet listeners_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<NewListeners> batches_;
 };

@@ -28,10 +28,6 @@ namespace {
 // How often the main thread looks at its workers while they drain; else when the guard wants it.
 constexpr int drain_look_ms = 20;
 
-// How long a reload waits for an address in use to become free.
-constexpr std::chrono::milliseconds retired_look{10};
-constexpr int retired_looks = 50;
-
 Result<UniqueFd> open_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -64,6 +60,11 @@ void keep_fixed(const Config& running, Config& next) {
       keep("v6only of listener " + listener.name, old.v6only, listener.v6only);
     }
   }
+}
+
+std::string described(const ListenerConfig& listener) {
+  return listener.address.to_string() + " (" + listener.name + ", " +
+         (listener.protocol == Protocol::tls ? "tls" : "http") + ")";
 }
 
 }  // namespace
@@ -129,7 +130,8 @@ Result<void> Server::start(LoadedConfig loaded) {
   if (!guard) return std::unexpected(guard.error());
   guard_ = std::move(*guard);
   open_control(settled.control_socket);
-  workers_.resize((*snapshot)->config.workers);
+  workers_.resize(settled.workers);
+  listeners_.emplace(settled.workers);
   return adopt(std::move(*snapshot));
 }
 
@@ -145,58 +147,27 @@ void Server::open_control(const std::string& path) {
 // Opens what the next snapshot listens on beyond the running one, then hands both to the workers:
 // nothing changes unless all of it can be had.
 Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
-  const Config& config = next->config;
-  std::vector<NewListeners> batches(workers_.size());
-  for (NewListeners& batch : batches) {
-    batch.snapshot = next;
-    batch.sockets.resize(config.listeners.size());
+  auto change = listeners_->prepare(next->config);
+  if (!change) return std::unexpected(change.error());
+  for (const auto& listener : change->listeners) {
+    if (!listener.opened.empty()) spdlog::info("listening on {}", described(listener.config));
   }
-  for (std::size_t i = 0; i < config.listeners.size(); ++i) {
-    const ListenerConfig& listener = config.listeners[i];
-    const bool running = snapshot_ != nullptr &&
-                         std::ranges::any_of(snapshot_->config.listeners, [&](const auto& old) {
-                           return old.address == listener.address;
-                         });
-    if (running) continue;
-    for (std::size_t worker = 0; worker < batches.size(); ++worker) {
-      auto fd = worker == 0 ? open_first(listener, config.timeouts.idle)
-                            : listen_on(listener, false, config.timeouts.idle);
-      if (!fd) return std::unexpected(fd.error());
-      batches[worker].sockets[i] = std::move(*fd);
-    }
-    spdlog::info("listening on {} ({}, {})", listener.address.to_string(), listener.name,
-                 listener.protocol == Protocol::tls ? "tls" : "http");
+  for (const ListenerConfig& removed : listeners_->commit(std::move(*change))) {
+    spdlog::info("no longer listening on {}", described(removed));
   }
   for (std::size_t i = 0; i < workers_.size(); ++i) {
+    const auto number = static_cast<unsigned>(i);
+    NewListeners given{.snapshot = next, .listeners = listeners_->lend(number)};
     if (workers_[i] != nullptr) {
-      workers_[i]->tell(std::move(batches[i]));
+      workers_[i]->tell(std::move(given));
       continue;
     }
-    auto worker = Worker::start(static_cast<unsigned>(i), shared_, std::move(batches[i]));
+    auto worker = Worker::start(number, shared_, std::move(given));
     if (!worker) return std::unexpected(worker.error());
     workers_[i] = std::move(*worker);
   }
   snapshot_ = std::move(next);
   return {};
-}
-
-// Where a listener of ours has the port, as in a change from 0.0.0.0 to [::], nobody else is there,
-// and both listen until the workers have taken the change. One that the reload before this one
-// removed may still be open in a worker that is busy.
-Result<UniqueFd> Server::open_first(const ListenerConfig& listener,
-                                    std::chrono::milliseconds idle) const {
-  const bool reloading = snapshot_ != nullptr;
-  const bool ours =
-      reloading && std::ranges::any_of(snapshot_->config.listeners, [&](const auto& old) {
-        return old.address.port == listener.address.port;
-      });
-  auto fd = listen_on(listener, !ours, idle);
-  for (int looks = 0; reloading && looks < retired_looks; ++looks) {
-    if (fd || fd.error().sys_errno != EADDRINUSE) break;
-    poll(nullptr, 0, static_cast<int>(retired_look.count()));
-    fd = listen_on(listener, !ours, idle);
-  }
-  return fd;
 }
 
 Result<void> Server::wait_for_signals() {
@@ -268,12 +239,14 @@ void Server::drain() {
   drain_deadline_ms_ = monotonic_ms() + static_cast<std::uint64_t>(limit.count());
   spdlog::info("draining: {} connections have {} ms to end",
                shared_.connections.load(std::memory_order_relaxed), limit.count());
+  listeners_->retire_all();
   for (const auto& worker : workers_) worker->tell(Drain{});
 }
 
 void Server::stop() {
   draining_ = true;
   if (std::exchange(stopped_, true)) return;
+  if (listeners_) listeners_->retire_all();
   for (const auto& worker : workers_) {
     if (worker != nullptr) worker->tell(Stop{});
   }

@@ -5,8 +5,8 @@
 //
 //   an address of this host comes or goes: a new snapshot that knows it
 //   SIGHUP            a new snapshot for every worker, or none: a mistake anywhere changes nothing
-//   SIGTERM, SIGINT   drain: accept no more, end when all connections have, cut them at the
-//   deadline a second one      cut at once
+//   SIGTERM, SIGINT   drain: accept no more, end when all connections have, cut them at the deadline
+//   a second one      cut at once
 
 #include <cstdint>
 #include <memory>
@@ -16,6 +16,7 @@
 
 #include "core/session/counters.h"
 #include "net/guard/guard.h"
+#include "net/server/listener_set.h"
 #include "net/server/loaded_config.h"
 #include "net/server/snapshot.h"
 #include "net/server/worker.h"
@@ -40,7 +41,6 @@ class Server {
   void reload();
   void on_addresses_changed();
   Result<void> adopt(std::shared_ptr<const Snapshot> next);
-  Result<UniqueFd> open_first(const ListenerConfig& listener, std::chrono::milliseconds idle) const;
   void drain();
   void stop();
   bool all_ended() const;
@@ -50,6 +50,7 @@ class Server {
   std::string config_path_;
   std::shared_ptr<const Snapshot> snapshot_;
   Shared shared_;
+  std::optional<ListenerSet> listeners_;  // Outlives the workers, who borrow from it.
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Guard> guard_;
   std::unique_ptr<ControlServer> control_;  // Null: it could not be opened.

@@ -1,7 +1,7 @@
 #pragma once
 
-// Theory of operation: one thread, one ring, its own listening sockets (SO_REUSEPORT) and its own
-// connections; nothing is shared on the way of a byte. A turn of the loop is
+// Theory of operation: one thread, one ring, listening sockets that nobody else accepts from
+// (SO_REUSEPORT) and connections of its own; nothing is shared on the way of a byte. A turn of the loop is
 //
 //   submit and wait -> completions and commands -> answers of the resolver -> deadlines
 //
@@ -22,15 +22,15 @@
 #include "net/connection.h"
 #include "net/loop/loop.h"
 #include "net/loop/slots.h"
+#include "net/server/listener_set.h"
 #include "net/server/snapshot.h"
 
 namespace sni {
 
-// Listening sockets of one worker for a snapshot: for each configured listener either a socket to
-// adopt, or none where the worker listens there already.
+// Listening sockets of one worker for a snapshot, one per listener of it.
 struct NewListeners {
   std::shared_ptr<const Snapshot> snapshot;
-  std::vector<UniqueFd> sockets;  // One per listener of the snapshot; empty: keep the old one.
+  std::vector<LentListener> listeners;
 };
 struct Drain {};  // Stop accepting; end when the last connection has.
 struct Stop {};   // Cut all connections, then end.
@@ -52,8 +52,9 @@ class Worker final : private ResolverIo {
 
  private:
   struct Listener {
+    ListenerId id = 0;
     ListenerConfig config;  // What it was opened for.
-    UniqueFd fd;
+    LentSocket socket;
     std::chrono::milliseconds idle{};  // That it was opened with: accepted sockets inherit it.
     std::uint32_t index = 0;           // In the snapshot's listeners.
     std::shared_ptr<const Snapshot> snapshot;
@@ -84,6 +85,8 @@ class Worker final : private ResolverIo {
   void retire(std::uint32_t listener);
   void close_retired(std::uint32_t listener);
   void apply(NewListeners listeners);
+  std::uint32_t add(LentListener lent, std::uint32_t index);
+  std::uint32_t place_of(ListenerId id) const;
   void drain();
   void stop();
   bool has_listeners() const;
@@ -97,7 +100,8 @@ class Worker final : private ResolverIo {
   Counters counters_;
   std::optional<Loop> loop_;  // Built on the worker's own thread, as the ring must be.
   std::shared_ptr<const Snapshot> snapshot_;
-  std::vector<std::unique_ptr<Listener>> listeners_;  // By id; an id is used again once retired.
+  std::vector<std::unique_ptr<Listener>>
+      listeners_;  // By place; a place is used again once retired.
   Slots slots_;
   UniqueFd wake_fd_;
   std::array<std::uint8_t, 8> wake_count_{};

@@ -43,7 +43,7 @@ void Worker::arm(std::uint32_t id) {
   Listener& listener = *listeners_[id];
   assert(!listener.armed);
   listener.armed = true;
-  loop_->ring.accept_multishot(listener.fd.get(), {.op = Op::accept, .slot = id});
+  loop_->ring.accept_multishot(listener.socket.fd(), {.op = Op::accept, .slot = id});
 }
 
 void Worker::on_accept(const Completion& completion) {
@@ -120,41 +120,47 @@ void Worker::apply(NewListeners given) {
   const bool reload = snapshot_ != snapshot;
   snapshot_ = snapshot;
   std::vector<bool> kept(listeners_.size(), false);
-  for (std::uint32_t index = 0; index < given.sockets.size(); ++index) {
-    const ListenerConfig& config = snapshot->config.listeners[index];
-    if (given.sockets[index]) {
-      const auto place = std::find(listeners_.begin(), listeners_.end(), nullptr);
-      const auto id = static_cast<std::uint32_t>(place - listeners_.begin());
-      auto listener = std::make_unique<Listener>(Listener{.config = config,
-                                                          .fd = std::move(given.sockets[index]),
-                                                          .idle = snapshot->config.timeouts.idle,
-                                                          .index = index,
-                                                          .snapshot = snapshot});
-      if (place == listeners_.end()) {
-        listeners_.push_back(std::move(listener));
-        kept.push_back(true);
-      } else {
-        *place = std::move(listener);
-        kept[id] = true;
-      }
-      arm(id);
-      continue;
-    }
-    const auto old = std::find_if(listeners_.begin(), listeners_.end(), [&](const auto& each) {
-      return each != nullptr && !each->retired && each->config.address == config.address;
-    });
-    assert(old != listeners_.end());
-    (*old)->index = index;
-    (*old)->snapshot = snapshot;
-    kept[static_cast<std::size_t>(old - listeners_.begin())] = true;
+  for (std::uint32_t index = 0; index < given.listeners.size(); ++index) {
+    LentListener& lent = given.listeners[index];
+    const std::uint32_t place = lent.socket ? add(std::move(lent), index) : place_of(lent.id);
+    kept.resize(listeners_.size());
+    kept[place] = true;
+    listeners_[place]->index = index;
+    listeners_[place]->snapshot = snapshot;
   }
-  for (std::uint32_t id = 0; id < kept.size(); ++id) {
-    if (!kept[id]) retire(id);
+  for (std::uint32_t place = 0; place < kept.size(); ++place) {
+    if (!kept[place]) retire(place);
   }
   if (!reload) return;
   const auto reloaded =
       loop_->resolver->reload(snapshot->config.dns, snapshot->system_names, loop_->now_ms);
   if (!reloaded) spdlog::error("the resolver keeps its old servers: {}", reloaded.error().what);
+}
+
+// Returns its place.
+std::uint32_t Worker::add(LentListener lent, std::uint32_t index) {
+  const auto free = std::find(listeners_.begin(), listeners_.end(), nullptr);
+  const auto place = static_cast<std::uint32_t>(free - listeners_.begin());
+  auto listener = std::make_unique<Listener>(Listener{.id = lent.id,
+                                                      .config = snapshot_->config.listeners[index],
+                                                      .socket = std::move(lent.socket),
+                                                      .idle = snapshot_->config.timeouts.idle,
+                                                      .index = index,
+                                                      .snapshot = snapshot_});
+  if (free == listeners_.end()) {
+    listeners_.push_back(std::move(listener));
+  } else {
+    *free = std::move(listener);
+  }
+  arm(place);
+  return place;
+}
+
+std::uint32_t Worker::place_of(ListenerId id) const {
+  const auto known = std::ranges::find_if(
+      listeners_, [id](const auto& each) { return each != nullptr && each->id == id; });
+  assert(known != listeners_.end());
+  return static_cast<std::uint32_t>(known - listeners_.begin());
 }
 
 // Stops accepting.
@@ -172,9 +178,9 @@ void Worker::retire(std::uint32_t id) {
 // What has completed its handshake is still served, as soon as there are descriptors for it.
 void Worker::close_retired(std::uint32_t id) {
   Listener& listener = *listeners_[id];
-  fcntl(listener.fd.get(), F_SETFL, O_NONBLOCK);
+  fcntl(listener.socket.fd(), F_SETFL, O_NONBLOCK);
   for (;;) {
-    const int fd = accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC);
+    const int fd = accept4(listener.socket.fd(), nullptr, nullptr, SOCK_CLOEXEC);
     if (fd >= 0) {
       accept(listener, fd);
     } else if (!stopping_ && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {

@@ -1,0 +1,120 @@
+#pragma once
+
+// The listening sockets of all workers. The server owns them, so that they can outlive a worker and
+// be handed over; workers accept from what they are lent.
+//
+//   prepare() opens what a new configuration adds -> commit() -> lend() to each worker
+//
+// A listener that the new configuration does not name is retired: each worker serves what has
+// completed its handshake, gives its socket back, and only then is the socket closed. A number in
+// the submission queue of a worker can therefore never name somebody else's descriptor.
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "core/config/config.h"
+#include "core/error.h"
+#include "core/unique_fd.h"
+
+namespace sni {
+
+class ListenerSet;
+
+// Never used again for another listener.
+using ListenerId = std::uint32_t;
+
+// One socket in the hands of one worker. Its end gives it back, on whatever thread.
+class LentSocket {
+ public:
+  LentSocket() = default;
+  ~LentSocket() { give_back(); }
+  LentSocket(LentSocket&& other) noexcept
+      : set_(std::exchange(other.set_, nullptr)),
+        listener_(other.listener_),
+        worker_(other.worker_),
+        fd_(std::exchange(other.fd_, -1)) {}
+  LentSocket& operator=(LentSocket&& other) noexcept;
+
+  int fd() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  friend class ListenerSet;
+  LentSocket(ListenerSet& set, ListenerId listener, unsigned worker, int fd)
+      : set_(&set), listener_(listener), worker_(worker), fd_(fd) {}
+  void give_back();
+
+  ListenerSet* set_ = nullptr;
+  ListenerId listener_ = 0;
+  unsigned worker_ = 0;
+  int fd_ = -1;
+};
+
+// A listener of the running configuration as one worker sees it.
+struct LentListener {
+  ListenerId id = 0;
+  LentSocket socket;  // Empty: the worker has it already.
+};
+
+// All functions but the return of a socket are the main thread's.
+class ListenerSet {
+ public:
+  explicit ListenerSet(unsigned workers) : workers_(workers) {}
+
+  // What a configuration listens on, in its order.
+  struct Change {
+    struct Listener {
+      ListenerId id;
+      ListenerConfig config;
+      std::vector<UniqueFd> opened;  // One per worker; empty: it stands already.
+    };
+    std::vector<Listener> listeners;
+  };
+  // Opens what is not open yet; nothing that stands changes. A retired listener that is in the way
+  // is waited for, up to half a second.
+  Result<Change> prepare(const Config& config);
+  // Takes a change into use. Returns the listeners that it retires.
+  std::vector<ListenerConfig> commit(Change change);
+  // One for each listener of the configuration, in its order.
+  std::vector<LentListener> lend(unsigned worker);
+  // No listener is wanted any more.
+  void retire_all() { static_cast<void>(commit({})); }
+
+  // Sockets of retired listeners that workers still have.
+  std::size_t retired() const;
+
+ private:
+  friend class LentSocket;
+  struct Socket {
+    UniqueFd fd;
+    bool lent = false;
+  };
+  struct Entry {
+    ListenerConfig config;
+    std::vector<Socket> sockets;
+    bool retired = false;
+  };
+
+  Result<std::vector<UniqueFd>> open(const ListenerConfig& listener,
+                                     std::chrono::milliseconds idle);
+  Result<UniqueFd> open_first(const ListenerConfig& listener, std::chrono::milliseconds idle);
+  bool has_port(std::uint16_t port, bool retired) const;
+  static void close_returned(Entry& entry);
+  void forget_closed();
+  void take_back(ListenerId listener, unsigned worker);
+
+  const unsigned workers_;
+  ListenerId last_id_ = 0;
+  std::vector<ListenerId> current_;  // In the order of the configuration.
+
+  mutable std::mutex mutex_;  // For all below.
+  std::condition_variable returned_;
+  std::map<ListenerId, Entry> entries_;
+};
+
+}  // namespace sni
