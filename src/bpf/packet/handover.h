@@ -18,27 +18,10 @@
 #include <memory>
 #include <string>
 
+#include "bpf/packet/grace_periods.h"
 #include "bpf/packet/packet_splice.h"
 
 namespace sni {
-
-// Says when every CPU has left what it was doing at a certain time (an RCU grace period), without
-// making the asking thread wait. Thread-safe.
-class GracePeriods {
- public:
-  GracePeriods();
-  ~GracePeriods();
-  GracePeriods(const GracePeriods&) = delete;
-  GracePeriods& operator=(const GracePeriods&) = delete;
-
-  // A ticket for now; passed(ticket) is true once a grace period that began later is over.
-  std::uint64_t ask();
-  bool passed(std::uint64_t ticket) const;
-
- private:
-  struct Service;
-  std::unique_ptr<Service> service_;
-};
 
 struct HandoverLimits {
   std::chrono::milliseconds quiesce{20};  // Then the pair goes back to the relay for now.

@@ -107,6 +107,14 @@ SNI_PACKET_SIZE_IS(struct packet_flow, 160);
 /* `acked` starts at PACKET_EXTENDED + base, so that its low half is a sequence number of S. */
 #define PACKET_EXTENDED (1ull << 32)
 
+/* Bytes that S has sent since the hand-over and R has acknowledged; the FIN is none of them. */
+static inline __u64 packet_flow_bytes(const struct packet_flow* flow) {
+  __u64 acked = flow->acked;
+  __u64 bytes = acked - PACKET_EXTENDED - flow->base;
+  if (acked < PACKET_EXTENDED + flow->base) return 0; /* Not handed over yet. */
+  return bytes - ((flow->marks & PACKET_FIN_SEEN) && (__u32)acked == flow->fin_end && bytes > 0);
+}
+
 /* The ring buffer PACKET_EVENTS. */
 enum packet_event_kind {
   PACKET_EVENT_FIN = 1, /* `side` has sent its last byte. */
@@ -126,12 +134,13 @@ SNI_PACKET_SIZE_IS(struct packet_event, 32);
  * overwrite live numbers, so entries change by it alone once they are in the map. The kernel copies
  * the request back, `answer` included. */
 enum packet_control_op {
-  PACKET_PREPARE =
-      1, /* Writes the numbers of `flow` (first part, and acked, sent, edge, ack_seen). */
+  PACKET_WATCH = 1, /* A finished or forgotten entry begins anew, observed, for `flow`'s flow. */
+  PACKET_PREPARE,   /* Writes the numbers of `flow`: first part, acked, sent, edge, ack_seen. */
   PACKET_SET_STATE, /* `value`; only from `expected`. */
   PACKET_PUBLISH,   /* owned_end := value. */
   PACKET_NOTE_FIN,  /* The proxy's socket got S's FIN: fin_end := value. */
   PACKET_ROUTE,     /* ifindex := value: the route to R has changed. */
+  PACKET_FORGET,    /* state := PACKET_FORGOTTEN. */
 };
 enum packet_answer { PACKET_DONE = 0, PACKET_NO_ENTRY, PACKET_OTHER_FLOW, PACKET_OTHER_STATE };
 struct packet_control {

@@ -74,6 +74,7 @@ struct PacketEntry {
 class PacketSplice {
  public:
   static Result<std::unique_ptr<PacketSplice>> load(const PacketOptions& options);
+  PacketSplice();  // Empty; load() fills it.
   ~PacketSplice();
   PacketSplice(const PacketSplice&) = delete;
   PacketSplice& operator=(const PacketSplice&) = delete;
@@ -94,6 +95,7 @@ class PacketSplice {
   std::optional<packet_flow> read(const packet_key& key) const;
 
   // Both entries must be watched. Starts the transition: numbers first, then both states.
+  // On an error both are observed as before.
   Result<void> begin(const PacketPair& pair, const packet_flow& client, const packet_flow& backend);
   // Raises owned_end of one entry.
   Result<void> publish(const packet_key& key, std::uint64_t flow, std::uint32_t owned_end);
@@ -110,7 +112,8 @@ class PacketSplice {
   // Its packets go to the local stack from now on. The entries stay until release_forgotten(): a
   // CPU may hold one for a moment.
   void forget(const PacketPair& pair, std::uint64_t flow);
-  // Deletes what was forgotten more than a second ago; to be called about once a second.
+  // Deletes what was forgotten more than a second ago; to be called about once a second. `now_ns` is
+  // of CLOCK_MONOTONIC.
   void release_forgotten(std::uint64_t now_ns);
 
   // Readable when there are events: for poll, epoll and io_uring.
@@ -138,21 +141,17 @@ class PacketSplice {
   struct FreeRing {
     void operator()(ring_buffer* ring) const;
   };
-  struct Forgotten {
-    packet_key key;
-    std::uint64_t flow;
-    std::uint64_t at_ns;
-  };
-
-  PacketSplice() = default;
   Result<void> set_up(const PacketOptions& options);
+  Result<void> use_pins(const std::string& directory);
   Result<packet_answer> control(packet_control& request) const;
   Result<void> ask(packet_control request, const char* act) const;
-  void delete_entry(const packet_key& key, std::uint64_t flow);
+  Result<void> prepare(const packet_key& key, const packet_flow& flow) const;
+  Result<void> set_state(const packet_key& key, std::uint64_t flow, packet_state from,
+                         packet_state to) const;
 
   std::unique_ptr<packet_splice, Unload> skeleton_;
   std::unique_ptr<ring_buffer, FreeRing> ring_;
-  std::vector<packet_event>* taking_ = nullptr;
+  std::vector<packet_event> taken_;  // Between the ring buffer and the caller.
   std::vector<std::string> steps_;
   bool took_over_ = false;
   std::uint32_t flows_ = 0;

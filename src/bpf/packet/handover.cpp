@@ -1,0 +1,296 @@
+#include "bpf/packet/handover.h"
+
+#include <sys/socket.h>
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "bpf/packet/tcp_repair.h"
+
+namespace sni {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr std::size_t drain_bytes = 64 * 1024;
+// A transition that waits for an end that does not read costs nothing but the calls.
+constexpr milliseconds quick{1};
+constexpr milliseconds slow{50};
+constexpr milliseconds patience{100};
+
+std::uint64_t monotonic_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+packet_decline to_decline(PairFit fit) {
+  switch (fit) {
+    case PairFit::fits:
+      return PACKET_TAKEN;
+    case PairFit::closing:
+      return PACKET_DECLINE_CLOSING;
+    case PairFit::options:
+      return PACKET_DECLINE_OPTIONS;
+    case PairFit::ecn:
+      return PACKET_DECLINE_ECN;
+    case PairFit::mss:
+      return PACKET_DECLINE_MSS;
+    case PairFit::busy:
+      return PACKET_DECLINE_BUSY;
+    case PairFit::promise:
+      return PACKET_DECLINE_PROMISE;
+  }
+  std::unreachable();
+}
+
+bool is_before(std::uint32_t a, std::uint32_t b) {
+  return static_cast<std::int32_t>(a - b) < 0;
+}
+
+// The proxy's socket towards one end during the transition.
+struct Carrier {
+  int fd = -1;
+  packet_key key{};
+  std::uint32_t owned_end = 0;   // Behind the last byte, or FIN, that we have to bring to the end.
+  std::uint64_t read_bytes = 0;  // As TCP_INFO's received_bytes counts.
+  std::vector<char> unsent;      // Read from the other end, and not yet taken by this socket.
+  bool shut = false;             // Our FIN is written.
+  bool ended = false;            // The end's FIN was read.
+};
+
+}  // namespace
+
+packet_decline check_handover(const PacketSplice& plane, const HandoverPair& pair) {
+  const auto client_seen = plane.seen(pair.keys.client);
+  const auto backend_seen = plane.seen(pair.keys.backend);
+  if (!client_seen.seen || !backend_seen.seen) return PACKET_DECLINE_UNSEEN;
+  if (client_seen.closing || backend_seen.closing) return PACKET_DECLINE_CLOSING;
+  if (client_seen.odd_options || backend_seen.odd_options) return PACKET_DECLINE_ODD_OPTIONS;
+  const auto client = read_tcp_facts(pair.client_fd);
+  const auto backend = read_tcp_facts(pair.backend_fd);
+  if (!client || !backend) return PACKET_DECLINE_REFUSED;
+  return to_decline(compare_terms(client->terms, backend->terms));
+}
+
+struct Handover::State {
+  PacketSplice& plane;
+  GracePeriods& grace;
+  HandoverPair pair;
+  HandoverLimits limits;
+  Clock::time_point started{};
+  Clock::time_point began{};
+  bool begun = false;
+  std::uint64_t ticket = 0;
+  std::array<Carrier, PACKET_SIDES> carriers;
+
+  HandoverStep quiesce(Clock::time_point now);
+  HandoverStep begin(Clock::time_point now, const TcpPosition& client, const TcpPosition& backend);
+  HandoverStep transition(Clock::time_point now);
+  Result<bool> drain(Carrier& from, Carrier& to);
+  Result<bool> receive(Carrier& from, Carrier& to);
+  Result<bool> send(Carrier& to);
+  Result<void> pass_fin(Carrier& from, Carrier& to);
+  bool is_done(const Carrier& carrier) const;
+  HandoverStep leave();
+  HandoverStep give_up(packet_decline decline, std::string why);
+  HandoverStep broken(std::string why);
+};
+
+Handover::Handover(PacketSplice& plane, GracePeriods& grace, const HandoverPair& pair,
+                   const HandoverLimits& limits)
+    : state_(std::make_unique<State>(
+          State{.plane = plane, .grace = grace, .pair = pair, .limits = limits, .carriers = {}})) {
+  state_->carriers[PACKET_CLIENT] = {.fd = pair.client_fd, .key = pair.keys.client, .unsent = {}};
+  state_->carriers[PACKET_BACKEND] = {
+      .fd = pair.backend_fd, .key = pair.keys.backend, .unsent = {}};
+}
+
+Handover::~Handover() = default;
+Handover::Handover(Handover&&) noexcept = default;
+Handover& Handover::operator=(Handover&&) noexcept = default;
+
+bool Handover::begun() const {
+  return state_->begun;
+}
+
+HandoverStep Handover::step(Clock::time_point now) {
+  if (state_->started == Clock::time_point{}) state_->started = now;
+  return state_->begun ? state_->transition(now) : state_->quiesce(now);
+}
+
+// Nothing is read or written here, so what the ends acknowledge and allow moves towards us, and what
+// we promised stands still.
+HandoverStep Handover::State::quiesce(Clock::time_point now) {
+  if (const auto decline = check_handover(plane, pair); decline != PACKET_TAKEN)
+    return give_up(decline, "");
+  const auto client = read_tcp_position(pair.client_fd);
+  if (!client) return give_up(PACKET_DECLINE_REFUSED, client.error().what);
+  const auto backend = read_tcp_position(pair.backend_fd);
+  if (!backend) return give_up(PACKET_DECLINE_REFUSED, backend.error().what);
+  const PairFit fit = compare_positions(*client, *backend);
+  if (fit == PairFit::fits) return begin(now, *client, *backend);
+  if (now - started >= limits.quiesce) return give_up(to_decline(fit), "");
+  return {.again = quick, .why = {}};
+}
+
+HandoverStep Handover::State::begin(Clock::time_point now, const TcpPosition& client,
+                                    const TcpPosition& backend) {
+  std::array<packet_flow, PACKET_SIDES> entries{};
+  const std::array<const TcpPosition*, PACKET_SIDES> positions{&client, &backend};
+  for (const packet_side side : {PACKET_CLIENT, PACKET_BACKEND}) {
+    const packet_side other = side == PACKET_CLIENT ? PACKET_BACKEND : PACKET_CLIENT;
+    Carrier& carrier = carriers[side];
+    const auto facts = read_tcp_facts(carrier.fd);
+    const auto other_facts = read_tcp_facts(carriers[other].fd);
+    const auto stamp = read_tcp_stamp(carriers[other].fd);
+    if (!facts || !other_facts || !stamp)
+      return give_up(PACKET_DECLINE_REFUSED, "cannot read TCP_INFO or TCP_TIMESTAMP");
+    const TcpPosition& from = *positions[side];
+    const TcpPosition& to = *positions[other];
+    const Deltas delta = deltas(from, to);
+    packet_flow& entry = entries[side];
+    entry.peer = carriers[other].key;
+    entry.flow = pair.flow;
+    entry.side = side;
+    entry.seq_delta = delta.seq;
+    entry.ack_delta = delta.ack;
+    entry.ifindex = side == PACKET_CLIENT ? pair.backend_ifindex : pair.client_ifindex;
+    entry.owned_end = from.write_seq;
+    entry.scale_from = facts->send_scale;
+    entry.scale_to = other_facts->receive_scale;
+    entry.base = from.read_seq;
+    entry.stamp = *stamp;
+    entry.stamp_ns = monotonic_ns();
+    entry.acked = PACKET_EXTENDED + from.read_seq;
+    entry.sent = from.received_seq;
+    entry.edge = send_edge(from, to);
+    entry.ack_seen = from.acked_seq;
+    carrier.owned_end = from.write_seq;
+    carrier.read_bytes = facts->received_bytes - (from.received_seq - from.read_seq);
+  }
+  if (auto done = plane.begin(pair.keys, entries[PACKET_CLIENT], entries[PACKET_BACKEND]); !done)
+    return give_up(PACKET_DECLINE_REFUSED, done.error().what);
+  begun = true;
+  began = now;
+  ticket = grace.ask();
+  return transition(now);
+}
+
+// Bytes that a socket has taken go to the other side as the relay would bring them.
+HandoverStep Handover::State::transition(Clock::time_point now) {
+  // A reset, most likely: nothing that we still own is wanted.
+  const auto entry = plane.read(pair.keys.client);
+  if (entry && entry->state == PACKET_FINISHED) return leave();
+  bool moved = false;
+  for (const packet_side side : {PACKET_CLIENT, PACKET_BACKEND}) {
+    Carrier& from = carriers[side];
+    Carrier& to = carriers[side == PACKET_CLIENT ? PACKET_BACKEND : PACKET_CLIENT];
+    const auto drained = drain(from, to);
+    if (!drained) return broken(drained.error().what);
+    moved = moved || *drained;
+  }
+  const bool settled = now - began >= limits.settle && grace.passed(ticket);
+  if (settled && !moved && is_done(carriers[PACKET_CLIENT]) && is_done(carriers[PACKET_BACKEND]))
+    return leave();
+  return {.again = now - began < patience ? quick : slow, .why = {}};
+}
+
+// true: bytes moved, or wait to.
+Result<bool> Handover::State::drain(Carrier& from, Carrier& to) {
+  bool moved = false;
+  for (;;) {
+    auto sent = send(to);
+    if (!sent) return sent;
+    if (!*sent) return true;  // The socket is full.
+    auto received = receive(from, to);
+    if (!received) return received;
+    if (!*received) return moved;
+    moved = true;
+  }
+}
+
+// true: nothing is left to be sent.
+Result<bool> Handover::State::send(Carrier& to) {
+  while (!to.unsent.empty()) {
+    const auto sent =
+        ::send(to.fd, to.unsent.data(), to.unsent.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0) {
+      if (errno == EAGAIN) return false;
+      return fail_sys("cannot write what was on its way at the hand-over", errno);
+    }
+    to.unsent.erase(to.unsent.begin(), to.unsent.begin() + sent);
+    to.owned_end += static_cast<std::uint32_t>(sent);
+    if (auto done = plane.publish(to.key, pair.flow, to.owned_end); !done)
+      return std::unexpected(done.error());
+  }
+  return true;
+}
+
+// true: there were bytes, or the FIN.
+Result<bool> Handover::State::receive(Carrier& from, Carrier& to) {
+  if (from.ended) return false;
+  to.unsent.resize(drain_bytes);
+  const auto got = ::recv(from.fd, to.unsent.data(), to.unsent.size(), MSG_DONTWAIT);
+  const int error = errno;
+  to.unsent.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  if (got > 0) {
+    from.read_bytes += static_cast<std::uint64_t>(got);
+    return true;
+  }
+  if (got < 0 && error == EAGAIN) return false;
+  if (got < 0) return fail_sys("cannot read what was on its way at the hand-over", error);
+  if (auto done = pass_fin(from, to); !done) return std::unexpected(done.error());
+  return true;
+}
+
+// A FIN that came to the socket instead of the programs: ours takes its place on the other side, with
+// the number that it would have there.
+Result<void> Handover::State::pass_fin(Carrier& from, Carrier& to) {
+  from.ended = true;
+  const auto entry = plane.read(from.key);
+  if (!entry) return fail("a flow's entry has gone");
+  if (::shutdown(to.fd, SHUT_WR) != 0)
+    return fail_sys("cannot pass a FIN on at the hand-over", errno);
+  to.shut = true;
+  to.owned_end += 1;
+  if (auto done = plane.publish(to.key, pair.flow, to.owned_end); !done) return done;
+  return plane.note_fin(from.key, pair.flow, to.owned_end - entry->seq_delta);
+}
+
+// Everything that the socket took has been read, and the end has all that we owe it.
+bool Handover::State::is_done(const Carrier& carrier) const {
+  const auto facts = read_tcp_facts(carrier.fd);
+  // A FIN counts as one of the bytes received.
+  if (!facts || facts->received_bytes != carrier.read_bytes + (carrier.ended ? 1 : 0)) return false;
+  const auto entry = plane.read(carrier.key);
+  return entry && carrier.unsent.empty() && !is_before(entry->ack_seen, carrier.owned_end);
+}
+
+HandoverStep Handover::State::leave() {
+  if (auto done = plane.finish_transition(pair.keys, pair.flow); !done)
+    return broken(done.error().what);
+  for (const Carrier& carrier : carriers) {
+    if (auto done = leave_silently(carrier.fd); !done) return broken(done.error().what);
+  }
+  return {.state = HandoverState::spliced, .why = {}};
+}
+
+HandoverStep Handover::State::give_up(packet_decline decline, std::string why) {
+  return {.state = HandoverState::declined, .decline = decline, .why = std::move(why)};
+}
+
+// Neither carrier can finish alone: both ends are told.
+HandoverStep Handover::State::broken(std::string why) {
+  for (const Carrier& carrier : carriers) std::ignore = leave_silently(carrier.fd);
+  if (auto done = plane.kill(pair.keys, pair.flow); !done) why += "; " + done.error().what;
+  return {.state = HandoverState::broken, .decline = PACKET_DECLINE_CLOSING, .why = std::move(why)};
+}
+
+}  // namespace sni

@@ -1,0 +1,94 @@
+/* Joins two TCP connections at packet level: what one far end sends to the proxy is made a packet of
+ * the proxy's for the other far end, and leaves without touching a socket.
+ *
+ * The program hangs at tc ingress of the interfaces that packets of flows arrive on, and at tc
+ * egress of lo, where packets of backends on this host are caught. Packets of nobody we know go on
+ * to the next program unchanged (TC_ACT_UNSPEC, which is also TCX_NEXT): TC_ACT_OK would keep
+ * others' programs from seeing them. packet_shared.h has the states of a flow, handover.h says how
+ * a pair of sockets comes to be one. */
+
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include "bpf/packet/packet_control.bpf.h"
+#include "bpf/packet/packet_rewrite.bpf.h"
+
+/* Before the hand-over: that packets come here under this key, and what would forbid it. */
+static __always_inline int observe(struct __sk_buff* skb, struct packet_flow* flow,
+                                   const struct packet* packet) {
+  __u32 marks = 0;
+  if (packet->flags & TCP_SYN) marks |= PACKET_SYN_SEEN;
+  if (packet->flags & (TCP_FIN | TCP_RST)) marks |= PACKET_EARLY_FIN;
+  if (packet->timestamps) marks |= PACKET_TIMESTAMPS;
+  if (packet->odd) marks |= PACKET_ODD_OPTIONS;
+  if (marks & ~flow->marks) mark(flow, marks);
+  flow->seen_ifindex = skb->ifindex;
+  flow->packets++;
+  flow->last_ns = bpf_ktime_get_coarse_ns();
+  count(PACKET_OBSERVATIONS, 1);
+  return TC_ACT_UNSPEC;
+}
+
+/* An ACK alone that does not cover what the proxy's socket has to bring to S: that socket needs it.
+ * Beyond that it acknowledges R's own bytes, and the socket would discard it. */
+static __always_inline int is_local_ack(const struct packet_flow* flow,
+                                        const struct packet* packet) {
+  return flow->state == PACKET_TRANSITION && packet->payload == 0 &&
+         !(packet->flags & (TCP_FIN | TCP_RST | TCP_SYN)) &&
+         is_before(packet->ack, flow->owned_end);
+}
+
+/* S opens a new connection from the same port: the old one is over, and the listener answers. */
+static __always_inline int reuse_key(struct packet_flow* flow, struct packet_flow* peer) {
+  emit(flow, peer, PACKET_EVENT_REUSED);
+  flow->state = PACKET_FORGOTTEN;
+  peer->state = PACKET_FORGOTTEN;
+  count(PACKET_KEYS_REUSED, 1);
+  return TC_ACT_UNSPEC;
+}
+
+static __always_inline int splice(struct __sk_buff* skb, const __u32 l2) {
+  struct packet packet = {};
+  if (!read_key(skb, l2, &packet)) {
+    count(PACKET_FOREIGN_SHAPE, 1);
+    return TC_ACT_UNSPEC;
+  }
+  struct packet_flow* flow = find_flow(&packet.key);
+  if (!flow || flow->state == PACKET_FORGOTTEN) {
+    count(PACKET_FOREIGN, 1);
+    return TC_ACT_UNSPEC;
+  }
+  if (!read_header(skb, l2, &packet)) {
+    if (flow->state == PACKET_OBSERVED) return TC_ACT_UNSPEC; /* The stack judges. */
+    count(PACKET_DROP_OPTIONS, 1);
+    return TC_ACT_SHOT;
+  }
+  if (flow->state == PACKET_OBSERVED) return observe(skb, flow, &packet);
+
+  struct packet_flow* peer = find_flow(&flow->peer);
+  if (!peer || peer->flow != flow->flow) {
+    count(PACKET_DROP_ORPHAN, 1);
+    return TC_ACT_SHOT;
+  }
+  if ((packet.flags & TCP_SYN) && flow->state == PACKET_FINISHED) return reuse_key(flow, peer);
+  flow->seen_ifindex = skb->ifindex;
+  int believed = track(flow, peer, &packet);
+  if (is_local_ack(flow, &packet)) {
+    count(PACKET_LOCAL_ACKS, 1);
+    return TC_ACT_UNSPEC;
+  }
+  return forward(skb, l2, flow, peer, &packet, believed);
+}
+
+SEC("tc")
+int packet_splice(struct __sk_buff* skb) {
+  return splice(skb, ETH_HLEN);
+}
+
+/* For devices without a MAC header: tun, and other tunnels. */
+SEC("tc")
+int packet_splice_ip(struct __sk_buff* skb) {
+  return splice(skb, 0);
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,122 @@
+#include "bpf/packet/tcp_repair.h"
+
+#include <linux/bpf.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace sni {
+namespace {
+
+template <typename T>
+bool get_tcp(int fd, int option, T& value) {
+  socklen_t size = sizeof(value);
+  return ::getsockopt(fd, IPPROTO_TCP, option, &value, &size) == 0;
+}
+
+bool set_int(int fd, int level, int option, int value) {
+  return ::setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+// Repair mode for one scope. Leaving it would send a window probe, and clears SO_REUSEADDR
+// (tcp_repair_set and its callers in net/ipv4/tcp.c), without which a restarted proxy could not bind
+// the listener's port while an accepted socket lives on.
+class RepairMode {
+ public:
+  explicit RepairMode(int fd) : fd_(fd) {
+    socklen_t size = sizeof(reuse_);
+    ::getsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &reuse_, &size);
+    on_ = set_int(fd_, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON);
+  }
+  ~RepairMode() {
+    if (!on_) return;
+    set_int(fd_, IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_NO_QUEUE);
+    set_int(fd_, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
+    set_int(fd_, SOL_SOCKET, SO_REUSEADDR, reuse_);
+  }
+  RepairMode(const RepairMode&) = delete;
+  RepairMode& operator=(const RepairMode&) = delete;
+
+  explicit operator bool() const { return on_; }
+  bool read_sequence(int queue, std::uint32_t& sequence) const {
+    return set_int(fd_, IPPROTO_TCP, TCP_REPAIR_QUEUE, queue) &&
+           get_tcp(fd_, TCP_QUEUE_SEQ, sequence);
+  }
+
+ private:
+  int fd_;
+  int reuse_ = 0;
+  bool on_ = false;
+};
+
+// Bytes can arrive between two calls: until nothing did.
+constexpr int stable_tries = 100;
+
+bool read_received(const RepairMode& repair, int fd, TcpPosition& position) {
+  for (int i = 0; i < stable_tries; ++i) {
+    std::uint32_t again = 0;
+    int unread = 0;
+    if (!repair.read_sequence(TCP_RECV_QUEUE, position.received_seq)) return false;
+    if (::ioctl(fd, SIOCINQ, &unread) != 0) return false;
+    if (!repair.read_sequence(TCP_RECV_QUEUE, again)) return false;
+    if (again != position.received_seq) continue;
+    position.read_seq = position.received_seq - static_cast<std::uint32_t>(unread);
+    return true;
+  }
+  errno = EAGAIN;
+  return false;
+}
+
+}  // namespace
+
+Result<TcpFacts> read_tcp_facts(int fd) {
+  tcp_info info{};
+  if (!get_tcp(fd, TCP_INFO, info)) return fail_sys("cannot read TCP_INFO", errno);
+  return TcpFacts{
+      .terms = {.established = info.tcpi_state == BPF_TCP_ESTABLISHED,
+                .timestamps = (info.tcpi_options & TCPI_OPT_TIMESTAMPS) != 0,
+                .sack = (info.tcpi_options & TCPI_OPT_SACK) != 0,
+                .window_scaling = (info.tcpi_options & TCPI_OPT_WSCALE) != 0,
+                .ecn = (info.tcpi_options & TCPI_OPT_ECN) != 0,
+                .advertised_mss = info.tcpi_advmss,
+                .sending_mss = info.tcpi_snd_mss},
+      .send_scale = info.tcpi_snd_wscale,
+      .receive_scale = info.tcpi_rcv_wscale,
+      .received_bytes = info.tcpi_bytes_received,
+  };
+}
+
+Result<TcpPosition> read_tcp_position(int fd) {
+  TcpPosition position;
+  const RepairMode repair(fd);
+  if (!repair) return fail_sys("cannot look into a socket (TCP_REPAIR, CAP_NET_ADMIN)", errno);
+  tcp_repair_window window{};
+  int unacked = 0;
+  if (!read_received(repair, fd, position) || !get_tcp(fd, TCP_REPAIR_WINDOW, window) ||
+      ::ioctl(fd, SIOCOUTQ, &unacked) != 0 ||
+      !repair.read_sequence(TCP_SEND_QUEUE, position.write_seq))
+    return fail_sys("cannot read a socket's sequence numbers (TCP_REPAIR)", errno);
+  position.acked_seq = position.write_seq - static_cast<std::uint32_t>(unacked);
+  position.peer_window = window.snd_wnd;
+  position.promised_edge = window.rcv_wup + window.rcv_wnd;
+  return position;
+}
+
+Result<std::uint32_t> read_tcp_stamp(int fd) {
+  std::uint32_t stamp = 0;
+  if (!get_tcp(fd, TCP_TIMESTAMP, stamp)) return fail_sys("cannot read TCP_TIMESTAMP", errno);
+  return stamp;
+}
+
+Result<void> leave_silently(int fd) {
+  if (!set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON))
+    return fail_sys("cannot leave a connection (TCP_REPAIR, CAP_NET_ADMIN)", errno);
+  return {};
+}
+
+}  // namespace sni

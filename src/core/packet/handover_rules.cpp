@@ -1,0 +1,55 @@
+#include "core/packet/handover_rules.h"
+
+namespace sni {
+namespace {
+
+// The option's 12 bytes (RFC 7323 appendix A) are taken off sending_mss and not off advertised_mss.
+constexpr std::uint32_t timestamp_bytes = 12;
+
+bool is_behind(std::uint32_t a, std::uint32_t b) {
+  return static_cast<std::int32_t>(a - b) > 0;
+}
+
+bool carries(const TcpTerms& sender, const TcpTerms& receiver) {
+  const std::uint32_t room = receiver.sending_mss + (receiver.timestamps ? timestamp_bytes : 0);
+  return sender.advertised_mss <= room;
+}
+
+std::uint32_t allowed_edge(const TcpPosition& to) {
+  return to.acked_seq + to.peer_window;
+}
+
+}  // namespace
+
+PairFit compare_terms(const TcpTerms& client, const TcpTerms& backend) {
+  if (!client.established || !backend.established) return PairFit::closing;
+  if (client.timestamps != backend.timestamps || client.sack != backend.sack ||
+      client.window_scaling != backend.window_scaling)
+    return PairFit::options;
+  if (client.ecn != backend.ecn) return PairFit::ecn;
+  if (!carries(client, backend) || !carries(backend, client)) return PairFit::mss;
+  return PairFit::fits;
+}
+
+Deltas deltas(const TcpPosition& from, const TcpPosition& to) {
+  // Byte `read_seq` of `from` is the next that we would write to `to`; and what `from` acknowledges
+  // of ours at `write_seq` is what we have read of `to`.
+  return {.seq = to.write_seq - from.read_seq, .ack = to.read_seq - from.write_seq};
+}
+
+std::uint32_t send_edge(const TcpPosition& from, const TcpPosition& to) {
+  const std::uint32_t allowed = allowed_edge(to) - deltas(from, to).seq;
+  return is_behind(from.promised_edge, allowed) ? from.promised_edge : allowed;
+}
+
+PairFit compare_positions(const TcpPosition& client, const TcpPosition& backend) {
+  if (client.acked_seq != client.write_seq || backend.acked_seq != backend.write_seq)
+    return PairFit::busy;
+  const auto keeps = [](const TcpPosition& from, const TcpPosition& to) {
+    return !is_behind(from.promised_edge + deltas(from, to).seq, allowed_edge(to));
+  };
+  if (!keeps(client, backend) || !keeps(backend, client)) return PairFit::promise;
+  return PairFit::fits;
+}
+
+}  // namespace sni
