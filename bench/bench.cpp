@@ -249,6 +249,12 @@ class Run {
   std::uint64_t begin_ns_ = 0;
 };
 
+// A file in this program's directory.
+std::string beside(std::string_view name) {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / name;
+}
+
 void print_configurations(const std::string& program) {
   Scene scene{.address = "198.18.0.1",
               .port = 443,
@@ -283,15 +289,13 @@ void add_bench_options(CLI::App& app, BenchOptions& options) {
                "Print the configuration of every proxy and exit");
   app.add_flag("--loopback", options.loopback,
                "Measure on loopback even where network namespaces could be made");
-  app.add_option("--proxy", options.proxy, "The sni-proxy to measure (default: this one)")
+  app.add_option("--proxy", options.proxy, "The sni-proxy to measure (default: the one beside this program)")
       ->check(CLI::ExistingFile);
 }
 
 int bench_main(const BenchOptions& options) {
-  std::error_code error;
-  const std::string program = options.proxy.empty()
-                                  ? std::filesystem::read_symlink("/proc/self/exe", error).string()
-                                  : std::filesystem::absolute(options.proxy).string();
+  const std::string program =
+      options.proxy.empty() ? beside("sni-proxy") : std::filesystem::absolute(options.proxy).string();
   if (options.print_configs) {
     print_configurations(program);
     return 0;

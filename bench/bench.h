@@ -1,6 +1,6 @@
 #pragma once
 
-// `sni-proxy bench`: measures the relay planes, and the peers found on the machine, side by side in
+// `sni-proxy-bench`: measures the relay planes, and the peers found on the machine, side by side in
 // a lab of its own. See lab.h for where, columns.h for what, proxies.h for whom.
 
 #include <string>
@@ -21,7 +21,7 @@ struct BenchOptions {
   std::vector<std::string> only;  // Rows and columns; empty: all.
   std::string json_file;
   std::string html_file;
-  std::string proxy;  // The sni-proxy under test; empty: this program.
+  std::string proxy;  // The sni-proxy under test; empty: the one beside this program.
 };
 
 void add_bench_options(CLI::App& app, BenchOptions& options);

@@ -3,6 +3,9 @@
 find_program(BPF_CLANG NAMES clang-19 clang-18 clang-17 clang-16 clang REQUIRED)
 find_program(BPFTOOL bpftool PATHS /usr/sbin REQUIRED)
 
+# The generated headers of all of them, for whoever reads the sources and builds nothing.
+add_custom_target(skeletons)
+
 function(bpf_object name source)
   set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o)
   set(skeleton ${CMAKE_CURRENT_BINARY_DIR}/${name}.skel.h)
@@ -18,6 +21,7 @@ function(bpf_object name source)
     COMMAND ${BPFTOOL} gen skeleton ${object} name ${name} > ${skeleton}
     DEPENDS ${object} VERBATIM)
   add_custom_target(${name}_skel_header DEPENDS ${skeleton})
+  add_dependencies(skeletons ${name}_skel_header)
   add_library(${name}_skel INTERFACE)
   add_dependencies(${name}_skel ${name}_skel_header)
   target_include_directories(${name}_skel SYSTEM INTERFACE ${CMAKE_CURRENT_BINARY_DIR})

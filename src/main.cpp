@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <string>
 
-#include "bench/bench.h"
 #include "bpf/xdp/xdp_probe.h"
+#include "main/bench_exec.h"
 #include "main/control_cli.h"
 #include "net/loop/ring.h"
 #include "net/planes/fast_path.h"
@@ -78,8 +78,7 @@ int main(int argc, char** argv) {
       app.add_subcommand("probe", "Print what this kernel and these privileges allow");
   CLI::App* bench_command =
       app.add_subcommand("bench", "Measure the relay planes and other proxies side by side");
-  sni::bench::BenchOptions bench_options;
-  sni::bench::add_bench_options(*bench_command, bench_options);
+  bench_command->prefix_command()->set_help_flag();  // All that follows is sni-proxy-bench's.
   const sni::ControlCli control(app);
   try {
     app.parse(argc, argv);
@@ -91,7 +90,7 @@ int main(int argc, char** argv) {
   if (const auto status = control.run()) return *status;
   if (*check_command) return check(config);
   if (*probe_command) return probe();
-  if (*bench_command) return sni::bench::bench_main(bench_options);
+  if (*bench_command) return sni::become_bench(bench_command->remaining());
   if (config.empty()) {
     app.exit(CLI::RequiredError("--config"));
     return exit_failed;

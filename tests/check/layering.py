@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Arrows point one way only: main -> bench -> net -> bpf -> core.
+"""Arrows point one way only: main -> net -> bpf -> core, and bench -> net.
 
-A file may include headers of its own layer and of those below it. core, which decides, also stays
+A file may include headers of its own layer and of those below it; the proxy includes nothing of the
+bench, which is a program of its own. core, which decides, also stays
 away from headers that perform: system calls, threads and logs.
 """
 
@@ -10,7 +11,7 @@ import re
 import sources
 
 # Lowest first. What is in no layer (tests) may include everything.
-LAYERS = ["core", "bpf", "net", "bench", "main"]
+LAYERS = ["core", "bpf", "net", "main", "bench"]
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 # sys/socket.h and netinet/in.h give core the sockaddr types, unistd.h lets unique_fd.h close, and
 # mutex guards counts that all workers share.

@@ -28,6 +28,7 @@ class Layering(unittest.TestCase):
         self.assertTrue(messages(layering, "src/core/a.cpp", '#include "net/loop/ring.h"\n'))
         self.assertTrue(messages(layering, "src/bpf/a.cpp", '#include "bench/lab.h"\n'))
         self.assertTrue(messages(layering, "src/net/a.cpp", '#include "bench/lab.h"\n'))
+        self.assertTrue(messages(layering, "src/main.cpp", '#include "bench/lab.h"\n'))
 
     def test_includes_from_below_and_beside_are_fine(self):
         for path in ("src/net/a.cpp", "src/main.cpp", "bench/a.cpp"):

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,14 @@ class Bench(ProxyTest):
     def run_bench(self, *arguments, **options):
         return subprocess.run([proxy.BINARY, "bench", *map(str, arguments)], timeout=150,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, **options)
+
+    def copy_beside(self, *names):
+        """The first of these programs of the build tree, in a directory that has them alone."""
+        for name in names:
+            copy = self.directory / name
+            shutil.copy(pathlib.Path(proxy.BINARY).parent / name, copy)
+            copy.chmod(0o755)
+        return self.directory / names[0]
 
     def check_nothing_is_left(self):
         self.assertEqual((namespaces(), directories()), self.before)
@@ -170,10 +179,8 @@ class Bench(ProxyTest):
         self.check_nothing_is_left()
 
     def test_without_privileges_it_measures_on_loopback_and_says_so(self):
-        # As nobody: the binary may lie where nobody may look, so it is copied.
-        copy = self.directory / "sni-proxy"
-        copy.write_bytes(pathlib.Path(proxy.BINARY).read_bytes())
-        copy.chmod(0o755)
+        # As nobody: the binaries may lie where nobody may look, so they are copied.
+        copy = self.copy_beside("sni-proxy", "sni-proxy-bench")
         self.directory.chmod(0o755)
         done = subprocess.run([copy, "bench", "--only", "direct,userspace,pingpong-64,up-1",
                                "--rounds", "1", "--seconds", "0.1"], timeout=60, text=True,
@@ -183,6 +190,13 @@ class Bench(ProxyTest):
         self.assertIn("loopback", done.stderr)
         self.assertIn("loopback", done.stdout)
         self.check_nothing_is_left()
+
+    def test_a_proxy_without_its_bench_says_what_is_missing(self):
+        done = subprocess.run([self.copy_beside("sni-proxy"), "bench"], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=20)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"cannot execute {self.directory}/sni-proxy-bench: No such file", done.stderr)
+        self.assertIn("target sni-proxy-bench", done.stderr)
 
     def test_the_configurations_are_printed_on_request(self):
         done = self.run_bench("--print-configs")
