@@ -289,13 +289,15 @@ void add_bench_options(CLI::App& app, BenchOptions& options) {
                "Print the configuration of every proxy and exit");
   app.add_flag("--loopback", options.loopback,
                "Measure on loopback even where network namespaces could be made");
-  app.add_option("--proxy", options.proxy, "The sni-proxy to measure (default: the one beside this program)")
+  app.add_option("--proxy", options.proxy,
+                 "The sni-proxy to measure (default: the one beside this program)")
       ->check(CLI::ExistingFile);
 }
 
 int bench_main(const BenchOptions& options) {
-  const std::string program =
-      options.proxy.empty() ? beside("sni-proxy") : std::filesystem::absolute(options.proxy).string();
+  const std::string program = options.proxy.empty()
+                                  ? beside("sni-proxy")
+                                  : std::filesystem::absolute(options.proxy).string();
   if (options.print_configs) {
     print_configurations(program);
     return 0;

@@ -1,5 +1,5 @@
-// The report as JSON: every sample, and the figures that the tables show, so that scripts (the
-// README's, for one) need no arithmetic.
+// The report as JSON: every sample, and the figures that the tables show, so that scripts (such as
+// bench/measured_table.py) need no arithmetic.
 
 #include <cmath>
 #include <nlohmann/json.hpp>

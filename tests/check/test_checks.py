@@ -5,6 +5,7 @@ import pathlib
 import unittest
 
 import bans
+import documents
 import layering
 import lengths
 import sources
@@ -80,6 +81,47 @@ class Bans(unittest.TestCase):
     def test_c_keeps_what_only_c_can_say(self):
         self.assertEqual(messages(bans, "src/bpf/a.bpf.c", "if (p == NULL) return 0;\n"), [])
         self.assertTrue(messages(bans, "src/bpf/a.cpp", "if (p == NULL) return 0;\n"))
+
+
+class Documents(unittest.TestCase):
+    PATH = pathlib.Path("docs/a.md")
+    ENDS = "<!-- ends:begin -->\n| `done` | x |\n| `cut` | x |\n<!-- ends:end -->\n"
+
+    def texts(self, complaints):
+        return [text for _, _, text in complaints]
+
+    def test_a_readme_of_more_words_than_it_may_have_is_refused(self):
+        self.assertEqual(self.texts(documents.word_complaints(self.PATH, "word " * 1200)), [])
+        self.assertEqual(len(self.texts(documents.word_complaints(self.PATH, "word " * 1201))), 1)
+
+    def test_the_table_of_ends_is_that_of_the_code(self):
+        code = 'const char* to_string(EndReason r) { names[] = {"none", "done", "cut"}; static_assert(x);'
+        self.assertEqual(documents.end_reasons(code), ["done", "cut"])
+        for reasons, complaints in ((["done", "cut"], 0), (["done", "cut", "new"], 1), (["done"], 1)):
+            found = self.texts(documents.end_complaints(self.PATH, self.ENDS, reasons))
+            self.assertEqual(len(found), complaints, found)
+
+    def test_a_key_that_the_example_lacks_is_refused(self):
+        known = documents.known_keys('[timeouts]\nidle = "1s"\n[[route]]\nnames = ["a"]\n')
+        text = "`timeouts.idle`, `timeouts.idle = 3`, `route.names`\n`timeouts.idel`\n"
+        self.assertEqual([line for _, line, _ in documents.key_complaints(self.PATH, text, known)], [2])
+
+    def test_a_link_to_a_file_that_is_not_there_is_refused(self):
+        text = "[a](measured.md#x) [b](https://x.example/y)\n[c](no-such-file.md)\n"
+        self.assertEqual([line for _, line, _ in documents.link_complaints(self.PATH, text)], [2])
+
+    def test_the_kernel_is_told_the_licence_of_the_file(self):
+        head = "/* SPDX-License-Identifier: MIT OR GPL-2.0-only */\n"
+        good = head + 'char LICENSE[] SEC("license") = "Dual MIT/GPL";\n'
+        self.assertEqual(self.texts(documents.licence_complaints(self.PATH, good)), [])
+        self.assertEqual(len(self.texts(documents.licence_complaints(self.PATH, good[1:]))), 1)
+        bad = good.replace("Dual MIT/GPL", "GPL")
+        self.assertEqual(len(self.texts(documents.licence_complaints(self.PATH, bad))), 1)
+
+    def test_the_changelog_begins_with_the_version_of_the_build(self):
+        build = "project(sni-proxy VERSION 0.2.0 LANGUAGES C)"
+        self.assertEqual(self.texts(documents.version_complaints(build, "# C\n\n## 0.2.0 (x)\n## 0.1.0\n")), [])
+        self.assertEqual(len(self.texts(documents.version_complaints(build, "## 0.1.0\n"))), 1)
 
 
 if __name__ == "__main__":

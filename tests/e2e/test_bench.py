@@ -15,8 +15,8 @@ from support import proxy
 from support.case import ProxyTest, main
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
-README_TABLE = ROOT / "bench" / "readme_table.py"
+MEASURED = ROOT / "docs" / "measured.md"
+MEASURED_TABLE = ROOT / "bench" / "measured_table.py"
 PREFIX = "sni-bench-"
 
 
@@ -106,18 +106,18 @@ class Bench(ProxyTest):
         self.assertTrue(all(len(line) <= 100 for line in done.stdout.splitlines()), done.stdout)
         self.assertIn("10 times lower", done.stdout)
         self.assertIn("<svg", page.read_text())
-        self.check_readme(data)
+        self.check_document(data)
         self.check_nothing_is_left()
 
-    def check_readme(self, data):
-        """The script puts the figures between the README's markers, and nothing else changes."""
-        readme = self.directory / "README.md"
-        text = README.read_text()
-        readme.write_text(text)
+    def check_document(self, data):
+        """The script puts the figures between the document's markers, and nothing else changes."""
+        document = self.directory / "measured.md"
+        text = MEASURED.read_text()
+        document.write_text(text)
         for _ in range(2):  # The second time over its own work.
-            subprocess.run([sys.executable, "-B", README_TABLE, data, readme], check=True)
+            subprocess.run([sys.executable, "-B", MEASURED_TABLE, data, document], check=True)
         begin, end = "<!-- bench:begin -->", "<!-- bench:end -->"
-        found = readme.read_text()
+        found = document.read_text()
         self.assertEqual(found.split(begin)[0], text.split(begin)[0])
         self.assertEqual(found.split(end)[1], text.split(end)[1])
         self.assertRegex(found, r"\| userspace \| [0-9]")

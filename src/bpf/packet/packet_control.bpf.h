@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
 /* The only hand that changes entries which are in the map: userspace runs it with a request. */

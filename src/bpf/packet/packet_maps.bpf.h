@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
 /* The maps of the packet plane, its counters and events, and the arithmetic of numbers that several

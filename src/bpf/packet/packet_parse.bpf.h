@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
 /* Finds TCP in a packet: the key under which its entry would be, then the header with its options.

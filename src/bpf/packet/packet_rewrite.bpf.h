@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
 /* Makes a packet of S one of the proxy's for R: addresses, ports, sequence numbers, window,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Joins two TCP connections at packet level: what one far end sends to the proxy is made a packet of
  * the proxy's for the other far end, and leaves without touching a socket.
  *
@@ -91,4 +92,4 @@ int packet_splice_ip(struct __sk_buff* skb) {
   return splice(skb, 0);
 }
 
-char LICENSE[] SEC("license") = "GPL";
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

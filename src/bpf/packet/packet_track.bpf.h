@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
 /* Follows the two directions of a flow as its ends do, so that nobody off the path can make us

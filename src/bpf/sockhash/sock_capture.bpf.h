@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
 /* capture_backend: finds the accepted socket of a backend on this host, in whatever network

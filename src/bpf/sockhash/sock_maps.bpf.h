@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
 /* The maps of the SOCKHASH programs, and what the programs share. Kernel structures are declared
@@ -45,7 +46,7 @@ struct tcp_sock {
 enum sock_flags { SOCK_ZEROCOPY = 1 };
 #pragma clang attribute pop
 
-char LICENSE[] SEC("license") = "GPL";
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 /* Targets: clients' sockets. No program is attached, so their receive side stays plain TCP. */
 struct {

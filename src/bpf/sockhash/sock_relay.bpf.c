@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* The SOCKHASH planes: programs that move a backend's bytes out of the client's socket.
  *
  * Same host. The proxy registers the cookie of its backend socket before connect(). capture_backend

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
 /* Keys and values of every map of the SOCKHASH planes, for both compilers: clang builds the BPF

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Drops packets of blocked sources before the network stack sees them.
  *
  * The source address is looked up in the exact hash, else in the prefix trie; the entry found is
@@ -227,4 +228,4 @@ int xdp_ip_filter(struct xdp_md* context) {
   return finish(GUARD_PASS_NOT_PARSED, GUARD_OTHER);
 }
 
-char LICENSE[] SEC("license") = "GPL";
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

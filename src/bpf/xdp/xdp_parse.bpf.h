@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
 /* Finds source address, protocol and TCP destination port in a frame: Ethernet, up to two VLAN

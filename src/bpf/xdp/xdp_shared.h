@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
 /* Keys and values of every map of xdp_ip_filter, read by both compilers. Edit here only. Explicit

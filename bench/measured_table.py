@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Puts the figures of `sni-proxy bench --json FILE` into a Markdown file.
 
-    bench/readme_table.py report.json README.md
+    bench/measured_table.py report.json docs/measured.md
 
 What stands between the two marker lines below is replaced; everything else stays.
 """
