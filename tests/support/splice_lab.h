@@ -139,6 +139,8 @@ struct LabPlaces {
   std::string backend = "198.18.2.2:8443";
   const NetNamespace* backend_net = nullptr;  // Empty: on the proxy's own host.
   int backend_mss = 0;                        // TCP_MAXSEG towards the backend; 0: the route's.
+  int proxy_buffer =
+      0;  // SO_RCVBUF of the proxy's sockets: how much they promise; 0: the system's.
 };
 
 // Watches, connects and exchanges a hello and an answer, as a relay would.
@@ -150,6 +152,7 @@ inline LabPair lab_pair(SpliceLab& lab, const LabPlaces& places, std::uint64_t f
                                     ? places.backend_net->run([&] { return listener_at(target); })
                                     : listener_at(target);
   const auto listener = listener_at(listen);
+  if (places.proxy_buffer) set_option(listener.get(), SOL_SOCKET, SO_RCVBUF, places.proxy_buffer);
   made.client = lab.client.run([&] {
     auto fd = stream_socket(listen);
     connect_to(fd.get(), listen);
@@ -165,6 +168,8 @@ inline LabPair lab_pair(SpliceLab& lab, const LabPlaces& places, std::uint64_t f
   made.backend_side = stream_socket(target);
   if (places.backend_mss)
     set_option(made.backend_side.get(), IPPROTO_TCP, TCP_MAXSEG, places.backend_mss);
+  if (places.proxy_buffer)
+    set_option(made.backend_side.get(), SOL_SOCKET, SO_RCVBUF, places.proxy_buffer);
   // Bound first, so that the key is known before the SYN-ACK comes.
   Endpoint own = target;
   if (places.backend_net)
