@@ -11,6 +11,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "core/session/session.h"
@@ -20,6 +21,7 @@ namespace sni::test {
 class SessionWorld {
  public:
   // choose(n) returns a number below n.
+  using Kind = Event::Kind;
   using Choose = std::function<std::size_t(std::size_t)>;
 
   explicit SessionWorld(Choose choose) : choose_(std::move(choose)) {
@@ -37,34 +39,60 @@ class SessionWorld {
     }
   }
 
+  // All that can happen now, but for a kill.
+  std::vector<Event> possible() const {
+    if (due_) return *due_;  // A result that is there at once comes before anything else.
+    auto events = completions();
+    const Phase phase = session_.phase();
+    if (phase == Phase::resolving) {
+      events.push_back({.kind = Kind::resolved});
+      events.push_back({.kind = Kind::unresolved});
+    }
+    if (phase == Phase::resetting) events.push_back({.kind = Kind::flushed});
+    if (phase < Phase::resetting) events.push_back({.kind = Kind::deadline});
+    if (phase == Phase::draining) events.push_back({.kind = Kind::half_closed});
+    return events;
+  }
+
+  // The event happens. Returns what the session asked for.
+  Actions give(const Event& event) {
+    due_.reset();
+    const bool was_closing = session_.phase() >= Phase::closing;
+    const std::size_t from = index(event.side);
+    if (event.kind == Kind::received && !was_closing) held_[from] = true;
+    if (event.kind == Kind::sent || event.kind == Kind::send_failed) held_[from] = false;
+    if (event.kind == Kind::connected) held_[index(Side::client)] = true;
+    if (event.kind == Kind::eof) eof_[from] = true;
+    const Actions actions = session_.step(event);
+    for (const Action& action : actions) perform(action, was_closing);
+    if (session_.phase() == Phase::resetting) check_reset();
+    require(closed_ == (session_.phase() == Phase::closed), "close is the action of the last step");
+    if (closed_) check_end();
+    return actions;
+  }
+
+  // Two worlds with the same state have the same future.
+  std::string state() const {
+    static_assert(std::has_unique_object_representations_v<Session>);
+    std::string bytes(reinterpret_cast<const char*>(&session_), sizeof session_);
+    for (const auto& each : {held_, eof_, fin_sent_}) bytes.append(each.begin(), each.end());
+    bytes.push_back(due_.has_value());
+    return bytes;
+  }
+
   const Session& session() const { return session_; }
   bool fin_sent(Side side) const { return fin_sent_[index(side)]; }
 
  private:
-  using Kind = Event::Kind;
-
   static void require(bool holds, const char* rule) {
     if (!holds) throw std::logic_error(rule);
   }
 
   void happen() {
-    auto possible = completions();
-    if (due_) {
-      possible = *due_;  // A result that is there at once comes before anything else.
-      due_.reset();
-    } else {
-      const Phase phase = session_.phase();
-      if (phase == Phase::resolving) {
-        possible.push_back({.kind = Kind::resolved});
-        possible.push_back({.kind = Kind::unresolved});
-      }
-      if (phase == Phase::resetting) possible.push_back({.kind = Kind::flushed});
-      if (phase < Phase::resetting) possible.push_back({.kind = Kind::deadline});
-      if (phase == Phase::draining) possible.push_back({.kind = Kind::half_closed});
-      if (choose_(64) == 0) possible.push_back({.kind = Kind::kill, .reason = EndReason::cut});
-    }
-    require(!possible.empty(), "a session that is not closed waits for something");
-    give(possible[choose_(possible.size())]);
+    auto events = possible();
+    if (!due_ && choose_(64) == 0) events.push_back({.kind = Kind::kill, .reason = EndReason::cut});
+    require(!events.empty(), "a session that is not closed waits for something");
+    give(events[choose_(events.size())]);
   }
 
   // Every way in which something that is armed can complete now.
@@ -113,19 +141,6 @@ class SessionWorld {
       }
     }
     return events;
-  }
-
-  void give(const Event& event) {
-    const bool was_closing = session_.phase() >= Phase::closing;
-    const std::size_t from = index(event.side);
-    if (event.kind == Kind::received && !was_closing) held_[from] = true;
-    if (event.kind == Kind::sent || event.kind == Kind::send_failed) held_[from] = false;
-    if (event.kind == Kind::connected) held_[index(Side::client)] = true;
-    if (event.kind == Kind::eof) eof_[from] = true;
-    for (const Action& action : session_.step(event)) perform(action, was_closing);
-    if (session_.phase() == Phase::resetting) check_reset();
-    require(closed_ == (session_.phase() == Phase::closed), "close is the action of the last step");
-    if (closed_) check_end();
   }
 
   void perform(const Action& action, bool was_closing) {
