@@ -78,8 +78,10 @@ class Backends(ProxyTest):
             stuck.listen(0)
             proxy = self.proxy({"route": [{"names": ["*"], "backend": f"unix:{path}"}],
                                 "server": {"workers": 1}, "timeouts": {"connect": "2s"}})
+            before = proxy.descriptors()
             clients = [self.connect_hello(proxy)[0] for _ in range(100)]
-            time.sleep(0.5)
+            # Each has a socket for its backend too, so that its connect has begun.
+            processes.wait_until(lambda: proxy.descriptors() >= before + 195, "the connects")
             self.assertLess(len(os.listdir(f"/proc/{proxy.pid}/task")), 40)
             self.assertTrue(tls.is_fatal_alert(backends.read_to_end(clients[-1]),
                                                tls.INTERNAL_ERROR))

@@ -102,7 +102,7 @@ class Names(Dns):
         server = self.server({"backend.test": ["127.0.0.1"]}, ttl=1)
         proxy = self.start(server, f"backend.test:{backend.port}", server={"workers": 1})
         self.assertEqual(self.answer(proxy), b"here")
-        time.sleep(1.5)
+        time.sleep(1.5)  # The answer is stale once its TTL is over.
         for server.silent, server.failing in ((False, True), (True, False)):
             self.assertEqual(self.answer(proxy), b"here")
 
@@ -241,7 +241,7 @@ class SharedAnswers(Dns):
         first = self.shared(server)
         self.assertEqual(self.answer(first), b"here")
         self.restart(first, signal.SIGTERM)
-        time.sleep(1.2)
+        time.sleep(1.2)  # Its TTL.
         server.silent = True
         self.assert_alert(self.answer(self.shared(server)))
 

@@ -137,7 +137,7 @@ class SlowLog(ProxyTest):
         connection, hello = self.connect_hello(proxy)
         self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
         proxy.signal(signal.SIGTERM)
-        time.sleep(0.5)
+        processes.wait_until(lambda: not processes.listening_ports(proxy.pid), "the drain")
         proxy.signal(signal.SIGTERM)
         proxy.wait(15)
 

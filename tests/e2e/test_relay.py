@@ -6,6 +6,7 @@ import hashlib
 import queue
 import socket
 import subprocess
+import threading
 import time
 import unittest
 
@@ -98,7 +99,6 @@ class Ends(ProxyTest):
 
         def handler(connection):
             request = backends.read_to_end(connection)
-            time.sleep(0.3)
             connection.sendall(request[-7:] + answer)
 
         connection, _ = self.connect_hello(self.relay(handler))
@@ -116,7 +116,6 @@ class Ends(ProxyTest):
 
         connection, hello = self.connect_hello(self.relay(handler))
         self.assertEqual(backends.read_to_end(connection), b"all I say")
-        time.sleep(0.3)
         connection.sendall(b"x" * 3_000_000)
         connection.shutdown(socket.SHUT_WR)
         self.assertEqual(requests.get(timeout=20), hello + b"x" * 3_000_000)
@@ -128,7 +127,7 @@ class Ends(ProxyTest):
             backends.read_to_end(connection)
 
         connection, _ = self.connect_hello(self.relay(handler))
-        time.sleep(1)
+        streams.wait_stalled(connection)
         self.assertEqual(streams.receive(connection, 64 * MIB), streams.digest(64 * MIB))
         self.assertEqual(connection.recv(1), b"")
 
@@ -179,15 +178,18 @@ class Ends(ProxyTest):
         proxy.access(1)
 
     def test_a_reset_by_the_backend_resets_the_client(self):
+        heard = threading.Event()
+
         def handler(connection):
             backends.read_exactly(connection, 300)
             connection.sendall(b"ready")
-            time.sleep(0.3)
+            heard.wait(20)
             backends.reset(connection)
 
         connection, _ = self.connect_hello(self.relay(handler))
         connection.sendall(bytes(300))
         self.assertEqual(backends.read_exactly(connection, 5), b"ready")
+        heard.set()
         self.assertTrue(backends.is_reset(connection))
 
     def test_a_reset_after_half_a_close_is_still_carried_over(self):
@@ -215,7 +217,7 @@ class Ends(ProxyTest):
                 resets.put(True)
 
         connection, _ = self.connect_hello(self.relay(handler))
-        time.sleep(1)
+        streams.wait_stalled(connection)
         backends.reset(connection)
         self.assertTrue(resets.get(timeout=20))
 
@@ -262,13 +264,7 @@ class SlowReader(ProxyTest):
         progress[0] = 0
         before = proxy.memory_kib()
         connection, _ = self.connect_hello(proxy)
-
-        def stands_still():
-            seen = progress[0]
-            time.sleep(1)
-            return seen and progress[0] == seen
-
-        processes.wait_until(stands_still, "the writer to be stopped by the window")
+        processes.wait_still(lambda: progress[0], "the writer to be stopped by the window", still=1)
         # Four socket buffers of at most 6 MiB (tcp_rmem, tcp_wmem) and one relay buffer.
         self.assertLess(progress[0], 40 * MIB)
         grown = proxy.memory_kib() - before

@@ -34,6 +34,12 @@ class Visitors:
                 if failure:
                     self.failures.append(failure)
 
+    def wait_more(self, count=10):
+        """Waits for so many further visits, good or bad."""
+        before = self.successes + len(self.failures)
+        processes.wait_until(lambda: self.successes + len(self.failures) >= before + count,
+                             f"{count} visits")
+
     def end(self):
         self.ended = True
         for task in self.tasks:
@@ -67,7 +73,7 @@ class Reload(ProxyTest):
             if odd:
                 self.assertEqual(self.server_certificate(proxy, "two.example", "extra"),
                                  "two.example")
-            time.sleep(0.05)
+            visitors.wait_more()
         visitors.end()
         self.assertEqual(visitors.failures, [])
         self.assertGreater(visitors.successes, 50)
@@ -104,8 +110,9 @@ class Reload(ProxyTest):
         connection, _ = self.connect_hello(proxy)
         receiving = streams.Task(streams.receive, connection, 256 << 20)
         while receiving.is_alive():
+            done = proxy.log().count('"reloaded')
             proxy.reload({"route": routes})
-            time.sleep(0.03)
+            processes.wait_until(lambda: proxy.log().count('"reloaded') > done, "the reload")
         self.assertEqual(receiving.result(), streams.digest(256 << 20))
 
     def test_a_reload_with_mistakes_changes_nothing_and_names_them_all(self):
@@ -121,7 +128,7 @@ class Reload(ProxyTest):
         self.assertIn("connections", proxy.log()[seen:])
         proxy.config_path.unlink()
         proxy.signal(signal.SIGHUP)
-        time.sleep(0.3)
+        proxy.wait_log("cannot open .*config.toml")
         self.assertEqual(self.server_certificate(proxy, "one.example"), "one.example")
 
     def test_a_new_listener_that_cannot_be_had_changes_nothing(self):
@@ -164,7 +171,7 @@ class Reload(ProxyTest):
         for host in ("0.0.0.0", "::", "127.0.0.1"):
             proxy.reload({"listener": [listener(host=host, port=port)], "route": routes})
             proxy.wait_log("listening on " + re.escape(listener(host=host, port=port)["address"]))
-            time.sleep(0.5)
+            visitors.wait_more(50)
         visitors.end()
         self.assertEqual(visitors.failures, [])
         self.assertNotIn("nothing is changed", proxy.log())
@@ -243,7 +250,7 @@ class Reload(ProxyTest):
         proxy.reload(config | {"timeouts": {"idle": "1h"}})
         proxy.wait_log("reloaded")
         stalled, _ = self.connect_hello(proxy)
-        time.sleep(6)
+        time.sleep(6)  # The system's own timeout was 3 s: twice the idle timeout and a second.
         self.assertEqual([each for each in proxy.records() if "end" in each], [])
         self.assertGreater(len(stalled.recv(1 << 16)), 0)
 

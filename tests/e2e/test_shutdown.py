@@ -72,15 +72,14 @@ class Shutdown(ProxyTest):
         backends.read_exactly(connection, len(hello))
         proxy.signal(signal.SIGTERM)
         processes.wait_until(lambda: self.refuses(proxy), "the drain")
-        time.sleep(0.3)
-        self.assertTrue(proxy.alive())
+        connection.sendall(b"still here")
+        self.assertEqual(backends.read_exactly(connection, 10), b"still here")
         proxy.signal(signal.SIGTERM)
         proxy.wait(10)
 
     def test_hellos_that_are_not_complete_do_not_hold_up_the_end(self):
         proxy = self.relay(timeouts={"drain": "60s", "hello": "1s"})
-        self.connect(proxy)
-        time.sleep(0.2)
+        processes.wait_read(self.connect(proxy))
         proxy.signal(signal.SIGTERM)
         self.assertEqual(proxy.wait(15), 0)
 

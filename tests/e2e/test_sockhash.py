@@ -6,6 +6,7 @@ import hashlib
 import queue
 import random
 import socket
+import threading
 import time
 import unittest
 
@@ -27,7 +28,7 @@ class Planes(PlaneTest):
         for plane in PLANES:
             proxy = self.on_plane(plane, handler)
             connection, _ = self.connect_hello(proxy, seconds=60)
-            time.sleep(1)
+            streams.wait_stalled(connection)
             self.assertEqual(streams.receive(connection, 64 * MIB), streams.digest(64 * MIB))
             self.assertEqual(connection.recv(1), b"")
             connection.close()
@@ -36,6 +37,7 @@ class Planes(PlaneTest):
 
     def test_resets_are_carried_over_both_ways(self):
         resets = queue.Queue()
+        heard = threading.Event()
 
         def answer_and_wait(connection):
             backends.read_exactly(connection, 10)
@@ -45,7 +47,7 @@ class Planes(PlaneTest):
         def answer_and_reset(connection):
             backends.read_exactly(connection, 10)
             connection.sendall(b"ready")
-            time.sleep(0.3)
+            heard.wait(20)
             backends.reset(connection)
 
         for plane in PLANES:
@@ -56,8 +58,10 @@ class Planes(PlaneTest):
             self.assertTrue(resets.get(timeout=20))
             proxy.end()
             proxy = self.on_plane(plane, answer_and_reset)
+            heard.clear()
             connection, _ = self.connect_hello(proxy)
             self.assertEqual(backends.read_exactly(connection, 5), b"ready")
+            heard.set()
             self.assertTrue(backends.is_reset(connection))
             proxy.end()
 
@@ -78,10 +82,7 @@ class Planes(PlaneTest):
             proxy = self.on_plane(plane, handler, config={"limits": {"connections": 100}},
                                   backlog="1MiB")
             connection, _ = self.connect_hello(proxy)
-            time.sleep(3)
-            stopped = sent[0]
-            time.sleep(1)
-            self.assertEqual(sent[0], stopped)
+            stopped = processes.wait_still(lambda: sent[0], "the writer to be stopped", still=1)
             # What is not sent takes no memory: there are the socket buffers at both sides of the
             # proxy, and what the kernel has queued between them, which no socket is charged for.
             self.assertLess(stopped, 64 * MIB)

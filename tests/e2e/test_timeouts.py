@@ -81,7 +81,7 @@ class Timeouts(ProxyTest):
         for name in ("connecting.example", "resolving.example"):
             for action in leave * 5:
                 connection, _ = self.connect_hello(proxy, name)
-                time.sleep(0.02)
+                processes.wait_read(connection)
                 action(connection)
         proxy.access(30)
         # The resolver may keep its own socket.

@@ -11,6 +11,7 @@ import time
 from . import processes, tls
 
 BLOCK = 256 * 1024
+ESTABLISHED, SYN_SENT = 1, 2  # enum in the kernel's net/tcp_states.h.
 
 
 def read_exactly(connection, count):
@@ -39,6 +40,10 @@ def reset(connection):
     connection.close()
 
 
+def tcp_state(connection):
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+
+
 def is_reset(connection, seconds=20):
     """Whether the connection ends in RST; input before it is thrown away."""
     connection.settimeout(seconds)
@@ -48,6 +53,13 @@ def is_reset(connection, seconds=20):
     except ConnectionResetError:
         return True
     return False
+
+
+def drain(connection):
+    """Reads to the end of whatever kind."""
+    with contextlib.suppress(OSError):
+        while connection.recv(BLOCK):
+            pass
 
 
 def echo(connection):
@@ -134,7 +146,9 @@ class Blackhole:
             filler.setblocking(False)
             filler.connect_ex(self.listening.getsockname())
             self.fill.append(filler)
-        time.sleep(0.1)
+        # One is in the queue, and the SYN of another has found it full.
+        processes.wait_until(lambda: {SYN_SENT, ESTABLISHED} <= set(map(tcp_state, self.fill)),
+                             "a full accept queue")
 
     def end(self):
         for opened in [self.listening, *self.fill]:

@@ -25,6 +25,32 @@ def wait_until(condition, what, seconds=20.0):
         time.sleep(0.02)
 
 
+def wait_still(value, what, seconds=20.0, still=0.5):
+    """Waits until value() is true and has been the same for `still` seconds; returns it."""
+    since = [None, time.monotonic()]
+
+    def stands():
+        now = value()
+        if now != since[0]:
+            since[:] = now, time.monotonic()
+        return now if now and time.monotonic() - since[1] >= still else None
+    return wait_until(stands, f"{what}, last {since[0]}", seconds)
+
+
+def wait_read(connection):
+    """Waits until a process of this host has accepted the IPv4 connection and read all of it."""
+    near, far = connection.getsockname()[1], connection.getpeername()[1]
+
+    def empty():
+        for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            local, remote = (int(each.rsplit(":", 1)[1], 16) for each in fields[1:3])
+            if (local, remote) == (far, near):  # fields[9]: the inode, 0 until it is accepted.
+                return fields[4].endswith(":00000000") and fields[9] != "0"
+        return False
+    wait_until(empty, f"port {far} to read what port {near} has sent")
+
+
 def free_port(host="127.0.0.1"):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:

@@ -1,10 +1,13 @@
 """The proxy under test: a configuration from a dict, a process, its log."""
 
+import collections
+import contextlib
 import json
 import os
 import pathlib
 import re
 import signal
+import subprocess
 import time
 
 from . import processes
@@ -103,16 +106,33 @@ class Proxy(processes.Child):
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def descriptors(self):
-        """But for the pipes that workers keep for splicing."""
+    def held(self):
+        """How many descriptors of each kind are open: "socket", "pipe" (two for each),
+        "anon_inode:[eventfd]", "anon_inode:bpf-map", the path of a file."""
         directory = f"/proc/{self.pid}/fd"
-        count = 0
+        kinds = collections.Counter()
         for name in os.listdir(directory):
-            try:
-                count += not os.readlink(f"{directory}/{name}").startswith("pipe:")
-            except FileNotFoundError:
-                pass  # Closed since the listing.
-        return count
+            with contextlib.suppress(FileNotFoundError):  # Closed since the listing.
+                kinds[re.sub(r":\[\d+\]$", "", os.readlink(f"{directory}/{name}"))] += 1
+        return kinds
+
+    def descriptors(self):
+        """But for the pipes, of which workers keep some for splicing: wait_given_back()."""
+        kinds = self.held()
+        return kinds.total() - kinds["pipe"]
+
+    def wait_given_back(self, before, *, pipes, seconds=20.0):
+        """Waits until no kind has more descriptors than in `before`; a worker keeps the pipes that
+        it had in use at once, of which there may be `pipes` in all."""
+        def surplus():
+            now = self.held()
+            more = now - before
+            more["pipe"] = max(0, now["pipe"] - 2 * pipes)
+            return +more
+        try:
+            processes.wait_until(lambda: not surplus(), "every descriptor to be closed", seconds)
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}; too many: {dict(surplus())}") from None
 
     def settle(self):
         """Waits until the log stands still, so that what would be in it, is."""
@@ -125,10 +145,11 @@ class Proxy(processes.Child):
         """Stops it at once; raises where it had crashed or a sanitizer spoke."""
         if self.alive():
             self.signal(signal.SIGTERM)
-            time.sleep(0.05)
-            if self.alive():
-                self.signal(signal.SIGTERM)
             try:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.wait(0.05)
+                if self.alive():
+                    self.signal(signal.SIGTERM)
                 self.wait(20)
             finally:
                 self.stop()

@@ -1,10 +1,13 @@
 """Long byte streams that need no memory: sent in blocks, hashed at both ends."""
 
+import array
+import fcntl
 import hashlib
 import os
+import termios
 import threading
 
-from . import backends
+from . import backends, processes
 
 GIB = 1 << 30
 _NOISE = os.urandom(8 << 20)
@@ -43,6 +46,21 @@ def receive(connection, count):
         whole.update(memoryview(buffer)[:length])
         left -= length
     return whole.hexdigest()
+
+
+def queued(connection):
+    """Bytes that have come and were not read."""
+    count = array.array("i", [0])
+    fcntl.ioctl(connection, termios.FIONREAD, count)
+    return count[0]
+
+
+def wait_stalled(*connections):
+    """Waits until nothing more comes on connections that nobody reads: their writers are stopped."""
+    def lengths():
+        seen = [queued(connection) for connection in connections]
+        return seen if all(seen) else None
+    processes.wait_still(lengths, "the writers to be stopped")
 
 
 class Task(threading.Thread):
