@@ -48,7 +48,7 @@ class Side:
 
     def __init__(self, connection, script, data):
         self.connection, self.script, self.data = connection, script, data
-        self.received, self.reset, self.sent = bytearray(), False, 0
+        self.received, self.reset, self.sent, self.over = bytearray(), False, 0, False
         connection.settimeout(60)
 
     def run(self):
@@ -59,6 +59,7 @@ class Side:
         if reader.is_alive():
             raise AssertionError(f"no end after {len(self.received)} bytes")
         self.connection.close()
+        self.over = True
 
     def _write(self):
         try:
@@ -129,6 +130,8 @@ class ScriptedTest(ProxyTest):
             task.result(240)
         processes.wait_until(lambda: len(scripted_lines(proxy)) >= count, "access lines", 60)
         lines = scripted_lines(proxy)
+        processes.wait_until(lambda: all(side.over for side in served.values()),
+                             "the backends to read to the end", 60)
         # Both directions of all that were open at once may have had a pipe.
         proxy.wait_given_back(before, pipes=2 * WORKERS)
         self.assertEqual(len(lines), count)
