@@ -75,17 +75,17 @@ inline constexpr std::uint32_t bulk_small_bytes = 16 * 1024;
 inline constexpr std::uint8_t bulk_begins = 8;
 inline constexpr std::uint8_t bulk_forgotten = 32;
 static_assert(bulk_begins < bulk_forgotten);
-// Receives of bulk are patient, which is to wait for patience_bytes (0.8 ms at 5 Gbit/s), after
-// patience_begins large ones in a row. Each that waits in vain doubles that number up to
-// patience_begins_max, and patience_repaid in a row that do not halve it. Not where more comes in a
-// millisecond than patience_bytes_per_ms (12 Gbit/s): nobody sleeps then, and larger pieces cost
-// overlap.
-inline constexpr std::uint32_t patience_bytes = 512 * 1024;
-inline constexpr std::uint16_t patience_begins = 8;
-inline constexpr std::uint16_t patience_begins_max = 8192;
-inline constexpr std::uint8_t patience_repaid = 64;
-inline constexpr std::uint32_t patience_bytes_per_ms = 1'500'000;
-static_assert(bulk_bytes <= patience_bytes && patience_bytes <= splice_bytes);
+// The low-water mark of a bulk direction is raised to low_water_bytes (0.8 ms at 5 Gbit/s) after
+// low_water_begins large receives in a row. Each receive that waits in vain doubles that number up to
+// low_water_begins_max, and low_water_repaid in a row that do not halve it. The mark stays low where
+// more comes in a millisecond than low_water_rate_max (12 Gbit/s): nobody sleeps then, and larger
+// pieces cost overlap.
+inline constexpr std::uint32_t low_water_bytes = 512 * 1024;
+inline constexpr std::uint16_t low_water_begins = 8;
+inline constexpr std::uint16_t low_water_begins_max = 8192;
+inline constexpr std::uint8_t low_water_repaid = 64;
+inline constexpr std::uint32_t low_water_rate_max = 1'500'000;
+static_assert(bulk_bytes <= low_water_bytes && low_water_bytes <= splice_bytes);
 
 // Requests that one turn can submit; more are submitted in parts.
 inline constexpr unsigned ring_entries = 4096;

@@ -1,32 +1,50 @@
 #include "net/connection.h"
 
-#include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
 
-#include "core/session/access_line.h"
 #include "net/socket.h"
 
 namespace sni {
 
 using Kind = Event::Kind;
 
+namespace {
+
+constexpr std::chrono::milliseconds linger_max{limits::linger_ms_max};
+// How long a side may be half-closed before it is watched for a reset: most connections end sooner
+// and need no watch.
+constexpr std::chrono::milliseconds half_closed_unwatched{1000};
+// How often a send queue is looked at while it drains; the kernel has no event for it.
+constexpr std::chrono::milliseconds flush_interval{10};
+
+constexpr Op op_of(Operation operation) {
+  switch (operation) {
+    case Operation::receive:
+      return Op::receive;
+    case Operation::send:
+      return Op::send;
+    case Operation::connect:
+      return Op::connect;
+    case Operation::watch:
+      return Op::watch;
+  }
+  return Op::cancel;
+}
+
+}  // namespace
+
 Connection::Connection(Loop& loop, ConnectionStart start)
-    : loop_(loop),
-      source_counted_(start.source_counted),
-      generation_(start.generation),
-      slot_(start.slot),
-      listener_(start.listener),
-      started_ms_(loop.now_ms),
-      active_ms_(loop.now_ms),
-      snapshot_(std::move(start.snapshot)),
-      peer_(start.peer) {
-  fd_[index(Side::client)] = std::move(start.client);
-  setup_ = std::make_unique<Setup>(config().listeners[listener_].protocol);
-  loop_.shared.pending_hellos.fetch_add(1, std::memory_order_relaxed);
-  set_deadline(config().timeouts.hello);
+    : loop_(loop), flow_(start.flow), settings_(start.snapshot->settings) {
+  sockets_.slot = start.slot;
+  sockets_.generation = start.generation;
+  sockets_.fds[index(Side::client)] = std::move(start.client);
+  setup_ = std::make_unique<Setup>(loop_, sockets_, flow_, *settings_, std::move(start.snapshot),
+                                   start.listener);
+  set_deadline(settings_->timeouts.hello);
   advance({.kind = Kind::accepted});
 }
 
@@ -39,6 +57,105 @@ void Connection::advance(Event event) {
   }
 }
 
+// ---- What the session asks for ----------------------------------------------------------------
+
+void Connection::perform(const Action& action) {
+  switch (action.kind) {
+    case Action::Kind::receive:
+      return start_receive(action.side);
+    case Action::Kind::next_target:
+      next_ = setup_->choose_target();
+      return;
+    case Action::Kind::resolve:
+      set_deadline(settings_->timeouts.connect);
+      next_ = setup_->start_resolve();
+      return;
+    case Action::Kind::connect:
+      set_deadline(settings_->timeouts.connect);
+      next_ = setup_->start_connect();
+      return;
+    case Action::Kind::send:
+      return start_send(action.side);
+    case Action::Kind::answer:
+      return start_answer();
+    case Action::Kind::watch:
+      // No events asked for: only errors and hang-ups, which are always reported.
+      return loop_.ring.poll(sockets_.fd(action.side), 0, sockets_.tag(Op::watch, action.side));
+    case Action::Kind::shut_down:
+      return shut_down(action.side);
+    case Action::Kind::flush:
+      return flush();
+    case Action::Kind::cancel:
+      return cancel();
+    case Action::Kind::reset:
+      return reset_on_close(sockets_.fd(action.side));
+    case Action::Kind::close:
+      return close();
+  }
+}
+
+void Connection::start_receive(Side side) {
+  if (setup_ != nullptr) return setup_->start_receive();
+  if (answering_ != nullptr) return answering_->start_receive();
+  next_ = relay_->start_receive(side);
+}
+
+void Connection::start_send(Side side) {
+  if (answering_ != nullptr) return answering_->start_send();
+  if (auto event = relay_->start_send(side)) next_ = event;
+}
+
+// The flight is let go before the answer is sent.
+void Connection::start_answer() {
+  flow_.seat.leave_hello();
+  const FlowRecord& record = flow_.record;
+  answering_ = std::make_unique<Answering>(loop_, sockets_, record.listener->protocol,
+                                           session_.reason(), !record.server_name.empty());
+  setup_.reset();
+  set_deadline(linger_max);
+  answering_->start_send();
+}
+
+void Connection::shut_down(Side side) {
+  shutdown(sockets_.fd(side), SHUT_WR);
+  if (session_.phase() != Phase::draining) return;
+  set_deadline(std::min(half_closed_unwatched, settings_->timeouts.idle));
+}
+
+void Connection::flush() {
+  relay_->begin_flush();
+  if (relay_->flushed()) {
+    next_ = Event{.kind = Kind::flushed};
+  } else {
+    set_deadline(flush_interval);
+  }
+}
+
+void Connection::cancel() {
+  for (const Operation operation :
+       {Operation::receive, Operation::send, Operation::connect, Operation::watch}) {
+    for (const Side side : {Side::client, Side::backend}) {
+      if (session_.armed(operation, side)) loop_.ring.cancel(sockets_.tag(op_of(operation), side));
+    }
+  }
+}
+
+void Connection::close() {
+  FlowEnd end{.reason = session_.reason()};
+  if (relay_) {
+    end.to_backend = relay_->forwarded(Side::client);
+    end.to_client = relay_->forwarded(Side::backend);
+    relay_->release();
+  }
+  if (setup_ != nullptr) setup_->release();
+  loop_.deadlines.clear(sockets_.slot);
+  loop_.resolver->cancel(pack(sockets_.tag(Op::resolver, Side::backend)));
+  loop_.ledger.end(flow_, end, loop_.refusals_log, loop_.now_ms);
+  for (UniqueFd& each : sockets_.fds) each.reset();
+}
+
+// ---- What comes of it -------------------------------------------------------------------------
+
 void Connection::on_completion(const Completion& completion) {
   const Side side = completion.tag.side;
   // A buffer can come with any result; only received bytes keep it.
@@ -47,171 +164,55 @@ void Connection::on_completion(const Completion& completion) {
     loop_.buffers->take(buffer);
     loop_.buffers->give(buffer);
   }
+  std::optional<Event> event;
   switch (completion.tag.op) {
     case Op::receive:
-      if (side == Side::backend && gated()) {
-        if (const auto event = on_gated_received(completion)) advance(*event);
-        return;
-      }
-      return advance(on_received(side, completion));
+      event = on_receive(side, completion);
+      break;
     case Op::send:
-      if (side == Side::backend && std::exchange(send_paused_, false) &&
-          completion.result != -ECANCELED) {
-        return start_send(side);
-      }
-      return advance(on_sent(side, completion));
+      event = on_send(side, completion);
+      break;
     case Op::connect:
-      return advance(on_connected(completion));
+      event = on_connect(completion);
+      break;
     case Op::watch:
-      return advance(on_watched(side, completion));
-    case Op::accept:
-    case Op::resolver:
-    case Op::wake:
-    case Op::notice:
-    case Op::cancel:
-      assert(false && "not an operation of a connection");
-  }
-}
-
-Event Connection::on_received(Side side, const Completion& completion) {
-  if (std::exchange(bulk_armed_[index(side)], false)) return on_bulk_readable(side, completion);
-  switch (completion.result) {
-    case 0:
-      // Nothing tells of a reset that comes after the client's FIN; sending to it does.
-      if (side == Side::client && gated()) loop_.plane->retire(plane_);
-      return {.kind = Kind::eof, .side = side};
-    case -ECANCELED:
-      return {.kind = Kind::cancelled, .side = side, .operation = Operation::receive};
-    case -EAGAIN:
-    case -EINTR:
-    case -ENOBUFS:
-      loop_.counters.receives_deferred.add();
-      return {.kind = Kind::receive_again, .side = side};
-    default:
-      if (completion.result < 0) {
-        return {.kind = Kind::reset, .side = side, .lost = is_lost(-completion.result)};
-      }
-  }
-  active_ms_ = loop_.now_ms;
-  more_waiting_[index(side)] = (completion.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
-  if (session_.phase() == Phase::hello) return on_flight(completion);
-  const auto length = static_cast<std::uint32_t>(completion.result);
-  pipe(side).hold(*loop_.buffers,
-                  static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT), length);
-  if (session_.phase() != Phase::answering) {
-    gauge_[index(side)].moved(length, loop_.now_ms);
-    if (side == Side::client) advance_plane();
-    return {.kind = Kind::received, .side = side};
-  }
-  pipe(side).release(*loop_.buffers, loop_.parking);
-  discarded_ += length;
-  return {.kind = discarded_ < limits::linger_bytes_max ? Kind::discarded : Kind::discarded_all,
-          .side = side};
-}
-
-Event Connection::on_flight(const Completion& completion) {
-  const auto buffer = static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
-  const std::uint8_t* bytes = loop_.buffers->take(buffer);
-  auto& flight = setup_->flight;
-  flight.insert(flight.end(), bytes, bytes + completion.result);
-  loop_.buffers->give(buffer);
-  if (flight.size() < setup_->needed) return {.kind = Kind::flight_incomplete};
-
-  const auto invalid = [](FlightError error) {
-    const EndReason reason = error == FlightError::oversized          ? EndReason::oversized
-                             : error == FlightError::not_the_protocol ? EndReason::not_the_protocol
-                                                                      : EndReason::malformed;
-    return Event{.kind = Kind::flight_invalid, .reason = reason};
-  };
-  const auto needed = setup_->scanner.scan(flight);
-  if (!needed) return invalid(needed.error());
-  setup_->needed = *needed;
-  if (*needed != 0) return {.kind = Kind::flight_incomplete};
-
-  const auto parsed = setup_->scanner.parse(flight, loop_.hello_scratch);
-  if (!parsed) return invalid(parsed.error());
-  leave_hello();
-  name_ = parsed->name();
-  alpn_ = first_protocol(parsed->alpn_list);
-  tls_version_ = parsed->version;
-  ech_ = parsed->ech;
-  route_ = snapshot_->routes.find(listener_, name_, parsed->alpn_list);
-  if (route_ == nullptr) return {.kind = Kind::flight_refused, .reason = EndReason::no_route};
-  setup_->targets.start(*route_, name_);
-  return {.kind = Kind::flight_routed};
-}
-
-Event Connection::on_sent(Side side, const Completion& completion) {
-  if (splice_[index(side)] != nullptr) return on_bulk_writable(side, completion);
-  Pipe& sender = pipe(side);
-  switch (completion.result) {
-    case -ECANCELED:
-      return {.kind = Kind::cancelled, .side = side, .operation = Operation::send};
-    case -EAGAIN:
-    case -EINTR:
-    case -ENOBUFS:
-    case -ENOMEM:
+      event = on_watch(side, completion);
       break;
     default:
-      if (completion.result < 0) {
-        return {.kind = Kind::send_failed, .side = side, .lost = is_lost(-completion.result)};
-      }
-      active_ms_ = loop_.now_ms;
-      if (!sender.sent(*loop_.buffers, loop_.parking,
-                       static_cast<std::uint32_t>(completion.result))) {
-        break;
-      }
-      // The flight is in there; the backend may speak before it has all of it.
-      if (side == Side::client) setup_.reset();
-      if (side == Side::backend) advance_plane();
-      return {.kind = Kind::sent, .side = side};
+      assert(false && "not an operation of a connection");
   }
-  loop_.counters.readers_stalled.add();
-  const bool kept = sender.stall(*loop_.buffers, loop_.parking, {slot_, generation_},
-                                 config().limits.relay_memory);
-  return {.kind = kept ? Kind::blocked : Kind::overcommitted, .side = side};
+  if (event) advance(*event);
 }
 
-Event Connection::on_connected(const Completion& completion) {
+std::optional<Event> Connection::on_receive(Side side, const Completion& completion) {
+  if (setup_ != nullptr) return setup_->on_received(completion);
+  if (answering_ != nullptr) return answering_->on_received(completion);
+  return relay_->on_receive(side, completion);
+}
+
+std::optional<Event> Connection::on_send(Side side, const Completion& completion) {
+  if (answering_ != nullptr) return answering_->on_sent(completion);
+  return relay_->on_send(side, completion);
+}
+
+Event Connection::on_connect(const Completion& completion) {
   if (session_.phase() == Phase::closing) {
     return {.kind = Kind::cancelled, .side = Side::backend, .operation = Operation::connect};
   }
-  if (completion.result == 0) {
-    loop_.silent.answered(backend_address_, loop_.now_ms);
-    enter_relay();
-    return {.kind = Kind::connected, .side = Side::backend};
-  }
-  if (completion.result == -EADDRNOTAVAIL && loop_.refusals_log.admit(loop_.now_ms)) {
-    spdlog::warn(
-        "no local port is left for connections to {}: many short connections wait in TIME_WAIT "
-        "(widen net.ipv4.ip_local_port_range, set net.ipv4.tcp_tw_reuse=1 or give the backend more "
-        "addresses)",
-        backend_address_.to_string());
-  }
-  if (loop_.plane != nullptr) loop_.plane->leave(plane_);
-  fd_[index(Side::backend)].reset();
-  // -EINTR: our cancel has interrupted a connect that a thread of the kernel was waiting in.
-  const bool timed_out = completion.result == -ECANCELED || completion.result == -EINTR ||
-                         completion.result == -ETIMEDOUT;
-  setup_->targets.failed(timed_out ? EndReason::connect_timeout : EndReason::unreachable);
-  if (completion.result == -ECONNREFUSED) loop_.silent.answered(backend_address_, loop_.now_ms);
-  // A neighbour that does not answer ARP is reported after seconds too.
-  if (timed_out || completion.result == -EHOSTUNREACH) remember_silence();
-  return {.kind = Kind::connect_failed, .side = Side::backend};
+  const Event event = setup_->on_connected(completion);
+  if (event.kind != Kind::connected) return event;
+  relay_.emplace(RelayPlace{.loop = loop_,
+                            .sockets = sockets_,
+                            .session = session_,
+                            .flow = flow_,
+                            .settings = *settings_},
+                 setup_->pair(), setup_->take_flight());
+  setup_.reset();
+  set_deadline(settings_->timeouts.idle);
+  return event;
 }
 
-// Only what is configured by its address or name: clients could fill the list with names of theirs.
-void Connection::remember_silence() {
-  if (backend_->kind != Backend::Kind::address && backend_->kind != Backend::Kind::name) return;
-  const auto waited = static_cast<std::uint64_t>(config().timeouts.connect.count());
-  const std::uint64_t begun_ms = loop_.now_ms - std::min(waited, loop_.now_ms);
-  if (!loop_.silent.add(backend_address_, begun_ms, loop_.now_ms)) return;
-  if (!loop_.refusals_log.admit(loop_.now_ms)) return;
-  spdlog::warn("{} does not answer; it is tried last for {} s", backend_address_.to_string(),
-               limits::silent_ms / 1000);
-}
-
-Event Connection::on_watched(Side side, const Completion& completion) const {
+Event Connection::on_watch(Side side, const Completion& completion) const {
   if (completion.result == -ECANCELED) {
     return {.kind = Kind::cancelled, .side = side, .operation = Operation::watch};
   }
@@ -219,16 +220,11 @@ Event Connection::on_watched(Side side, const Completion& completion) const {
   // asking for the error would take it away from there. A send that failed has taken it too, and
   // tells by broken().
   const bool asked = session_.holding(side) || session_.eof(side);
-  const int error = asked ? take_error(fd(side)) : 0;
+  const int error = asked ? take_error(sockets_.fd(side)) : 0;
   if (error != 0 || (asked && session_.broken(side))) {
     return {.kind = Kind::hung_up, .side = side, .lost = error != 0 && is_lost(error)};
   }
   return {.kind = Kind::watch_ended, .side = side};
-}
-
-void Connection::on_resolved(const Resolution& resolution) {
-  setup_->targets.resolved(resolution);
-  advance({.kind = resolution.count > 0 ? Kind::resolved : Kind::unresolved});
 }
 
 void Connection::on_deadline() {
@@ -237,22 +233,15 @@ void Connection::on_deadline() {
       advance({.kind = Kind::half_closed});
       [[fallthrough]];
     case Phase::relaying: {
-      const auto idle = static_cast<std::uint64_t>(config().timeouts.idle.count());
-      const std::uint32_t unsent =
-          unacknowledged_bytes(fd(Side::client)) + unacknowledged_bytes(fd(Side::backend));
-      // Bytes may still move out of the kernel's send queues where we see none.
-      if (unsent != last_unsent_) active_ms_ = loop_.now_ms;
-      if (loop_.plane != nullptr && loop_.plane->moved(plane_)) active_ms_ = loop_.now_ms;
-      last_unsent_ = unsent;
-      if (active_ms_ + idle > loop_.now_ms) return loop_.deadlines.set(slot_, active_ms_ + idle);
+      const auto idle = static_cast<std::uint64_t>(settings_->timeouts.idle.count());
+      if (const auto at = relay_->idle_at(idle)) return loop_.deadlines.set(sockets_.slot, *at);
       break;
     }
     case Phase::resolving:
-      loop_.resolver->cancel(pack(tag(Op::resolver, Side::backend)));
-      setup_->targets.failed(EndReason::unresolved);
+      setup_->on_resolve_timeout();
       break;
     case Phase::resetting:
-      if (!flushed()) return set_deadline(flush_interval);
+      if (!relay_->flushed()) return set_deadline(flush_interval);
       return advance({.kind = Kind::flushed});
     default:
       break;
@@ -260,8 +249,8 @@ void Connection::on_deadline() {
   advance({.kind = Kind::deadline});
 }
 
-void Connection::kill(EndReason reason) {
-  advance({.kind = Kind::kill, .reason = reason});
+void Connection::set_deadline(std::chrono::milliseconds delay) {
+  loop_.deadlines.set(sockets_.slot, loop_.now_ms + static_cast<std::uint64_t>(delay.count()));
 }
 
 }  // namespace sni

@@ -27,7 +27,7 @@ void tune(int fd, std::chrono::milliseconds idle) {
   set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   set(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle_s);
-  set_patience(fd, idle);
+  set_user_timeout(fd, idle);
   // Bytes follow at once in the other direction: let them carry the ACKs of the handshake and of
   // the hello (tcp_rcv_synsent_state_process), which saves a segment each. It is no lasting
   // setting.
@@ -90,7 +90,7 @@ Endpoint peer_of(int fd) {
   return {};
 }
 
-void set_patience(int fd, std::chrono::milliseconds idle) {
+void set_user_timeout(int fd, std::chrono::milliseconds idle) {
   // How many keepalive probes may be lost is up to it as well (tcp_keepalive_timer), and it ends a
   // reader whose window stays shut that long (tcp_probe_timer). The idle timeout, which looks at a
   // stalled reader twice, is to find these first: it can tell them from a reset.

@@ -24,7 +24,7 @@ Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds idle)
 
 // How long a peer may leave bytes unacknowledged (TCP_USER_TIMEOUT). Accepted sockets inherit their
 // listener's.
-void set_patience(int fd, std::chrono::milliseconds idle);
+void set_user_timeout(int fd, std::chrono::milliseconds idle);
 
 // The address of an accepted socket's peer, also where the peer has reset it already.
 Endpoint peer_of(int fd);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/session/session.h"
+#include "support/gated_backend.h"
 
 namespace sni::test {
 
@@ -25,6 +26,7 @@ class SessionWorld {
   using Choose = std::function<std::size_t(std::size_t)>;
 
   explicit SessionWorld(Choose choose) : choose_(std::move(choose)) {
+    if (choose_(4) == 3) gated_.emplace();
     give({.kind = Kind::accepted});
   }
 
@@ -89,10 +91,21 @@ class SessionWorld {
   }
 
   void happen() {
+    if (gated() && choose_(2) == 0) return happen_at_gate();
     auto events = possible();
     if (!due_ && choose_(64) == 0) events.push_back({.kind = Kind::kill, .reason = EndReason::cut});
+    if (events.empty() && gated()) return happen_at_gate();
     require(!events.empty(), "a session that is not closed waits for something");
     give(events[choose_(events.size())]);
+  }
+
+  // The armed receive from the backend goes through a gate.
+  bool gated() const {
+    return gated_ && session_.armed(Operation::receive, Side::backend) &&
+           session_.phase() < Phase::closing;
+  }
+  void happen_at_gate() {
+    if (const auto event = gated_->happen(choose_)) give(*event);
   }
 
   // Every way in which something that is armed can complete now.
@@ -103,7 +116,7 @@ class SessionWorld {
       const auto add = [&](Kind kind, EndReason reason = EndReason::none) {
         events.push_back({.kind = kind, .side = side, .reason = reason});
       };
-      if (session_.armed(Operation::receive, side)) {
+      if (session_.armed(Operation::receive, side) && !(gated() && side == Side::backend)) {
         for (const Kind kind : {Kind::eof, Kind::reset, Kind::receive_again}) add(kind);
         if (phase == Phase::hello) {
           add(Kind::flight_incomplete);
@@ -152,6 +165,7 @@ class SessionWorld {
         require(!held_[side] || session_.phase() == Phase::answering,
                 "a pipe holds at most one buffer");
         require(!eof_[side] || session_.phase() == Phase::answering, "nothing comes after EOF");
+        if (gated_ && action.side == Side::backend) gated_->arm();
         return;
       case Action::Kind::send:
         require(!was_closing, "nothing is started while closing");
@@ -203,6 +217,7 @@ class SessionWorld {
 
   Choose choose_;
   Session session_;
+  std::optional<GatedBackend> gated_;
   std::array<bool, 2> held_{};
   std::array<bool, 2> eof_{};
   std::array<bool, 2> fin_sent_{};

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <unordered_map>
@@ -30,10 +31,11 @@ class RouteTable {
   RouteTable& operator=(RouteTable&&) = default;
 
   // `listener` is an index into Config::listeners, `name` lower case without trailing dot (empty:
-  // no name), `alpn_list` a ProtocolNameList as in FirstFlight. Allocates nothing. The route lives
-  // as long as the table; nullptr: none takes this client.
-  const RouteConfig* find(std::uint32_t listener, std::string_view name,
-                          std::span<const std::uint8_t> alpn_list) const noexcept;
+  // no name), `alpn_list` a ProtocolNameList as in FirstFlight. Allocates nothing. A connection
+  // keeps the route alone, which outlives the table; empty: none takes this client.
+  const std::shared_ptr<const RouteConfig>& find(
+      std::uint32_t listener, std::string_view name,
+      std::span<const std::uint8_t> alpn_list) const noexcept;
 
   // Most keys that share a hash bucket: the comparisons that one probe can cost.
   std::size_t probe_cost_max() const;
@@ -54,9 +56,10 @@ class RouteTable {
 
   static Key key_of(std::uint32_t listener, std::string_view route_name);
   void add(std::uint32_t listener, std::uint32_t route);
-  const RouteConfig* probe(const Key& key, std::span<const std::uint8_t> alpn_list) const noexcept;
+  const std::shared_ptr<const RouteConfig>& probe(
+      const Key& key, std::span<const std::uint8_t> alpn_list) const noexcept;
 
-  std::vector<RouteConfig> routes_;
+  std::vector<std::shared_ptr<const RouteConfig>> routes_;
   std::unordered_map<Key, Candidates, KeyHash> candidates_;
 };
 

@@ -9,11 +9,11 @@ void TargetList::start(const RouteConfig& route, std::string_view requested_name
   requested_name_ = requested_name;
 }
 
-TargetList::Next TargetList::next(const Snapshot& snapshot, SilentEndpoints& silent,
+TargetList::Next TargetList::next(const ForwardPolicy& policy, SilentEndpoints& silent,
                                   std::uint64_t now_ms) {
   if (again_ == 0) {
     for (; backend_ < route_->backends.size(); ++backend_, asked_ = false) {
-      const Next found = next_of_backend(snapshot, silent, now_ms);
+      const Next found = next_of_backend(policy, silent, now_ms);
       if (found != Next::exhausted) return found;
     }
   }
@@ -23,13 +23,13 @@ TargetList::Next TargetList::next(const Snapshot& snapshot, SilentEndpoints& sil
   return Next::endpoint;
 }
 
-TargetList::Next TargetList::next_of_backend(const Snapshot& snapshot, SilentEndpoints& silent,
+TargetList::Next TargetList::next_of_backend(const ForwardPolicy& policy, SilentEndpoints& silent,
                                              std::uint64_t now_ms) {
   const bool first = !std::exchange(asked_, true);
   switch (backend().kind) {
     case Backend::Kind::address:
       endpoint_ = backend().endpoint;
-      if (first && due(snapshot, silent, now_ms)) return Next::endpoint;
+      if (first && due(policy, silent, now_ms)) return Next::endpoint;
       break;
     case Backend::Kind::unix_path:
       if (first) return Next::unix_path;
@@ -44,15 +44,15 @@ TargetList::Next TargetList::next_of_backend(const Snapshot& snapshot, SilentEnd
       }
       while (address_ < resolution_.count) {
         endpoint_ = {.ip = resolution_.addresses[address_++], .port = backend().port};
-        if (due(snapshot, silent, now_ms)) return Next::endpoint;
+        if (due(policy, silent, now_ms)) return Next::endpoint;
       }
       break;
   }
   return Next::exhausted;
 }
 
-bool TargetList::due(const Snapshot& snapshot, SilentEndpoints& silent, std::uint64_t now_ms) {
-  if (!permitted(snapshot, endpoint_)) return false;
+bool TargetList::due(const ForwardPolicy& policy, SilentEndpoints& silent, std::uint64_t now_ms) {
+  if (!permitted(policy, endpoint_)) return false;
   if (!silent.puts_off(endpoint_, now_ms)) return true;
   put_off_.push_back({.endpoint = endpoint_, .backend = backend_});
   return false;
@@ -69,8 +69,7 @@ void TargetList::resolved(const Resolution& resolution) {
   if (resolution.count == 0) why_ = EndReason::unresolved;
 }
 
-bool TargetList::permitted(const Snapshot& snapshot, const Endpoint& endpoint) {
-  const ForwardPolicy policy = snapshot.policy();
+bool TargetList::permitted(const ForwardPolicy& policy, const Endpoint& endpoint) {
   const ForwardVerdict verdict = backend().kind == Backend::Kind::requested_name
                                      ? policy.judge_requested(endpoint, route_->allow_private)
                                      : policy.judge_configured(endpoint);

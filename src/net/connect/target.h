@@ -11,9 +11,9 @@
 
 #include "core/config/config.h"
 #include "core/dns/resolution.h"
+#include "core/route/forward_policy.h"
 #include "core/route/silent_endpoints.h"
 #include "core/session/session.h"
-#include "net/server/snapshot.h"
 
 namespace sni {
 
@@ -28,7 +28,7 @@ class TargetList {
 
   // Both must outlive the list. `requested_name` is what the client asked for; may be empty.
   void start(const RouteConfig& route, std::string_view requested_name);
-  Next next(const Snapshot& snapshot, SilentEndpoints& silent, std::uint64_t now_ms);
+  Next next(const ForwardPolicy& policy, SilentEndpoints& silent, std::uint64_t now_ms);
   void resolved(const Resolution& resolution);
   void failed(EndReason reason) { why_ = reason; }
 
@@ -47,10 +47,10 @@ class TargetList {
   };
 
   // The next target of the current backend; exhausted: it has no more.
-  Next next_of_backend(const Snapshot& snapshot, SilentEndpoints& silent, std::uint64_t now_ms);
+  Next next_of_backend(const ForwardPolicy& policy, SilentEndpoints& silent, std::uint64_t now_ms);
   // Whether endpoint_ is to be tried now; it may be put off.
-  bool due(const Snapshot& snapshot, SilentEndpoints& silent, std::uint64_t now_ms);
-  bool permitted(const Snapshot& snapshot, const Endpoint& endpoint);
+  bool due(const ForwardPolicy& policy, SilentEndpoints& silent, std::uint64_t now_ms);
+  bool permitted(const ForwardPolicy& policy, const Endpoint& endpoint);
 
   const RouteConfig* route_ = nullptr;
   std::string_view requested_name_;

@@ -1,18 +1,18 @@
 #pragma once
 
-// Where connections live: chunks of slots that never move, since the kernel holds pointers into
-// them. A slot's generation goes up when it is freed. Chunks are made on demand and kept.
+// Where connections and flows live: chunks of slots that never move, since the kernel holds pointers
+// into them. A slot's generation goes up when it is freed. Chunks are made on demand and kept.
 
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
-
-#include "net/connection.h"
 
 namespace sni {
 
+template <typename T>
 class Slots {
  public:
   // A free slot's number, made ready for emplace().
@@ -26,23 +26,24 @@ class Slots {
   std::uint16_t generation(std::uint32_t slot) { return at(slot).generation; }
 
   // The caller has acquired the slot.
-  Connection& emplace(Loop& loop, ConnectionStart start) {
+  template <typename... Arguments>
+  T& emplace(std::uint32_t slot, Arguments&&... arguments) {
     ++used_;
-    return at(start.slot).connection.emplace(loop, std::move(start));
+    return at(slot).content.emplace(std::forward<Arguments>(arguments)...);
   }
 
-  // nullptr: that connection is gone.
-  Connection* find(std::uint32_t slot, std::uint16_t generation) {
+  // nullptr: what was there is gone.
+  T* find(std::uint32_t slot, std::uint16_t generation) {
     if (slot >= capacity()) return nullptr;
     Slot& found = at(slot);
-    if (found.generation != generation || !found.connection) return nullptr;
-    return &*found.connection;
+    if (found.generation != generation || !found.content) return nullptr;
+    return &*found.content;
   }
-  Connection* find(std::uint32_t slot) { return find(slot, at(slot).generation); }
+  T* find(std::uint32_t slot) { return find(slot, at(slot).generation); }
 
   void free(std::uint32_t slot) {
     Slot& freed = at(slot);
-    freed.connection.reset();
+    freed.content.reset();
     ++freed.generation;
     free_.push_back(slot);
     --used_;
@@ -57,7 +58,7 @@ class Slots {
   static constexpr std::uint32_t chunk_slots = 64;
   struct Slot {
     std::uint16_t generation = 0;
-    std::optional<Connection> connection;
+    std::optional<T> content;
   };
   using Chunk = std::array<Slot, chunk_slots>;
 

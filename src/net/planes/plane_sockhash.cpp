@@ -42,46 +42,39 @@ PlaneSockhash::PlaneSockhash(const FastPath& path, const FastPathConfig& config,
                              unsigned worker)
     : slots_(*path.sockhash, worker), path_(path), config_(config), counters_(counters) {}
 
-void PlaneSockhash::announce(PlanePair& pair, int client, int backend) {
+PlaneTicket PlaneSockhash::announce(int client, int backend) {
   const auto slot = slots_.take(socket_cookie(backend));
-  if (!slot) return decline(pair, PlaneDecline::no_slot);
-  pair = {
-      .slot = *slot, .stage = PlanePair::Stage::announced, .client_cookie = socket_cookie(client)};
-  if (path_.local && !slots_.expect_backend(*slot, pair.client_cookie))
-    decline(pair, PlaneDecline::map_full);
-}
-
-void PlaneSockhash::leave(PlanePair& pair) {
-  if (pair.stage == PlanePair::Stage::userspace) return;
-  slots_.give_back(pair.slot);
-  pair.stage = PlanePair::Stage::userspace;
-}
-
-void PlaneSockhash::advance(PlanePair& pair, const PlaneView& view) {
-  switch (pair.stage) {
-    case PlanePair::Stage::userspace:
-      return;
-    case PlanePair::Stage::gated:
-      return slots_.set_forwarded(pair.slot, view.sent_to_client - pair.relayed);
-    case PlanePair::Stage::announced:
-      if (slots_.blocking(pair.slot)) return decline(pair, PlaneDecline::blocking);
-      if (slots_.left_out(pair.slot)) return decline(pair, PlaneDecline::not_known);
-      // A backend that has answered was caught before it could, if at all.
-      if (!path_.remote && view.sent_to_client > 0 && !slots_.caught(pair.slot))
-        return decline(pair, PlaneDecline::not_on_this_host);
-      if (!due(view)) return;
-      decide(pair, view);
-      if (pair.stage != PlanePair::Stage::local) return;
-      [[fallthrough]];
-    case PlanePair::Stage::local: {
-      if (slots_.blocking(pair.slot)) return decline(pair, PlaneDecline::blocking);
-      // What userspace has sent took from the space that the credit counts on.
-      const bool sent = slots_.forwarded(pair.slot) != view.sent_to_client;
-      if (sent || slots_.wants_grant(pair.slot)) slots_.grant(pair.slot, view.client);
-      if (sent) slots_.set_forwarded(pair.slot, view.sent_to_client);
-      return;
-    }
+  if (!slot) {
+    count_decline(PlaneDecline::no_slot);
+    return no_ticket;
   }
+  if (pairs_.size() <= *slot) pairs_.resize(*slot + 1);
+  pairs_[*slot] = {.client_cookie = socket_cookie(client)};
+  if (path_.local && !slots_.expect_backend(*slot, pairs_[*slot].client_cookie)) {
+    decline(*slot, PlaneDecline::map_full);
+    return no_ticket;
+  }
+  return *slot;
+}
+
+PlaneAnswer PlaneSockhash::progress(PlaneTicket ticket, const PlaneView& view) {
+  const Pair& pair = pairs_[ticket];
+  switch (pair.stage) {
+    case Stage::gated:
+      slots_.set_forwarded(ticket, view.sent_to_client - pair.relayed);
+      return PlaneAnswer::gated;
+    case Stage::local:
+      return grant(ticket, view);
+    case Stage::announced:
+      break;
+  }
+  if (slots_.blocking(ticket)) return decline(ticket, PlaneDecline::blocking);
+  if (slots_.left_out(ticket)) return decline(ticket, PlaneDecline::not_known);
+  // A backend that has answered was caught before it could, if at all.
+  if (!path_.remote && view.sent_to_client > 0 && !slots_.caught(ticket))
+    return decline(ticket, PlaneDecline::not_on_this_host);
+  if (!due(view)) return PlaneAnswer::undecided;
+  return decide(ticket, view);
 }
 
 // After enough bytes or time: the work that a psock costs at its end is repaid by then.
@@ -90,73 +83,81 @@ bool PlaneSockhash::due(const PlaneView& view) const {
          view.age_ms >= static_cast<std::uint64_t>(config_.after.count());
 }
 
-void PlaneSockhash::decide(PlanePair& pair, const PlaneView& view) {
-  if (!slots_.caught(pair.slot)) {
-    if (!path_.remote) decline(pair, PlaneDecline::not_on_this_host);
-    return;  // hand_over() comes when the relay is between two receives.
+PlaneAnswer PlaneSockhash::decide(PlaneTicket ticket, const PlaneView& view) {
+  if (!slots_.caught(ticket)) {
+    if (!path_.remote) return decline(ticket, PlaneDecline::not_on_this_host);
+    return PlaneAnswer::undecided;  // offer() comes when the relay is between two receives.
   }
-  if (const auto added = slots_.add_target(view.client, pair.client_cookie); !added)
-    return decline(pair, reason_of(added.error().sys_errno));
+  if (const auto added = slots_.add_target(view.client, pairs_[ticket].client_cookie); !added)
+    return decline(ticket, reason_of(added.error().sys_errno));
   widen_send_queue(view.client);
-  pair.stage = PlanePair::Stage::local;
-  pair.taken = true;
+  pairs_[ticket].stage = Stage::local;
   counters_.planes_taken.add();
+  return grant(ticket, view);
 }
 
-bool PlaneSockhash::hand_over(PlanePair& pair, const PlaneView& view, std::uint64_t wake) {
-  if (!path_.remote || pair.stage != PlanePair::Stage::announced || !due(view) ||
-      slots_.caught(pair.slot) || slots_.left_out(pair.slot) || slots_.blocking(pair.slot))
-    return false;
+PlaneAnswer PlaneSockhash::grant(PlaneTicket ticket, const PlaneView& view) {
+  if (slots_.blocking(ticket)) return decline(ticket, PlaneDecline::blocking);
+  // What userspace has sent took from the space that the credit counts on.
+  const bool sent = slots_.forwarded(ticket) != view.sent_to_client;
+  if (sent || slots_.wants_grant(ticket)) slots_.grant(ticket, view.client);
+  if (sent) slots_.set_forwarded(ticket, view.sent_to_client);
+  return PlaneAnswer::kept;
+}
+
+PlaneAnswer PlaneSockhash::offer(PlaneTicket ticket, const PlaneView& view) {
+  Pair& pair = pairs_[ticket];
+  if (!path_.remote || pair.stage != Stage::announced || !due(view) || slots_.caught(ticket) ||
+      slots_.left_out(ticket) || slots_.blocking(ticket))
+    return PlaneAnswer::undecided;
   // Where bytes wait, this is bulk, and splicing moves it faster.
   char byte;
-  if (::recv(view.backend, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN) return false;
+  if (::recv(view.backend, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN)
+    return PlaneAnswer::undecided;
   auto added = slots_.add_target(view.client, pair.client_cookie);
   if (added)
-    added = slots_.add_source(pair.slot, {.backend_fd = view.backend,
-                                          .client_fd = view.client,
-                                          .client_cookie = pair.client_cookie,
-                                          .received = view.sent_to_client});
-  if (!added) {
-    decline(pair, reason_of(added.error().sys_errno));
-    return false;
-  }
+    added = slots_.add_source(ticket, {.backend_fd = view.backend,
+                                       .client_fd = view.client,
+                                       .client_cookie = pair.client_cookie,
+                                       .received = view.sent_to_client});
+  if (!added) return decline(ticket, reason_of(added.error().sys_errno));
   widen_send_queue(view.client);
-  if (wakes_.size() <= pair.slot) wakes_.resize(pair.slot + 1);
-  wakes_[pair.slot] = wake;
-  pair.stage = PlanePair::Stage::gated;
-  pair.taken = true;
+  pair.stage = Stage::gated;
   pair.relayed = view.sent_to_client;
-  slots_.arm(pair.slot, static_cast<std::uint32_t>(config_.backlog));
+  pair.wake = view.wake;
+  slots_.arm(ticket, static_cast<std::uint32_t>(config_.backlog));
   kick_source(view.backend);
   counters_.planes_taken.add();
-  return true;
+  return PlaneAnswer::gated;
 }
 
-bool PlaneSockhash::source_drained(const PlanePair& pair, int backend) const {
+bool PlaneSockhash::source_drained(PlaneTicket ticket, int backend) const {
   const auto counters = read_tcp_counters(backend);
-  return !counters || slots_.source_drained(pair.slot, *counters, true);
-}
-
-bool PlaneSockhash::target_drained(const PlanePair& pair, int client) const {
-  return slots_.target_drained(pair.slot, client);
+  return !counters || slots_.source_drained(ticket, *counters, true);
 }
 
 std::optional<std::uint64_t> PlaneSockhash::take_woken() {
   const auto slot = slots_.take_notice();
   if (!slot) return std::nullopt;
-  return wakes_[*slot];
+  return pairs_[*slot].wake;
 }
 
-void PlaneSockhash::decline(PlanePair& pair, PlaneDecline reason) {
-  if (pair.stage != PlanePair::Stage::userspace) slots_.release_backend(pair.slot);
-  leave(pair);
+PlaneAnswer PlaneSockhash::decline(PlaneTicket ticket, PlaneDecline reason) {
+  slots_.release_backend(ticket);
+  leave(ticket);
+  count_decline(reason);
+  return PlaneAnswer::declined;
+}
+
+void PlaneSockhash::count_decline(PlaneDecline reason) {
   counters_.planes_declined[static_cast<std::size_t>(reason)].add();
   spdlog::debug("sockhash declined a connection: {}", to_string(reason));
 }
 
-bool PlaneSockhash::moved(PlanePair& pair) const {
-  if (pair.stage != PlanePair::Stage::local && pair.stage != PlanePair::Stage::gated) return false;
-  const auto now = slots_.redirected(pair.slot);
+bool PlaneSockhash::moved(PlaneTicket ticket) {
+  Pair& pair = pairs_[ticket];
+  if (pair.stage == Stage::announced) return false;
+  const auto now = slots_.redirected(ticket);
   return std::exchange(pair.redirected, now) != now;
 }
 

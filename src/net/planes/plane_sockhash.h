@@ -1,8 +1,7 @@
 #pragma once
 
-// The SOCKHASH planes as a worker's connections see them: which pair goes to the kernel, when, and
-// what is owed to it from then on. The connection relays as ever; it announces its backend socket
-// before connect(), tells of progress after completions, and asks how much moved without it.
+// The SOCKHASH plane: which pair goes to the kernel, when, and what is owed to it from then on. The
+// sockets stay with the connection, which relays what the kernel does not move.
 //
 // A pair that the kernel takes keeps its io_uring requests on the same host: what the backend
 // writes leaves by the client's socket or comes to the armed receive, as redirect_msg decides. One
@@ -18,78 +17,74 @@
 #include "core/config/config.h"
 #include "core/session/counters.h"
 #include "net/planes/fast_path.h"
+#include "net/planes/plane.h"
 
 namespace sni {
 
-// A connection's place on the planes.
-struct PlanePair {
-  enum class Stage : std::uint8_t {
-    userspace,  // Not taken, or not offered.
-    announced,  // The backend may be caught, or be remote: it is not decided yet.
-    local,      // redirect_msg sends for a backend on this host.
-    gated,      // redirect_skb sends what arrives from a remote backend.
-  };
-  std::uint32_t slot = 0;
-  Stage stage = Stage::userspace;
-  bool taken = false;            // It has been on a plane, so its bytes are the kernel's to count.
-  std::uint64_t redirected = 0;  // At the last look of the idle check.
-  std::uint64_t client_cookie = 0;
-  std::uint64_t relayed = 0;  // gated: bytes to the client before the hand-over.
-};
-
-// What a plane needs to know of a connection to decide.
-struct PlaneView {
-  int client = -1;
-  int backend = -1;
-  std::uint64_t sent_to_client = 0;  // Bytes of the backend that userspace has sent in whole.
-  std::uint64_t age_ms = 0;          // Since the backend was connected.
-};
-
-class PlaneSockhash {
+class PlaneSockhash final : public Plane {
  public:
   PlaneSockhash(const FastPath& path, const FastPathConfig& config, Counters& counters,
                 unsigned worker);
 
-  // Before connect(): the other end can then be caught if it is on this host.
-  void announce(PlanePair& pair, int client, int backend);
-  // The connect failed, or the connection ends.
-  void leave(PlanePair& pair);
+  PlaneId id() const override { return PlaneId::sockhash; }
+  // The other end can then be caught if it is on this host.
+  PlaneTicket announce(int client, int backend) override;
+  // Takes a backend on this host, and grants it credit from then on.
+  PlaneAnswer progress(PlaneTicket ticket, const PlaneView& view) override;
+  // Takes a remote backend, behind the gate.
+  PlaneAnswer offer(PlaneTicket ticket, const PlaneView& view) override;
+  bool moved(PlaneTicket ticket) override;
+  void leave(PlaneTicket ticket) override { slots_.give_back(ticket); }
 
-  // For a remote backend, with nothing received that is not sent and no receive armed: true where
-  // redirect_skb has taken over, and pending() and the like hold from then on. `wake` comes out of
-  // take_woken() when bytes have passed after fall_asleep().
-  bool hand_over(PlanePair& pair, const PlaneView& view, std::uint64_t wake);
-  std::uint64_t pending(const PlanePair& pair) const { return slots_.pending(pair.slot); }
+  // redirect_msg sends for a backend on this host.
+  bool is_local(PlaneTicket ticket) const { return pairs_[ticket].stage == Stage::local; }
+
+  // For gated pairs.
+  std::uint64_t pending(PlaneTicket ticket) const { return slots_.pending(ticket); }
   // Pending bytes are lost: the pair must be reset.
-  bool torn(const PlanePair& pair) const { return slots_.torn(pair.slot); }
-  [[nodiscard]] bool fall_asleep(const PlanePair& pair) { return slots_.fall_asleep(pair.slot); }
+  bool torn(PlaneTicket ticket) const { return slots_.torn(ticket); }
+  // True: `wake` of the view comes out of take_woken() when bytes pass. False: some have passed.
+  [[nodiscard]] bool fall_asleep(PlaneTicket ticket) { return slots_.fall_asleep(ticket); }
   // Whether all that arrived from the backend, its FIN included, was redirected or read.
-  bool source_drained(const PlanePair& pair, int backend) const;
+  bool source_drained(PlaneTicket ticket, int backend) const;
   // Whether all of that is in the client's send queue.
-  bool target_drained(const PlanePair& pair, int client) const;
+  bool target_drained(PlaneTicket ticket, int client) const {
+    return slots_.target_drained(ticket, client);
+  }
   // From now on everything passes.
-  void retire(const PlanePair& pair) { slots_.disarm(pair.slot); }
-  int notice_fd() const { return slots_.notice_fd(); }
+  void retire(PlaneTicket ticket) { slots_.disarm(ticket); }
+  // -1: no pair is ever gated.
+  int notice_fd() const { return path_.remote ? slots_.notice_fd() : -1; }
   std::optional<std::uint64_t> take_woken();
-
-  // Something happened that concerns the pair: bytes came from the client or were sent to it.
-  void advance(PlanePair& pair, const PlaneView& view);
-  // Whether the kernel moved bytes since the last call.
-  bool moved(PlanePair& pair) const;
 
   // Bytes that have entered the client's send queue, by whatever way.
   static std::uint64_t sent_to_client(int client);
 
  private:
+  enum class Stage : std::uint8_t {
+    announced,  // The backend may be caught, or be remote: it is not decided yet.
+    local,      // redirect_msg sends for a backend on this host.
+    gated,      // redirect_skb sends what arrives from a remote backend.
+  };
+  struct Pair {
+    Stage stage = Stage::announced;
+    std::uint64_t client_cookie = 0;
+    std::uint64_t redirected = 0;  // At the last look of moved().
+    std::uint64_t relayed = 0;     // gated: bytes to the client before the hand-over,
+    std::uint64_t wake = 0;        // and what wakes its reader.
+  };
+
   bool due(const PlaneView& view) const;
-  void decide(PlanePair& pair, const PlaneView& view);
-  void decline(PlanePair& pair, PlaneDecline reason);
+  PlaneAnswer decide(PlaneTicket ticket, const PlaneView& view);
+  PlaneAnswer grant(PlaneTicket ticket, const PlaneView& view);
+  PlaneAnswer decline(PlaneTicket ticket, PlaneDecline reason);
+  void count_decline(PlaneDecline reason);
 
   SockSlots slots_;
   const FastPath& path_;
   FastPathConfig config_;
   Counters& counters_;
-  std::vector<std::uint64_t> wakes_;  // By slot; as many as were in use.
+  std::vector<Pair> pairs_;  // By slot, which is the ticket; as many as were in use.
 };
 
 }  // namespace sni

@@ -42,7 +42,7 @@ ssize_t Splice::drain(int target, std::uint32_t least) {
   return n;
 }
 
-void guard_splice(int fd) {
+void bound_splice_waits(int fd) {
   const timeval tick{.tv_sec = 0, .tv_usec = 1};
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tick, sizeof tick);
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);

@@ -117,8 +117,8 @@ Result<void> Server::start(LoadedConfig loaded) {
   uname(&system);
   spdlog::info("Linux {}, io_uring{}, {} workers, at most {} connections", system.release,
                ring.defer_taskrun ? " with deferred task work" : "", (*snapshot)->config.workers,
-               (*snapshot)->connections_max);
-  auto fast_path = start_fast_path((*snapshot)->config, (*snapshot)->connections_max);
+               (*snapshot)->settings->connections_max);
+  auto fast_path = start_fast_path((*snapshot)->config, (*snapshot)->settings->connections_max);
   if (!fast_path) return std::unexpected(fast_path.error());
   shared_.fast_path = std::move(*fast_path);
   shared_.dns_map = start_dns_map((*snapshot)->config);

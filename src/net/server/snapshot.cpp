@@ -40,19 +40,26 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config) {
   if (!names) return std::unexpected(names.error());
 
   std::vector<ListenerEndpoint> listeners;
+  std::vector<std::shared_ptr<const ListenerConfig>> listener_configs;
   for (const ListenerConfig& listener : config.listeners) {
     listeners.push_back({.endpoint = listener.address, .v6only = listener.v6only});
+    listener_configs.push_back(std::make_shared<const ListenerConfig>(listener));
   }
   const std::uint32_t possible = connections_by_descriptors(config.workers, listeners.size());
   const std::uint32_t wanted = config.limits.connections;
+  auto settings = std::make_shared<const FlowSettings>(
+      FlowSettings{.timeouts = config.timeouts,
+                   .limits = config.limits,
+                   .connections_max = wanted == 0 ? possible : std::min(wanted, possible)});
   RouteTable routes(config);
   return std::make_shared<const Snapshot>(Snapshot{
       .config = std::move(config),
       .routes = std::move(routes),
       .listeners = std::move(listeners),
+      .listener_configs = std::move(listener_configs),
       .own_addresses = std::move(*addresses),
       .system_names = std::move(*names),
-      .connections_max = wanted == 0 ? possible : std::min(wanted, possible),
+      .settings = std::move(settings),
   });
 }
 

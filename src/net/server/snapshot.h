@@ -1,7 +1,8 @@
 #pragma once
 
 // One immutable state of the configuration and all that is derived from it. A reload builds a new
-// one and every worker takes it between two completions; a connection keeps the one it began with.
+// one and every worker takes it between two completions. A connection keeps it until its route is
+// known, and then only what it needs: its route, its listener and the settings.
 
 #include <memory>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "core/route/forward_policy.h"
 #include "core/route/route_table.h"
 #include "net/dns/system_names.h"
+#include "net/flow/flow_settings.h"
 
 namespace sni {
 
@@ -18,9 +20,10 @@ struct Snapshot {
   Config config;
   RouteTable routes;
   std::vector<ListenerEndpoint> listeners;
+  std::vector<std::shared_ptr<const ListenerConfig>> listener_configs;  // Of config, to be kept.
   std::vector<IpAddress> own_addresses;
   std::shared_ptr<const SystemNames> system_names;
-  std::uint32_t connections_max = 0;  // limits.connections, or what the descriptors allow.
+  std::shared_ptr<const FlowSettings> settings;
 
   ForwardPolicy policy() const { return {.listeners = listeners, .own_addresses = own_addresses}; }
 };

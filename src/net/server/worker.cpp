@@ -50,28 +50,27 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
   snapshot_ = listeners.snapshot;
   auto ring = Ring::create(limits::ring_entries);
   if (!ring) return std::unexpected(ring.error());
-  loop_.emplace(Loop{.ring = std::move(*ring),
-                     .buffers = nullptr,
-                     .parking = Parking(shared_.parked),
-                     .splices = {},
-                     .patience = {},
-                     .silent = {},
-                     .resolver = nullptr,
-                     .deadlines = Deadlines(0),
-                     .shared = shared_,
-                     .counters = counters_,
-                     .plane = nullptr,
-                     .refusals_log = LogGate(refusal_lines_per_second),
-                     .now_ms = monotonic_ms(),
-                     .hello_scratch = {}});
+  loop_.emplace(
+      Loop{.ring = std::move(*ring),
+           .buffers = nullptr,
+           .parking = Parking(shared_.parked),
+           .splices = {},
+           .low_water = {},
+           .silent = {},
+           .resolver = nullptr,
+           .deadlines = Deadlines(0),
+           .shared = shared_,
+           .counters = counters_,
+           .ledger = Ledger(number_, shared_, counters_),
+           .planes = Planes(shared_.fast_path, snapshot_->config.fast_path, counters_, number_),
+           .policy = snapshot_->policy(),
+           .refusals_log = LogGate(refusal_lines_per_second),
+           .now_ms = monotonic_ms(),
+           .hello_scratch = {}});
   auto buffers = BufferPool::create(loop_->ring);
   if (!buffers) return std::unexpected(buffers.error());
   loop_->buffers = std::move(*buffers);
-  if (shared_.fast_path.local || shared_.fast_path.remote) {
-    loop_->plane = std::make_unique<PlaneSockhash>(shared_.fast_path, snapshot_->config.fast_path,
-                                                   counters_, number_);
-    if (shared_.fast_path.remote) watch_notices();
-  }
+  if (loop_->planes.notice_fd() >= 0) watch_notices();
   auto resolver = Resolver::create(snapshot_->config.dns, snapshot_->system_names, *this,
                                    shared_.dns_map ? &*shared_.dns_map : nullptr);
   if (!resolver) return std::unexpected(resolver.error());
@@ -113,7 +112,7 @@ std::int64_t Worker::wait_ms() {
   if (const auto resolver = loop_->resolver->next_deadline_ms(loop_->now_ms)) {
     next = std::min(next, *resolver);
   }
-  if (const auto patience = loop_->patience.next_ms()) next = std::min(next, *patience);
+  if (const auto low_water = loop_->low_water.next_ms()) next = std::min(next, *low_water);
   next = std::min(next, loop_->refusals_log.next_ms());
   for (const auto& listener : listeners_) {
     if (listener != nullptr && listener->retry_ms != 0) next = std::min(next, listener->retry_ms);
@@ -143,7 +142,7 @@ void Worker::dispatch(const Completion& completion) {
     case Op::wake:
       return on_wake();
     case Op::notice:
-      while (const auto woken = loop_->plane->take_woken()) loop_->ring.cancel(unpack(*woken));
+      while (const auto woken = loop_->planes.take_woken()) loop_->ring.cancel(unpack(*woken));
       return watch_notices();
     case Op::cancel:
       return;
@@ -165,9 +164,9 @@ void Worker::expire_deadlines() {
     slots_.find(slot)->on_deadline();
     free_if_closed(slot);
   });
-  loop_->patience.expire(loop_->now_ms, [this](Waiter waiter) {
-    Connection* connection = slots_.find(waiter.slot, waiter.generation);
-    return connection != nullptr ? connection->on_patience_due(waiter.side) : std::nullopt;
+  loop_->low_water.expire(loop_->now_ms, [this](LowWaterEntry entry) {
+    Connection* connection = slots_.find(entry.slot, entry.generation);
+    return connection != nullptr ? connection->on_low_water_due(entry.side) : std::nullopt;
   });
   for (std::uint32_t id = 0; id < listeners_.size(); ++id) {
     Listener* listener = listeners_[id].get();
@@ -195,7 +194,7 @@ void Worker::free_if_closed(std::uint32_t slot) {
 }
 
 void Worker::watch_notices() {
-  loop_->ring.poll(loop_->plane->notice_fd(), POLLIN, {.op = Op::notice});
+  loop_->ring.poll(loop_->planes.notice_fd(), POLLIN, {.op = Op::notice});
 }
 
 void Worker::watch(std::uint32_t id, int fd, bool readable, bool writable) {

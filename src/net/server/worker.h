@@ -78,8 +78,6 @@ class Worker final : private ResolverIo {
   void end_evicted();
 
   void accept(Listener& listener, int fd);
-  std::optional<Refusal> admit(const Snapshot& snapshot, const Endpoint& peer,
-                               bool& source_counted);
   void refuse(Refusal refusal, const Endpoint& peer);
   void arm(std::uint32_t listener);
   void retire(std::uint32_t listener);
@@ -102,7 +100,7 @@ class Worker final : private ResolverIo {
   std::shared_ptr<const Snapshot> snapshot_;
   std::vector<std::unique_ptr<Listener>>
       listeners_;  // By place; a place is used again once retired.
-  Slots slots_;
+  Slots<Connection> slots_;
   UniqueFd wake_fd_;
   std::array<std::uint8_t, 8> wake_count_{};
   bool draining_ = false;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "net/flow/doorman.h"
 #include "net/server/worker.h"
 #include "net/socket.h"
 
@@ -70,41 +71,24 @@ void Worker::accept(Listener& listener, int fd) {
   if (stopping_) return;
   counters_.accepted.add();
   const Endpoint peer = peer_of(client.get());
-  bool source_counted = false;
-  if (const auto refusal = admit(*listener.snapshot, peer, source_counted))
-    return refuse(*refusal, peer);
-  const auto idle = listener.snapshot->config.timeouts.idle;
-  if (idle != listener.idle) set_patience(client.get(), idle);
+  const Snapshot& snapshot = *listener.snapshot;
+  auto seat = Doorman(shared_).admit(peer.ip, *snapshot.settings);
+  if (!seat) return refuse(seat.error(), peer);
+  const auto idle = snapshot.settings->timeouts.idle;
+  if (idle != listener.idle) set_user_timeout(client.get(), idle);
+  Flow& flow = loop_->ledger.open({.started_ms = loop_->now_ms,
+                                   .client = peer,
+                                   .listener = snapshot.listener_configs[listener.index]},
+                                  std::move(*seat));
   const std::uint32_t slot = slots_.acquire();
   loop_->deadlines.grow(slots_.capacity());
-  slots_.emplace(*loop_, {.slot = slot,
-                          .generation = slots_.generation(slot),
-                          .client = std::move(client),
-                          .peer = peer,
-                          .listener = listener.index,
-                          .snapshot = listener.snapshot,
-                          .source_counted = source_counted});
-}
-
-// Counts the connection in; the connection counts itself out at its end.
-std::optional<Refusal> Worker::admit(const Snapshot& snapshot, const Endpoint& peer,
-                                     bool& source_counted) {
-  if (const auto refusal = shared_.admission.refuses(peer.ip)) return refusal;
-  shared_.admission.report(peer.ip, Conduct::connected);
-  const LimitConfig& limits = snapshot.config.limits;
-  if (shared_.pending_hellos.load(std::memory_order_relaxed) >= limits.pending_hellos) {
-    return Refusal::pending_hellos;
-  }
-  if (shared_.connections.fetch_add(1, std::memory_order_relaxed) >= snapshot.connections_max) {
-    shared_.connections.fetch_sub(1, std::memory_order_relaxed);
-    return Refusal::connections;
-  }
-  if (limits.connections_per_source == 0) return std::nullopt;
-  source_counted = shared_.sources.acquire(peer.ip, limits.connections_per_source);
-  if (source_counted) return std::nullopt;
-  shared_.connections.fetch_sub(1, std::memory_order_relaxed);
-  shared_.admission.report(peer.ip, Conduct::refused);
-  return Refusal::connections_per_source;
+  slots_.emplace(slot, *loop_,
+                 ConnectionStart{.slot = slot,
+                                 .generation = slots_.generation(slot),
+                                 .client = std::move(client),
+                                 .flow = flow,
+                                 .listener = listener.index,
+                                 .snapshot = listener.snapshot});
 }
 
 void Worker::refuse(Refusal refusal, const Endpoint& peer) {
@@ -119,6 +103,7 @@ void Worker::apply(NewListeners given) {
   const auto& snapshot = given.snapshot;
   const bool reload = snapshot_ != snapshot;
   snapshot_ = snapshot;
+  loop_->policy = snapshot->policy();
   std::vector<bool> kept(listeners_.size(), false);
   for (std::uint32_t index = 0; index < given.listeners.size(); ++index) {
     LentListener& lent = given.listeners[index];

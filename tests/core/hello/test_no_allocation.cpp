@@ -43,8 +43,8 @@ TEST_CASE("looking up a route allocates nothing") {
   const RouteTable table(config);
   const test::Bytes h2 = test::text_bytes("\x08http/1.1\x02h2");
   const std::size_t before = allocations;
-  const auto* wildcard = table.find(0, "x.y.a-name-that-is-longer-than-a-small-string.example", h2);
-  const auto* none = table.find(0, "x.y.a-name-that-is-longer-than-a-small-string.example", {});
+  const auto& wildcard = table.find(0, "x.y.a-name-that-is-longer-than-a-small-string.example", h2);
+  const auto& none = table.find(0, "x.y.a-name-that-is-longer-than-a-small-string.example", {});
   const std::size_t after = allocations;
   CHECK(wildcard != nullptr);
   CHECK(none == nullptr);

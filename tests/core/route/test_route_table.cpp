@@ -38,7 +38,7 @@ constexpr std::string_view none = "(none)";
 
 std::string find(const RouteTable& table, std::string_view name, std::string_view alpn_list = "",
                  std::uint32_t listener = 0) {
-  const RouteConfig* route = table.find(listener, name, text_bytes(alpn_list));
+  const auto& route = table.find(listener, name, text_bytes(alpn_list));
   return route == nullptr ? std::string(none) : route->backends.front().text;
 }
 
@@ -128,7 +128,7 @@ TEST_CASE("a route serves its own listeners only") {
 
 TEST_CASE("the table outlives the configuration, and a move keeps its routes where they are") {
   RouteTable table = Routes().add("a", {"a.example"}).table();
-  const RouteConfig* before = table.find(0, "a.example", {});
+  const auto before = table.find(0, "a.example", {});
   const RouteTable moved = std::move(table);
   CHECK(moved.find(0, "a.example", {}) == before);
   CHECK(find(moved, "a.example") == "a");
@@ -185,4 +185,16 @@ TEST_CASE("a hidden route is one that the table never finds") {
   for (const auto alpn : {"", "\x02h2", "\x02h3", "\x02h3\x02h2", "\x02hx"}) {
     CHECK(find(table, "a", alpn) != "1");
   }
+}
+
+TEST_CASE("A route outlives the table that it was found in") {
+  std::shared_ptr<const RouteConfig> kept;
+  {
+    const Config config{.listeners = {{.name = "a"}},
+                        .routes = {{.names = {"a.example"}, .listeners = {"a"}}}};
+    kept = RouteTable(config).find(0, "a.example", {});
+  }
+  REQUIRE(kept != nullptr);
+  CHECK(kept->names == std::vector<std::string>{"a.example"});
+  CHECK(kept.use_count() == 1);
 }

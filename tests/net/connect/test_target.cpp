@@ -40,13 +40,12 @@ RouteConfig route_to(std::initializer_list<std::string_view> backends) {
 }
 
 // A proxy that listens on 192.0.2.1:443 of the own address 192.0.2.1.
-Snapshot here() {
-  return {.config = {},
-          .routes = RouteTable(Config{}),
-          .listeners = {{.endpoint = endpoint("192.0.2.1:443")}},
-          .own_addresses = {ip("192.0.2.1")},
-          .system_names = nullptr};
-}
+struct Here {
+  std::vector<ListenerEndpoint> listeners = {{.endpoint = endpoint("192.0.2.1:443")}};
+  std::vector<IpAddress> own_addresses = {ip("192.0.2.1")};
+
+  ForwardPolicy policy() const { return {.listeners = listeners, .own_addresses = own_addresses}; }
+};
 
 // A client that asked for `requested`, with the backends of its route.
 struct Tries {
@@ -54,9 +53,9 @@ struct Tries {
       : route(route_to(backends)) {
     targets.start(route, requested);
   }
-  Next next() { return targets.next(snapshot, silent, now_ms); }
+  Next next() { return targets.next(here.policy(), silent, now_ms); }
 
-  Snapshot snapshot = here();
+  Here here;
   RouteConfig route;
   SilentEndpoints silent;
   std::uint64_t now_ms = 1000;

@@ -7,64 +7,31 @@
 #include <utility>
 #include <vector>
 
-#include "support/worker_harness.h"
-
 using namespace sni;
-using namespace sni::test;
 
 namespace {
 
-Ring new_ring() {
-  auto ring = Ring::create(64);
-  REQUIRE(ring);
-  return std::move(*ring);
-}
+// The kernel may hold pointers to it, so it must not move.
+struct Tenant {
+  explicit Tenant(std::uint32_t its_number) : number(its_number) {}
+  Tenant(const Tenant&) = delete;
+  std::uint32_t number;
+};
 
-// Connections that wait for a hello, in slots of a loop that does not turn.
-class SlotWorld {
- public:
-  SlotWorld() {
-    auto made = make_snapshot(config_for(loopback(1)));
-    REQUIRE(made);
-    snapshot_ = std::move(*made);
-  }
-
+struct SlotWorld {
   std::uint32_t open() {
     const std::uint32_t slot = slots.acquire();
-    loop_.deadlines.grow(slots.capacity());
-    slots.emplace(loop_, {.slot = slot,
-                          .generation = slots.generation(slot),
-                          .client = UniqueFd(),
-                          .peer = {},
-                          .listener = 0,
-                          .snapshot = snapshot_,
-                          .source_counted = false});
+    CHECK(slots.emplace(slot, slot).number == slot);
     return slot;
   }
-
-  Slots slots;
-
- private:
-  Shared shared_;
-  Counters counters_;
-  std::shared_ptr<const Snapshot> snapshot_;
-  Loop loop_{.ring = new_ring(),
-             .buffers = nullptr,
-             .parking = Parking(shared_.parked),
-             .resolver = nullptr,
-             .deadlines = Deadlines(0),
-             .shared = shared_,
-             .counters = counters_,
-             .refusals_log = LogGate(0),
-             .now_ms = monotonic_ms(),
-             .hello_scratch = {}};
+  Slots<Tenant> slots;
 };
 
 }  // namespace
 
-TEST_CASE("a connection is found by its slot and generation until the slot is freed") {
+TEST_CASE("a tenant is found by its slot and generation until the slot is freed") {
   SlotWorld world;
-  Slots& slots = world.slots;
+  auto& slots = world.slots;
   const std::uint32_t slot = world.open();
   const std::uint16_t generation = slots.generation(slot);
   CHECK(slots.used() == 1);
@@ -78,7 +45,7 @@ TEST_CASE("a connection is found by its slot and generation until the slot is fr
 
 TEST_CASE("who comes after in the same slot is not found by the old generation") {
   SlotWorld world;
-  Slots& slots = world.slots;
+  auto& slots = world.slots;
   const std::uint32_t slot = world.open();
   const std::uint16_t generation = slots.generation(slot);
   slots.free(slot);
@@ -87,7 +54,7 @@ TEST_CASE("who comes after in the same slot is not found by the old generation")
   CHECK(slots.find(slot, slots.generation(slot)) != nullptr);
 }
 
-TEST_CASE("a slot that was never made has no connection") {
+TEST_CASE("a slot that was never made has no tenant") {
   SlotWorld world;
   CHECK(world.slots.find(0, 0) == nullptr);
   world.open();
@@ -95,9 +62,9 @@ TEST_CASE("a slot that was never made has no connection") {
   CHECK(world.slots.find(UINT32_MAX, 0) == nullptr);
 }
 
-TEST_CASE("connections stay where they are while more slots are made") {
+TEST_CASE("tenants stay where they are while more slots are made") {
   SlotWorld world;
-  std::map<std::uint32_t, Connection*> places;
+  std::map<std::uint32_t, Tenant*> places;
   for (int i = 0; i < 200; ++i) {
     const std::uint32_t slot = world.open();
     REQUIRE(places.emplace(slot, world.slots.find(slot)).second);

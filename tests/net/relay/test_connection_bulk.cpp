@@ -32,7 +32,7 @@ TEST_CASE("urgent data among bulk is passed over, and no end is seen in it") {
   CHECK((arrived.bytes == expected));
 }
 
-TEST_CASE("what is too little for a patient receive arrives all the same, and so does an answer") {
+TEST_CASE("what is less than a raised low-water mark arrives all the same, and so does an answer") {
   TcpListener listener;
   WorkerHarness proxy(config_for(listener.endpoint()));
   proxy.start();

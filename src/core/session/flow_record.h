@@ -1,0 +1,49 @@
+#pragma once
+
+// What is to be known of a connection while it lives and in its last line, whoever carries its
+// bytes: the record outlives the connection's descriptors and its slot (net/flow/ledger.h keeps
+// it). Listener and route are shared, so that a record keeps neither a configuration nor a routing
+// table alive.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/config/config.h"
+#include "core/session/session.h"
+
+namespace sni {
+
+// Who moves the bytes of an established connection.
+enum class PlaneId : std::uint8_t { none, userspace, sockhash, packet };
+inline constexpr std::size_t plane_ids = static_cast<std::size_t>(PlaneId::packet) + 1;
+constexpr std::string_view to_string(PlaneId plane) {
+  constexpr std::array<std::string_view, plane_ids> names{"", "userspace", "sockhash", "packet"};
+  return names[static_cast<std::size_t>(plane)];
+}
+
+struct FlowRecord {
+  std::uint64_t serial = 0;      // One of its own for each connection of this process.
+  std::uint64_t started_ms = 0;  // CLOCK_MONOTONIC.
+  Endpoint client;
+  std::shared_ptr<const ListenerConfig> listener;
+  std::shared_ptr<const RouteConfig> route;  // Empty: no route took the client.
+  std::string server_name;  // As the client said it; empty: it named nobody, or is not understood.
+  std::string alpn;         // The first protocol offered.
+  std::uint16_t tls_version = 0;
+  bool ech = false;
+  PlaneId plane = PlaneId::none;     // none: it never had two connected sockets.
+  const Backend* backend = nullptr;  // Of `route`: the one that was tried last.
+  Endpoint backend_address;          // Of it; port 0: a UNIX socket, or nothing was tried.
+};
+
+// How it ended.
+struct FlowEnd {
+  EndReason reason = EndReason::none;
+  std::uint64_t to_backend = 0;  // Bytes that came from one side and were sent to the other;
+  std::uint64_t to_client = 0;   // an answer of our own is not counted.
+};
+
+}  // namespace sni

@@ -1,0 +1,34 @@
+#pragma once
+
+// A client that is not served gets an alert or an HTTP error. Then its input is thrown away until
+// it closes, within bounds: a close with unread input would send RST and destroy the answer.
+
+#include <cstdint>
+#include <span>
+
+#include "core/config/config.h"
+#include "core/session/session.h"
+#include "net/loop/loop.h"
+#include "net/loop/sockets.h"
+
+namespace sni {
+
+class Answering {
+ public:
+  // `named`: the client asked for somebody. Both references outlive the object.
+  Answering(Loop& loop, const Sockets& sockets, Protocol protocol, EndReason reason, bool named);
+
+  // To the session it is the pipe from the backend's side: what the backend would have said.
+  void start_send();
+  Event on_sent(const Completion& completion);
+  void start_receive();
+  Event on_received(const Completion& completion);
+
+ private:
+  Loop& loop_;
+  const Sockets& sockets_;
+  std::span<const std::uint8_t> left_;  // Of the answer, which is static.
+  std::uint32_t discarded_ = 0;         // Bytes of input.
+};
+
+}  // namespace sni

@@ -1,0 +1,69 @@
+#pragma once
+
+// Theory of operation: everything before the backend is up. The first flight is collected until it
+// is complete, the server name in it picks the route, and the route's targets are tried in turn
+// until one of them connects. What is needed for that lives here, on the heap, and is gone when the
+// relay begins, so that an idle relayed connection is a few hundred bytes.
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/hello/first_flight.h"
+#include "core/session/session.h"
+#include "net/connect/target.h"
+#include "net/flow/flow_settings.h"
+#include "net/loop/loop.h"
+#include "net/loop/sockets.h"
+#include "net/server/snapshot.h"
+
+namespace sni {
+
+class Setup {
+ public:
+  // All outlive the set-up. `listener`: index into the snapshot's listeners. The snapshot is let go
+  // once the route is known.
+  Setup(Loop& loop, Sockets& sockets, Flow& flow, const FlowSettings& settings,
+        std::shared_ptr<const Snapshot> snapshot, std::uint32_t listener);
+
+  // Hello.
+  void start_receive();
+  Event on_received(const Completion& completion);
+
+  // Route, resolve, connect. What has its result at once returns it.
+  Event choose_target();
+  std::optional<Event> start_resolve();
+  Event on_resolved(const Resolution& resolution);
+  void on_resolve_timeout();
+  std::optional<Event> start_connect();
+  Event on_connected(const Completion& completion);
+
+  // For the relay.
+  std::vector<std::uint8_t> take_flight() { return std::move(flight_); }
+  PlanePair pair() const { return pair_; }
+  // It ends without a relay.
+  void release() { loop_.planes.leave(pair_); }
+
+ private:
+  Event on_flight(const Completion& completion);
+  Event route(const FirstFlight& flight);
+  void remember_silence();
+
+  Loop& loop_;
+  Sockets& sockets_;
+  Flow& flow_;
+  const FlowSettings& settings_;
+  std::shared_ptr<const Snapshot> snapshot_;  // Until the route is known.
+  std::uint32_t listener_;
+  FlightScanner scanner_;
+  std::vector<std::uint8_t> flight_;
+  std::size_t needed_ = 1;  // Bytes that must be there before the next scan.
+  TargetList targets_;
+  PlanePair pair_;
+  sockaddr_storage address_{};  // Read by the kernel until the connect completes.
+};
+
+}  // namespace sni

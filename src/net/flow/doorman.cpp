@@ -1,0 +1,29 @@
+#include "net/flow/doorman.h"
+
+namespace sni {
+
+std::expected<Seat, Refusal> Doorman::admit(const IpAddress& source,
+                                            const FlowSettings& settings) const {
+  if (const auto refusal = shared_.admission.refuses(source)) return std::unexpected(*refusal);
+  shared_.admission.report(source, Conduct::connected);
+  auto seat = Seat::take(shared_, settings.connections_max, settings.limits.pending_hellos);
+  if (!seat) return seat;
+  if (const auto refusal = count_source(*seat, source, settings)) return std::unexpected(*refusal);
+  return seat;
+}
+
+std::optional<Refusal> Doorman::readmit(Seat& seat, const IpAddress& source,
+                                        const FlowSettings& settings) const {
+  if (const auto refusal = shared_.admission.refuses(source)) return refusal;
+  shared_.admission.report(source, Conduct::connected);
+  return count_source(seat, source, settings);
+}
+
+std::optional<Refusal> Doorman::count_source(Seat& seat, const IpAddress& source,
+                                             const FlowSettings& settings) const {
+  const auto refusal = seat.take_source(source, settings.limits.connections_per_source);
+  if (refusal) shared_.admission.report(source, Conduct::refused);
+  return refusal;
+}
+
+}  // namespace sni

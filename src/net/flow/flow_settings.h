@@ -1,0 +1,18 @@
+#pragma once
+
+// What a connection needs of the configuration for as long as it lives, apart from its route: a
+// small object of its own, so that a connection keeps no whole configuration alive.
+
+#include <cstdint>
+
+#include "core/config/config.h"
+
+namespace sni {
+
+struct FlowSettings {
+  TimeoutConfig timeouts;
+  LimitConfig limits;
+  std::uint32_t connections_max = 0;  // limits.connections, or what the descriptors allow.
+};
+
+}  // namespace sni

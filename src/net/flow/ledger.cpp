@@ -1,0 +1,56 @@
+#include "net/flow/ledger.h"
+
+#include <string>
+
+#include "core/session/access_line.h"
+#include "net/log.h"
+
+namespace sni {
+
+namespace {
+
+void write_line(const FlowRecord& flow, const FlowEnd& end, std::uint64_t now_ms) {
+  const std::string backend = flow.backend == nullptr          ? std::string()
+                              : flow.backend_address.port != 0 ? flow.backend_address.to_string()
+                                                               : flow.backend->text;
+  log_access(
+      access_line({.client = flow.client,
+                   .listener = flow.listener->name,
+                   .server_name = flow.server_name,
+                   .alpn = flow.alpn,
+                   .tls_version = flow.tls_version,
+                   .ech = flow.ech,
+                   .route = flow.route == nullptr ? std::string_view() : flow.route->names.front(),
+                   .backend = backend,
+                   .client_bytes = end.to_backend,
+                   .server_bytes = end.to_client,
+                   .duration_ms = now_ms - flow.started_ms,
+                   .plane = to_string(flow.plane),
+                   .end = to_string(end.reason)},
+                  log_format()));
+}
+
+}  // namespace
+
+Flow& Ledger::open(FlowRecord record, Seat seat) {
+  record.serial = next_serial_++;
+  const std::uint32_t place = flows_.acquire();
+  return flows_.emplace(place,
+                        Flow{.record = std::move(record), .seat = std::move(seat), .place = place});
+}
+
+void Ledger::end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t now_ms) {
+  counters_.ended[static_cast<std::size_t>(end.reason)].add();
+  counters_.bytes_to_backend.add(end.to_backend);
+  counters_.bytes_to_client.add(end.to_client);
+  if (is_bad_hello(end.reason)) {
+    shared_.admission.report(flow.record.client.ip, Conduct::bad_hello);
+  }
+  const bool reached = flow.record.plane != PlaneId::none;
+  if (access_lines_wanted() && (reached || gate.admit(now_ms))) {
+    write_line(flow.record, end, now_ms);
+  }
+  flows_.free(flow.place);
+}
+
+}  // namespace sni

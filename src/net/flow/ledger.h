@@ -1,0 +1,50 @@
+#pragma once
+
+// Theory of operation: the ledger of one worker has a flow for each connection from the moment it
+// is let in until its last line is written, whoever carries its bytes. A connection in a slot and a
+// flow that lives on in the kernel alone end here in the same way: the end is counted, the access
+// line written, and the seat among the limits given back.
+
+#include <cstdint>
+
+#include "core/session/flow_record.h"
+#include "core/session/log_gate.h"
+#include "net/flow/seat.h"
+#include "net/loop/slots.h"
+
+namespace sni {
+
+struct Flow {
+  FlowRecord record;
+  Seat seat;
+  std::uint32_t place = 0;  // In the ledger.
+};
+
+class Ledger {
+ public:
+  // `worker` makes the serials of all workers differ. Both outlive the ledger.
+  Ledger(unsigned worker, Shared& shared, Counters& counters)
+      : shared_(shared), counters_(counters), next_serial_((std::uint64_t{worker} << 48) + 1) {}
+
+  // Gives the record its serial. The flow stays where it is until end().
+  Flow& open(FlowRecord record, Seat seat);
+  // Frees the flow. `gate` limits the lines of flows that never reached a backend; `now_ms`: of the
+  // loop.
+  void end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t now_ms);
+
+  std::uint32_t living() const { return flows_.used(); }
+  template <typename Visit>
+  void for_each(Visit&& visit) {
+    for (std::uint32_t place = 0; place < flows_.capacity(); ++place) {
+      if (Flow* flow = flows_.find(place)) visit(*flow);
+    }
+  }
+
+ private:
+  Shared& shared_;
+  Counters& counters_;
+  Slots<Flow> flows_;
+  std::uint64_t next_serial_;
+};
+
+}  // namespace sni

@@ -1,0 +1,28 @@
+#pragma once
+
+// What all workers share: the counts behind the limits, which hold for the process, and what is
+// loaded once.
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "bpf/dns/dns_map.h"
+#include "core/guard/source_counts.h"
+#include "net/guard/admission.h"
+#include "net/planes/fast_path.h"
+#include "net/relay/parking.h"
+
+namespace sni {
+
+struct Shared {
+  FastPath fast_path;             // Both set before the first worker starts.
+  std::optional<DnsMap> dns_map;  // Answers of all workers; empty: each keeps its own alone.
+  std::atomic<std::uint32_t> connections{0};
+  std::atomic<std::uint32_t> pending_hellos{0};
+  ParkedBudget parked;
+  SourceCounts sources;
+  Admission admission;
+};
+
+}  // namespace sni

@@ -1,0 +1,25 @@
+#pragma once
+
+// The two sockets of a connection, and the identity under which its requests are in flight: slot
+// and generation, never a descriptor.
+
+#include <array>
+#include <cstdint>
+
+#include "core/unique_fd.h"
+#include "net/loop/op.h"
+
+namespace sni {
+
+struct Sockets {
+  std::array<UniqueFd, 2> fds;  // By side; the backend's is empty until one is tried.
+  std::uint32_t slot = 0;
+  std::uint16_t generation = 0;
+
+  int fd(Side side) const { return fds[index(side)].get(); }
+  OpTag tag(Op op, Side side) const {
+    return {.op = op, .side = side, .generation = generation, .slot = slot};
+  }
+};
+
+}  // namespace sni

@@ -1,0 +1,56 @@
+#include "net/planes/planes.h"
+
+namespace sni {
+
+Planes::Planes(const FastPath& path, const FastPathConfig& config, Counters& counters,
+               unsigned worker) {
+  if (path.local || path.remote) {
+    sockhash_ = std::make_unique<PlaneSockhash>(path, config, counters, worker);
+  }
+}
+
+void Planes::announce(PlanePair& pair, int client, int backend) {
+  if (sockhash_ != nullptr) pair.sockhash = sockhash_->announce(client, backend);
+}
+
+bool Planes::offer(PlanePair& pair, const PlaneView& view) {
+  if (pair.sockhash != no_ticket && !pair.gated) {
+    settle(pair, sockhash_->offer(pair.sockhash, view));
+  }
+  return pair.gated;
+}
+
+bool Planes::moved(PlanePair& pair) {
+  return pair.sockhash != no_ticket && sockhash_->moved(pair.sockhash);
+}
+
+void Planes::leave(PlanePair& pair) {
+  if (pair.sockhash != no_ticket) sockhash_->leave(std::exchange(pair.sockhash, no_ticket));
+}
+
+bool Planes::splice_sees_all(const PlanePair& pair) const {
+  return pair.sockhash == no_ticket || sockhash_->is_local(pair.sockhash);
+}
+
+std::optional<std::uint64_t> Planes::sent_to_client(const PlanePair& pair, int client) {
+  if (pair.carrier != PlaneId::sockhash) return std::nullopt;
+  return PlaneSockhash::sent_to_client(client);
+}
+
+void Planes::settle(PlanePair& pair, PlaneAnswer answer) {
+  switch (answer) {
+    case PlaneAnswer::undecided:
+      return;
+    case PlaneAnswer::declined:
+      pair.sockhash = no_ticket;
+      return;
+    case PlaneAnswer::gated:
+      pair.gated = true;
+      [[fallthrough]];
+    case PlaneAnswer::kept:
+      pair.carrier = PlaneId::sockhash;
+      return;
+  }
+}
+
+}  // namespace sni

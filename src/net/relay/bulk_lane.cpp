@@ -1,0 +1,112 @@
+#include "net/relay/bulk_lane.h"
+
+#include <poll.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "net/socket.h"
+
+namespace sni {
+
+using Kind = Event::Kind;
+
+namespace {
+
+// Less room than this in the send buffer is not worth a call; a poll waits for more. What the poll
+// then finds (a third of the buffer, tcp_poll) is taken however little it is.
+constexpr std::uint32_t room_worth_a_call = 16 * 1024;
+constexpr std::uint32_t any_room = 1;
+
+}  // namespace
+
+bool BulkLane::start_receive(Loop& loop, const Sockets& sockets, bool allowed) {
+  armed_ = gauge_.bulk() && allowed;
+  raise_mark(sockets, armed_ && gauge_.raises_mark());
+  if (!armed_) return false;
+  if (!std::exchange(waits_bounded_, true)) {
+    bound_splice_waits(sockets.fd(Side::client));
+    bound_splice_waits(sockets.fd(Side::backend));
+  }
+  if (raised_) {
+    since_ms_ = loop.now_ms;
+    if (!std::exchange(queued_, true)) {
+      loop.low_water.add({.slot = sockets.slot, .generation = sockets.generation, .side = side_},
+                         loop.now_ms);
+    }
+  }
+  loop.ring.poll(sockets.fd(side_), POLLIN, sockets.tag(Op::receive, side_));
+  return true;
+}
+
+void BulkLane::raise_mark(const Sockets& sockets, bool raised) {
+  if (std::exchange(raised_, raised) == raised) return;
+  set_low_water(sockets.fd(side_), raised ? static_cast<int>(limits::low_water_bytes) : 1);
+}
+
+std::optional<std::uint64_t> BulkLane::on_low_water_due(const Loop& loop, const Sockets& sockets) {
+  const bool waits = raised_ && armed_;
+  if (waits && loop.now_ms < since_ms_ + LowWaterQueue::wait_ms) return since_ms_;
+  queued_ = false;
+  if (waits) {
+    gauge_.waited_in_vain();
+    raise_mark(sockets, false);
+  }
+  return std::nullopt;
+}
+
+Event BulkLane::on_readable(Loop& loop, const Sockets& sockets, const Completion& completion) {
+  armed_ = false;
+  if (completion.result == -ECANCELED) {
+    return {.kind = Kind::cancelled, .side = side_, .operation = Operation::receive};
+  }
+  splice_ = loop.splices.borrow();
+  const ssize_t n = splice_ == nullptr ? 0 : splice_->fill(sockets.fd(side_));
+  if (n <= 0) release(loop);
+  // No pipe, or the end; or urgent data, at which splice() stops as if it were the end
+  // (tcp_splice_read) and which an ordinary receive passes over.
+  if (n == 0) {
+    gauge_.refuse();
+    return {.kind = Kind::receive_again, .side = side_};
+  }
+  if (n == -EAGAIN || n == -EINTR) return {.kind = Kind::receive_again, .side = side_};
+  if (n < 0) return {.kind = Kind::reset, .side = side_, .lost = is_lost(static_cast<int>(-n))};
+  gauge_.moved(static_cast<std::uint32_t>(n), loop.now_ms);
+  return {.kind = Kind::received, .side = side_};
+}
+
+std::optional<Event> BulkLane::start_send(Loop& loop, const Sockets& sockets, Pipe& pipe) {
+  if (!stalled_) return drain(loop, sockets, pipe, room_worth_a_call);
+  loop.ring.poll(sockets.fd(other(side_)), POLLOUT, sockets.tag(Op::send, side_));
+  return std::nullopt;
+}
+
+Event BulkLane::on_writable(Loop& loop, const Sockets& sockets, Pipe& pipe,
+                            const Completion& completion) {
+  if (completion.result == -ECANCELED) {
+    return {.kind = Kind::cancelled, .side = side_, .operation = Operation::send};
+  }
+  return drain(loop, sockets, pipe, any_room);
+}
+
+Event BulkLane::drain(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint32_t least) {
+  const ssize_t n = splice_->drain(sockets.fd(other(side_)), least);
+  if (n > 0) pipe.count_sent(static_cast<std::uint64_t>(n));
+  stalled_ = splice_->held() > 0;
+  if (!stalled_) {
+    release(loop);
+    return {.kind = Kind::sent, .side = side_};
+  }
+  if (n >= 0 || n == -EAGAIN || n == -EINTR || n == -ENOBUFS || n == -ENOMEM) {
+    loop.counters.readers_stalled.add();
+    return {.kind = Kind::blocked, .side = side_};
+  }
+  release(loop);
+  return {.kind = Kind::send_failed, .side = side_, .lost = is_lost(static_cast<int>(-n))};
+}
+
+void BulkLane::release(Loop& loop) {
+  if (splice_ != nullptr) loop.splices.give_back(std::move(splice_));
+}
+
+}  // namespace sni

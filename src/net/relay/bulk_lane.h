@@ -1,0 +1,59 @@
+#pragma once
+
+// One direction of a relay while it moves a lot at a time: by splice(2) through a borrowed pipe
+// (net/relay/splice.h), with a raised low-water mark where that pays (net/relay/low_water.h). The
+// session sees the same receives and sends as ever; only how they are done differs.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "core/session/session.h"
+#include "net/loop/loop.h"
+#include "net/loop/sockets.h"
+#include "net/relay/bulk_gauge.h"
+#include "net/relay/pipe.h"
+
+namespace sni {
+
+class BulkLane {
+ public:
+  // `side`: that it reads from.
+  explicit BulkLane(Side side) : side_(side) {}
+
+  // A receive brought so many bytes, by whatever way.
+  void measure(std::uint32_t bytes, std::uint64_t now_ms) { gauge_.moved(bytes, now_ms); }
+
+  // Arms a poll in place of the receive where the direction is bulk. False: receive into a buffer.
+  // `allowed`: splice() sees all that arrives.
+  bool start_receive(Loop& loop, const Sockets& sockets, bool allowed);
+  bool armed() const { return armed_; }
+  Event on_readable(Loop& loop, const Sockets& sockets, const Completion& completion);
+
+  bool holds_bytes() const { return splice_ != nullptr; }
+  // Right after a receive the bytes are given on at once, which is the result; where the reader had
+  // no room, a poll waits for some first.
+  std::optional<Event> start_send(Loop& loop, const Sockets& sockets, Pipe& pipe);
+  Event on_writable(Loop& loop, const Sockets& sockets, Pipe& pipe, const Completion& completion);
+
+  // LowWaterQueue::expire() calls it.
+  std::optional<std::uint64_t> on_low_water_due(const Loop& loop, const Sockets& sockets);
+
+  void release(Loop& loop);
+
+ private:
+  Event drain(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint32_t least);
+  void raise_mark(const Sockets& sockets, bool raised);
+
+  Side side_;
+  bool armed_ = false;          // The receive in flight is a poll of ours.
+  bool stalled_ = false;        // The reader had no room for all that was spliced.
+  bool waits_bounded_ = false;  // bound_splice_waits() was called for both sockets.
+  bool raised_ = false;         // The low-water mark is,
+  bool queued_ = false;         // and the lane is in the queue.
+  std::uint64_t since_ms_ = 0;  // When the latest receive under it was armed.
+  BulkGauge gauge_;
+  std::unique_ptr<Splice> splice_;  // Borrowed while it holds bytes.
+};
+
+}  // namespace sni

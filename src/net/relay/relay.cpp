@@ -1,0 +1,223 @@
+#include "net/relay/relay.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "net/socket.h"
+
+namespace sni {
+
+using Kind = Event::Kind;
+
+Relay::Relay(const RelayPlace& place, PlanePair pair, std::vector<std::uint8_t> flight)
+    : place_(place), pair_(pair), active_ms_(place.loop.now_ms), flight_(std::move(flight)) {
+  pipe(Side::client).hold(flight_);
+  place_.flow.record.plane = pair_.carrier;
+}
+
+// ---- Receive ----------------------------------------------------------------------------------
+
+std::optional<Event> Relay::start_receive(Side side) {
+  if (side == Side::backend && loop().planes.offer(pair_, view())) {
+    gated_.start_receive(loop(), place_.sockets, pair_.sockhash, pipe(side).receive_length());
+    return std::nullopt;
+  }
+  // UNIX sockets account for their queues in another way than splicing reckons with.
+  const bool may_splice = place_.flow.record.backend_address.port != 0 &&
+                          (side == Side::client || loop().planes.splice_sees_all(pair_));
+  if (lane(side).start_receive(loop(), place_.sockets, may_splice)) return std::nullopt;
+  loop().ring.receive(fd(side), BufferPool::group, receive_length(side),
+                      !more_waiting_[index(side)], place_.sockets.tag(Op::receive, side));
+  return std::nullopt;
+}
+
+std::uint32_t Relay::receive_length(Side side) const {
+  const std::uint32_t length = pipe(side).receive_length();
+  if (!loop().buffers->scarce()) return length;
+  // No more than the reader has room for: what it leaves would have to be held.
+  return std::clamp(send_room(fd(other(side))), limits::scarce_receive_bytes, length);
+}
+
+std::optional<Event> Relay::on_receive(Side side, const Completion& completion) {
+  if (side == Side::backend && pair_.gated) return on_gated(completion);
+  if (!lane(side).armed()) return on_buffer(side, completion);
+  const Event event = lane(side).on_readable(loop(), place_.sockets, completion);
+  more_waiting_[index(side)] = event.kind == Kind::receive_again;
+  if (event.kind == Kind::received) {
+    active_ms_ = loop().now_ms;
+    if (side == Side::client) progress();
+  }
+  return event;
+}
+
+std::optional<Event> Relay::on_gated(const Completion& completion) {
+  if (completion.result == -ECANCELED && place_.session.phase() == Phase::closing) {
+    return on_buffer(Side::backend, completion);
+  }
+  switch (gated_.on_receive(loop(), place_.sockets, pair_.sockhash,
+                            pipe(Side::backend).receive_length(), completion)) {
+    case GatedReader::Result::wait:
+      return std::nullopt;
+    case GatedReader::Result::again:
+      return Event{.kind = Kind::receive_again, .side = Side::backend};
+    case GatedReader::Result::eof:
+      return Event{.kind = Kind::eof, .side = Side::backend};
+    case GatedReader::Result::reset:
+      return Event{.kind = Kind::reset, .side = Side::backend};
+    case GatedReader::Result::deliver:
+      break;
+  }
+  return on_buffer(Side::backend, completion);
+}
+
+Event Relay::on_buffer(Side side, const Completion& completion) {
+  switch (completion.result) {
+    case 0:
+      // Nothing tells of a reset that comes after the client's FIN; sending to it does.
+      if (side == Side::client && pair_.gated) loop().planes.sockhash().retire(pair_.sockhash);
+      return {.kind = Kind::eof, .side = side};
+    case -ECANCELED:
+      return {.kind = Kind::cancelled, .side = side, .operation = Operation::receive};
+    case -EAGAIN:
+    case -EINTR:
+    case -ENOBUFS:
+      loop().counters.receives_deferred.add();
+      return {.kind = Kind::receive_again, .side = side};
+    default:
+      if (completion.result < 0) {
+        return {.kind = Kind::reset, .side = side, .lost = is_lost(-completion.result)};
+      }
+  }
+  active_ms_ = loop().now_ms;
+  more_waiting_[index(side)] = (completion.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
+  const auto length = static_cast<std::uint32_t>(completion.result);
+  pipe(side).hold(*loop().buffers,
+                  static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT), length);
+  lane(side).measure(length, loop().now_ms);
+  if (side == Side::client) progress();
+  return {.kind = Kind::received, .side = side};
+}
+
+// ---- Send -------------------------------------------------------------------------------------
+
+std::optional<Event> Relay::start_send(Side side) {
+  Pipe& sender = pipe(side);
+  if (lane(side).holds_bytes()) {
+    const std::uint64_t before = sender.bytes_sent();
+    return counted(side, lane(side).start_send(loop(), place_.sockets, sender), before);
+  }
+  // What follows a part that was sent has waited already.
+  if (side == Side::backend && pair_.gated && !sender.stalled() &&
+      gated_.holds_back_send(loop(), place_.sockets, pair_.sockhash)) {
+    return std::nullopt;
+  }
+  loop().ring.send(fd(other(side)), sender.held(), sender.stalled() ? 0 : MSG_DONTWAIT,
+                   place_.sockets.tag(Op::send, side));
+  return std::nullopt;
+}
+
+std::optional<Event> Relay::on_send(Side side, const Completion& completion) {
+  if (side == Side::backend && gated_.take_pause() && completion.result != -ECANCELED) {
+    return start_send(side);
+  }
+  const std::uint64_t before = pipe(side).bytes_sent();
+  return counted(side,
+                 lane(side).holds_bytes()
+                     ? lane(side).on_writable(loop(), place_.sockets, pipe(side), completion)
+                     : on_buffer_sent(side, completion),
+                 before);
+}
+
+Event Relay::on_buffer_sent(Side side, const Completion& completion) {
+  Pipe& sender = pipe(side);
+  switch (completion.result) {
+    case -ECANCELED:
+      return {.kind = Kind::cancelled, .side = side, .operation = Operation::send};
+    case -EAGAIN:
+    case -EINTR:
+    case -ENOBUFS:
+    case -ENOMEM:
+      break;
+    default:
+      if (completion.result < 0) {
+        return {.kind = Kind::send_failed, .side = side, .lost = is_lost(-completion.result)};
+      }
+      if (!sender.sent(*loop().buffers, loop().parking,
+                       static_cast<std::uint32_t>(completion.result))) {
+        break;
+      }
+      // The flight is in there, and the first thing that the backend gets.
+      if (side == Side::client && !flight_.empty()) flight_ = {};
+      return {.kind = Kind::sent, .side = side};
+  }
+  loop().counters.readers_stalled.add();
+  const bool kept = sender.stall(*loop().buffers, loop().parking,
+                                 {place_.sockets.slot, place_.sockets.generation},
+                                 place_.settings.limits.relay_memory);
+  return {.kind = kept ? Kind::blocked : Kind::overcommitted, .side = side};
+}
+
+// After what a send has moved is in the books.
+std::optional<Event> Relay::counted(Side side, std::optional<Event> event,
+                                    std::uint64_t sent_before) {
+  if (pipe(side).bytes_sent() != sent_before) active_ms_ = loop().now_ms;
+  if (event && event->kind == Kind::sent && side == Side::backend) progress();
+  return event;
+}
+
+// ---- Idle, flush, end -------------------------------------------------------------------------
+
+std::optional<std::uint64_t> Relay::idle_at(std::uint64_t idle_ms) {
+  // Bytes may still move out of the kernel's send queues where we see none.
+  const std::uint32_t unacknowledged_now = unacknowledged();
+  if (std::exchange(last_unacknowledged_, unacknowledged_now) != unacknowledged_now) {
+    active_ms_ = loop().now_ms;
+  }
+  if (loop().planes.moved(pair_)) active_ms_ = loop().now_ms;
+  if (active_ms_ + idle_ms > loop().now_ms) return active_ms_ + idle_ms;
+  return std::nullopt;
+}
+
+bool Relay::flushed() {
+  const Side target = place_.session.reset_target();
+  const std::uint32_t unacknowledged_now = unacknowledged_bytes(fd(target));
+  // A slow reader is given its time as long as it reads.
+  if (std::exchange(last_unacknowledged_, unacknowledged_now) != unacknowledged_now) {
+    active_ms_ = loop().now_ms;
+  }
+  if (loop().now_ms - active_ms_ >= limits::linger_ms_max) return true;
+  return unacknowledged_now == 0 && !place_.session.armed(Operation::receive, other(target)) &&
+         !place_.session.armed(Operation::send, other(target)) &&
+         (target == Side::backend || !pair_.gated ||
+          loop().planes.sockhash().target_drained(pair_.sockhash, fd(Side::client)));
+}
+
+std::uint32_t Relay::unacknowledged() const {
+  return unacknowledged_bytes(fd(Side::client)) + unacknowledged_bytes(fd(Side::backend));
+}
+
+std::uint64_t Relay::forwarded(Side side) const {
+  if (side == Side::backend) {
+    if (const auto sent = Planes::sent_to_client(pair_, fd(Side::client))) return *sent;
+  }
+  return pipe(side).bytes_sent();
+}
+
+void Relay::release() {
+  place_.flow.record.plane = pair_.carrier;
+  loop().planes.leave(pair_);
+  for (Pipe& each : pipes_) each.release(*loop().buffers, loop().parking);
+  for (BulkLane& each : lanes_) each.release(loop());
+}
+
+PlaneView Relay::view() const {
+  return {.client = fd(Side::client),
+          .backend = fd(Side::backend),
+          .sent_to_client = pipe(Side::backend).bytes_sent(),
+          .sent_to_backend = pipe(Side::client).bytes_sent(),
+          .age_ms = loop().now_ms - place_.flow.record.started_ms,
+          .wake = pack(place_.sockets.tag(Op::receive, Side::backend))};
+}
+
+}  // namespace sni

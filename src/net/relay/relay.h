@@ -1,0 +1,91 @@
+#pragma once
+
+// Theory of operation: the bytes of an established connection, as far as they come up to userspace.
+// Each direction is a pipe, named by the side that it reads from: it receives, sends all of it, and
+// receives again, so that a slow reader stops only its own writer. Small pieces go through a buffer
+// (net/relay/pipe.h), bulk through a kernel pipe (net/relay/bulk_lane.h). Where a plane of the kernel
+// moves bytes (net/planes/plane.h) the relay tells it of progress and goes on with the rest.
+//
+// start_*() submits to the ring or has its result at once; on_*() turns a completion into the
+// session's event. No event: the operation goes on as something else.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/session/session.h"
+#include "net/flow/flow_settings.h"
+#include "net/loop/loop.h"
+#include "net/loop/sockets.h"
+#include "net/planes/gated_reader.h"
+#include "net/relay/bulk_lane.h"
+#include "net/relay/pipe.h"
+
+namespace sni {
+
+// Where a relay works. All of it outlives the relay.
+struct RelayPlace {
+  Loop& loop;
+  const Sockets& sockets;
+  const Session& session;
+  Flow& flow;
+  const FlowSettings& settings;
+};
+
+class Relay {
+ public:
+  // `flight`: what the client has sent already, and the backend is to get first.
+  Relay(const RelayPlace& place, PlanePair pair, std::vector<std::uint8_t> flight);
+
+  std::optional<Event> start_receive(Side side);
+  std::optional<Event> on_receive(Side side, const Completion& completion);
+  std::optional<Event> start_send(Side side);
+  std::optional<Event> on_send(Side side, const Completion& completion);
+
+  // LowWaterQueue::expire() calls it.
+  std::optional<std::uint64_t> on_low_water_due(Side side) {
+    return lane(side).on_low_water_due(loop(), place_.sockets);
+  }
+
+  // When the connection will have been idle for `idle_ms`, as it looks now; nullopt: it has.
+  std::optional<std::uint64_t> idle_at(std::uint64_t idle_ms);
+  // A reset of one side waits until the other has all that came before, or takes nothing for
+  // limits::linger_ms_max.
+  void begin_flush() { active_ms_ = loop().now_ms; }
+  bool flushed();
+
+  // Bytes that came from `side` and were sent to the other one.
+  std::uint64_t forwarded(Side side) const;
+  // Gives back what is borrowed. Both sockets are still open.
+  void release();
+
+ private:
+  std::optional<Event> on_gated(const Completion& completion);
+  Event on_buffer(Side side, const Completion& completion);
+  Event on_buffer_sent(Side side, const Completion& completion);
+  std::optional<Event> counted(Side side, std::optional<Event> event, std::uint64_t sent_before);
+  void progress() { loop().planes.progress(pair_, view()); }
+  PlaneView view() const;
+  std::uint32_t receive_length(Side side) const;
+  std::uint32_t unacknowledged() const;
+
+  Loop& loop() const { return place_.loop; }
+  int fd(Side side) const { return place_.sockets.fd(side); }
+  Pipe& pipe(Side side) { return pipes_[index(side)]; }
+  const Pipe& pipe(Side side) const { return pipes_[index(side)]; }
+  BulkLane& lane(Side side) { return lanes_[index(side)]; }
+
+  RelayPlace place_;
+  PlanePair pair_;
+  std::array<Pipe, 2> pipes_;  // By the side that each reads from.
+  std::array<BulkLane, 2> lanes_{BulkLane(Side::client), BulkLane(Side::backend)};
+  GatedReader gated_;
+  std::array<bool, 2> more_waiting_{};  // The last receive left bytes in the socket.
+  std::uint32_t last_unacknowledged_ = 0;
+  std::uint64_t active_ms_;  // When bytes moved last, or a flush began.
+  std::vector<std::uint8_t> flight_;
+};
+
+}  // namespace sni
