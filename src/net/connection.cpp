@@ -1,5 +1,6 @@
 #include "net/connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -18,6 +19,8 @@ constexpr std::chrono::milliseconds linger_max{limits::linger_ms_max};
 // How long a side may be half-closed before it is watched for a reset: most connections end sooner
 // and need no watch.
 constexpr std::chrono::milliseconds half_closed_unwatched{1000};
+// Likewise while its backend is looked for.
+constexpr std::uint64_t set_up_unwatched_ms = 50;
 // How often a send queue is looked at while it drains; the kernel has no event for it.
 constexpr std::chrono::milliseconds flush_interval{10};
 
@@ -67,11 +70,11 @@ void Connection::perform(const Action& action) {
       next_ = setup_->choose_target();
       return;
     case Action::Kind::resolve:
-      set_deadline(settings_->timeouts.connect);
+      begin_attempt();
       next_ = setup_->start_resolve();
       return;
     case Action::Kind::connect:
-      set_deadline(settings_->timeouts.connect);
+      begin_attempt();
       next_ = setup_->start_connect();
       return;
     case Action::Kind::send:
@@ -79,7 +82,7 @@ void Connection::perform(const Action& action) {
     case Action::Kind::answer:
       return start_answer();
     case Action::Kind::watch:
-      // No events asked for: only errors and hang-ups, which are always reported.
+      // Errors and hang-ups are always reported, and io_uring reports a FIN too (IO_POLL_UNMASK).
       return loop_.ring.poll(sockets_.fd(action.side), 0, sockets_.tag(Op::watch, action.side));
     case Action::Kind::shut_down:
       return shut_down(action.side);
@@ -132,6 +135,9 @@ void Connection::flush() {
 }
 
 void Connection::cancel() {
+  if (session_.phase() == Phase::connecting) {
+    return loop_.ring.cancel(sockets_.tag(Op::connect, Side::backend));
+  }
   for (const Operation operation :
        {Operation::receive, Operation::send, Operation::connect, Operation::watch}) {
     for (const Side side : {Side::client, Side::backend}) {
@@ -212,15 +218,20 @@ Event Connection::on_connect(const Completion& completion) {
   return event;
 }
 
-Event Connection::on_watch(Side side, const Completion& completion) const {
+Event Connection::on_watch(Side side, const Completion& completion) {
   if (completion.result == -ECANCELED) {
     return {.kind = Kind::cancelled, .side = side, .operation = Operation::watch};
   }
   // While a receive is armed it finds the reset itself, behind the bytes that came before it;
   // asking for the error would take it away from there. A send that failed has taken it too, and
   // tells by broken().
-  const bool asked = session_.holding(side) || session_.eof(side);
+  const bool asked = setup_ != nullptr || session_.holding(side) || session_.eof(side);
   const int error = asked ? take_error(sockets_.fd(side)) : 0;
+  if (setup_ != nullptr && error == 0 && completion.result > 0) {
+    if (settings_->abort_on_close) return {.kind = Kind::hung_up, .side = side};
+    half_closed_ = true;
+    loop_.deadlines.set(sockets_.slot, loop_.now_ms + set_up_unwatched_ms);
+  }
   if (error != 0 || (asked && session_.broken(side))) {
     return {.kind = Kind::hung_up, .side = side, .lost = error != 0 && is_lost(error)};
   }
@@ -238,7 +249,19 @@ void Connection::on_deadline() {
       break;
     }
     case Phase::resolving:
-      setup_->on_resolve_timeout();
+    case Phase::connecting:
+      // A poll would find the FIN again and again, so a reset behind it is looked for.
+      if (half_closed_ && take_error(sockets_.fd(Side::client)) != 0) {
+        return kill(EndReason::client_left);
+      }
+      if (loop_.now_ms < attempt_until_ms_) {
+        const std::uint64_t look_ms =
+            loop_.now_ms + (half_closed_ ? set_up_unwatched_ms : UINT32_MAX);
+        loop_.deadlines.set(sockets_.slot, std::min(attempt_until_ms_, look_ms));
+        if (!half_closed_) advance({.kind = Kind::set_up_slowly});
+        return;
+      }
+      if (session_.phase() == Phase::resolving) setup_->on_resolve_timeout();
       break;
     case Phase::resetting:
       if (!relay_->flushed()) return set_deadline(flush_interval);
@@ -247,6 +270,13 @@ void Connection::on_deadline() {
       break;
   }
   advance({.kind = Kind::deadline});
+}
+
+// Most attempts end at once and need no watch.
+void Connection::begin_attempt() {
+  attempt_until_ms_ = setup_->attempt_until_ms();
+  loop_.deadlines.set(sockets_.slot,
+                      std::min(attempt_until_ms_, loop_.now_ms + set_up_unwatched_ms));
 }
 
 void Connection::set_deadline(std::chrono::milliseconds delay) {

@@ -63,7 +63,7 @@ class Connection {
   std::optional<Event> on_receive(Side side, const Completion& completion);
   std::optional<Event> on_send(Side side, const Completion& completion);
   Event on_connect(const Completion& completion);
-  Event on_watch(Side side, const Completion& completion) const;
+  Event on_watch(Side side, const Completion& completion);
 
   void start_receive(Side side);
   void start_send(Side side);
@@ -73,6 +73,7 @@ class Connection {
   void cancel();
   void close();
 
+  void begin_attempt();
   void set_deadline(std::chrono::milliseconds delay);
 
   Loop& loop_;
@@ -83,6 +84,8 @@ class Connection {
   std::unique_ptr<Setup> setup_;          // Until the backend is up or an answer begins.
   std::unique_ptr<Answering> answering_;  // From then on, for a client that is not served.
   std::optional<Relay> relay_;            // From then on, for all others.
+  bool half_closed_ = false;              // The client has sent its FIN while no backend is there.
+  std::uint64_t attempt_until_ms_ = 0;    // When the question or the connect is given up.
   std::optional<Event> next_;
 };
 

@@ -50,6 +50,8 @@ class SessionWorld {
       events.push_back({.kind = Kind::resolved});
       events.push_back({.kind = Kind::unresolved});
     }
+    if (phase == Phase::resolving || phase == Phase::connecting)
+      events.push_back({.kind = Kind::set_up_slowly});
     if (phase == Phase::resetting) events.push_back({.kind = Kind::flushed});
     if (phase < Phase::resetting) events.push_back({.kind = Kind::deadline});
     if (phase == Phase::draining) events.push_back({.kind = Kind::half_closed});
@@ -141,7 +143,8 @@ class SessionWorld {
       }
       if (session_.armed(Operation::watch, side)) {
         add(Kind::watch_ended);
-        if (session_.holding(side) || session_.eof(side)) add(Kind::hung_up);
+        if (phase < Phase::relaying || session_.holding(side) || session_.eof(side))
+          add(Kind::hung_up);
       }
     }
     // The cancel of a connect that takes too long ends it as failed; see connect_failed above.

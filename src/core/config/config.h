@@ -51,6 +51,7 @@ struct RouteConfig {
 struct TimeoutConfig {
   std::chrono::milliseconds hello{5'000};
   std::chrono::milliseconds connect{5'000};  // Per address.
+  std::chrono::milliseconds setup{30'000};   // From the hello to the backend, all tries together.
   std::chrono::milliseconds idle{600'000};
   std::chrono::milliseconds drain{30'000};
   bool operator==(const TimeoutConfig&) const = default;

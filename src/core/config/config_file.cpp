@@ -158,6 +158,7 @@ void ConfigReader::read_timeouts(TableReader& table) {
   TimeoutConfig& timeouts = config_.timeouts;
   table.read("hello", timeouts.hello, forms::duration(10ms, 1h));
   table.read("connect", timeouts.connect, forms::duration(10ms, 1h));
+  table.read("setup", timeouts.setup, forms::duration(10ms, 1h));
   table.read("idle", timeouts.idle, forms::duration(1s, 168h));
   table.read("drain", timeouts.drain, forms::duration(0ms, 24h));
 }

@@ -79,6 +79,7 @@ void Session::complete(const Event& event) {
     case Kind::resolved:
     case Kind::unresolved:
     case Kind::flushed:
+    case Kind::set_up_slowly:
     case Kind::half_closed:
     case Kind::deadline:
     case Kind::kill:
@@ -147,7 +148,14 @@ void Session::step_setup(const Event& event, Actions& actions) {
       return finish(event.reason, actions);
     case Kind::eof:
     case Kind::reset:
+    case Kind::hung_up:
       return finish(EndReason::client_left, actions);
+    case Kind::set_up_slowly:
+      // Nothing is received from the client meanwhile: only a watch sees that it has left.
+      if (!armed(Operation::watch, Side::client)) arm(actions, Operation::watch, Side::client);
+      return;
+    case Kind::watch_ended:
+      return;
     case Kind::deadline:
       if (phase_ == Phase::hello) return finish(EndReason::hello_timeout, actions);
       if (phase_ == Phase::connecting) return actions.add(Act::cancel);  // Then connect_failed.

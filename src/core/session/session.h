@@ -52,7 +52,7 @@ enum class EndReason : std::uint8_t {
   backend_reset,
   client_lost,  // It acknowledged nothing any more, or cannot be reached.
   backend_lost,
-  client_left,  // Before its first flight was complete.
+  client_left,  // Before its first flight was complete, or before a backend was there.
   not_the_protocol,
   malformed,
   oversized,
@@ -90,7 +90,7 @@ struct Action {
     watch,        // Start to watch `side` for a reset, since nothing is being received from it.
     shut_down,    // Send FIN to `side`.
     flush,        // Wait until `side` has all that was received for it: then report flushed.
-    cancel,       // Cancel all that is armed.
+    cancel,       // connecting: cancel the connect. closing: cancel all that is armed.
     reset,        // Let the close of `side` be a RST.
     close,        // Close both sides and free the slot. Always the last action.
   };
@@ -146,7 +146,8 @@ struct Event {
     resolved,
     unresolved,
     flushed,
-    half_closed,  // draining has lasted a while.
+    set_up_slowly,  // resolving or connecting has lasted a while.
+    half_closed,    // draining has.
     deadline,
     kill,
   };

@@ -89,12 +89,14 @@ Event Setup::route(const FirstFlight& flight) {
   snapshot_.reset();
   if (record.route == nullptr) return {.kind = Kind::flight_refused, .reason = EndReason::no_route};
   targets_.start(*record.route, record.server_name);
+  until_ms_ = loop_.now_ms + static_cast<std::uint64_t>(settings_.timeouts.setup.count());
   return {.kind = Kind::flight_routed};
 }
 
 // ---- Resolve ----------------------------------------------------------------------------------
 
 Event Setup::choose_target() {
+  if (loop_.now_ms >= until_ms_) return {.kind = Kind::target_exhausted, .reason = targets_.why()};
   FlowRecord& record = flow_.record;
   sockaddr_un local{.sun_family = AF_UNIX, .sun_path = {}};
   switch (targets_.next(loop_.policy, loop_.silent, loop_.now_ms)) {
@@ -134,6 +136,11 @@ Event Setup::on_resolved(const Resolution& resolution) {
 void Setup::on_resolve_timeout() {
   loop_.resolver->cancel(pack(sockets_.tag(Op::resolver, Side::backend)));
   targets_.failed(EndReason::unresolved);
+}
+
+std::uint64_t Setup::attempt_until_ms() const {
+  const auto connect = static_cast<std::uint64_t>(settings_.timeouts.connect.count());
+  return std::min(loop_.now_ms + connect, until_ms_);
 }
 
 // ---- Connect ----------------------------------------------------------------------------------

@@ -33,13 +33,16 @@ class Setup {
   void start_receive();
   Event on_received(const Completion& completion);
 
-  // Route, resolve, connect. What has its result at once returns it.
+  // Route, resolve, connect. What has its result at once returns it. No target is chosen any more
+  // once timeouts.setup is over.
   Event choose_target();
   std::optional<Event> start_resolve();
   Event on_resolved(const Resolution& resolution);
   void on_resolve_timeout();
   std::optional<Event> start_connect();
   Event on_connected(const Completion& completion);
+  // When the question or the connect that begins now is given up; of the loop's clock.
+  std::uint64_t attempt_until_ms() const;
 
   // For the relay.
   std::vector<std::uint8_t> take_flight() { return std::move(flight_); }
@@ -62,6 +65,7 @@ class Setup {
   std::vector<std::uint8_t> flight_;
   std::size_t needed_ = 1;  // Bytes that must be there before the next scan.
   TargetList targets_;
+  std::uint64_t until_ms_ = 0;  // When timeouts.setup is over; counted from the route on.
   PlanePair pair_;
   sockaddr_storage address_{};  // Read by the kernel until the connect completes.
 };

@@ -29,6 +29,19 @@ Session relaying() {
 
 }  // namespace
 
+TEST_CASE("A client that leaves while its backend is looked for ends the connection") {
+  for (const Kind found : {Kind::target_named, Kind::target_ready}) {
+    Session session;
+    for (const Kind kind : {Kind::accepted, Kind::flight_routed, found})
+      session.step({.kind = kind});
+    CHECK(step(session, {.kind = Kind::set_up_slowly}) == std::vector<Action>{{Act::watch}});
+    CHECK(step(session, {.kind = Kind::set_up_slowly}).empty());  // Once is enough.
+    step(session, {.kind = Kind::hung_up});
+    CHECK(session.phase() >= Phase::closing);
+    CHECK(session.reason() == EndReason::client_left);
+  }
+}
+
 TEST_CASE("A connection goes from the hello through the target to the relay") {
   Session session;
   CHECK(step(session, {.kind = Kind::accepted}) == std::vector<Action>{{Act::receive}});

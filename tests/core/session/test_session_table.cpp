@@ -50,6 +50,7 @@ const char* name_of(Kind kind) {
                                           "resolved",
                                           "unresolved",
                                           "flushed",
+                                          "set_up_slowly",
                                           "half_closed",
                                           "deadline",
                                           "kill"};
