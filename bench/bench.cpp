@@ -13,6 +13,7 @@
 #include <set>
 
 #include "bench/clock.h"
+#include "bench/html_page.h"
 #include "bench/interrupt.h"
 #include "bench/pin.h"
 #include "bench/stage.h"
@@ -235,7 +236,12 @@ class Run {
       }
     };
     write(options_.json_file, json_report(report_));
-    write(options_.html_file, html_report(report_));
+    if (!options_.html_file.empty()) {
+      const auto page =
+          write_html_page(find_page_script(), json_report(report_), options_.html_file);
+      if (!page) std::fprintf(stderr, "%s\n", page.error().what.c_str());
+      written &= page.has_value();
+    }
     return written && valid(report_) && !report_.samples.empty() ? 0 : 1;
   }
 
@@ -248,12 +254,6 @@ class Run {
   Report report_;
   std::uint64_t begin_ns_ = 0;
 };
-
-// A file in this program's directory.
-std::string beside(std::string_view name) {
-  std::error_code error;
-  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / name;
-}
 
 void print_configurations(const std::string& program) {
   Scene scene{.address = "198.18.0.1",
@@ -284,7 +284,8 @@ void add_bench_options(CLI::App& app, BenchOptions& options) {
       ->check(CLI::Range(0.01, 600.0));
   app.add_flag("--quick", options.quick, "Under a minute, and accordingly rough");
   app.add_option("--json", options.json_file, "File for everything that was measured");
-  app.add_option("--html", options.html_file, "File for one page with plots");
+  app.add_option("--html", options.html_file,
+                 "File for one page with plots (needs python3-matplotlib)");
   app.add_flag("--print-configs", options.print_configs,
                "Print the configuration of every proxy and exit");
   app.add_flag("--loopback", options.loopback,
@@ -301,6 +302,13 @@ int bench_main(const BenchOptions& options) {
   if (options.print_configs) {
     print_configurations(program);
     return 0;
+  }
+  if (!options.html_file.empty()) {
+    const auto can = check_page_script(find_page_script());
+    if (!can) {
+      std::fprintf(stderr, "%s\n", can.error().what.c_str());
+      return 1;
+    }
   }
   catch_interrupts();
   ::prctl(PR_SET_TIMERSLACK, 1);  // Nanosecond: the default 50 us would blur every schedule.

@@ -1,6 +1,6 @@
 #pragma once
 
-// Everything that a run found, and how it is shown: as text, JSON and HTML. Pure: nothing here
+// Everything that a run found, and how it is shown: as text and JSON. Pure: nothing here
 // measures.
 
 #include <cstdint>
@@ -76,8 +76,6 @@ std::vector<Expectation> expectations(const Report& report);
 // At most 100 columns wide.
 std::string text_report(const Report& report);
 std::string json_report(const Report& report);
-// One self-contained page: no script, nothing loaded.
-std::string html_report(const Report& report);
 
 // "71.2k", "5.12", "1.3 MiB": at most seven characters; "-" for NaN.
 std::string format_number(double value, std::string_view unit);

@@ -119,7 +119,7 @@ TEST_CASE("a machine that was busy before any load is pointed out") {
   CHECK(text_report(report).find("busy before") == std::string::npos);
   report.idle_busy = {1.5, 1.9, 0.02};
   CHECK(text_report(report).find("busy before any load (1.50 CPUs)") != std::string::npos);
-  CHECK(html_report(report).find("busy before any load (1.50 CPUs)") != std::string::npos);
+  CHECK(json_report(report).find("busy before any load (1.50 CPUs)") != std::string::npos);
 }
 
 TEST_CASE("where a proxy comes near the direct row, the load generator is named as the limit") {

@@ -69,6 +69,13 @@ def link_complaints(path, text):
             yield path, line, f"there is no {match.group(1)}"
 
 
+def path_complaints(path, text):
+    """Files and folders below src/ that a document names in backquotes."""
+    for line, match in matches(r"`((?:core|bpf|net|main)/[\w./]+)`", text):
+        if not (sources.ROOT / "src" / match.group(1)).exists():
+            yield path, line, f"there is no src/{match.group(1)}"
+
+
 def version_complaints(build, changelog):
     version = re.search(r"project\(sni-proxy VERSION ([0-9.]+)", build).group(1)
     newest = re.search(r"^## ([0-9.]+)", changelog, re.MULTILINE).group(1)
@@ -91,6 +98,7 @@ def main():
         text = sources.read(path)
         complaints.extend(key_complaints(path, text, known))
         complaints.extend(link_complaints(path, text))
+        complaints.extend(path_complaints(path, text))
     readme = sources.read("README.md")
     complaints.extend(word_complaints("README.md", readme))
     reasons = end_reasons(sources.read("src/core/session/session.cpp"))

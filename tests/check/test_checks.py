@@ -110,6 +110,10 @@ class Documents(unittest.TestCase):
         text = "[a](measured.md#x) [b](https://x.example/y)\n[c](no-such-file.md)\n"
         self.assertEqual([line for _, line, _ in documents.link_complaints(self.PATH, text)], [2])
 
+    def test_a_source_that_is_not_there_is_refused(self):
+        text = "`core/config/config.h`, `net/`\n`net/no_such.h`\n"
+        self.assertEqual([line for _, line, _ in documents.path_complaints(self.PATH, text)], [2])
+
     def test_the_kernel_is_told_the_licence_of_the_file(self):
         head = "/* SPDX-License-Identifier: MIT OR GPL-2.0-only */\n"
         good = head + 'char LICENSE[] SEC("license") = "Dual MIT/GPL";\n'
