@@ -3,10 +3,10 @@
 // Theory of operation: the main thread. It reads the configuration, opens the listening sockets,
 // starts the workers and then waits for signals; it never touches a connection.
 //
-//   an address of this host comes or goes: a new snapshot that knows it
-//   SIGHUP            a new snapshot for every worker, or none: a mistake anywhere changes nothing
-//   SIGTERM, SIGINT   drain: accept no more, end when all connections have, cut them at the deadline
-//   a second one      cut at once
+//   address comes, goes   a new snapshot that knows the host's addresses
+//   SIGHUP                a new snapshot for every worker, or none: a mistake changes nothing
+//   SIGTERM, SIGINT       drain: accept no more, end with the last connection or cut at the deadline
+//   a second one          cut at once
 
 #include <cstdint>
 #include <memory>
