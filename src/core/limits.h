@@ -35,13 +35,16 @@ inline constexpr std::size_t listeners_max = 64;
 inline constexpr std::size_t route_backends_max = 8;
 inline constexpr std::size_t route_alpn_max = 16;
 
-// Addresses of one backend that are tried for one connection.
-inline constexpr std::size_t backend_addresses_max = 8;
+// Addresses that a name may have, more than an answer of 4 KiB holds; timeouts.setup bounds how many
+// of them one connection tries.
+inline constexpr std::size_t backend_addresses_max = 256;
 
-// Addresses that did not answer, per worker, and how long others are tried before them: a host that
-// is back is used again soon, and one that stays away costs a connection in ten seconds.
-inline constexpr std::size_t silent_endpoints_max = 1024;
+// Endpoints that did not answer, of all workers (32 KiB), and how long others are tried before them:
+// a host that is back is used again soon, and one that stays away costs a connection in ten seconds.
+inline constexpr std::size_t board_endpoints = 4096;
 inline constexpr std::uint64_t silent_ms = 10'000;
+// How often the log says that a backend's place is taken by another.
+inline constexpr std::uint64_t failover_told_ms = 10'000;
 
 // Answers to clients without a backend: unread input that is thrown away before the close, so that
 // the close does not send RST and destroy the answer.
@@ -126,13 +129,21 @@ inline constexpr std::uint64_t resolution_delay_ms = 50;
 // How long a client waits for a fresh answer where a stale one is at hand. RFC 8767 section 5 has
 // 1.8 s for resolvers; we sit behind one and have a connection to make.
 inline constexpr std::uint64_t stale_wait_ms = 500;
-// Names in the map DNS_CACHE: dns.cache_entries within these bounds. The kernel takes about 500
+// Channels of c-ares, per worker, each with a UDP port of its own while it is in use, and the
+// questions after which one takes no more until it has a new port: somebody who forges answers has
+// to find port and id of one question (RFC 5452).
+inline constexpr std::size_t dns_channels_max = 16;
+inline constexpr std::uint32_t dns_channel_questions = 64;
+// Names in the map DNS_CACHE: dns.cache_entries within these bounds. The kernel takes about 650
 // bytes for each at once, and its LRU moves entries by the hundred.
 inline constexpr std::uint32_t dns_map_names_min = 1024;
 inline constexpr std::uint32_t dns_map_names_max = 64 * 1024;
+// Addresses that one of its records has room for; a name with more is asked for by each worker.
+inline constexpr std::size_t dns_record_addresses_max = 16;
 // Bytes of /etc/hosts and resolv.conf. Hosts files that block advertisers have some megabytes.
 inline constexpr std::size_t system_file_max = 16 << 20;
 
+static_assert(dns_record_addresses_max <= backend_addresses_max);
 static_assert(resolution_delay_ms < stale_wait_ms);
 static_assert(dns_questions_max <= dns_waiters_max);
 static_assert(http_head_max <= hello_wire_max);

@@ -5,6 +5,8 @@
 #include <functional>
 #include <string_view>
 
+#include "core/siphash.h"
+
 namespace sni {
 
 struct StringHash {
@@ -12,6 +14,14 @@ struct StringHash {
   std::size_t operator()(std::string_view text) const noexcept {
     return std::hash<std::string_view>{}(text);
   }
+};
+
+// The same for names that come from clients, who must not be able to choose collisions: `key` is
+// random.
+struct KeyedStringHash {
+  using is_transparent = void;
+  SipKey key;
+  std::size_t operator()(std::string_view text) const noexcept { return siphash(key, text); }
 };
 
 }  // namespace sni

@@ -93,6 +93,47 @@ class Backends(ProxyTest):
         proxy = self.route_to(self.refused(), self.refused("::1"), f"unix:{self.directory}/x.sock")
         self.assertTrue(tls.is_fatal_alert(self.reached(proxy), tls.INTERNAL_ERROR))
 
+    def test_the_access_line_says_what_the_backend_that_it_names_failed_of(self):
+        refused = self.refused()
+        missing = f"unix:{self.directory}/none.sock"
+        for addresses, expected in (((refused,), (refused, "connection refused")),
+                                    ((refused, missing), (missing, "no such file")),
+                                    ((missing, refused), (refused, "connection refused"))):
+            with self.subTest(backends=addresses):
+                proxy = self.route_to(*addresses)
+                self.reached(proxy)
+                line, = proxy.access(1)
+                self.assertEqual((line["backend"], line["error"], line["end"]),
+                                 (*expected, "unreachable"))
+
+    def test_every_attempt_is_told_at_debug_and_a_first_choice_that_fails_in_a_warning(self):
+        refused, last = self.refused(), self.marked(b"last")
+        proxy = self.route_to(refused, last.address, log={"level": "debug"},
+                              server={"workers": 1})
+        for _ in range(5):
+            self.assertEqual(self.reached(proxy), b"last")
+        proxy.wait_log(f"backend {refused} of route *: connection refused")
+        proxy.wait_log(f"backend {refused} failed (connection refused); {last.address} serves")
+        self.assertEqual({line.get("error", "") for line in proxy.access(5)}, {""})
+        warnings = [each for each in proxy.records() if "in its place" in each.get("message", "")]
+        self.assertEqual(len(warnings), 1)
+
+    def test_a_unix_backend_that_hung_is_tried_last_from_then_on(self):
+        path, last = str(self.directory / "stuck.sock"), self.marked(b"last")
+        with socket.socket(socket.AF_UNIX) as stuck:
+            stuck.bind(path)
+            stuck.listen(0)
+            full = socket.socket(socket.AF_UNIX)
+            self.addCleanup(full.close)
+            full.connect(path)
+            proxy = self.route_to(f"unix:{path}", last.address, server={"workers": 1},
+                                  timeouts={"connect": "2s"})
+            for _ in range(4):
+                self.assertEqual(self.reached(proxy), b"last")
+            first, *others = [each["duration_ms"] for each in proxy.access(4)]
+            self.assertGreaterEqual(first, 2000)
+            self.assertLess(max(others), 2000)
+
     def test_a_backend_that_comes_back_is_used_again(self):
         address = self.refused()
         proxy = self.route_to(address)

@@ -127,6 +127,43 @@ class Names(Dns):
                            dns={"servers": [silent.address, speaking.address]})
         self.assertEqual(self.answer(proxy), b"here")
 
+    def test_the_access_line_says_why_a_name_was_not_resolved(self):
+        server = self.server({})
+        for manner, expected in ((None, "name does not exist"),
+                                 ("failing", "resolver failed or refused"),
+                                 ("silent", "resolver did not answer")):
+            with self.subTest(manner=manner):
+                server.failing, server.silent = manner == "failing", manner == "silent"
+                proxy = self.start(server, ["127.0.0.1:1", "gone.test:443"])
+                self.assert_alert(self.answer(proxy))
+                line, = proxy.access(1)
+                self.assertEqual((line["backend"], line["end"], line["error"]),
+                                 ("gone.test:443", "unresolved", expected))
+
+    def test_the_families_that_the_configuration_wants_are_asked_for_and_used(self):
+        four = self.backend(backends.say(b"four"))
+        six = self.backend(backends.say(b"six"), host="::1", port=four.port)
+        server = self.server({"both.test": ["127.0.0.1", "::1"]})
+        for family, expected, kinds in (("any", b"six", {dns.A, dns.AAAA}),
+                                        ("ipv4", b"four", {dns.A}),
+                                        ("ipv6", b"six", {dns.AAAA}),
+                                        ("prefer_ipv4", b"four", {dns.A, dns.AAAA})):
+            with self.subTest(family=family):
+                server.questions.clear()
+                proxy = self.start(server, f"both.test:{six.port}", dns={"family": family})
+                self.assertEqual(self.answer(proxy), expected)
+                self.assertEqual({kind for _, kind in server.questions}, kinds)
+
+    def test_more_than_eight_addresses_are_all_tried_and_all_come_first(self):
+        port = processes.free_port()
+        addresses = [f"127.0.1.{i}" for i in range(1, 21)]
+        marked = {address: self.backend(backends.say(address.encode()), host=address, port=port)
+                  for address in addresses[10:]}
+        server = self.server({"many.test": addresses})
+        proxy = self.start(server, f"many.test:{port}", server={"workers": 1})
+        reached = {self.answer(proxy).decode() for _ in range(len(addresses))}
+        self.assertEqual(reached, set(marked))
+
     def test_an_unresolved_backend_leads_to_the_next(self):
         backend = self.backend(backends.say(b"here"))
         proxy = self.start(self.server({}), ["nowhere.test:443", backend.address])

@@ -53,6 +53,39 @@ class SystemNames(ProxyTest):
         second.settimeout(20)
         second.accept()[0].close()
 
+    def test_both_files_are_read_again_when_they_change(self):
+        backend = self.backend(backends.say(b"here"))
+        server = dns.DnsServer({"named.test": ["127.0.0.1"]}, address=(RESOLVER, 53))
+        self.addCleanup(server.end)
+        proxy = self.start("", "nameserver 127.0.53.78\noptions timeout:1 attempts:1\n",
+                           f"named.test:{backend.port}")
+        self.assertEqual(len(self.answer(proxy)), 7)
+        self.rewrite("resolv.conf", f"nameserver {RESOLVER}\n")
+        processes.wait_until(lambda: self.answer(proxy) == b"here", "the new resolver to be asked")
+        self.rewrite("hosts", "127.0.0.9 named.test\n")
+        processes.wait_until(lambda: len(self.answer(proxy)) == 7, "the new hosts file to count")
+        self.assertEqual(proxy.access(3)[-1]["error"], "connection refused")
+
+    def test_a_line_of_resolv_conf_that_is_not_used_is_warned_about(self):
+        backend = self.backend(backends.say(b"here"))
+        proxy = self.start("127.0.0.1 a.test\n", "nameserver fe80::1%nowhere0\nnameserver dns.test\n",
+                           f"a.test:{backend.port}")
+        proxy.wait_log("nameserver fe80::1%nowhere0 is no address of a network interface")
+        proxy.wait_log("nameserver dns.test is no address")
+        self.assertEqual(self.answer(proxy), b"here")
+
+    def test_an_absolute_name_is_not_completed_by_the_search_list(self):
+        right = self.backend(backends.say(b"right"))
+        self.backend(backends.say(b"wrong"), host="127.0.0.2", port=right.port)
+        server = dns.DnsServer({"db.example.com": ["127.0.0.1"],
+                                "db.example.com.cluster.local": ["127.0.0.2"]},
+                               address=(RESOLVER, 53))
+        self.addCleanup(server.end)
+        conf = f"search cluster.local\nnameserver {RESOLVER}\noptions ndots:5\n"
+        proxy = self.start("", conf, f"db.example.com.:{right.port}")
+        self.assertEqual(self.answer(proxy), b"right")
+        self.assertEqual({name for name, _ in server.questions}, {"db.example.com"})
+
     def test_resolv_conf_is_respected_and_read_again(self):
         backend = self.backend(backends.say(b"here"))
         server = dns.DnsServer({"backend.search.test": ["127.0.0.1"]}, address=(RESOLVER, 53))

@@ -108,6 +108,11 @@ class DnsServer {
     for (const auto& [question, count] : asked_) sum += count;
     return sum;
   }
+  // Over UDP, in the order of the questions.
+  std::vector<std::uint16_t> source_ports() {
+    const std::lock_guard lock(mutex_);
+    return source_ports_;
+  }
   std::size_t asked_over_tcp() {
     const std::lock_guard lock(mutex_);
     return tcp_questions_;
@@ -161,6 +166,10 @@ class DnsServer {
     const ssize_t length =
         ::recvfrom(udp_.get(), query.data(), query.size(), 0, generic, &client_length);
     if (length < 0) return;
+    {
+      const std::lock_guard lock(mutex_);
+      source_ports_.push_back(from_sockaddr(client)->port);
+    }
     const Bytes reply = answer({query.data(), static_cast<std::size_t>(length)}, false);
     if (!reply.empty()) {
       ::sendto(udp_.get(), reply.data(), reply.size(), 0, generic, client_length);
@@ -288,6 +297,7 @@ class DnsServer {
   std::mutex mutex_;  // Of what follows.
   std::map<Question, DnsAnswer> answers_;
   std::map<Question, std::size_t> asked_;
+  std::vector<std::uint16_t> source_ports_;
   std::size_t tcp_questions_ = 0;
   std::thread thread_;
 };

@@ -3,15 +3,17 @@
 // Resolutions as tests write them.
 
 #include <initializer_list>
+#include <utility>
+#include <vector>
 
 #include "core/dns/resolution.h"
 
 namespace sni::test {
 
 inline Resolution addresses(std::initializer_list<const char*> list) {
-  Resolution resolution{.status = Resolution::Status::ok};
-  for (const char* text : list) resolution.add(parse_ip(text).value());
-  return resolution;
+  std::vector<IpAddress> parsed;
+  for (const char* text : list) parsed.push_back(parse_ip(text).value());
+  return Resolution::of(std::move(parsed));
 }
 
 inline Resolution stale(Resolution resolution) {
@@ -21,5 +23,6 @@ inline Resolution stale(Resolution resolution) {
 
 inline const Resolution not_found{.status = Resolution::Status::not_found};
 inline const Resolution failed{.status = Resolution::Status::failed};
+inline const Resolution unanswered{.status = Resolution::Status::unanswered};
 
 }  // namespace sni::test

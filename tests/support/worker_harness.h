@@ -175,7 +175,7 @@ class WorkerHarness {
     auto change = listeners_.prepare(config);
     if (!change) throw std::runtime_error(change.error().what);
     listeners_.commit(std::move(*change));
-    auto snapshot = make_snapshot(std::move(config));
+    auto snapshot = make_snapshot(std::move(config), backends_);
     if (!snapshot) throw std::runtime_error(snapshot.error().what);
     std::vector<NewListeners> batches;
     for (unsigned i = 0; i < workers_.size(); ++i) {
@@ -185,6 +185,7 @@ class WorkerHarness {
   }
 
   std::map<std::string, ReservedPort> reserved_;
+  BackendTable backends_;
   Shared shared_;
   ListenerSet listeners_;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -19,7 +19,7 @@ constexpr const char* key_name = "DNS_CACHE_KEY";
 constexpr std::uint32_t only = 0;  // The one entry of DNS_CACHE_KEY.
 
 // To be raised with any change of DnsRecord or of what is hashed: pins of another one are refused.
-constexpr std::uint64_t layout_version = 1;
+constexpr std::uint64_t layout_version = 2;
 struct KeyRecord {
   std::uint64_t version;
   SipKey key;

@@ -87,12 +87,28 @@ std::string v6_to_string(const IpAddress& address) {
   return text;
 }
 
-// The interface index behind the '%' of a link-local address (RFC 4007, 11).
-std::optional<std::uint32_t> parse_scope(std::string_view text, const IpAddress& address) {
-  const auto index = parse_decimal(text, 0x7fff'ffff);
-  if (!index || *index == 0 || address_scope(address) != AddressScope::link_local)
-    return std::nullopt;
-  return static_cast<std::uint32_t>(*index);
+// The interface behind the '%' of a link-local address (RFC 4007, 11), by its index or its name.
+std::optional<std::uint32_t> parse_scope(std::string_view text, const IpAddress& address,
+                                         const InterfaceLookup& interfaces) {
+  if (address_scope(address) != AddressScope::link_local || address.is_v4()) return std::nullopt;
+  if (const auto index = parse_decimal(text, 0x7fff'ffff)) {
+    if (*index == 0) return std::nullopt;
+    return static_cast<std::uint32_t>(*index);
+  }
+  return interfaces ? interfaces(text) : std::nullopt;
+}
+
+std::optional<Endpoint> parse_scoped_v6(std::string_view text, const InterfaceLookup& interfaces) {
+  const std::size_t percent = text.find('%');
+  const auto ip = parse_v6(text.substr(0, percent));
+  if (!ip) return std::nullopt;
+  Endpoint endpoint{.ip = *ip};
+  if (percent != text.npos) {
+    const auto scope = parse_scope(text.substr(percent + 1), *ip, interfaces);
+    if (!scope) return std::nullopt;
+    endpoint.scope = *scope;
+  }
+  return endpoint;
 }
 
 }  // namespace
@@ -164,30 +180,32 @@ std::optional<IpPrefix> parse_enclosing_prefix(std::string_view text) {
   return IpPrefix{.base = base->masked(bits), .length = bits};
 }
 
-std::optional<Endpoint> parse_endpoint(std::string_view text) {
+std::optional<Endpoint> parse_scoped_ip(std::string_view text, const InterfaceLookup& interfaces) {
+  if (text.find(':') != text.npos) return parse_scoped_v6(text, interfaces);
+  const auto ip = parse_v4(text);
+  return ip ? std::optional(Endpoint{.ip = *ip}) : std::nullopt;
+}
+
+std::string_view interface_part(std::string_view text) {
+  const std::size_t percent = text.find('%');
+  if (percent == text.npos) return {};
+  const std::string_view rest = text.substr(percent + 1);
+  return rest.substr(0, rest.find(']'));
+}
+
+std::optional<Endpoint> parse_endpoint(std::string_view text, const InterfaceLookup& interfaces) {
   const std::size_t colon = text.rfind(':');
   if (colon == text.npos) return std::nullopt;
   const auto port = parse_decimal(text.substr(colon + 1), 0xffff);
   if (!port) return std::nullopt;
-  Endpoint endpoint{.ip = {}, .port = static_cast<std::uint16_t>(*port)};
   std::string_view host = text.substr(0, colon);
-  if (!host.starts_with('[')) {
-    const auto ip = parse_v4(host);
-    if (!ip) return std::nullopt;
-    endpoint.ip = *ip;
-    return endpoint;
-  }
-  if (!host.ends_with(']')) return std::nullopt;
-  host = host.substr(1, host.size() - 2);
-  const std::size_t percent = host.find('%');
-  const auto ip = parse_v6(host.substr(0, percent));
-  if (!ip) return std::nullopt;
-  endpoint.ip = *ip;
-  if (percent != host.npos) {
-    const auto scope = parse_scope(host.substr(percent + 1), *ip);
-    if (!scope) return std::nullopt;
-    endpoint.scope = *scope;
-  }
+  const bool v6 = host.starts_with('[');
+  if (v6 && !host.ends_with(']')) return std::nullopt;
+  if (v6) host = host.substr(1, host.size() - 2);
+  // Brackets are for IPv6 alone, and IPv6 is not without.
+  if (v6 != (host.find(':') != host.npos)) return std::nullopt;
+  auto endpoint = parse_scoped_ip(host, interfaces);
+  if (endpoint) endpoint->port = static_cast<std::uint16_t>(*port);
   return endpoint;
 }
 

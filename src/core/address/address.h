@@ -51,13 +51,25 @@ struct Endpoint {
   auto operator<=>(const Endpoint&) const = default;
 };
 
+// The index of a network interface by its name; nullopt: there is none. Empty: names cannot be
+// looked up, so that only indices are understood.
+using InterfaceLookup = std::function<std::optional<std::uint32_t>(std::string_view)>;
+
 std::optional<IpAddress> parse_ip(std::string_view text);
+// An address alone, link-local IPv6 with or without its interface: "fe80::1%eth0", "fe80::1%2".
+// The port is 0.
+std::optional<Endpoint> parse_scoped_ip(std::string_view text,
+                                        const InterfaceLookup& interfaces = {});
+// What stands behind a '%' as in "fe80::1%eth0" or "[fe80::1%eth0]:443"; empty: nothing.
+std::string_view interface_part(std::string_view text);
 // "192.0.2.0/24", "2001:db8::/32" or a single address. Set host bits are an error (nullopt).
 std::optional<IpPrefix> parse_prefix(std::string_view text);
 // The same, but host bits are cleared: "192.0.2.1/24" is 192.0.2.0/24.
 std::optional<IpPrefix> parse_enclosing_prefix(std::string_view text);
-// "192.0.2.1:443", "[2001:db8::1]:443", "[fe80::1%3]:443" (numeric scope). The port is required.
-std::optional<Endpoint> parse_endpoint(std::string_view text);
+// "192.0.2.1:443", "[2001:db8::1]:443", "[fe80::1%3]:443", "[fe80::1%eth0]:443". The port is
+// required.
+std::optional<Endpoint> parse_endpoint(std::string_view text,
+                                       const InterfaceLookup& interfaces = {});
 
 // Writes a sockaddr_in for IPv4 and a sockaddr_in6 otherwise; returns its length.
 socklen_t to_sockaddr(const Endpoint& endpoint, sockaddr_storage& out);

@@ -33,7 +33,7 @@ struct Backend {
   };
   Kind kind = Kind::address;
   Endpoint endpoint;
-  std::string host;
+  std::string host;  // A name is in lower case, with its last dot if it has one.
   std::uint16_t port = 0;
   std::string text;
   bool operator==(const Backend&) const = default;
@@ -65,8 +65,17 @@ struct LimitConfig {
   bool operator==(const LimitConfig&) const = default;
 };
 
+// Which addresses of a name are asked for and tried.
+enum class AddressFamilies : std::uint8_t {
+  any,  // Both in turns, IPv6 first.
+  ipv4,
+  ipv6,
+  prefer_ipv4,  // IPv6 only after all of IPv4.
+};
+
 struct DnsConfig {
-  std::vector<Endpoint> servers;             // Empty: those of /etc/resolv.conf.
+  std::vector<Endpoint> servers;  // Empty: those of /etc/resolv.conf.
+  AddressFamilies family = AddressFamilies::any;
   std::chrono::milliseconds timeout{2'000};  // Per try.
   unsigned tries = 2;
   std::uint32_t cache_entries = 10'000;

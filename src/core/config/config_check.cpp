@@ -164,7 +164,8 @@ void ConfigCheck::check_backends(std::size_t index, std::span<const ListenerEndp
     const Backend& backend = route.backends[i];
     dynamic |= backend.kind == Backend::Kind::requested_name;
     Endpoint target = backend.endpoint;
-    if (backend.kind == Backend::Kind::name && backend.host == "localhost") {
+    if (backend.kind == Backend::Kind::name &&
+        (backend.host == "localhost" || backend.host == "localhost.")) {
       target = {.ip = IpAddress::v4(127, 0, 0, 1), .port = backend.port};  // RFC 6761, 6.3.
     }
     if (target.port != 0 && policy.judge_configured(target) != ForwardVerdict::allowed) {
@@ -198,6 +199,10 @@ void ConfigCheck::check_numbers() {
   if (config_.dns.servers.size() > limits::dns_servers_max) {
     error(places_.dns, "more than " + std::to_string(limits::dns_servers_max) +
                            " resolvers in 'servers' in [dns]");
+  }
+  if (config_.timeouts.setup < config_.timeouts.connect) {
+    diagnostics_.warning(places_.timeouts,
+                         "'connect' in [timeouts] has no effect, since it is greater than 'setup'");
   }
   if (config_.dns.ttl_min > config_.dns.ttl_max) {
     error(places_.dns, "'ttl_min' in [dns] is greater than 'ttl_max'");

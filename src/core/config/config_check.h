@@ -28,6 +28,7 @@ struct ConfigPlaces {
   std::vector<Listener> listeners;
   std::vector<Route> routes;
   Position dns;
+  Position timeouts;
   Position limits;
   Position access;
   Position bans;

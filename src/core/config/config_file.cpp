@@ -21,7 +21,6 @@ constexpr std::uint32_t workers_max = 1'024;
 constexpr std::uint32_t connections_max = 10'000'000;
 constexpr std::uint32_t bans_rate_max = 1'000'000;
 
-const Form<Backend> backend_form = parse_backend;
 const Form<std::string> text_form = [](std::string_view text) { return std::string(text); };
 const auto protocol_form =
     forms::choice<Protocol>({{"tls", Protocol::tls}, {"http", Protocol::http}});
@@ -33,6 +32,11 @@ const auto scope_form =
     forms::choice<BlockScope>({{"host", BlockScope::host}, {"listeners", BlockScope::listeners}});
 const auto xdp_mode_form = forms::choice<XdpMode>(
     {{"auto", XdpMode::automatic}, {"native", XdpMode::native}, {"generic", XdpMode::generic}});
+const auto families_form =
+    forms::choice<AddressFamilies>({{"any", AddressFamilies::any},
+                                    {"ipv4", AddressFamilies::ipv4},
+                                    {"ipv6", AddressFamilies::ipv6},
+                                    {"prefer_ipv4", AddressFamilies::prefer_ipv4}});
 const auto log_level_form = forms::choice<LogLevel>({{"debug", LogLevel::debug},
                                                      {"info", LogLevel::info},
                                                      {"warning", LogLevel::warning},
@@ -58,6 +62,7 @@ std::vector<Position> positions_of(const std::vector<Located<T>>& list) {
 
 class ConfigReader {
  public:
+  explicit ConfigReader(const InterfaceLookup& interfaces) : interfaces_(interfaces) {}
   void read(TableReader& root);
   const ConfigPlaces& places() const { return places_; }
   Config take() { return std::move(config_); }
@@ -72,6 +77,13 @@ class ConfigReader {
   void read_bans(TableReader& table);
   void use_default_listeners();
 
+  // A form that may name a network interface.
+  template <typename T>
+  Form<T> with_interface(Result<T> (*form)(std::string_view, const InterfaceLookup&)) const {
+    return [this, form](std::string_view text) { return form(text, interfaces_); };
+  }
+
+  const InterfaceLookup& interfaces_;
   Config config_;
   ConfigPlaces places_;
 };
@@ -121,7 +133,8 @@ void ConfigReader::read_listener(TableReader& table) {
   table.require("address");
   place.name = table.read<std::string>("name", listener.name, forms::listener_name).value_or(at);
   place.address =
-      table.read<Endpoint>("address", listener.address, forms::listen_address).value_or(at);
+      table.read<Endpoint>("address", listener.address, with_interface(forms::listen_address))
+          .value_or(at);
   table.read("v6only", listener.v6only);
   table.read("protocol", listener.protocol, protocol_form);
   config_.listeners.push_back(std::move(listener));
@@ -137,7 +150,7 @@ void ConfigReader::read_route(TableReader& table) {
   table.reject_empty("backend");
   table.reject_empty("listeners");
   auto names = table.read_list<std::string>("names", forms::route_name);
-  auto backends = table.read_one_or_list("backend", backend_form);
+  auto backends = table.read_one_or_list("backend", with_interface(parse_backend));
   auto listeners = table.read_list("listeners", text_form);
   auto alpn = table.read_list<std::string>("alpn", forms::alpn);
   table.read("allow_private", route.allow_private);
@@ -156,6 +169,7 @@ void ConfigReader::read_route(TableReader& table) {
 
 void ConfigReader::read_timeouts(TableReader& table) {
   TimeoutConfig& timeouts = config_.timeouts;
+  places_.timeouts = table.position();
   table.read("hello", timeouts.hello, forms::duration(10ms, 1h));
   table.read("connect", timeouts.connect, forms::duration(10ms, 1h));
   table.read("setup", timeouts.setup, forms::duration(10ms, 1h));
@@ -175,7 +189,8 @@ void ConfigReader::read_limits(TableReader& table) {
 void ConfigReader::read_dns(TableReader& table) {
   DnsConfig& dns = config_.dns;
   places_.dns = table.position();
-  dns.servers = values_of(table.read_list<Endpoint>("servers", forms::dns_server));
+  dns.servers = values_of(table.read_list("servers", with_interface(forms::dns_server)));
+  table.read("family", dns.family, families_form);
   table.read("timeout", dns.timeout, forms::duration(10ms, 1min));
   table.read("tries", dns.tries, 1, 10);
   table.read("cache_entries", dns.cache_entries, 1, 10'000'000);
@@ -218,12 +233,13 @@ void ConfigReader::use_default_listeners() {
 
 }  // namespace
 
-ConfigResult read_config(std::string_view text, std::string_view file_name) {
+ConfigResult read_config(std::string_view text, std::string_view file_name,
+                         const InterfaceLookup& interfaces) {
   DiagnosticList diagnostics(file_name);
   ConfigResult result;
   if (const auto document = parse_toml(text, diagnostics)) {
     TableReader root(*document, diagnostics);
-    ConfigReader reader;
+    ConfigReader reader(interfaces);
     reader.read(root);
     result.config = reader.take();
     check_config(*result.config, reader.places(), diagnostics);
@@ -238,7 +254,8 @@ std::vector<std::string> config_keys() {
   std::vector<std::string> keys;
   const TomlTable empty;
   TableReader root(empty, ignored, &keys);
-  ConfigReader().read(root);
+  const InterfaceLookup no_interfaces;
+  ConfigReader(no_interfaces).read(root);
   return keys;
 }
 

@@ -19,7 +19,8 @@ struct ConfigResult {
 };
 
 // `file_name` stands in the diagnostics. At most limits::config_bytes_max bytes are read.
-ConfigResult read_config(std::string_view text, std::string_view file_name);
+ConfigResult read_config(std::string_view text, std::string_view file_name,
+                         const InterfaceLookup& interfaces = {});
 
 // The full names of all keys ("timeouts.hello"), tables among them ("timeouts").
 std::vector<std::string> config_keys();

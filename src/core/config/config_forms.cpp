@@ -69,38 +69,54 @@ Form<std::uint64_t> size(std::uint64_t min, std::uint64_t max) {
   };
 }
 
-Result<Endpoint> listen_address(std::string_view text) {
-  const auto endpoint = parse_endpoint(text);
+std::string interface_problem(std::string_view text, const std::optional<Endpoint>& endpoint,
+                              const InterfaceLookup& interfaces) {
+  const std::string_view name = interface_part(text);
+  if (!endpoint && !name.empty() && interfaces && !interfaces(name)) {
+    return quoted(text) + " has no network interface of this host behind its '%'";
+  }
+  if (endpoint && endpoint->scope == 0 && !endpoint->ip.is_v4() &&
+      address_scope(endpoint->ip) == AddressScope::link_local) {
+    return quoted(text) + " is link-local and needs its interface, as in \"[fe80::1%eth0]:443\"";
+  }
+  return {};
+}
+
+Result<Endpoint> listen_address(std::string_view text, const InterfaceLookup& interfaces) {
+  const auto endpoint = parse_endpoint(text, interfaces);
+  if (auto problem = interface_problem(text, endpoint, interfaces); !problem.empty()) {
+    return fail(std::move(problem));
+  }
   if (!endpoint) {
     return fail(quoted(text) +
                 " is no address and port, as in \"0.0.0.0:443\", \"[::]:443\" or "
-                "\"[fe80::1%2]:443\"");
+                "\"[fe80::1%eth0]:443\"");
   }
   if (endpoint->port == 0) return fail(quoted(text) + " needs a port from 1 to 65535");
   const AddressScope scope = address_scope(endpoint->ip);
   if (scope == AddressScope::multicast) return fail(quoted(text) + " is a multicast address");
-  if (scope == AddressScope::link_local && !endpoint->ip.is_v4() && endpoint->scope == 0) {
-    return fail(quoted(text) +
-                " is link-local and needs the index of its interface, as in \"[fe80::1%2]:443\"");
-  }
   return *endpoint;
 }
 
-Result<Endpoint> dns_server(std::string_view text) {
-  Endpoint server{.ip = {}, .port = dns_port};
-  if (const auto ip = parse_ip(text)) {
-    server.ip = *ip;
-  } else if (const auto endpoint = parse_endpoint(text)) {
-    server = *endpoint;
+Result<Endpoint> dns_server(std::string_view text, const InterfaceLookup& interfaces) {
+  auto server = parse_scoped_ip(text, interfaces);
+  if (server) {
+    server->port = dns_port;
   } else {
+    server = parse_endpoint(text, interfaces);
+  }
+  if (auto problem = interface_problem(text, server, interfaces); !problem.empty()) {
+    return fail(std::move(problem));
+  }
+  if (!server) {
     return fail(quoted(text) +
                 " is no resolver's address, as in \"192.0.2.53\" or \"[2001:db8::53]:5353\"");
   }
-  const AddressScope scope = address_scope(server.ip);
-  if (server.port == 0 || scope == AddressScope::unspecified || scope == AddressScope::multicast) {
+  const AddressScope scope = address_scope(server->ip);
+  if (server->port == 0 || scope == AddressScope::unspecified || scope == AddressScope::multicast) {
     return fail(quoted(text) + " is no address that one can ask");
   }
-  return server;
+  return *server;
 }
 
 Result<IpPrefix> prefix(std::string_view text) {

@@ -22,9 +22,13 @@ Form<Milliseconds> duration(Milliseconds min, Milliseconds max);
 Form<std::uint64_t> size(std::uint64_t min, std::uint64_t max);
 
 // An address:port to listen on.
-Result<Endpoint> listen_address(std::string_view text);
-// A resolver: "192.0.2.53", "2001:db8::53", or either with a port.
-Result<Endpoint> dns_server(std::string_view text);
+Result<Endpoint> listen_address(std::string_view text, const InterfaceLookup& interfaces = {});
+// A resolver: "192.0.2.53", "2001:db8::53", "fe80::1%eth0", or each with a port.
+Result<Endpoint> dns_server(std::string_view text, const InterfaceLookup& interfaces = {});
+// What is wrong with a link-local address that lacks its interface, or names one that is not there;
+// empty: nothing. `text` is quoted with it.
+std::string interface_problem(std::string_view text, const std::optional<Endpoint>& endpoint,
+                              const InterfaceLookup& interfaces);
 Result<IpPrefix> prefix(std::string_view text);
 // 1 to 64 letters, digits, '.', '_', '-': it stands in logs and answers as it is.
 Result<std::string> listener_name(std::string_view text);

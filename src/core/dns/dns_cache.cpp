@@ -98,17 +98,23 @@ void DnsCache::keep(std::string_view name, const Resolution& answer, std::uint64
   while (entries_.size() > entries_max_) evict();
 }
 
-void DnsCache::store_failure(std::string_view name, std::uint64_t now_ms) {
+void DnsCache::store_failure(std::string_view name, Resolution::Status failure,
+                             std::uint64_t now_ms) {
   if (Entry* entry = touch(name, now_ms); entry && entry->answer.status == Resolution::Status::ok) {
     entry->retry_ms = now_ms + negative_ttl_ms_;
     return;
   }
   Entry& entry = insert(name);
-  entry.answer = Resolution{.status = Resolution::Status::failed};
+  entry.answer = Resolution{.status = failure};
   entry.expires_ms = now_ms + negative_ttl_ms_;
   entry.stale_until_ms = entry.expires_ms;
   entry.retry_ms = 0;
   while (entries_.size() > entries_max_) evict();
+}
+
+void DnsCache::clear() {
+  by_name_.clear();
+  entries_.clear();
 }
 
 void DnsCache::expire_all(std::uint64_t now_ms) {

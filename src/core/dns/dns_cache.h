@@ -15,17 +15,21 @@
 
 #include "core/config/config.h"
 #include "core/dns/resolution.h"
+#include "core/string_hash.h"
 
 namespace sni {
 
 class DnsCache {
  public:
-  explicit DnsCache(const DnsConfig& config) { configure(config); }
+  // `key` is random: clients choose names, and must not be able to choose collisions.
+  DnsCache(const DnsConfig& config, const SipKey& key) : by_name_(0, KeyedStringHash{.key = key}) {
+    configure(config);
+  }
 
   // New bounds. What is there stays as long as it was stored for.
   void configure(const DnsConfig& config);
 
-  // Answers without a question: what is fresh (ok, not_found or failed), or, for a name that failed
+  // Answers without a question: what is fresh (ok, not_found or a failure), or, for a name that failed
   // less than negative_ttl ago, its stale answer.
   std::optional<Resolution> find(std::string_view name, std::uint64_t now_ms);
   // The addresses of a name whose TTL is over but whose stale time is not.
@@ -38,9 +42,11 @@ class DnsCache {
   // What another cache has kept by these bounds, for the time that it had left there.
   void adopt(std::string_view name, const Resolution& answer, std::uint64_t left_ms,
              std::uint64_t now_ms);
-  // The resolvers gave no answer. An entry with addresses stays and may stand in.
-  void store_failure(std::string_view name, std::uint64_t now_ms);
+  // The resolvers gave no answer, which is failed or unanswered. An entry with addresses stays and
+  // may stand in.
+  void store_failure(std::string_view name, Resolution::Status failure, std::uint64_t now_ms);
 
+  void clear();
   // Nothing is fresh any more; addresses may still stand in.
   void expire_all(std::uint64_t now_ms);
   std::size_t size() const { return by_name_.size(); }
@@ -62,7 +68,7 @@ class DnsCache {
   void evict();
 
   Entries entries_;  // Most recently used first. Keys of by_name_ point into it.
-  std::unordered_map<std::string_view, Entries::iterator> by_name_;
+  std::unordered_map<std::string_view, Entries::iterator, KeyedStringHash> by_name_;
   std::size_t entries_max_ = 0;
   std::uint64_t ttl_min_ms_ = 0;
   std::uint64_t ttl_max_ms_ = 0;

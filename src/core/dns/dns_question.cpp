@@ -6,8 +6,21 @@
 
 namespace sni {
 
-DnsQuestion::DnsQuestion(std::vector<std::string> candidates) : candidates_(std::move(candidates)) {
+DnsQuestion::DnsQuestion(std::vector<std::string> candidates, AddressFamilies families)
+    : candidates_(std::move(candidates)), wanted_(families) {
   assert(!candidates_.empty());
+  await_replies();
+}
+
+bool DnsQuestion::wants(DnsFamily family) const {
+  return wanted_ != (family == DnsFamily::v6 ? AddressFamilies::ipv4 : AddressFamilies::ipv6);
+}
+
+void DnsQuestion::await_replies() {
+  for (const DnsFamily each : {DnsFamily::v6, DnsFamily::v4}) {
+    families_[static_cast<std::size_t>(each)] = {.replied = !wants(each),
+                                                 .reply = {.status = DnsReply::Status::no_data}};
+  }
 }
 
 void DnsQuestion::on_reply(DnsFamily which, DnsReply reply) {
@@ -27,24 +40,28 @@ bool DnsQuestion::has_address() const {
 
 bool DnsQuestion::advance() {
   assert(complete());
-  if (has_address() || any(DnsReply::Status::unreachable)) return false;
+  if (has_address() || any(DnsReply::Status::unreachable) || any(DnsReply::Status::silent)) {
+    return false;
+  }
   if (current_ + 1 == candidates_.size()) return false;
   if (any(DnsReply::Status::failed) && !any(DnsReply::Status::no_name)) earlier_failed_ = true;
   ++current_;
-  families_ = {};
+  await_replies();
   return true;
 }
 
 Resolution DnsQuestion::outcome() const {
   using Status = DnsReply::Status;
   if (has_address()) {
-    return Resolution::in_turns(family(DnsFamily::v6).reply.addresses,
-                                family(DnsFamily::v4).reply.addresses);
+    return Resolution::of(family(DnsFamily::v6).reply.addresses,
+                          family(DnsFamily::v4).reply.addresses, wanted_);
   }
-  const bool denied =
-      any(Status::no_name) || (complete() && !any(Status::failed) && !any(Status::unreachable));
-  return {.status = denied && !earlier_failed_ ? Resolution::Status::not_found
-                                               : Resolution::Status::failed};
+  const bool denied = any(Status::no_name) || (complete() && !any(Status::failed) &&
+                                               !any(Status::unreachable) && !any(Status::silent));
+  if (denied && !earlier_failed_) return {.status = Resolution::Status::not_found};
+  // What is refused or garbled has been answered.
+  const bool silent = any(Status::silent) && !any(Status::failed) && !earlier_failed_;
+  return {.status = silent ? Resolution::Status::unanswered : Resolution::Status::failed};
 }
 
 std::uint64_t DnsQuestion::ttl_ms(std::uint64_t failure_ttl_ms) const {
@@ -53,7 +70,8 @@ std::uint64_t DnsQuestion::ttl_ms(std::uint64_t failure_ttl_ms) const {
     const bool found = family.replied && family.reply.status == DnsReply::Status::found;
     if (found) ttl_ms = std::min(ttl_ms, family.reply.ttl_ms);
     if (!family.replied || family.reply.status == DnsReply::Status::failed ||
-        family.reply.status == DnsReply::Status::unreachable) {
+        family.reply.status == DnsReply::Status::unreachable ||
+        family.reply.status == DnsReply::Status::silent) {
       ttl_ms = std::min(ttl_ms, failure_ttl_ms);
     }
   }

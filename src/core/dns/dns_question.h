@@ -25,7 +25,8 @@ struct DnsReply {
     no_data,      // The name has none of this family.
     no_name,      // NXDOMAIN: of no family.
     failed,       // SERVFAIL, REFUSED, a reply that cannot be read ...
-    unreachable,  // No server replied in time.
+    unreachable,  // Servers cannot be asked. c-ares before 1.20 says so of those that fail, too.
+    silent,       // No server replied in time.
   };
   Status status = Status::unreachable;
   std::vector<IpAddress> addresses;  // At most limits::backend_addresses_max.
@@ -34,10 +35,14 @@ struct DnsReply {
 
 class DnsQuestion {
  public:
-  // `candidates` is not empty (core/dns/resolv_conf.h).
-  explicit DnsQuestion(std::vector<std::string> candidates);
+  // `candidates` is not empty (core/dns/resolv_conf.h). A family that is not wanted counts as one
+  // that the name has no address of.
+  explicit DnsQuestion(std::vector<std::string> candidates,
+                       AddressFamilies families = AddressFamilies::any);
 
   const std::string& candidate() const { return candidates_[current_]; }
+  // Whether this family is to be asked for.
+  bool wants(DnsFamily family) const;
   void on_reply(DnsFamily family, DnsReply reply);
   // Both families of the present candidate have replied.
   bool complete() const { return family(DnsFamily::v6).replied && family(DnsFamily::v4).replied; }
@@ -48,8 +53,8 @@ class DnsQuestion {
   // the search but turns "not found" into "failed"; resolvers out of reach do end it.
   bool advance();
 
-  // The addresses known so far; without any: not_found or failed, once complete() and not
-  // advance().
+  // The addresses known so far; without any: not_found, failed or unanswered, once complete() and
+  // not advance().
   Resolution outcome() const;
   // Of an outcome with addresses. Where one family failed, at most `failure_ttl_ms`: it is asked
   // again soon.
@@ -62,9 +67,11 @@ class DnsQuestion {
   };
   const Family& family(DnsFamily which) const { return families_[static_cast<std::size_t>(which)]; }
   bool any(DnsReply::Status status) const;
+  void await_replies();
 
   std::vector<std::string> candidates_;
   std::size_t current_ = 0;
+  AddressFamilies wanted_;
   std::array<Family, 2> families_;
   bool earlier_failed_ = false;  // A candidate before this one.
 };

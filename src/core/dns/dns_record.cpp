@@ -18,13 +18,14 @@ std::optional<DnsRecord> make_dns_record(const SipKey& key, std::string_view nam
                                          const Resolution& answer, const DnsContext& context,
                                          std::uint64_t kept_ms) {
   DnsRecord record{};
-  if (answer.status != Resolution::Status::ok || name.size() >= record.name.size()) {
+  if (answer.status != Resolution::Status::ok || name.size() >= record.name.size() ||
+      answer.count() > record.addresses.size()) {
     return std::nullopt;
   }
   record.setup = context.setup;
   record.stored_ms = context.now_ms;
   record.expires_ms = context.now_ms + kept_ms;
-  record.count = answer.count;
+  record.count = static_cast<std::uint32_t>(answer.count());
   std::ranges::copy(name, record.name.begin());
   std::ranges::copy(answer.list(), record.addresses.begin());
   record.checksum = checksum_of(key, record);
@@ -35,6 +36,7 @@ std::optional<KeptAnswer> read_dns_record(const SipKey& key, std::string_view na
                                           const DnsRecord& record, const DnsContext& context) {
   if (record.checksum != checksum_of(key, record)) return std::nullopt;
   const auto end = std::ranges::find(record.name, '\0');
+  if (end == record.name.end()) return std::nullopt;
   if (std::string_view(record.name.begin(), end) != name) return std::nullopt;
   if (record.setup != context.setup) return std::nullopt;
   if (record.stored_ms <= context.flushed_ms || record.stored_ms > context.now_ms ||
@@ -42,10 +44,9 @@ std::optional<KeptAnswer> read_dns_record(const SipKey& key, std::string_view na
     return std::nullopt;
   }
   if (record.count == 0 || record.count > record.addresses.size()) return std::nullopt;
-  KeptAnswer answer{.resolution = {.status = Resolution::Status::ok},
+  const auto* first = record.addresses.data();
+  return KeptAnswer{.resolution = Resolution::of({first, first + record.count}),
                     .left_ms = record.expires_ms - context.now_ms};
-  for (std::uint32_t i = 0; i < record.count; ++i) answer.resolution.add(record.addresses[i]);
-  return answer;
 }
 
 }  // namespace sni

@@ -26,9 +26,9 @@ struct DnsRecord {
   std::uint32_t count;
   std::uint32_t pad;
   std::array<char, 256> name;  // As asked for, filled up with NUL.
-  std::array<IpAddress, limits::backend_addresses_max> addresses;
+  std::array<IpAddress, limits::dns_record_addresses_max> addresses;
 };
-static_assert(sizeof(DnsRecord) == 424);
+static_assert(sizeof(DnsRecord) == 552);
 static_assert(sizeof(DnsRecord::name) > limits::server_name_max + 1);  // And a last dot.
 
 // The circumstances of a question.
@@ -38,7 +38,7 @@ struct DnsContext {
   std::uint64_t now_ms = 0;      // CLOCK_BOOTTIME, as all times here.
 };
 
-// nullopt: there are no addresses, or the name is too long.
+// nullopt: there are no addresses or too many, or the name is too long.
 std::optional<DnsRecord> make_dns_record(const SipKey& key, std::string_view name,
                                          const Resolution& answer, const DnsContext& context,
                                          std::uint64_t kept_ms);

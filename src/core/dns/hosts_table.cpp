@@ -9,32 +9,32 @@
 namespace sni {
 namespace {
 
-// IPv6 and IPv4 in turns, each in the order of the file.
-Resolution ordered(const Resolution& found) {
-  std::vector<IpAddress> v6;
-  std::vector<IpAddress> v4;
-  for (const IpAddress& address : found.list()) (address.is_v4() ? v4 : v6).push_back(address);
-  return Resolution::in_turns(v6, v4);
+using Found = std::unordered_map<std::string, std::vector<IpAddress>, StringHash, std::equal_to<>>;
+
+// In the order of the file.
+void add(Found& found, const DnsName& name, const IpAddress& address) {
+  std::vector<IpAddress>& known = found[std::string(name.view())];
+  if (known.size() >= limits::backend_addresses_max) return;
+  if (std::ranges::find(known, address) == known.end()) known.push_back(address);
 }
 
 }  // namespace
 
 HostsTable HostsTable::parse(std::string_view text) {
-  HostsTable table;
+  Found all;
   while (!text.empty()) {
     std::string_view line = take_line(text);
     line = line.substr(0, line.find('#'));
     const std::optional<IpAddress> address = parse_ip(take_word(line));
     if (!address) continue;
     for (std::string_view word = take_word(line); !word.empty(); word = take_word(line)) {
-      const std::optional<DnsName> name = parse_dns_name(word);
-      if (!name) continue;
-      Resolution& found = table.names_[std::string(name->view())];
-      const auto known = found.list();
-      if (std::ranges::find(known, *address) == known.end()) found.add(*address);
+      if (const std::optional<DnsName> name = parse_dns_name(word)) add(all, *name, *address);
     }
   }
-  for (auto& [name, found] : table.names_) found = ordered(found);
+  HostsTable table;
+  for (const auto& [name, addresses] : all) {
+    table.names_.emplace(name, Resolution::sorted(addresses, AddressFamilies::any));
+  }
   return table;
 }
 

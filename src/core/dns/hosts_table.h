@@ -17,9 +17,11 @@ class HostsTable {
   HostsTable() = default;
   static HostsTable parse(std::string_view text);
 
-  // `name` in the form of DnsName::view(). nullptr: the file does not name it. What is found is ok.
+  // `name` in the form of DnsName::view(). nullptr: the file does not name it. What is found is ok and
+  // has both families in turns.
   const Resolution* find(std::string_view name) const;
   std::size_t size() const { return names_.size(); }
+  bool operator==(const HostsTable&) const = default;
 
  private:
   std::unordered_map<std::string, Resolution, StringHash, std::equal_to<>> names_;

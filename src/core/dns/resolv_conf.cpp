@@ -30,23 +30,46 @@ void read_search(std::string_view line, ResolvConf& conf) {
   }
 }
 
-void read_server(std::string_view line, ResolvConf& conf) {
-  const std::optional<IpAddress> ip = parse_ip(take_word(line));
-  if (ip && conf.servers.size() < limits::dns_servers_max) {
-    conf.servers.push_back({.ip = *ip, .port = dns_port});
+// Why the line is of no use; empty: it is.
+std::string read_server(std::string_view word, const InterfaceLookup& interfaces,
+                        ResolvConf& conf) {
+  auto server = parse_scoped_ip(word, interfaces);
+  if (!server) {
+    return interface_part(word).empty() ? " is no address"
+                                        : " is no address of a network interface of this host";
   }
+  if (!server->ip.is_v4() && server->scope == 0 &&
+      address_scope(server->ip) == AddressScope::link_local) {
+    return " is link-local and needs its interface, as in fe80::1%eth0";
+  }
+  if (conf.servers.size() == limits::dns_servers_max) {
+    return " is one more than the " + std::to_string(limits::dns_servers_max) + " that are used";
+  }
+  server->port = dns_port;
+  if (std::ranges::find(conf.servers, *server) == conf.servers.end()) {
+    conf.servers.push_back(*server);
+  }
+  return {};
+}
+
+void read_server_line(std::string_view line, const InterfaceLookup& interfaces, ResolvConf& conf) {
+  constexpr std::size_t shown_max = 64;  // Longer than any address.
+  const std::string_view word = take_word(line);
+  const std::string why = read_server(word, interfaces, conf);
+  if (why.empty() || conf.unused.size() == limits::dns_servers_max) return;
+  conf.unused.push_back("nameserver " + std::string(word.substr(0, shown_max)) + why);
 }
 
 }  // namespace
 
-ResolvConf parse_resolv_conf(std::string_view text) {
+ResolvConf parse_resolv_conf(std::string_view text, const InterfaceLookup& interfaces) {
   ResolvConf conf;
   while (!text.empty()) {
     std::string_view line = take_line(text);
     line = line.substr(0, line.find_first_of("#;"));
     const std::string_view key = take_word(line);
     if (key == "nameserver") {
-      read_server(line, conf);
+      read_server_line(line, interfaces, conf);
     } else if (key == "search" || key == "domain") {
       read_search(line, conf);
     } else if (key == "options") {

@@ -18,14 +18,15 @@ struct ResolvConf {
   std::vector<Endpoint> servers;    // At most limits::dns_servers_max.
   std::vector<std::string> search;  // Domains, at most limits::dns_search_max.
   unsigned ndots = 1;               // A name with fewer dots is tried with the search list first.
+  // Why a nameserver line is not used, one sentence fragment each; at most as many as servers.
+  std::vector<std::string> unused;
 
   bool operator==(const ResolvConf&) const = default;
 };
 
-// Lines that are not understood are passed over, and so are servers with a scope (fe80::1%eth0),
-// which c-ares 1.18 cannot reach. Without any server it is 127.0.0.1, as in glibc. A file without
+// Lines that are not understood are passed over. Without any server it is 127.0.0.1, as in glibc. A file without
 // `search` and `domain` gives an empty list; the host's own domain is not taken in their place.
-ResolvConf parse_resolv_conf(std::string_view text);
+ResolvConf parse_resolv_conf(std::string_view text, const InterfaceLookup& interfaces = {});
 
 // The absolute names to ask for in turn, without trailing dots: `name` alone if it is absolute,
 // else as glibc does it: with ndots dots or more, the name itself and then with each domain; with

@@ -21,24 +21,24 @@ Result<Backend> parse_unix(std::string_view text) {
   return Backend{.kind = Backend::Kind::unix_path, .endpoint = {}, .host = *std::move(path)};
 }
 
-Result<Backend> parse_address(std::string_view text) {
-  const auto endpoint = parse_endpoint(text);
+Result<Backend> parse_address(std::string_view text, const InterfaceLookup& interfaces) {
+  const auto endpoint = parse_endpoint(text, interfaces);
+  if (auto problem = forms::interface_problem(text, endpoint, interfaces); !problem.empty()) {
+    return fail(std::move(problem));
+  }
   if (!endpoint) return fail(quoted(text) + " is neither address:port nor name:port");
   switch (address_scope(endpoint->ip)) {
     case AddressScope::unspecified:
     case AddressScope::multicast:
       return fail(quoted(text) + " is no address that one can connect to");
-    case AddressScope::link_local:
-      if (endpoint->ip.is_v4() || endpoint->scope != 0) break;
-      return fail(quoted(text) +
-                  " is link-local and needs the index of its interface, as in \"[fe80::1%2]:443\"");
     default:
       break;
   }
   return Backend{.kind = Backend::Kind::address, .endpoint = *endpoint, .port = endpoint->port};
 }
 
-Result<Backend> parse_name(std::string_view text, std::string_view host, std::uint16_t port) {
+Result<Backend> parse_name(std::string_view text, std::string_view host, std::uint16_t port,
+                           const InterfaceLookup& interfaces) {
   if (host == requested_name) {
     return Backend{.kind = Backend::Kind::requested_name, .endpoint = {}, .port = port};
   }
@@ -49,12 +49,15 @@ Result<Backend> parse_name(std::string_view text, std::string_view host, std::ui
   std::array<char, limits::server_name_max> name{};
   const auto length = canonical_server_name(host, name);
   if (!length) return fail(quoted(text) + " has no valid host name before the port");
-  if (*length == 0) return parse_address(text);
-  return Backend{
+  if (*length == 0) return parse_address(text, interfaces);
+  Backend backend{
       .kind = Backend::Kind::name, .endpoint = {}, .host = {name.data(), *length}, .port = port};
+  // As it is written: no search list completes an absolute name.
+  if (host.ends_with('.')) backend.host += '.';
+  return backend;
 }
 
-Result<Backend> parse(std::string_view text) {
+Result<Backend> parse(std::string_view text, const InterfaceLookup& interfaces) {
   if (text.starts_with(unix_prefix)) return parse_unix(text);
   const std::size_t colon = text.rfind(':');
   if (colon == text.npos || text.ends_with(']') || parse_ip(text)) {
@@ -67,14 +70,14 @@ Result<Backend> parse(std::string_view text) {
     return fail(quoted(text) + " must end in a port from 1 to 65535");
   }
   const std::string_view host = text.substr(0, colon);
-  if (host.starts_with('[')) return parse_address(text);
-  return parse_name(text, host, static_cast<std::uint16_t>(*port));
+  if (host.starts_with('[')) return parse_address(text, interfaces);
+  return parse_name(text, host, static_cast<std::uint16_t>(*port), interfaces);
 }
 
 }  // namespace
 
-Result<Backend> parse_backend(std::string_view text) {
-  Result<Backend> backend = parse(text);
+Result<Backend> parse_backend(std::string_view text, const InterfaceLookup& interfaces) {
+  Result<Backend> backend = parse(text, interfaces);
   if (backend) backend->text = text;
   return backend;
 }

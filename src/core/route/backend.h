@@ -11,6 +11,6 @@
 namespace sni {
 
 // The Error says what is wrong, and repeats `text` where that helps.
-Result<Backend> parse_backend(std::string_view text);
+Result<Backend> parse_backend(std::string_view text, const InterfaceLookup& interfaces = {});
 
 }  // namespace sni

@@ -36,23 +36,36 @@ bool hides(const RouteConfig& earlier, const RouteConfig& later) {
   });
 }
 
-const std::shared_ptr<const RouteConfig> no_route;
+// Its backends are shared with all routes that have them.
+RouteRef make_route(const RouteConfig& config, BackendTable& backends) {
+  auto route = std::make_shared<Route>();
+  route->config = {.names = config.names,
+                   .backends = {},
+                   .listeners = config.listeners,
+                   .alpn = config.alpn,
+                   .allow_private = config.allow_private};
+  route->backends.reserve(config.backends.size());
+  for (const Backend& backend : config.backends) {
+    route->backends.push_back(backends.intern(backend));
+  }
+  return route;
+}
+
+const RouteRef no_route;
 
 }  // namespace
 
-RouteTable::RouteTable(const Config& config) {
+RouteTable::RouteTable(const Config& config, BackendTable& backends) {
   routes_.reserve(config.routes.size());
-  for (const RouteConfig& route : config.routes) {
-    routes_.push_back(std::make_shared<const RouteConfig>(route));
-  }
+  for (const RouteConfig& route : config.routes) routes_.push_back(make_route(route, backends));
   std::unordered_map<std::string_view, std::uint32_t> listener_indices;
   for (const ListenerConfig& listener : config.listeners) {
     listener_indices.emplace(listener.name, static_cast<std::uint32_t>(listener_indices.size()));
   }
   for (const bool narrowed : {true, false}) {
     for (std::uint32_t route = 0; route < routes_.size(); ++route) {
-      if (routes_[route]->alpn.empty() == narrowed) continue;
-      for (const std::string& listener : routes_[route]->listeners) {
+      if (routes_[route]->config.alpn.empty() == narrowed) continue;
+      for (const std::string& listener : routes_[route]->config.listeners) {
         const auto index = listener_indices.find(listener);
         if (index != listener_indices.end()) add(index->second, route);
       }
@@ -69,7 +82,7 @@ RouteTable::Key RouteTable::key_of(std::uint32_t listener, std::string_view rout
 }
 
 void RouteTable::add(std::uint32_t listener, std::uint32_t route) {
-  for (const std::string& name : routes_[route]->names) {
+  for (const std::string& name : routes_[route]->config.names) {
     candidates_[key_of(listener, name)].push_back(route);
   }
 }
@@ -81,26 +94,25 @@ std::size_t RouteTable::KeyHash::operator()(const Key& key) const noexcept {
   return std::hash<std::string_view>{}(key.name) ^ (salt * 0x9e3779b97f4a7c15u);
 }
 
-const std::shared_ptr<const RouteConfig>& RouteTable::probe(
-    const Key& key, std::span<const std::uint8_t> alpn_list) const noexcept {
+const RouteRef& RouteTable::probe(const Key& key,
+                                  std::span<const std::uint8_t> alpn_list) const noexcept {
   const auto found = candidates_.find(key);
   if (found == candidates_.end()) return no_route;
   for (const std::uint32_t route : found->second) {
-    if (takes(*routes_[route], alpn_list)) return routes_[route];
+    if (takes(routes_[route]->config, alpn_list)) return routes_[route];
   }
   return no_route;
 }
 
-const std::shared_ptr<const RouteConfig>& RouteTable::find(
-    std::uint32_t listener, std::string_view name,
-    std::span<const std::uint8_t> alpn_list) const noexcept {
+const RouteRef& RouteTable::find(std::uint32_t listener, std::string_view name,
+                                 std::span<const std::uint8_t> alpn_list) const noexcept {
   if (!name.empty()) {
     const Key exact{.listener = listener, .match = Match::exact, .name = name};
-    if (const auto& route = probe(exact, alpn_list)) return route;
+    if (const RouteRef& route = probe(exact, alpn_list)) return route;
   }
   for (std::size_t dot = name.find('.'); dot != name.npos; dot = name.find('.', dot + 1)) {
     const Key suffix{.listener = listener, .match = Match::suffix, .name = name.substr(dot + 1)};
-    if (const auto& route = probe(suffix, alpn_list)) return route;
+    if (const RouteRef& route = probe(suffix, alpn_list)) return route;
   }
   return probe({.listener = listener, .match = Match::any, .name = {}}, alpn_list);
 }

@@ -18,24 +18,31 @@
 #include <vector>
 
 #include "core/config/config.h"
+#include "core/route/backend_table.h"
 
 namespace sni {
+
+// A route as connections go by it. Connections share it, so that none keeps a whole configuration.
+struct Route {
+  RouteConfig config;                // Without backends,
+  std::vector<BackendRef> backends;  // which are here, tried in turn.
+};
+using RouteRef = std::shared_ptr<const Route>;
 
 class RouteTable {
  public:
   // Copies the routes: the table outlives the Config.
-  explicit RouteTable(const Config& config);
+  RouteTable(const Config& config, BackendTable& backends);
   RouteTable(const RouteTable&) = delete;  // The keys are views into routes_.
   RouteTable& operator=(const RouteTable&) = delete;
   RouteTable(RouteTable&&) = default;
   RouteTable& operator=(RouteTable&&) = default;
 
   // `listener` is an index into Config::listeners, `name` lower case without trailing dot (empty:
-  // no name), `alpn_list` a ProtocolNameList as in FirstFlight. Allocates nothing. A connection
-  // keeps the route alone, which outlives the table; empty: none takes this client.
-  const std::shared_ptr<const RouteConfig>& find(
-      std::uint32_t listener, std::string_view name,
-      std::span<const std::uint8_t> alpn_list) const noexcept;
+  // no name), `alpn_list` a ProtocolNameList as in FirstFlight. Allocates nothing. The route
+  // outlives the table where a connection keeps it; empty: none takes this client.
+  const RouteRef& find(std::uint32_t listener, std::string_view name,
+                       std::span<const std::uint8_t> alpn_list) const noexcept;
 
   // Most keys that share a hash bucket: the comparisons that one probe can cost.
   std::size_t probe_cost_max() const;
@@ -56,10 +63,9 @@ class RouteTable {
 
   static Key key_of(std::uint32_t listener, std::string_view route_name);
   void add(std::uint32_t listener, std::uint32_t route);
-  const std::shared_ptr<const RouteConfig>& probe(
-      const Key& key, std::span<const std::uint8_t> alpn_list) const noexcept;
+  const RouteRef& probe(const Key& key, std::span<const std::uint8_t> alpn_list) const noexcept;
 
-  std::vector<std::shared_ptr<const RouteConfig>> routes_;
+  std::vector<RouteRef> routes_;
   std::unordered_map<Key, Candidates, KeyHash> candidates_;
 };
 

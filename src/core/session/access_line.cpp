@@ -136,6 +136,7 @@ std::string access_line(const AccessRecord& record, LogFormat format) {
   fields.number("duration_ms", record.duration_ms);
   fields.string("plane", record.plane);
   fields.string("end", record.end);
+  if (!record.error.empty()) fields.string("error", record.error);
   return fields.finish();
 }
 

@@ -29,6 +29,7 @@ struct AccessRecord {
   std::uint64_t duration_ms = 0;
   std::string_view plane;  // The relay plane; empty: it did not come so far.
   std::string_view end;    // How it ended.
+  std::string_view error;  // Why `backend` was not reached; left out where it is empty.
 };
 
 std::string access_line(const AccessRecord& record, LogFormat format);

@@ -12,6 +12,8 @@
 #include <string_view>
 
 #include "core/config/config.h"
+#include "core/route/attempt.h"
+#include "core/route/route_table.h"
 #include "core/session/session.h"
 
 namespace sni {
@@ -29,14 +31,15 @@ struct FlowRecord {
   std::uint64_t started_ms = 0;  // CLOCK_MONOTONIC.
   Endpoint client;
   std::shared_ptr<const ListenerConfig> listener;
-  std::shared_ptr<const RouteConfig> route;  // Empty: no route took the client.
+  RouteRef route;           // Empty: no route took the client.
   std::string server_name;  // As the client said it; empty: it named nobody, or is not understood.
   std::string alpn;         // The first protocol offered.
   std::uint16_t tls_version = 0;
   bool ech = false;
   PlaneId plane = PlaneId::none;     // none: it never had two connected sockets.
   const Backend* backend = nullptr;  // Of `route`: the one that was tried last.
-  Endpoint backend_address;          // Of it; port 0: a UNIX socket, or nothing was tried.
+  Endpoint backend_address;  // Of it; port 0: a UNIX socket, or it did not come to an address.
+  AttemptError error = AttemptError::none;  // Why it could not be reached.
 };
 
 // How it ended.

@@ -97,17 +97,14 @@ Event Setup::route(const FirstFlight& flight) {
 
 Event Setup::choose_target() {
   if (loop_.now_ms >= until_ms_) return {.kind = Kind::target_exhausted, .reason = targets_.why()};
-  FlowRecord& record = flow_.record;
   sockaddr_un local{.sun_family = AF_UNIX, .sun_path = {}};
-  switch (targets_.next(loop_.policy, loop_.silent, loop_.now_ms)) {
+  const TargetList::Next next = targets_.next(loop_.policy, target_context());
+  record_target();
+  switch (next) {
     case TargetList::Next::endpoint:
-      record.backend = &targets_.backend();
-      record.backend_address = targets_.endpoint();
-      to_sockaddr(record.backend_address, address_);
+      to_sockaddr(targets_.endpoint(), address_);
       break;
     case TargetList::Next::unix_path:
-      record.backend = &targets_.backend();
-      record.backend_address = {};
       targets_.path().copy(local.sun_path, sizeof local.sun_path - 1);
       std::memcpy(&address_, &local, sizeof local);
       break;
@@ -117,6 +114,13 @@ Event Setup::choose_target() {
       return {.kind = Kind::target_exhausted, .reason = targets_.why()};
   }
   return {.kind = Kind::target_ready};
+}
+
+// The access line names what was tried last, with its own reason.
+void Setup::record_target() {
+  flow_.record.backend = &targets_.backend();
+  flow_.record.backend_address = targets_.endpoint();
+  flow_.record.error = targets_.error();
 }
 
 std::optional<Event> Setup::start_resolve() {
@@ -130,12 +134,13 @@ std::optional<Event> Setup::start_resolve() {
 
 Event Setup::on_resolved(const Resolution& resolution) {
   targets_.resolved(resolution);
-  return {.kind = resolution.count > 0 ? Kind::resolved : Kind::unresolved};
+  return {.kind = resolution.count() > 0 ? Kind::resolved : Kind::unresolved};
 }
 
 void Setup::on_resolve_timeout() {
   loop_.resolver->cancel(pack(sockets_.tag(Op::resolver, Side::backend)));
-  targets_.failed(EndReason::unresolved);
+  targets_.not_resolved();
+  record_target();
 }
 
 std::uint64_t Setup::attempt_until_ms() const {
@@ -150,7 +155,8 @@ std::optional<Event> Setup::start_connect() {
   auto socket = open_backend_socket(family, settings_.timeouts.idle);
   if (!socket) {
     if (loop_.refusals_log.admit(loop_.now_ms)) spdlog::warn("{}", socket.error().what);
-    targets_.failed(EndReason::unreachable);
+    targets_.connected(socket.error().sys_errno, 0, target_context());
+    record_target();
     return Event{.kind = Kind::connect_failed, .side = Side::backend};
   }
   sockets_.fds[index(Side::backend)] = std::move(*socket);
@@ -165,41 +171,15 @@ std::optional<Event> Setup::start_connect() {
 }
 
 Event Setup::on_connected(const Completion& completion) {
-  const Endpoint& address = flow_.record.backend_address;
-  if (completion.result == 0) {
-    loop_.silent.answered(address, loop_.now_ms);
-    return {.kind = Kind::connected, .side = Side::backend};
-  }
-  if (completion.result == -EADDRNOTAVAIL && loop_.refusals_log.admit(loop_.now_ms)) {
-    spdlog::warn(
-        "no local port is left for connections to {}: many short connections wait in TIME_WAIT "
-        "(widen net.ipv4.ip_local_port_range, set net.ipv4.tcp_tw_reuse=1 or give the backend more "
-        "addresses)",
-        address.to_string());
-  }
+  // Where timeouts.setup was over first, the target has not had its time.
+  const bool in_time = loop_.now_ms < until_ms_;
+  const auto limit = static_cast<std::uint64_t>(settings_.timeouts.connect.count());
+  targets_.connected(-completion.result, in_time ? limit : 0, target_context());
+  record_target();
+  if (completion.result == 0) return {.kind = Kind::connected, .side = Side::backend};
   loop_.planes.leave(pair_);
   sockets_.fds[index(Side::backend)].reset();
-  // -EINTR: our cancel has interrupted a connect that a thread of the kernel was waiting in.
-  const bool timed_out = completion.result == -ECANCELED || completion.result == -EINTR ||
-                         completion.result == -ETIMEDOUT;
-  targets_.failed(timed_out ? EndReason::connect_timeout : EndReason::unreachable);
-  if (completion.result == -ECONNREFUSED) loop_.silent.answered(address, loop_.now_ms);
-  // A neighbour that does not answer ARP is reported after seconds too.
-  if (timed_out || completion.result == -EHOSTUNREACH) remember_silence();
   return {.kind = Kind::connect_failed, .side = Side::backend};
-}
-
-// Only what is configured by its address or name: clients could fill the list with names of theirs.
-void Setup::remember_silence() {
-  const Backend& backend = *flow_.record.backend;
-  if (backend.kind != Backend::Kind::address && backend.kind != Backend::Kind::name) return;
-  const Endpoint& address = flow_.record.backend_address;
-  const auto waited = static_cast<std::uint64_t>(settings_.timeouts.connect.count());
-  const std::uint64_t begun_ms = loop_.now_ms - std::min(waited, loop_.now_ms);
-  if (!loop_.silent.add(address, begun_ms, loop_.now_ms)) return;
-  if (!loop_.refusals_log.admit(loop_.now_ms)) return;
-  spdlog::warn("{} does not answer; it is tried last for {} s", address.to_string(),
-               limits::silent_ms / 1000);
 }
 
 }  // namespace sni

@@ -53,7 +53,10 @@ class Setup {
  private:
   Event on_flight(const Completion& completion);
   Event route(const FirstFlight& flight);
-  void remember_silence();
+  void record_target();
+  TargetContext target_context() {
+    return {.board = loop_.shared.board, .log = loop_.refusals_log, .now_ms = loop_.now_ms};
+  }
 
   Loop& loop_;
   Sockets& sockets_;

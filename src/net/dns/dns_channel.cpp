@@ -2,11 +2,16 @@
 
 #include <ares.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cstring>
+#include <iterator>
 
 namespace sni {
 namespace {
@@ -42,6 +47,11 @@ std::string server_list(const std::vector<Endpoint>& servers) {
   return list;
 }
 
+std::vector<Endpoint> without_scopes(std::vector<Endpoint> servers) {
+  for (Endpoint& server : servers) server.scope = 0;
+  return servers;
+}
+
 DnsReply::Status reply_status(int status) {
   switch (status) {
     case ARES_SUCCESS:
@@ -50,6 +60,7 @@ DnsReply::Status reply_status(int status) {
     case ARES_ENOTFOUND:
       return DnsReply::Status::no_name;
     case ARES_ETIMEOUT:
+      return DnsReply::Status::silent;
     case ARES_ECONNREFUSED:
       return DnsReply::Status::unreachable;
     default:
@@ -103,11 +114,6 @@ Result<std::unique_ptr<DnsChannel>> DnsChannel::create(const DnsConfig& config,
 
 Result<void> DnsChannel::open(const DnsConfig& config, const std::vector<Endpoint>& servers) {
   if (auto ready = init_library(); !ready) return ready;
-  for (const Endpoint& server : servers) {
-    if (server.scope == 0) continue;
-    return fail("cannot use DNS server " + server.to_string() +
-                ": link-local servers need a zone, which c-ares cannot take");
-  }
   std::string lookups = "b";
   std::string no_file = "/dev/null";
   ares_options options{};
@@ -137,12 +143,57 @@ Result<void> DnsChannel::open(const DnsConfig& config, const std::vector<Endpoin
     channel_ = nullptr;
     return std::unexpected(library_error("cannot set up the DNS resolver", status));
   }
+  return set_servers(servers);
+}
+
+Result<void> DnsChannel::set_servers(const std::vector<Endpoint>& servers) {
   const std::string list = server_list(servers);
-  if (const int status = ares_set_servers_ports_csv(channel_, list.c_str());
-      status != ARES_SUCCESS) {
-    return std::unexpected(library_error("cannot use DNS servers " + list, status));
+  int status = ares_set_servers_ports_csv(channel_, list.c_str());
+  const bool scoped =
+      std::ranges::any_of(servers, [](const Endpoint& server) { return server.scope != 0; });
+  if (status != ARES_SUCCESS && scoped) {
+    connect_by_scope(servers);
+    status = ares_set_servers_ports_csv(channel_, server_list(without_scopes(servers)).c_str());
   }
-  return {};
+  if (status == ARES_SUCCESS) return {};
+  return std::unexpected(library_error("cannot use DNS servers " + list, status));
+}
+
+// Once c-ares is given one of these functions it takes all of them, and leaves the sockets' options
+// to us.
+void DnsChannel::connect_by_scope(const std::vector<Endpoint>& servers) {
+  std::ranges::copy_if(servers, std::back_inserter(scoped_servers_),
+                       [](const Endpoint& server) { return server.scope != 0; });
+  static const ares_socket_functions functions{
+      .asocket = [](int family, int type, int protocol, void*) -> ares_socket_t {
+        return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+      },
+      .aclose = [](ares_socket_t fd, void*) { return close(fd); },
+      .aconnect =
+          [](ares_socket_t fd, const sockaddr* address, ares_socklen_t length, void* self) {
+            return static_cast<DnsChannel*>(self)->connect_to(fd, address, length);
+          },
+      .arecvfrom = [](ares_socket_t fd, void* bytes, std::size_t size, int flags, sockaddr* from,
+                      ares_socklen_t* length, void*) -> ares_ssize_t {
+        return recvfrom(fd, bytes, size, flags, from, length);
+      },
+      .asendv = [](ares_socket_t fd, const iovec* parts, int count, void*) -> ares_ssize_t {
+        return writev(fd, parts, count);
+      }};
+  ares_set_socket_functions(channel_, &functions, this);
+}
+
+int DnsChannel::connect_to(int fd, const sockaddr* address, unsigned length) const {
+  sockaddr_storage storage{};
+  if (length > sizeof storage) return -1;
+  std::memcpy(&storage, address, length);
+  const auto wanted = from_sockaddr(storage);
+  for (const Endpoint& server : scoped_servers_) {
+    if (!wanted || server.ip != wanted->ip || server.port != wanted->port) continue;
+    length = to_sockaddr(server, storage);
+    break;
+  }
+  return connect(fd, reinterpret_cast<const sockaddr*>(&storage), length);
 }
 
 DnsChannel::~DnsChannel() {
@@ -200,9 +251,9 @@ void DnsChannel::on_socket_state(void* channel, int fd, int readable, int writab
   self.arm(*found);
 }
 
-void DnsChannel::on_ready(std::uint32_t watch_id, bool readable, bool writable) {
+bool DnsChannel::on_ready(std::uint32_t watch_id, bool readable, bool writable) {
   const auto ready = std::ranges::find(sockets_, watch_id, &Socket::watch_id);
-  if (watch_id == 0 || ready == sockets_.end()) return;
+  if (watch_id == 0 || ready == sockets_.end()) return false;
   ready->watch_id = 0;
   if (!writable) readable = true;  // An error alone: reading finds out which.
   const int fd = ready->fd;
@@ -211,6 +262,7 @@ void DnsChannel::on_ready(std::uint32_t watch_id, bool readable, bool writable) 
   for (Socket& socket : sockets_) {
     if (socket.watch_id == 0) arm(socket);
   }
+  return true;
 }
 
 std::optional<std::uint64_t> DnsChannel::next_deadline_ms(std::uint64_t now_ms) {

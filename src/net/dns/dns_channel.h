@@ -11,6 +11,8 @@
 //   call, and we interleave the families anyway.
 // - Names go in with a trailing dot: no search list, no HOSTALIASES, in any version.
 // - c-ares reads no file of its own: servers are given, lookups are "b" (DNS alone).
+// - Link-local servers ("fe80::1%eth0") have a scope, which c-ares takes in its newer versions. For
+//   those before, we give it the address alone, make its sockets and add the scope in connect().
 // - The callback only queues a reply. It may run within ask(), on_ready(), on_tick() and the
 //   destructor, and c-ares must not be entered again from there.
 
@@ -18,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/config/config.h"
@@ -25,6 +28,7 @@
 #include "core/error.h"
 #include "net/dns/resolver_io.h"
 
+struct sockaddr;
 struct ares_channeldata;
 struct ares_addrinfo;
 
@@ -53,7 +57,8 @@ class DnsChannel {
   // What has come in since the last call.
   std::vector<TaggedReply> take_replies() { return std::exchange(replies_, {}); }
 
-  void on_ready(std::uint32_t watch_id, bool readable, bool writable);
+  // Whether the watch is one of this channel's.
+  bool on_ready(std::uint32_t watch_id, bool readable, bool writable);
   // When c-ares has a timeout to handle, in terms of the caller's clock.
   std::optional<std::uint64_t> next_deadline_ms(std::uint64_t now_ms);
   void on_tick();
@@ -74,6 +79,9 @@ class DnsChannel {
 
   DnsChannel(ResolverIo& io, std::uint32_t& watch_ids) : io_(io), watch_ids_(watch_ids) {}
   Result<void> open(const DnsConfig& config, const std::vector<Endpoint>& servers);
+  Result<void> set_servers(const std::vector<Endpoint>& servers);
+  void connect_by_scope(const std::vector<Endpoint>& servers);
+  int connect_to(int fd, const sockaddr* address, unsigned length) const;
   static void on_answer(void* call, int status, int timeouts, ares_addrinfo* found);
   static void on_socket_state(void* channel, int fd, int readable, int writable);
   void arm(Socket& socket);
@@ -83,6 +91,7 @@ class DnsChannel {
   ares_channeldata* channel_ = nullptr;
   std::vector<Socket> sockets_;  // One or two per server.
   std::vector<TaggedReply> replies_;
+  std::vector<Endpoint> scoped_servers_;  // Link-local ones, where c-ares cannot take scopes.
   bool closing_ = false;
 };
 

@@ -3,7 +3,10 @@
 #include <ctime>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
+
+#include "net/random_key.h"
 
 namespace sni {
 namespace {
@@ -16,9 +19,7 @@ Resolution without_addresses(Resolution::Status status) {
 }
 
 Resolution single(const IpAddress& address) {
-  Resolution resolution{.status = Resolution::Status::ok};
-  resolution.add(address);
-  return resolution;
+  return Resolution::of({address});
 }
 
 std::int64_t clock_ms(clockid_t clock) {
@@ -38,6 +39,16 @@ const std::vector<Endpoint>& servers_of(const DnsConfig& config, const SystemNam
   return config.servers.empty() ? system.resolv_conf.servers : config.servers;
 }
 
+// Whether questions go to the same servers, in the same manner and with the same search list.
+bool asks_alike(const DnsConfig& config, const SystemNames& system, const DnsConfig& other_config,
+                const SystemNames& other_system) {
+  return servers_of(config, system) == servers_of(other_config, other_system) &&
+         config.family == other_config.family && config.timeout == other_config.timeout &&
+         config.tries == other_config.tries &&
+         system.resolv_conf.search == other_system.resolv_conf.search &&
+         system.resolv_conf.ndots == other_system.resolv_conf.ndots;
+}
+
 }  // namespace
 
 Resolver::Resolver(const DnsConfig& config, std::shared_ptr<const SystemNames> system,
@@ -46,7 +57,7 @@ Resolver::Resolver(const DnsConfig& config, std::shared_ptr<const SystemNames> s
       shared_(answers),
       config_(config),
       system_(std::move(system)),
-      sides_{Side{.cache = DnsCache(config)}, Side{.cache = DnsCache(config)}} {}
+      callers_{Callers(config, random_key()), Callers(config, random_key())} {}
 
 Result<std::unique_ptr<Resolver>> Resolver::create(const DnsConfig& config,
                                                    std::shared_ptr<const SystemNames> system,
@@ -54,10 +65,10 @@ Result<std::unique_ptr<Resolver>> Resolver::create(const DnsConfig& config,
   assert(system);
   std::unique_ptr<Resolver> resolver(new Resolver(config, std::move(system), io, answers));
   resolver->setup_ = resolver->setup();
-  auto channel =
-      DnsChannel::create(config, servers_of(config, *resolver->system_), io, resolver->watch_ids_);
-  if (!channel) return std::unexpected(std::move(channel.error()));
-  resolver->channel_ = std::move(*channel);
+  auto channels =
+      DnsChannels::create(config, servers_of(config, *resolver->system_), io, resolver->watch_ids_);
+  if (!channels) return std::unexpected(std::move(channels.error()));
+  resolver->channels_ = std::move(*channels);
   return resolver;
 }
 
@@ -70,13 +81,13 @@ std::optional<Resolution> Resolver::resolve(std::string_view text, Source source
   if (source == Source::client) name->make_absolute();
   if (auto answer = at_hand(*name, source, now_ms)) return answer;
 
-  Side& callers = side(source);
-  const auto found = callers.questions.find(name->text());
-  const bool asked = found != callers.questions.end();
-  if (callers.waiters >= limits::dns_waiters_max ||
-      (!asked && callers.questions.size() >= limits::dns_questions_max)) {
+  Callers& asking = callers(source);
+  const auto found = asking.questions.find(name->text());
+  const bool asked = found != asking.questions.end();
+  if (asking.waiters >= limits::dns_waiters_max ||
+      (!asked && asking.questions.size() >= limits::dns_questions_max)) {
     ++counters_.overloaded;
-    const auto stale = callers.cache.find_stale(name->text(), now_ms);
+    const auto stale = asking.cache.find_stale(name->text(), now_ms);
     return stale ? *stale : without_addresses(Resolution::Status::overloaded);
   }
   if (asked) ++counters_.merged;
@@ -89,14 +100,14 @@ std::optional<Resolution> Resolver::resolve(std::string_view text, Source source
 std::optional<Resolution> Resolver::at_hand(const DnsName& name, Source source,
                                             std::uint64_t now_ms) {
   if (auto answer = from_host(name)) return answer;
-  Side& callers = side(source);
-  if (auto answer = callers.cache.find(name.text(), now_ms)) {
+  Callers& asking = callers(source);
+  if (auto answer = asking.cache.find(name.text(), now_ms)) {
     ++counters_.cache_hits;
     counters_.stale += answer->stale;
     return answer;
   }
-  const auto found = callers.questions.find(name.text());
-  if (found == callers.questions.end()) return from_shared(name, source, now_ms);
+  const auto found = asking.questions.find(name.text());
+  if (found == asking.questions.end()) return from_shared(name, source, now_ms);
   if (now_ms < found->second->answer_by_ms) return std::nullopt;
   auto answer = provisional(*found->second, now_ms);
   if (answer) counters_.stale += answer->stale;
@@ -104,13 +115,14 @@ std::optional<Resolution> Resolver::at_hand(const DnsName& name, Source source,
 }
 
 std::optional<Resolution> Resolver::from_host(const DnsName& name) const {
-  if (const Resolution* found = system_->hosts.find(name.view())) return *found;
+  if (const Resolution* found = system_->hosts.find(name.view())) {
+    if (config_.family == AddressFamilies::any) return *found;
+    return Resolution::sorted(found->list(), config_.family);
+  }
   // RFC 6761 section 6.3: such names are never asked for.
   const std::string_view view = name.view();
   if (view != "localhost" && !view.ends_with(".localhost")) return std::nullopt;
-  Resolution loopback = single(loopback_v6);
-  loopback.add(loopback_v4);
-  return loopback;
+  return Resolution::of(std::array{loopback_v6}, std::array{loopback_v4}, config_.family);
 }
 
 std::optional<Resolution> Resolver::from_shared(const DnsName& name, Source source,
@@ -119,7 +131,7 @@ std::optional<Resolution> Resolver::from_shared(const DnsName& name, Source sour
   const auto found = shared_->find(name.text(), context(now_ms));
   if (!found) return std::nullopt;
   ++counters_.shared_hits;
-  side(source).cache.adopt(name.text(), found->resolution, found->left_ms, now_ms);
+  callers(source).cache.adopt(name.text(), found->resolution, found->left_ms, now_ms);
   return found->resolution;
 }
 
@@ -134,13 +146,14 @@ std::uint64_t Resolver::setup() const {
   std::string text;
   for (const Endpoint& server : servers_of(config_, *system_)) text += server.to_string() + '\n';
   for (const std::string& domain : system_->resolv_conf.search) text += domain + '\n';
-  return shared_->fingerprint(text + std::to_string(system_->resolv_conf.ndots));
+  text += std::to_string(system_->resolv_conf.ndots) + '\n';
+  return shared_->fingerprint(text + std::to_string(static_cast<unsigned>(config_.family)));
 }
 
 // What callers get when they have waited long enough; nullopt: nothing yet.
 std::optional<Resolution> Resolver::provisional(const Question& question, std::uint64_t now_ms) {
   if (question.asked.has_address()) return question.asked.outcome();
-  return side(question.source).cache.find_stale(question.name.text(), now_ms);
+  return callers(question.source).cache.find_stale(question.name.text(), now_ms);
 }
 
 Resolver::Question& Resolver::start_question(const DnsName& name, Source source,
@@ -149,10 +162,10 @@ Resolver::Question& Resolver::start_question(const DnsName& name, Source source,
   auto question = std::make_unique<Question>(Question{
       .name = name,
       .source = source,
-      .asked = DnsQuestion(search_candidates(name, system_->resolv_conf)),
+      .asked = DnsQuestion(search_candidates(name, system_->resolv_conf), config_.family),
   });
   Question& started = *question;
-  side(source).questions.emplace(name.text(), std::move(question));
+  callers(source).questions.emplace(name.text(), std::move(question));
   begin(started, now_ms);
   return started;
 }
@@ -167,14 +180,13 @@ void Resolver::ask(Question& question) {
   rounds_.erase(question.round);
   question.round = ++last_round_;
   rounds_.emplace(question.round, &question);
-  channel_->ask(question.asked.candidate(), DnsFamily::v6, question.round);
-  channel_->ask(question.asked.candidate(), DnsFamily::v4, question.round);
+  channels_->ask(question.asked, question.round);
 }
 
 void Resolver::collect_replies(std::uint64_t now_ms) {
   // A reply may lead to the next candidate, and that to a reply at once; candidates are finite.
-  for (auto replies = channel_->take_replies(); !replies.empty();
-       replies = channel_->take_replies()) {
+  for (auto replies = channels_->take_replies(); !replies.empty();
+       replies = channels_->take_replies()) {
     for (auto& reply : replies) on_reply(std::move(reply), now_ms);
   }
 }
@@ -194,12 +206,13 @@ void Resolver::on_reply(DnsChannel::TaggedReply reply, std::uint64_t now_ms) {
 }
 
 void Resolver::finish(Question& question, std::uint64_t now_ms) {
-  DnsCache& cache = side(question.source).cache;
+  DnsCache& cache = callers(question.source).cache;
   const std::string_view key = question.name.text();
   Resolution outcome = question.asked.outcome();
-  if (outcome.status == Resolution::Status::failed) {
+  if (outcome.status == Resolution::Status::failed ||
+      outcome.status == Resolution::Status::unanswered) {
     ++counters_.failed;
-    cache.store_failure(key, now_ms);
+    cache.store_failure(key, outcome.status, now_ms);
     if (const auto stale = cache.find_stale(key, now_ms)) outcome = *stale;
   } else {
     counters_.not_found += outcome.status == Resolution::Status::not_found;
@@ -216,7 +229,7 @@ void Resolver::erase(Question& question) {
   assert(question.waiters.empty());
   rounds_.erase(question.round);
   due_.erase({question.answer_by_ms, &question});
-  Questions& questions = side(question.source).questions;
+  Questions& questions = callers(question.source).questions;
   questions.erase(questions.find(question.name.text()));
 }
 
@@ -231,7 +244,7 @@ void Resolver::add_waiter(Question& question, Waiter waiter) {
   waits_[waiter] = {
       .question = &question, .position = question.waiters.size(), .serial = ++last_serial_};
   question.waiters.push_back(waiter);
-  ++side(question.source).waiters;
+  ++callers(question.source).waiters;
 }
 
 void Resolver::deliver(Question& question, const Resolution& resolution) {
@@ -242,7 +255,7 @@ void Resolver::deliver(Question& question, const Resolution& resolution) {
         {.serial = wait.serial, .answer = {.waiter = waiter, .resolution = resolution}});
     counters_.stale += resolution.stale;
   }
-  side(question.source).waiters -= question.waiters.size();
+  callers(question.source).waiters -= question.waiters.size();
   question.waiters.clear();
 }
 
@@ -258,7 +271,7 @@ void Resolver::cancel(Waiter waiter) {
     waits_.at(waiters.back()).position = wait.position;
   }
   waiters.pop_back();
-  --side(wait.question->source).waiters;
+  --callers(wait.question->source).waiters;
 }
 
 std::optional<Resolver::Answer> Resolver::take_answer() {
@@ -275,18 +288,18 @@ std::optional<Resolver::Answer> Resolver::take_answer() {
 
 void Resolver::on_ready(std::uint32_t watch_id, bool readable, bool writable,
                         std::uint64_t now_ms) {
-  channel_->on_ready(watch_id, readable, writable);
+  channels_->on_ready(watch_id, readable, writable);
   collect_replies(now_ms);
 }
 
 std::optional<std::uint64_t> Resolver::next_deadline_ms(std::uint64_t now_ms) {
-  std::optional<std::uint64_t> deadline_ms = channel_->next_deadline_ms(now_ms);
+  std::optional<std::uint64_t> deadline_ms = channels_->next_deadline_ms(now_ms);
   if (due_.empty()) return deadline_ms;
   return std::min(deadline_ms.value_or(never), due_.begin()->first);
 }
 
 void Resolver::on_tick(std::uint64_t now_ms) {
-  channel_->on_tick();
+  channels_->on_tick();
   collect_replies(now_ms);
   while (!due_.empty() && due_.begin()->first <= now_ms) {
     Question& question = *due_.begin()->second;
@@ -298,31 +311,52 @@ void Resolver::on_tick(std::uint64_t now_ms) {
 Result<void> Resolver::reload(const DnsConfig& config, std::shared_ptr<const SystemNames> system,
                               std::uint64_t now_ms) {
   assert(system);
-  auto channel = DnsChannel::create(config, servers_of(config, *system), io_, watch_ids_);
-  if (!channel) return std::unexpected(std::move(channel.error()));
-  channel_ = std::move(*channel);
+  const bool asks_otherwise = !asks_alike(config_, *system_, config, *system);
+  if (asks_otherwise) {
+    auto channels = DnsChannels::create(config, servers_of(config, *system), io_, watch_ids_);
+    if (!channels) return std::unexpected(std::move(channels.error()));
+    channels_ = std::move(*channels);
+  }
+  const bool other_families = config.family != config_.family;
   config_ = config;
   system_ = std::move(system);
+  for (Callers& asking : callers_) asking.cache.configure(config);
+  if (asks_otherwise) forget(other_families, now_ms);
+  restart_questions(asks_otherwise, now_ms);
+  return {};
+}
+
+// What has been answered was asked of others.
+void Resolver::forget(bool addresses_too, std::uint64_t now_ms) {
   setup_ = setup();
   flushed_ms_ = boot_ms(now_ms);
-  due_.clear();
+  for (Callers& asking : callers_) {
+    if (addresses_too) {
+      asking.cache.clear();
+    } else {
+      asking.cache.expire_all(now_ms);
+    }
+  }
+}
+
+// Questions that the hosts file answers now have their answer; the others begin anew where `all`.
+void Resolver::restart_questions(bool all, std::uint64_t now_ms) {
+  if (all) due_.clear();
   std::vector<Question*> under_way;
-  for (Side& callers : sides_) {
-    callers.cache.configure(config);
-    callers.cache.expire_all(now_ms);
-    for (const auto& [name, question] : callers.questions) under_way.push_back(question.get());
+  for (const Callers& asking : callers_) {
+    for (const auto& [name, question] : asking.questions) under_way.push_back(question.get());
   }
   for (Question* question : under_way) {
     if (const auto answer = from_host(question->name)) {
       deliver(*question, *answer);
       erase(*question);
-    } else {
-      question->asked = DnsQuestion(search_candidates(question->name, system_->resolv_conf));
+    } else if (all) {
+      question->asked =
+          DnsQuestion(search_candidates(question->name, system_->resolv_conf), config_.family);
       begin(*question, now_ms);
     }
   }
   collect_replies(now_ms);
-  return {};
 }
 
 }  // namespace sni

@@ -38,7 +38,7 @@
 #include "core/dns/resolution.h"
 #include "core/error.h"
 #include "core/string_hash.h"
-#include "net/dns/dns_channel.h"
+#include "net/dns/dns_channels.h"
 #include "net/dns/resolver_io.h"
 #include "net/dns/system_names.h"
 
@@ -91,8 +91,9 @@ class Resolver {
   std::optional<std::uint64_t> next_deadline_ms(std::uint64_t now_ms);
   void on_tick(std::uint64_t now_ms);
 
-  // New servers, hosts and search list. Cached answers count as expired but may stand in, and
-  // questions under way are asked again of the new servers. On an error all stays as it was.
+  // What has not changed by value goes on as it is. With other servers, another search list or
+  // another manner of asking cached answers count as expired but may stand in, and questions under
+  // way are asked again. On an error all stays as it was.
   Result<void> reload(const DnsConfig& config, std::shared_ptr<const SystemNames> system,
                       std::uint64_t now_ms);
 
@@ -110,9 +111,11 @@ class Resolver {
     std::vector<Waiter> waiters;
   };
   using Questions =
-      std::unordered_map<std::string, std::unique_ptr<Question>, StringHash, std::equal_to<>>;
+      std::unordered_map<std::string, std::unique_ptr<Question>, KeyedStringHash, std::equal_to<>>;
   // What the callers of one source share. Keys are DnsName::text().
-  struct Side {
+  struct Callers {
+    Callers(const DnsConfig& config, const SipKey& key)
+        : cache(config, key), questions(0, KeyedStringHash{.key = key}) {}
     DnsCache cache;
     Questions questions;
     std::size_t waiters = 0;
@@ -130,7 +133,7 @@ class Resolver {
   Resolver(const DnsConfig& config, std::shared_ptr<const SystemNames> system, ResolverIo& io,
            const DnsMap* answers);
 
-  Side& side(Source source) { return sides_[static_cast<std::size_t>(source)]; }
+  Callers& callers(Source source) { return callers_[static_cast<std::size_t>(source)]; }
   std::optional<Resolution> at_hand(const DnsName& name, Source source, std::uint64_t now_ms);
   std::optional<Resolution> from_host(const DnsName& name) const;
   std::optional<Resolution> from_shared(const DnsName& name, Source source, std::uint64_t now_ms);
@@ -147,6 +150,8 @@ class Resolver {
   void answer_by(Question& question, std::uint64_t at_ms);
   void add_waiter(Question& question, Waiter waiter);
   void deliver(Question& question, const Resolution& resolution);
+  void forget(bool addresses_too, std::uint64_t now_ms);
+  void restart_questions(bool all, std::uint64_t now_ms);
 
   ResolverIo& io_;
   const DnsMap* shared_;
@@ -155,8 +160,8 @@ class Resolver {
   DnsConfig config_;
   std::shared_ptr<const SystemNames> system_;
   std::uint32_t watch_ids_ = 0;
-  std::unique_ptr<DnsChannel> channel_;
-  std::array<Side, 2> sides_;
+  std::unique_ptr<DnsChannels> channels_;
+  std::array<Callers, 2> callers_;
   std::unordered_map<std::uint64_t, Question*> rounds_;
   std::set<std::pair<std::uint64_t, Question*>> due_;  // By answer_by_ms; those yet to come.
   std::unordered_map<Waiter, Wait> waits_;

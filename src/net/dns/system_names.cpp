@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "core/limits.h"
+#include "net/interface_index.h"
 #include "net/read_file.h"
 
 namespace sni {
@@ -22,8 +23,9 @@ Result<std::shared_ptr<const SystemNames>> load_system_names(const SystemNamesPa
   if (!hosts) return std::unexpected(std::move(hosts.error()));
   Result<std::string> resolv_conf = read_names(paths.resolv_conf);
   if (!resolv_conf) return std::unexpected(std::move(resolv_conf.error()));
-  return std::make_shared<const SystemNames>(SystemNames{
-      .hosts = HostsTable::parse(*hosts), .resolv_conf = parse_resolv_conf(*resolv_conf)});
+  return std::make_shared<const SystemNames>(
+      SystemNames{.hosts = HostsTable::parse(*hosts),
+                  .resolv_conf = parse_resolv_conf(*resolv_conf, interface_index)});
 }
 
 }  // namespace sni

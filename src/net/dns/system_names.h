@@ -1,8 +1,8 @@
 #pragma once
 
 // What this host says about names, read once and shared by all workers as a snapshot: /etc/hosts
-// and /etc/resolv.conf. Read at start and at every reload, on the thread that reads the
-// configuration, so that no worker waits for a file.
+// and /etc/resolv.conf. Read at start, at every reload and when they change
+// (net/dns/names_watch.h), on the main thread, so that no worker waits for a file.
 
 #include <memory>
 #include <string>
@@ -16,6 +16,7 @@ namespace sni {
 struct SystemNames {
   HostsTable hosts;
   ResolvConf resolv_conf;
+  bool operator==(const SystemNames&) const = default;
 };
 
 struct SystemNamesPaths {

@@ -13,21 +13,22 @@ void write_line(const FlowRecord& flow, const FlowEnd& end, std::uint64_t now_ms
   const std::string backend = flow.backend == nullptr          ? std::string()
                               : flow.backend_address.port != 0 ? flow.backend_address.to_string()
                                                                : flow.backend->text;
-  log_access(
-      access_line({.client = flow.client,
-                   .listener = flow.listener->name,
-                   .server_name = flow.server_name,
-                   .alpn = flow.alpn,
-                   .tls_version = flow.tls_version,
-                   .ech = flow.ech,
-                   .route = flow.route == nullptr ? std::string_view() : flow.route->names.front(),
-                   .backend = backend,
-                   .client_bytes = end.to_backend,
-                   .server_bytes = end.to_client,
-                   .duration_ms = now_ms - flow.started_ms,
-                   .plane = to_string(flow.plane),
-                   .end = to_string(end.reason)},
-                  log_format()));
+  log_access(access_line(
+      {.client = flow.client,
+       .listener = flow.listener->name,
+       .server_name = flow.server_name,
+       .alpn = flow.alpn,
+       .tls_version = flow.tls_version,
+       .ech = flow.ech,
+       .route = flow.route == nullptr ? std::string_view() : flow.route->config.names.front(),
+       .backend = backend,
+       .client_bytes = end.to_backend,
+       .server_bytes = end.to_client,
+       .duration_ms = now_ms - flow.started_ms,
+       .plane = to_string(flow.plane),
+       .end = to_string(end.reason),
+       .error = to_string(flow.error)},
+      log_format()));
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 #include <memory>
 
 #include "core/route/forward_policy.h"
-#include "core/route/silent_endpoints.h"
 #include "core/session/counters.h"
 #include "core/session/deadlines.h"
 #include "core/session/log_gate.h"
@@ -31,7 +30,6 @@ struct Loop {
   Parking parking;
   SplicePool splices;
   LowWaterQueue low_water;
-  SilentEndpoints silent;
   std::unique_ptr<Resolver> resolver;
   Deadlines deadlines;
   Shared& shared;

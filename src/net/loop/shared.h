@@ -9,8 +9,10 @@
 
 #include "bpf/dns/dns_map.h"
 #include "core/guard/source_counts.h"
+#include "core/route/endpoint_board.h"
 #include "net/guard/admission.h"
 #include "net/planes/fast_path.h"
+#include "net/random_key.h"
 #include "net/relay/parking.h"
 
 namespace sni {
@@ -22,6 +24,7 @@ struct Shared {
   std::atomic<std::uint32_t> pending_hellos{0};
   ParkedBudget parked;
   SourceCounts sources;
+  EndpointBoard board{random_key()};  // Which endpoints do not answer.
   Admission admission;
 };
 

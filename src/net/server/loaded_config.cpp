@@ -6,6 +6,7 @@
 #include "core/guard/block_file.h"
 #include "core/limits.h"
 #include "net/guard/guard_warnings.h"
+#include "net/interface_index.h"
 #include "net/read_file.h"
 
 namespace sni {
@@ -30,7 +31,7 @@ Result<void> load_block_file(LoadedConfig& loaded) {
 Result<LoadedConfig> load_config(const std::string& path) {
   const auto text = read_file(path, limits::config_bytes_max);
   if (!text) return std::unexpected(text.error());
-  ConfigResult result = read_config(*text, path);
+  ConfigResult result = read_config(*text, path, interface_index);
   LoadedConfig loaded{.config = std::move(result.config),
                       .diagnostics = std::move(result.diagnostics),
                       .block_file = {},

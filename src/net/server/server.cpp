@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "core/limits.h"
+#include "core/session/access_line.h"
 #include "net/control/control.h"
 #include "net/dns/dns_map_start.h"
 #include "net/guard/guard_commands.h"
@@ -109,7 +110,10 @@ Result<void> Server::start(LoadedConfig loaded) {
   auto addresses = watch_own_addresses();
   if (!addresses) spdlog::warn("{}; new ones are seen at a reload", addresses.error().what);
   if (addresses) addresses_ = std::move(*addresses);
-  auto snapshot = make_snapshot(std::move(config));
+  auto names_watch = NamesWatch::open();
+  if (!names_watch) spdlog::warn("{}; they are read at a reload", names_watch.error().what);
+  if (names_watch) names_watch_ = std::move(*names_watch);
+  auto snapshot = make_snapshot(std::move(config), backends_);
   if (!snapshot) return std::unexpected(snapshot.error());
   const RingFeatures ring = probe_ring();
   if (!ring.available) return fail(ring.reason);
@@ -167,20 +171,23 @@ Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
     workers_[i] = std::move(*worker);
   }
   snapshot_ = std::move(next);
+  take_names(snapshot_->system_names);
   return {};
 }
 
 Result<void> Server::wait_for_signals() {
   while (!all_ended()) {
     // poll() passes over a negative descriptor.
-    std::array<pollfd, 4> waits{
+    std::array<pollfd, 5> waits{
         {{.fd = signals_.get(), .events = POLLIN, .revents = 0},
          {.fd = addresses_.get(), .events = POLLIN, .revents = 0},
          {.fd = guard_->fd(), .events = POLLIN, .revents = 0},
-         {.fd = control_ ? control_->fd() : -1, .events = POLLIN, .revents = 0}}};
+         {.fd = control_ ? control_->fd() : -1, .events = POLLIN, .revents = 0},
+         {.fd = names_watch_ ? names_watch_->fd() : -1, .events = POLLIN, .revents = 0}}};
     poll(waits.data(), waits.size(), draining_ ? drain_look_ms : guard_->wait_ms());
     report_dropped_lines();
     if (waits[1].revents != 0) on_addresses_changed();
+    if (waits[4].revents != 0) on_names_changed();
     guard_->work();
     if (control_) control_->dispatch();
     signalfd_siginfo received;
@@ -209,7 +216,7 @@ void Server::reload() {
     return spdlog::error("reload: the configuration has mistakes; nothing is changed");
   for (const std::string& warning : loaded->warnings) spdlog::warn("reload: {}", warning);
   keep_fixed(snapshot_->config, *loaded->config);
-  auto next = make_snapshot(std::move(*loaded->config));
+  auto next = make_snapshot(std::move(*loaded->config), backends_);
   if (!next) return spdlog::error("reload: {}; nothing is changed", next.error().what);
   const auto snapshot = *next;
   if (const auto adopted = adopt(std::move(*next)); !adopted) {
@@ -226,11 +233,31 @@ void Server::on_addresses_changed() {
   rearm(addresses_);
   const auto addresses = own_addresses();
   if (draining_ || !addresses || *addresses == snapshot_->own_addresses) return;
-  auto next = make_snapshot(snapshot_->config);
+  auto next = make_snapshot(snapshot_->config, backends_);
   if (!next) return spdlog::error("{}", next.error().what);
   const auto adopted = adopt(std::move(*next));
   if (!adopted) return spdlog::error("{}", adopted.error().what);
   spdlog::info("the addresses of this host have changed");
+}
+
+// Workers that have a snapshot have its names.
+void Server::take_names(std::shared_ptr<const SystemNames> names) {
+  const bool news = names_ == nullptr || names_->resolv_conf != names->resolv_conf;
+  names_ = std::move(names);
+  if (!news || !snapshot_->config.dns.servers.empty()) return;
+  for (const std::string& unused : names_->resolv_conf.unused) {
+    spdlog::warn("/etc/resolv.conf: {}; it is not used", escape_for_log(unused));
+  }
+}
+
+void Server::on_names_changed() {
+  if (!names_watch_->take()) return;
+  auto names = load_system_names();
+  if (!names) return spdlog::warn("{}; names are resolved as before", names.error().what);
+  if (**names == *names_) return;
+  spdlog::info("/etc/hosts or /etc/resolv.conf has changed");
+  for (const auto& worker : workers_) worker->tell(NewNames{*names});
+  take_names(std::move(*names));
 }
 
 void Server::drain() {

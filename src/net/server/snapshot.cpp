@@ -33,7 +33,7 @@ std::uint32_t connections_by_descriptors(std::uint32_t workers, std::size_t list
 
 }  // namespace
 
-Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config) {
+Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTable& backends) {
   auto addresses = own_addresses();
   if (!addresses) return std::unexpected(addresses.error());
   auto names = load_system_names();
@@ -51,7 +51,7 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config) {
       FlowSettings{.timeouts = config.timeouts,
                    .limits = config.limits,
                    .connections_max = wanted == 0 ? possible : std::min(wanted, possible)});
-  RouteTable routes(config);
+  RouteTable routes(config, backends);
   return std::make_shared<const Snapshot>(Snapshot{
       .config = std::move(config),
       .routes = std::move(routes),

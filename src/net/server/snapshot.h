@@ -30,6 +30,6 @@ struct Snapshot {
 
 // Reads interfaces, /etc/hosts and resolv.conf, and raises the soft limit of open files to the hard
 // one. Errors name what cannot be read.
-Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config);
+Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTable& backends);
 
 }  // namespace sni

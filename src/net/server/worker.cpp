@@ -56,7 +56,6 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
            .parking = Parking(shared_.parked),
            .splices = {},
            .low_water = {},
-           .silent = {},
            .resolver = nullptr,
            .deadlines = Deadlines(0),
            .shared = shared_,
@@ -226,9 +225,16 @@ void Worker::on_wake() {
   loop_->ring.read(wake_fd_.get(), wake_count_, {.op = Op::wake});
   for (Command& command : commands) {
     if (auto* listeners = std::get_if<NewListeners>(&command)) apply(std::move(*listeners));
+    if (auto* names = std::get_if<NewNames>(&command)) take_names(std::move(names->names));
     if (std::holds_alternative<Drain>(command)) drain();
     if (std::holds_alternative<Stop>(command)) stop();
   }
+}
+
+void Worker::take_names(std::shared_ptr<const SystemNames> names) {
+  const auto reloaded =
+      loop_->resolver->reload(snapshot_->config.dns, std::move(names), loop_->now_ms);
+  if (!reloaded) spdlog::error("the resolver keeps its old servers: {}", reloaded.error().what);
 }
 
 void Worker::drain() {

@@ -32,9 +32,13 @@ struct NewListeners {
   std::shared_ptr<const Snapshot> snapshot;
   std::vector<LentListener> listeners;
 };
+// What /etc/hosts and resolv.conf say now.
+struct NewNames {
+  std::shared_ptr<const SystemNames> names;
+};
 struct Drain {};  // Stop accepting; end when the last connection has.
 struct Stop {};   // Cut all connections, then end.
-using Command = std::variant<NewListeners, Drain, Stop>;
+using Command = std::variant<NewListeners, NewNames, Drain, Stop>;
 
 class Worker final : private ResolverIo {
  public:
@@ -85,6 +89,7 @@ class Worker final : private ResolverIo {
   void apply(NewListeners listeners);
   std::uint32_t add(LentListener lent, std::uint32_t index);
   std::uint32_t place_of(ListenerId id) const;
+  void take_names(std::shared_ptr<const SystemNames> names);
   void drain();
   void stop();
   bool has_listeners() const;

@@ -116,10 +116,7 @@ void Worker::apply(NewListeners given) {
   for (std::uint32_t place = 0; place < kept.size(); ++place) {
     if (!kept[place]) retire(place);
   }
-  if (!reload) return;
-  const auto reloaded =
-      loop_->resolver->reload(snapshot->config.dns, snapshot->system_names, loop_->now_ms);
-  if (!reloaded) spdlog::error("the resolver keeps its old servers: {}", reloaded.error().what);
+  if (reload) take_names(snapshot->system_names);
 }
 
 // Returns its place.

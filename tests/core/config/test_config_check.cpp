@@ -65,16 +65,15 @@ TEST_CASE("listeners must differ in name and address") {
             "c.toml:1:22: 'name' in [[listener]]: 'a b' is not 1 to 64 letters, digits, '.', '_' "
             "and '-'",
             "c.toml:1:39: 'address' in [[listener]]: 'localhost:443' is no address and port, as "
-            "in \"0.0.0.0:443\", \"[::]:443\" or \"[fe80::1%2]:443\""});
+            "in \"0.0.0.0:443\", \"[::]:443\" or \"[fe80::1%eth0]:443\""});
   CHECK(
       listeners("listener = [{ name = 'a', address = '0.0.0.0:0' }]") ==
       Messages{"c.toml:1:37: 'address' in [[listener]]: '0.0.0.0:0' needs a port from 1 to 65535"});
   CHECK(listeners("listener = [{ name = 'a', address = '224.0.0.1:443' }]") ==
         Messages{"c.toml:1:37: 'address' in [[listener]]: '224.0.0.1:443' is a multicast address"});
   CHECK(listeners("listener = [{ name = 'a', address = '[fe80::1]:443' }]") ==
-        Messages{
-            "c.toml:1:37: 'address' in [[listener]]: '[fe80::1]:443' is link-local and needs the "
-            "index of its interface, as in \"[fe80::1%2]:443\""});
+        Messages{"c.toml:1:37: 'address' in [[listener]]: '[fe80::1]:443' is link-local and needs "
+                 "its interface, as in \"[fe80::1%eth0]:443\""});
   CHECK(listeners("listener = [{ name = 'a', address = '0.0.0.0:443', protocol = 'https' }]") ==
         Messages{"c.toml:1:63: 'protocol' in [[listener]]: 'https' is none of \"tls\" and "
                  "\"http\"; did you mean 'http'?"});

@@ -38,26 +38,27 @@ TEST_CASE("both families are joined in turns, IPv6 first") {
   question.on_reply(DnsFamily::v4, found({ip("192.0.2.1"), ip("192.0.2.2")}, 5'000));
   CHECK_FALSE(question.complete());
   CHECK(question.has_address());
-  CHECK(question.outcome().count == 2);
+  CHECK(question.outcome().count() == 2);
   question.on_reply(DnsFamily::v6, found({ip("2001:db8::1")}, 9'000));
   CHECK(question.complete());
   CHECK_FALSE(question.advance());
   const Resolution outcome = question.outcome();
   CHECK(outcome.status == Resolution::Status::ok);
-  REQUIRE(outcome.count == 3);
-  CHECK(outcome.addresses[0] == ip("2001:db8::1"));
-  CHECK(outcome.addresses[1] == ip("192.0.2.1"));
-  CHECK(outcome.addresses[2] == ip("192.0.2.2"));
+  REQUIRE(outcome.count() == 3);
+  CHECK(outcome.list()[0] == ip("2001:db8::1"));
+  CHECK(outcome.list()[1] == ip("192.0.2.1"));
+  CHECK(outcome.list()[2] == ip("192.0.2.2"));
   CHECK(question.ttl_ms(1) == 5'000);
 }
 
 TEST_CASE("more addresses than fit are shared between the families") {
   std::vector<IpAddress> v6(limits::backend_addresses_max, ip("2001:db8::1"));
   std::vector<IpAddress> v4(limits::backend_addresses_max, ip("192.0.2.1"));
-  const Resolution outcome = Resolution::in_turns(v6, v4);
-  REQUIRE(outcome.count == limits::backend_addresses_max);
-  CHECK(std::ranges::count_if(outcome.list(), &IpAddress::is_v4) == 4);
-  CHECK(Resolution::in_turns({}, v4).count == limits::backend_addresses_max);
+  const Resolution outcome = Resolution::of(v6, v4, AddressFamilies::any);
+  REQUIRE(outcome.count() == limits::backend_addresses_max);
+  CHECK(std::ranges::count_if(outcome.list(), &IpAddress::is_v4) ==
+        limits::backend_addresses_max / 2);
+  CHECK(Resolution::of({}, v4, AddressFamilies::any).count() == limits::backend_addresses_max);
 }
 
 TEST_CASE(
@@ -83,6 +84,10 @@ TEST_CASE("not found needs both families, or one that denies the name; a failure
   CHECK(verdict(Reply::failed, Reply::no_data) == Status::failed);
   CHECK(verdict(Reply::no_data, Reply::unreachable) == Status::failed);
   CHECK(verdict(Reply::unreachable, Reply::unreachable) == Status::failed);
+  CHECK(verdict(Reply::no_data, Reply::silent) == Status::unanswered);
+  CHECK(verdict(Reply::silent, Reply::silent) == Status::unanswered);
+  CHECK(verdict(Reply::silent, Reply::failed) == Status::failed);
+  CHECK(verdict(Reply::failed, Reply::unreachable) == Status::failed);
 }
 
 TEST_CASE("a candidate without addresses leads to the next one") {
@@ -114,8 +119,28 @@ TEST_CASE("a candidate that fails does not end the search but is remembered") {
 
 TEST_CASE("resolvers out of reach end the search") {
   DnsQuestion question({"web.a", "web"});
-  question.on_reply(DnsFamily::v6, none(Reply::unreachable));
+  question.on_reply(DnsFamily::v6, none(Reply::silent));
   question.on_reply(DnsFamily::v4, none(Reply::no_data));
   CHECK_FALSE(question.advance());
-  CHECK(question.outcome().status == Resolution::Status::failed);
+  CHECK(question.outcome().status == Resolution::Status::unanswered);
+}
+
+TEST_CASE("a family that is not wanted is not waited for, and does not count") {
+  for (const AddressFamilies wanted : {AddressFamilies::ipv4, AddressFamilies::ipv6}) {
+    const bool v4 = wanted == AddressFamilies::ipv4;
+    const DnsFamily family = v4 ? DnsFamily::v4 : DnsFamily::v6;
+    DnsQuestion question({"web.a.example", "web"}, wanted);
+    CHECK(question.wants(family));
+    CHECK_FALSE(question.wants(v4 ? DnsFamily::v6 : DnsFamily::v4));
+    CHECK_FALSE(question.complete());
+    question.on_reply(family, none(Reply::no_data));
+    REQUIRE(question.complete());
+    REQUIRE(question.advance());
+    CHECK_FALSE(question.complete());
+    question.on_reply(family, found({ip(v4 ? "192.0.2.1" : "2001:db8::1")}));
+    REQUIRE(question.complete());
+    CHECK_FALSE(question.advance());
+    CHECK(question.outcome().count() == 1);
+    CHECK(question.ttl_ms(1'000) == 60'000);
+  }
 }

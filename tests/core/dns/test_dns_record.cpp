@@ -69,7 +69,7 @@ TEST_CASE("answers of other resolvers, from before a flush and from the future d
 }
 
 TEST_CASE("a record with an impossible count of addresses is none, even under the right checksum") {
-  for (const std::uint32_t count : {0u, 9u, ~0u}) {
+  for (const std::uint32_t count : {0u, 17u, ~0u}) {
     DnsRecord changed = record();
     changed.count = count;
     changed.checksum = checksum_of(key, changed);
@@ -77,13 +77,19 @@ TEST_CASE("a record with an impossible count of addresses is none, even under th
   }
 }
 
-TEST_CASE("the longest name and all addresses fit, a longer name does not") {
+TEST_CASE("the longest name and all addresses fit, a longer name and more do not") {
   const std::string longest(limits::server_name_max + 1, 'a');
-  const auto full = addresses({"::1", "::2", "::3", "::4", "::5", "::6", "::7", "::8"});
+  std::vector<IpAddress> list;
+  for (std::uint8_t i = 0; i < limits::dns_record_addresses_max; ++i) {
+    list.push_back(IpAddress::v4(192, 0, 2, i));
+  }
+  const Resolution full = Resolution::of(list);
   const auto made = make_dns_record(key, longest, full, stored, 500);
   REQUIRE(made);
   CHECK(read_dns_record(key, longest, *made, later(1'100))->resolution == full);
   CHECK_FALSE(make_dns_record(key, std::string(256, 'a'), full, stored, 500));
+  list.push_back(IpAddress::v4(192, 0, 2, 99));
+  CHECK_FALSE(make_dns_record(key, longest, Resolution::of(list), stored, 500));
 }
 
 TEST_CASE("only addresses become a record") {

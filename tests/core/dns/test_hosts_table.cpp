@@ -19,8 +19,8 @@ TEST_CASE("every name of a line is found, whatever its case in the file") {
     const Resolution* found = table.find(name);
     REQUIRE(found);
     CHECK(found->status == Resolution::Status::ok);
-    REQUIRE(found->count == 1);
-    CHECK(found->addresses[0] == ip("10.0.0.5"));
+    REQUIRE(found->count() == 1);
+    CHECK(found->list()[0] == ip("10.0.0.5"));
   }
 }
 
@@ -36,11 +36,11 @@ TEST_CASE("a name on several lines has all addresses once, IPv6 and IPv4 in turn
       "10.0.0.1 web\n10.0.0.2 web\n2001:db8::1 web\n10.0.0.1 web\n2001:db8::2 web");
   const Resolution* found = table.find("web");
   REQUIRE(found);
-  REQUIRE(found->count == 4);
-  CHECK(found->addresses[0] == ip("2001:db8::1"));
-  CHECK(found->addresses[1] == ip("10.0.0.1"));
-  CHECK(found->addresses[2] == ip("2001:db8::2"));
-  CHECK(found->addresses[3] == ip("10.0.0.2"));
+  REQUIRE(found->count() == 4);
+  CHECK(found->list()[0] == ip("2001:db8::1"));
+  CHECK(found->list()[1] == ip("10.0.0.1"));
+  CHECK(found->list()[2] == ip("2001:db8::2"));
+  CHECK(found->list()[3] == ip("10.0.0.2"));
 }
 
 TEST_CASE("lines that are not understood are passed over") {

@@ -43,9 +43,37 @@ TEST_CASE("the last of search and domain holds") {
 
 TEST_CASE("lines that are not understood are passed over") {
   const auto conf = parse_resolv_conf(
-      "nameserver fe80::1%eth0\nnameserver dns.example\nnameserver\nnameservers 192.0.2.9\n"
-      "options ndots:x ndots:-1 ndots:\n;search a.example");
+      "nameservers 192.0.2.9\noptions ndots:x ndots:-1 ndots:\n;search a.example");
   CHECK(conf == parse_resolv_conf(""));
+}
+
+TEST_CASE("a link-local server is asked on its interface") {
+  const InterfaceLookup interfaces = [](std::string_view name) {
+    return name == "eth0" ? std::optional<std::uint32_t>(7) : std::nullopt;
+  };
+  const auto conf = parse_resolv_conf("nameserver fe80::1%eth0\nnameserver fe80::2%3", interfaces);
+  REQUIRE(conf.servers.size() == 2);
+  CHECK(conf.servers[0] == *parse_endpoint("[fe80::1%7]:53"));
+  CHECK(conf.servers[1] == *parse_endpoint("[fe80::2%3]:53"));
+  CHECK(conf.unused.empty());
+}
+
+TEST_CASE("every nameserver line that is not used says why") {
+  const InterfaceLookup no_interface = [](std::string_view) { return std::nullopt; };
+  const auto unused = [&](std::string_view text) {
+    const auto conf = parse_resolv_conf(text, no_interface);
+    CHECK(conf.servers.front().to_string() == "127.0.0.1:53");
+    return conf.unused;
+  };
+  CHECK(unused("nameserver fe80::1%eth9") ==
+        Names{"nameserver fe80::1%eth9 is no address of a network interface of this host"});
+  CHECK(unused("nameserver fe80::1") ==
+        Names{"nameserver fe80::1 is link-local and needs its interface, as in fe80::1%eth0"});
+  CHECK(unused("nameserver dns.example") == Names{"nameserver dns.example is no address"});
+  CHECK(unused("nameserver 192.0.2.1%eth9") ==
+        Names{"nameserver 192.0.2.1%eth9 is no address of a network interface of this host"});
+  CHECK(unused("nameserver").size() == 1);
+  CHECK(unused("nameserver " + std::string(5000, 'x')).front().size() < 100);
 }
 
 TEST_CASE("lists are bounded, and so is ndots") {
@@ -59,6 +87,7 @@ TEST_CASE("lists are bounded, and so is ndots") {
   const auto conf = parse_resolv_conf(file);
   CHECK(conf.search.size() == limits::dns_search_max);
   CHECK(conf.servers.size() == limits::dns_servers_max);
+  CHECK(conf.unused.size() == 5);
   CHECK(conf.ndots == 15);
 }
 

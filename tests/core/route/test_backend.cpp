@@ -35,10 +35,29 @@ TEST_CASE("an address and port is an endpoint") {
   CHECK(parsed("[fe80::1%2]:1").endpoint.scope == 2);
 }
 
+TEST_CASE("a link-local backend may name its interface") {
+  const InterfaceLookup interfaces = [](std::string_view name) {
+    return name == "eth0" ? std::optional<std::uint32_t>(7) : std::nullopt;
+  };
+  const auto there = parse_backend("[fe80::1%eth0]:443", interfaces);
+  REQUIRE(there);
+  CHECK(there->endpoint == *parse_endpoint("[fe80::1%7]:443"));
+  CHECK(there->text == "[fe80::1%eth0]:443");
+  const auto gone = parse_backend("[fe80::1%eth9]:443", interfaces);
+  REQUIRE_FALSE(gone);
+  CHECK(gone.error().what ==
+        "'[fe80::1%eth9]:443' has no network interface of this host behind its '%'");
+}
+
+TEST_CASE("the dot at the end of a name is kept, and is no other name without") {
+  CHECK(parsed("db.example.:443").host == "db.example.");
+  CHECK(parsed("db.example:443").host == "db.example");
+}
+
 TEST_CASE("a name and port is a name in lower case") {
   const Backend backend = parsed("App_1.Internal.:65535");
   CHECK(backend.kind == Backend::Kind::name);
-  CHECK(backend.host == "app_1.internal");
+  CHECK(backend.host == "app_1.internal.");
   CHECK(backend.port == 65'535);
   CHECK(backend.text == "App_1.Internal.:65535");
   CHECK(parsed("localhost:1").host == "localhost");
@@ -92,8 +111,8 @@ TEST_CASE("what looks like an address must be one, and one to connect to") {
     CHECK(refusal(text) == "'" + text + "' is no address that one can connect to");
   }
   CHECK(refusal("[fe80::1]:1") ==
-        "'[fe80::1]:1' is link-local and needs the index of its interface, as in "
-        "\"[fe80::1%2]:443\"");
+        "'[fe80::1]:1' is link-local and needs its interface, as in "
+        "\"[fe80::1%eth0]:443\"");
   for (const std::string text : {"a..b:1", ":1", "-:a:1", "a b:1", "https://a.example:1"}) {
     CHECK(refusal(text) == "'" + text + "' has no valid host name before the port");
   }

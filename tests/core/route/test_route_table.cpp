@@ -28,7 +28,10 @@ class Routes {
     return *this;
   }
   const std::vector<RouteConfig>& list() const { return config_.routes; }
-  RouteTable table() const { return RouteTable(config_); }
+  RouteTable table() const {
+    BackendTable backends;
+    return {config_, backends};
+  }
 
  private:
   Config config_;
@@ -39,7 +42,7 @@ constexpr std::string_view none = "(none)";
 std::string find(const RouteTable& table, std::string_view name, std::string_view alpn_list = "",
                  std::uint32_t listener = 0) {
   const auto& route = table.find(listener, name, text_bytes(alpn_list));
-  return route == nullptr ? std::string(none) : route->backends.front().text;
+  return route == nullptr ? std::string(none) : route->backends.front()->backend.text;
 }
 
 }  // namespace
@@ -188,13 +191,14 @@ TEST_CASE("a hidden route is one that the table never finds") {
 }
 
 TEST_CASE("A route outlives the table that it was found in") {
-  std::shared_ptr<const RouteConfig> kept;
+  RouteRef kept;
   {
+    BackendTable backends;
     const Config config{.listeners = {{.name = "a"}},
                         .routes = {{.names = {"a.example"}, .listeners = {"a"}}}};
-    kept = RouteTable(config).find(0, "a.example", {});
+    kept = RouteTable(config, backends).find(0, "a.example", {});
   }
   REQUIRE(kept != nullptr);
-  CHECK(kept->names == std::vector<std::string>{"a.example"});
+  CHECK(kept->config.names == std::vector<std::string>{"a.example"});
   CHECK(kept.use_count() == 1);
 }

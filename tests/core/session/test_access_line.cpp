@@ -57,6 +57,14 @@ TEST_CASE("the JSON line is an object with the same keys in the same order") {
   CHECK(nlohmann::json::accept(line));
 }
 
+TEST_CASE("why the backend was not reached comes last, where it was not") {
+  AccessRecord record = sample();
+  record.error = "connection refused";
+  CHECK(access_line(record, LogFormat::text).ends_with(" end=done error=\"connection refused\""));
+  CHECK(access_line(record, LogFormat::json)
+            .ends_with(R"("end":"done","error":"connection refused"})"));
+}
+
 TEST_CASE("what is not known is empty, and shows as that") {
   const AccessRecord record{.client = {.ip = parse_ip("192.0.2.7").value(), .port = 1}};
   CHECK(

@@ -80,10 +80,11 @@ class SocketBackend:
     """A listening socket; `handler(connection)` runs in a thread for each connection. What a handler
     raises makes the test fail when it ends."""
 
-    def __init__(self, handler=echo, *, host="127.0.0.1", path=None, backlog=1024):
+    def __init__(self, handler=echo, *, host="127.0.0.1", port=0, path=None,
+                 backlog=1024):
         family = socket.AF_UNIX if path else socket.AF_INET6 if ":" in host else socket.AF_INET
         self.listening = socket.socket(family)
-        self.port = None if path else processes.free_port(host)
+        self.port = None if path else port or processes.free_port(host)
         if not path:
             self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listening.bind(path or (host, self.port))

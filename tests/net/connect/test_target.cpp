@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cerrno>
 #include <initializer_list>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,28 +26,22 @@ Endpoint endpoint(std::string_view text) {
 }
 
 Resolution addresses(std::initializer_list<std::string_view> texts) {
-  Resolution resolution;
-  for (const auto text : texts) resolution.addresses[resolution.count++] = ip(text);
-  return resolution;
+  std::vector<IpAddress> list;
+  for (const auto text : texts) list.push_back(ip(text));
+  return Resolution::of(std::move(list));
 }
 
-RouteConfig route_to(std::initializer_list<std::string_view> backends) {
-  RouteConfig route;
+Route route_to(std::initializer_list<std::string_view> backends) {
+  BackendTable table;
+  Route route;
+  route.config.names = {"a.example"};
   for (const auto text : backends) {
     auto backend = parse_backend(text);
     REQUIRE(backend);
-    route.backends.push_back(std::move(*backend));
+    route.backends.push_back(table.intern(*backend));
   }
   return route;
 }
-
-// A proxy that listens on 192.0.2.1:443 of the own address 192.0.2.1.
-struct Here {
-  std::vector<ListenerEndpoint> listeners = {{.endpoint = endpoint("192.0.2.1:443")}};
-  std::vector<IpAddress> own_addresses = {ip("192.0.2.1")};
-
-  ForwardPolicy policy() const { return {.listeners = listeners, .own_addresses = own_addresses}; }
-};
 
 // A client that asked for `requested`, with the backends of its route.
 struct Tries {
@@ -53,11 +49,19 @@ struct Tries {
       : route(route_to(backends)) {
     targets.start(route, requested);
   }
-  Next next() { return targets.next(here.policy(), silent, now_ms); }
+  TargetContext context() { return {.board = board, .log = log, .now_ms = now_ms}; }
+  Next next() { return targets.next(policy, context()); }
+  // A connect() to what next() gave has ended so.
+  void ended(int sys_errno) { targets.connected(sys_errno, 100, context()); }
+  void silence(const Endpoint& silent) { board.add(board.id_of(silent), true, now_ms, now_ms); }
 
-  Here here;
-  RouteConfig route;
-  SilentEndpoints silent;
+  // A proxy that listens on 192.0.2.1:443 of the own address 192.0.2.1.
+  std::vector<ListenerEndpoint> listeners{{.endpoint = endpoint("192.0.2.1:443")}};
+  std::vector<IpAddress> own_addresses{ip("192.0.2.1")};
+  ForwardPolicy policy{.listeners = listeners, .own_addresses = own_addresses};
+  Route route;
+  EndpointBoard board{{1, 2}};
+  LogGate log{20};
   std::uint64_t now_ms = 1000;
   TargetList targets;
 };
@@ -109,20 +113,112 @@ TEST_CASE("a name without addresses leaves the connection unresolved, unless ano
   CHECK(tries.targets.why() == EndReason::unresolved);
 }
 
+TEST_CASE("what an attempt failed of stays with the backend that it was made for") {
+  Tries tries({"10.0.0.1:443", "app.example:8443", "unix:/run/app.sock"}, "");
+  REQUIRE(tries.next() == Next::endpoint);
+  CHECK(tries.targets.error() == AttemptError::none);
+  tries.ended(ECONNREFUSED);
+  CHECK(tries.targets.backend().text == "10.0.0.1:443");
+  CHECK(tries.targets.error() == AttemptError::refused);
+  REQUIRE(tries.next() == Next::name);
+  CHECK(tries.targets.error() == AttemptError::none);
+  tries.targets.resolved({.status = Resolution::Status::not_found});
+  REQUIRE(tries.next() == Next::unix_path);
+  CHECK(tries.targets.error() == AttemptError::none);
+  tries.ended(ENOENT);
+  CHECK(tries.next() == Next::exhausted);
+  CHECK(tries.targets.backend().text == "unix:/run/app.sock");
+  CHECK(tries.targets.endpoint().port == 0);
+  CHECK(tries.targets.error() == AttemptError::no_file);
+  CHECK(tries.targets.why() == EndReason::unreachable);
+}
+
+TEST_CASE("a name that fails last is the backend that is named, without an address") {
+  Tries tries({"10.0.0.1:443", "app.example:8443"}, "");
+  REQUIRE(tries.next() == Next::endpoint);
+  tries.ended(ECONNREFUSED);
+  REQUIRE(tries.next() == Next::name);
+  tries.targets.resolved({.status = Resolution::Status::unanswered});
+  CHECK(tries.next() == Next::exhausted);
+  CHECK(tries.targets.backend().text == "app.example:8443");
+  CHECK(tries.targets.endpoint().port == 0);
+  CHECK(tries.targets.error() == AttemptError::resolver_silent);
+  CHECK(tries.targets.why() == EndReason::unresolved);
+}
+
+TEST_CASE("connections begin with all addresses of a name alike, and try every one") {
+  Tries tries({"app.example:443"}, "");
+  std::vector<IpAddress> many;
+  for (std::uint8_t i = 0; i < 20; ++i) many.push_back(IpAddress::v4(10, 0, 0, i));
+  std::set<std::string> first;
+  for (int connection = 0; connection < 20; ++connection) {
+    TargetList targets;
+    targets.start(tries.route, "");
+    REQUIRE(targets.next(tries.policy, tries.context()) == Next::name);
+    targets.resolved(Resolution::of(many));
+    std::set<std::string> tried;
+    while (targets.next(tries.policy, tries.context()) == Next::endpoint) {
+      if (tried.empty()) first.insert(targets.endpoint().to_string());
+      tried.insert(targets.endpoint().to_string());
+      targets.connected(ECONNREFUSED, 0, tries.context());
+    }
+    CHECK(tried.size() == many.size());
+  }
+  CHECK(first.size() == many.size());
+}
+
+TEST_CASE("a list that is exhausted stays so") {
+  Tries tries({"10.0.0.1:443", "10.0.0.2:443"}, "");
+  REQUIRE(tries.next() == Next::endpoint);
+  REQUIRE(tries.next() == Next::endpoint);
+  for (int i = 0; i < 3; ++i) CHECK(tries.next() == Next::exhausted);
+}
+
+TEST_CASE("what does not answer is put off for the next connection, whatever kind it is of") {
+  for (const auto* backend : {"10.0.0.1:443", "unix:/run/app.sock", "{name}:443"}) {
+    CAPTURE(backend);
+    Tries tries({backend, "10.0.0.2:443"}, "www.example");
+    tries.route.config.allow_private = true;
+    const auto first = [&](TargetList& targets) {
+      const Next next = targets.next(tries.policy, tries.context());
+      if (next != Next::name) return next;
+      targets.resolved(addresses({"10.0.0.1"}));
+      return targets.next(tries.policy, tries.context());
+    };
+    first(tries.targets);
+    CHECK(tries.targets.backend().text == backend);
+    tries.ended(ECANCELED);
+    TargetList later;
+    later.start(tries.route, "www.example");
+    first(later);
+    CHECK(later.backend().text == "10.0.0.2:443");
+    // Refused: it is there, so it is the first again.
+    tries.now_ms += 1000;
+    later.connected(EHOSTUNREACH, 0, tries.context());
+    first(later);
+    CHECK(later.backend().text == backend);
+    later.connected(ECONNREFUSED, 0, tries.context());
+    TargetList last;
+    last.start(tries.route, "www.example");
+    first(last);
+    CHECK(last.backend().text == backend);
+  }
+}
+
 TEST_CASE("the last failure is why the list is exhausted") {
   Tries tries({"app.example:8443", "10.0.0.1:443"}, "");
   REQUIRE(tries.next() == Next::name);
   tries.targets.resolved({});
   REQUIRE(tries.next() == Next::endpoint);
-  tries.targets.failed(EndReason::connect_timeout);
+  tries.ended(ECANCELED);
   CHECK(tries.next() == Next::exhausted);
   CHECK(tries.targets.why() == EndReason::connect_timeout);
 }
 
 TEST_CASE("what has been silent is tried after all others, in the same order") {
   Tries tries({"10.0.0.1:443", "app.example:443", "unix:/run/app.sock"}, "");
-  tries.silent.add(endpoint("10.0.0.1:443"), 0, tries.now_ms);
-  tries.silent.add(endpoint("10.0.0.3:443"), 0, tries.now_ms);
+  tries.silence(endpoint("10.0.0.1:443"));
+  tries.silence(endpoint("10.0.0.3:443"));
   // Asked for once: what was put off is tried even where the name has got others meanwhile.
   auto resolution = addresses({"10.0.0.2", "10.0.0.3", "10.0.0.4"});
   std::vector<std::string> tried;
@@ -138,15 +234,15 @@ TEST_CASE("what has been silent is tried after all others, in the same order") {
 TEST_CASE("the only target is tried although it has been silent") {
   for (const auto* backend : {"10.0.0.1:443", "app.example:443"}) {
     Tries tries({backend}, "");
-    tries.silent.add(endpoint("10.0.0.1:443"), 0, tries.now_ms);
+    tries.silence(endpoint("10.0.0.1:443"));
     Next next = tries.next();
     if (next == Next::name) {
       tries.targets.resolved(addresses({"10.0.0.1"}));
       next = tries.next();
     }
     CHECK(next == Next::endpoint);
-    CHECK(&tries.targets.backend() == &tries.route.backends.front());
-    tries.targets.failed(EndReason::connect_timeout);
+    CHECK(&tries.targets.backend() == &tries.route.backends.front()->backend);
+    tries.ended(ECANCELED);
     CHECK(tries.next() == Next::exhausted);
     CHECK(tries.targets.why() == EndReason::connect_timeout);
   }
@@ -155,7 +251,7 @@ TEST_CASE("the only target is tried although it has been silent") {
 TEST_CASE("what becomes silent while a connection tries it is not tried by that one again") {
   Tries tries({"10.0.0.1:443", "10.0.0.2:443"}, "");
   REQUIRE(tries.next() == Next::endpoint);
-  tries.silent.add(endpoint("10.0.0.1:443"), 0, tries.now_ms);
+  tries.silence(endpoint("10.0.0.1:443"));
   REQUIRE(tries.next() == Next::endpoint);
   CHECK(tries.targets.endpoint() == endpoint("10.0.0.2:443"));
   CHECK(tries.next() == Next::exhausted);
@@ -163,7 +259,7 @@ TEST_CASE("what becomes silent while a connection tries it is not tried by that 
 
 TEST_CASE("what the policy forbids is not tried for having been silent") {
   Tries tries({"{name}:443"}, "www.example");
-  tries.silent.add(endpoint("10.0.0.1:443"), 0, tries.now_ms);
+  tries.silence(endpoint("10.0.0.1:443"));
   REQUIRE(tries.next() == Next::name);
   tries.targets.resolved(addresses({"10.0.0.1"}));
   CHECK(tries.next() == Next::exhausted);
@@ -192,7 +288,7 @@ TEST_CASE("a dynamic route asks for the client's name, and connects to global ad
 
 TEST_CASE("a dynamic route that allows private addresses connects to them") {
   Tries tries({"{name}:443"}, "www.example");
-  tries.route.allow_private = true;
+  tries.route.config.allow_private = true;
   REQUIRE(tries.next() == Next::name);
   tries.targets.resolved(addresses({"10.0.0.1"}));
   CHECK(tries.next() == Next::endpoint);

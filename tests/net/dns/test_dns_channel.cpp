@@ -31,7 +31,7 @@ TEST_CASE("a truncated answer is asked for again over TCP") {
   const auto found = loop.ask("web.example");
   REQUIRE(found);
   CHECK(found->status == Status::ok);
-  CHECK(found->count == limits::backend_addresses_max);
+  CHECK(found->count() == 100);
   CHECK(dns.asked_over_tcp() == 1);
 }
 
@@ -42,7 +42,7 @@ TEST_CASE("garbage and answers that match no question are not believed") {
     answer.manner = manner;
     dns.set("web.example", answer);
     ResolverDriver loop(asking({&dns}));
-    CHECK(loop.ask("web.example") == failed);
+    CHECK(loop.ask("web.example") == (manner == Manner::garbage ? failed : unanswered));
   }
 }
 
@@ -91,13 +91,15 @@ TEST_CASE("sockets that are closed while they are watched are unwatched first") 
   dns.set("web.example", silent);
   ResolverDriver loop(asking({&dns}));
   // Closed after its timeout, with no readiness reported.
-  CHECK(loop.ask("web.example") == failed);
+  CHECK(loop.ask("web.example") == unanswered);
   CHECK(loop.watches.empty());
   // Closed by the reload, in favour of another.
   CHECK_FALSE(loop.resolver().resolve("n1.example", Source::client, 1, loop.now_ms()));
   REQUIRE(loop.watches.size() == 1);
   const std::uint32_t old_id = loop.last_id;
-  REQUIRE(loop.resolver().reload(asking({&dns}), shared({}), loop.now_ms()));
+  DnsConfig patient = asking({&dns});
+  patient.timeout = std::chrono::milliseconds(300);
+  REQUIRE(loop.resolver().reload(patient, shared({}), loop.now_ms()));
   CHECK(loop.watches.size() == 1);
   CHECK_FALSE(loop.watches.contains(old_id));
   REQUIRE(loop.run([&] { return loop.answers.contains(1); }));

@@ -227,7 +227,7 @@ TEST_CASE("nobody is answered from within resolve, and everybody once") {
   ResolverDriver loop(config);
   REQUIRE_FALSE(loop.resolver().resolve("web.example", Source::client, 7, loop.now_ms()));
   REQUIRE(loop.run([&] { return loop.answers.contains(7); }));
-  CHECK(loop.answers[7] == failed);
+  CHECK(loop.answers[7].count() == 0);
   CHECK_FALSE(loop.resolver().take_answer());
 }
 

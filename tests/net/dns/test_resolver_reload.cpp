@@ -49,11 +49,12 @@ TEST_CASE("a reload takes new hosts and servers, and asks again what is under wa
   CHECK(loop.ask("shop") == addresses({"10.0.0.2"}));
 }
 
-TEST_CASE("after a reload cached answers are asked for again but may stand in") {
+TEST_CASE("after a reload to other servers cached answers are asked for again but may stand in") {
+  DnsServer before;
   DnsServer dns;
-  dns.set_addresses("web.example", {"192.0.2.1"});
-  dns.set_addresses("shop.example", {"192.0.2.2"});
-  ResolverDriver loop(asking({&dns}));
+  before.set_addresses("web.example", {"192.0.2.1"});
+  before.set_addresses("shop.example", {"192.0.2.2"});
+  ResolverDriver loop(asking({&before}));
   CHECK(loop.ask("web.example"));
   CHECK(loop.ask("shop.example"));
   REQUIRE(loop.resolver().reload(asking({&dns}), shared({}), loop.now_ms()));
@@ -63,15 +64,39 @@ TEST_CASE("after a reload cached answers are asked for again but may stand in") 
   CHECK(loop.ask("shop.example") == stale(addresses({"192.0.2.2"})));
 }
 
-TEST_CASE("a reload with a server that cannot be used changes nothing") {
+TEST_CASE("a reload that changes nothing by value asks nothing again") {
   DnsServer dns;
   dns.set_addresses("web.example", {"192.0.2.1"});
-  ResolverDriver loop(asking({&dns}), with_hosts("10.0.0.1 shop"));
-  DnsConfig bad;
-  bad.servers = {{.ip = *parse_ip("fe80::1"), .port = 53, .scope = 1}};
-  const auto result = loop.resolver().reload(bad, shared({}), loop.now_ms());
-  REQUIRE_FALSE(result);
-  CHECK(result.error().what.contains("link-local"));
-  CHECK(loop.ask("shop") == addresses({"10.0.0.1"}));
+  dns.set("slow.example", silent);
+  DnsConfig config = asking({&dns});
+  config.timeout = std::chrono::seconds(60);
+  ResolverDriver loop(config, with_hosts("10.0.0.1 shop"));
+  CHECK(loop.ask("web.example"));
+  CHECK_FALSE(loop.resolver().resolve("slow.example", Source::client, 1, loop.now_ms()));
+  REQUIRE(loop.run([&] { return dns.asked_in_all() == 4; }));
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(loop.resolver().reload(config, shared(with_hosts("10.0.0.1 shop")), loop.now_ms()));
+  }
   CHECK(loop.ask("web.example") == addresses({"192.0.2.1"}));
+  // Other hosts are no reason to ask again either.
+  REQUIRE(loop.resolver().reload(config, shared(with_hosts("10.0.0.2 shop")), loop.now_ms()));
+  CHECK(loop.ask("shop") == addresses({"10.0.0.2"}));
+  CHECK(loop.ask("web.example") == addresses({"192.0.2.1"}));
+  loop.run_for(100);
+  CHECK(dns.asked_in_all() == 4);
+}
+
+TEST_CASE("a reload to one family gives no address of the other any more") {
+  DnsServer dns;
+  dns.set_addresses("web.example", {"192.0.2.1", "2001:db8::1"});
+  DnsConfig config = asking({&dns});
+  ResolverDriver loop(config, with_hosts("10.0.0.1 shop\n2001:db8::2 shop"));
+  CHECK(loop.ask("web.example") == addresses({"2001:db8::1", "192.0.2.1"}));
+  config.family = AddressFamilies::ipv4;
+  REQUIRE(loop.resolver().reload(config, shared(with_hosts("10.0.0.1 shop\n2001:db8::2 shop")),
+                                 loop.now_ms()));
+  CHECK(loop.ask("web.example") == addresses({"192.0.2.1"}));
+  CHECK(loop.ask("shop") == addresses({"10.0.0.1"}));
+  CHECK(loop.ask("localhost") == addresses({"127.0.0.1"}));
+  CHECK(dns.asked("web.example", DnsType::aaaa) == 1);
 }

@@ -1,0 +1,36 @@
+#pragma once
+
+// Why one attempt to reach a backend failed, in words for the operator. The access line shows the
+// one of the backend that it names.
+
+#include <cstdint>
+
+namespace sni {
+
+enum class AttemptError : std::uint8_t {
+  none,
+  // The name.
+  name_unknown,         // It does not exist, or has no address of the families that are asked for.
+  resolver_silent,      // No resolver answered in time.
+  resolver_failed,      // Resolvers answered with a failure.
+  resolver_overloaded,  // Too many names are being asked for.
+  no_name,              // A "{name}" backend, and a client that names nobody.
+  // The address.
+  forbidden,
+  // The connection.
+  refused,
+  no_answer,  // Not within timeouts.connect.
+  host_unreachable,
+  network_unreachable,
+  reset,
+  no_file,        // A UNIX socket that is not there,
+  not_permitted,  // or not for us; also a firewall on this host.
+  no_local_port,
+  no_descriptor,
+  other,
+};
+
+// A few words without a full stop, lower case; "" for none.
+const char* to_string(AttemptError error);
+
+}  // namespace sni

@@ -1,0 +1,132 @@
+#include "core/route/endpoint_board.h"
+
+#include <cstring>
+
+namespace sni {
+namespace {
+
+constexpr std::uint64_t in_use = std::uint64_t{1} << 63;
+constexpr std::uint64_t configured_bit = std::uint64_t{1} << 62;
+constexpr std::uint64_t answered_bit = std::uint64_t{1} << 61;
+constexpr unsigned tag_shift = 34;
+constexpr std::uint64_t tag_mask = ((std::uint64_t{1} << 27) - 1) << tag_shift;
+constexpr std::uint64_t time_mask = (std::uint64_t{1} << tag_shift) - 1;
+constexpr std::uint64_t tick_ms = 10;
+
+constexpr auto order = std::memory_order_relaxed;  // A word depends on nothing beside itself.
+
+std::uint64_t tag_of(EndpointBoard::Id id) {
+  return (id >> 37 << tag_shift) & tag_mask;
+}
+
+std::uint64_t ticks(std::uint64_t time_ms) {
+  return (time_ms / tick_ms) & time_mask;
+}
+
+// Ticks from a to b, which are less than half of the clock's round apart.
+std::int64_t distance(std::uint64_t a, std::uint64_t b) {
+  const std::uint64_t forward = (b - a) & time_mask;
+  const bool backward = forward > time_mask / 2;
+  return static_cast<std::int64_t>(forward) -
+         (backward ? static_cast<std::int64_t>(time_mask) + 1 : 0);
+}
+
+bool is_due(std::uint64_t word, std::uint64_t now) {
+  return distance(word & time_mask, now) >= 0;
+}
+
+// How little is lost with a word: the set forgets the one of the greatest rank. 0: it is kept from
+// whom may not take its place.
+std::int64_t rank(std::uint64_t word, bool for_configured, std::uint64_t now) {
+  constexpr std::int64_t grade = std::int64_t{1} << 40;  // Above any distance.
+  if ((word & in_use) == 0) return 4 * grade;
+  const bool by_client = (word & configured_bit) == 0;
+  if (!by_client && !for_configured) return 0;
+  const bool spent = (word & answered_bit) != 0 || is_due(word, now);
+  // What is due first is nearest to now.
+  return (by_client ? 2 * grade : 0) + (spent ? grade : 0) + grade / 2 -
+         distance(now, word & time_mask);
+}
+
+}  // namespace
+
+EndpointBoard::Id EndpointBoard::id_of(const Endpoint& endpoint) const {
+  struct Bytes {
+    IpAddress ip;
+    std::uint32_t scope;
+    std::uint32_t port;
+  };
+  static_assert(std::has_unique_object_representations_v<Bytes>);
+  const Bytes bytes{.ip = endpoint.ip, .scope = endpoint.scope, .port = endpoint.port};
+  std::array<char, sizeof bytes> text;
+  std::memcpy(text.data(), &bytes, sizeof bytes);
+  return siphash(key_, {text.data(), text.size()});
+}
+
+std::atomic<std::uint64_t>* EndpointBoard::find(Id id) {
+  for (auto& word : set_of(id).words) {
+    const std::uint64_t value = word.load(order);
+    if ((value & in_use) != 0 && (value & tag_mask) == tag_of(id)) return &word;
+  }
+  return nullptr;
+}
+
+bool EndpointBoard::add(Id id, bool configured, std::uint64_t begun_ms, std::uint64_t now_ms) {
+  auto* const word = find(id);
+  if (word == nullptr) return insert(id, configured, now_ms);
+  std::uint64_t known = word->load(order);
+  for (;;) {
+    // Somebody else has taken the place meanwhile: the next one that finds out tries again.
+    if ((known & tag_mask) != tag_of(id)) return false;
+    const bool had_answered = (known & answered_bit) != 0;
+    if (had_answered && distance(ticks(begun_ms), known & time_mask) >= 0) return false;
+    const std::uint64_t silent = in_use | tag_of(id) | (configured ? configured_bit : 0) |
+                                 (known & configured_bit) | ticks(now_ms + limits::silent_ms);
+    if (word->compare_exchange_weak(known, silent, order)) return had_answered;
+  }
+}
+
+bool EndpointBoard::insert(Id id, bool configured, std::uint64_t now_ms) {
+  const std::uint64_t now = ticks(now_ms);
+  std::atomic<std::uint64_t>* place = nullptr;
+  std::uint64_t replaced = 0;
+  std::int64_t best = 0;
+  for (auto& word : set_of(id).words) {
+    const std::uint64_t value = word.load(order);
+    if (const std::int64_t worth = rank(value, configured, now); worth > best) {
+      best = worth;
+      place = &word;
+      replaced = value;
+    }
+  }
+  if (place == nullptr) return false;
+  const std::uint64_t silent =
+      in_use | tag_of(id) | (configured ? configured_bit : 0) | ticks(now_ms + limits::silent_ms);
+  // Where another worker was faster, it may have been with this very endpoint.
+  return place->compare_exchange_strong(replaced, silent, order);
+}
+
+void EndpointBoard::answered(Id id, std::uint64_t now_ms) {
+  // Two workers that found out at once may have left two words.
+  for (auto& word : set_of(id).words) {
+    std::uint64_t known = word.load(order);
+    while ((known & in_use) != 0 && (known & tag_mask) == tag_of(id)) {
+      const std::uint64_t now =
+          in_use | tag_of(id) | (known & configured_bit) | answered_bit | ticks(now_ms);
+      if (known == now || word.compare_exchange_weak(known, now, order)) break;
+    }
+  }
+}
+
+bool EndpointBoard::puts_off(Id id, std::uint64_t now_ms) {
+  auto* const word = find(id);
+  if (word == nullptr) return false;
+  std::uint64_t known = word->load(order);
+  if ((known & tag_mask) != tag_of(id) || (known & answered_bit) != 0) return false;
+  if (!is_due(known, ticks(now_ms))) return true;
+  const std::uint64_t again = (known & ~time_mask) | ticks(now_ms + limits::silent_ms);
+  // Whoever is faster tries it, or has just heard from it.
+  return !word->compare_exchange_strong(known, again, order);
+}
+
+}  // namespace sni

@@ -1,0 +1,72 @@
+#pragma once
+
+// Endpoints that did not answer a connect() lately, as all workers see them. Connections try such
+// an endpoint after all others, so that a dead host costs its waiting time to the few that find out
+// and not to everybody. When an endpoint has been put off for long enough one connection tries it
+// again, while the others still put it off: what is dead for good costs one of them its waiting
+// time in each such period.
+//
+// Theory of operation: a fixed table of 64-bit words in sets of eight, one cache line each. A word
+// is all that is known of an endpoint, its tag included, and changes by compare-and-swap alone: no
+// lock, nothing to free, and a reader never sees the state of one endpoint under the tag of
+// another. Sets and tags come from a keyed hash, so nobody can choose endpoints that collide; where
+// 27 bits of a tag agree by chance within a set, one endpoint is tried later than it could be.
+//
+//   bit 63  in use
+//   bit 62  configured: named by the configuration, not by a client ("{name}")
+//   bit 61  answered: it was silent and has answered since, at the time given
+//   60..34  tag
+//   33..0   time in ticks of 10 ms, which wraps after five years: answered at, else put off until
+//
+// A set that is full forgets first what clients have named, then what is due or has answered, then
+// what is due first. Clients can never push out what is configured.
+//
+// Time comes in as milliseconds of any clock that does not go back.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+#include "core/address/address.h"
+#include "core/limits.h"
+#include "core/siphash.h"
+
+namespace sni {
+
+class EndpointBoard {
+ public:
+  using Id = std::uint64_t;
+
+  // `key` is random, of this process.
+  explicit EndpointBoard(const SipKey& key) : key_(key) {}
+  EndpointBoard(const EndpointBoard&) = delete;
+  EndpointBoard& operator=(const EndpointBoard&) = delete;
+
+  Id id_of(const Endpoint& endpoint) const;
+  Id id_of(std::string_view unix_path) const { return siphash(key_, unix_path); }
+
+  // A connect() that began at `begun_ms` found nobody. Whether that is news; it says nothing where
+  // a later one was answered. From a client's name it is remembered where there is room.
+  bool add(Id id, bool configured, std::uint64_t begun_ms, std::uint64_t now_ms);
+  // A connect() was answered, if only by a refusal.
+  void answered(Id id, std::uint64_t now_ms);
+  // Whether to try others first. Who is told no is the one that tries it again.
+  bool puts_off(Id id, std::uint64_t now_ms);
+
+ private:
+  static constexpr std::size_t set_words = 8;
+  static constexpr std::size_t sets = limits::board_endpoints / set_words;
+  struct alignas(64) Set {
+    std::array<std::atomic<std::uint64_t>, set_words> words{};
+  };
+
+  Set& set_of(Id id) { return sets_[id % sets]; }
+  std::atomic<std::uint64_t>* find(Id id);
+  bool insert(Id id, bool configured, std::uint64_t now_ms);
+
+  SipKey key_;
+  std::array<Set, sets> sets_{};
+};
+
+}  // namespace sni

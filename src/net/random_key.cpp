@@ -1,0 +1,18 @@
+#include "net/random_key.h"
+
+#include <sys/auxv.h>
+#include <sys/random.h>
+
+#include <cstring>
+
+namespace sni {
+
+SipKey random_key() {
+  SipKey key{};
+  if (getrandom(key.data(), sizeof key, 0) == sizeof key) return key;
+  // Where it is forbidden: 16 random bytes that the kernel gives every process (getauxval(3)).
+  std::memcpy(key.data(), reinterpret_cast<const void*>(getauxval(AT_RANDOM)), sizeof key);
+  return key;
+}
+
+}  // namespace sni

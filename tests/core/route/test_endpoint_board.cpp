@@ -1,0 +1,172 @@
+#include "core/route/endpoint_board.h"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+using namespace sni;
+
+namespace {
+
+constexpr std::uint64_t start_ms = 1'000'000;
+constexpr bool configured = true;
+constexpr bool by_client = false;
+constexpr std::uint64_t tick_ms = 10;
+
+Endpoint endpoint(std::uint32_t number) {
+  const auto byte = [number](int shift) { return static_cast<std::uint8_t>(number >> shift); };
+  return {.ip = IpAddress::v4(10, byte(16), byte(8), byte(0)), .port = 443};
+}
+
+struct Board : EndpointBoard {
+  Board() : EndpointBoard({1, 2}) {}
+
+  bool add(std::uint32_t number, std::uint64_t begun_ms, std::uint64_t now_ms,
+           bool is_configured = configured) {
+    return EndpointBoard::add(id_of(endpoint(number)), is_configured, begun_ms, now_ms);
+  }
+  void answered(std::uint32_t number, std::uint64_t now_ms) {
+    EndpointBoard::answered(id_of(endpoint(number)), now_ms);
+  }
+  bool puts_off(std::uint32_t number, std::uint64_t now_ms) {
+    return EndpointBoard::puts_off(id_of(endpoint(number)), now_ms);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("an endpoint is put off from its silence until it answers") {
+  Board board;
+  CHECK_FALSE(board.puts_off(1, start_ms));
+  CHECK(board.add(1, start_ms, start_ms));
+  CHECK_FALSE(board.add(1, start_ms, start_ms));
+  CHECK(board.puts_off(1, start_ms));
+  CHECK_FALSE(board.puts_off(2, start_ms));
+  board.answered(1, start_ms);
+  CHECK_FALSE(board.puts_off(1, start_ms));
+}
+
+TEST_CASE("UNIX sockets, ports and scopes are told apart") {
+  Board board;
+  const auto same_address = [](std::uint16_t port, std::uint32_t scope) {
+    return Endpoint{.ip = *parse_ip("fe80::1"), .port = port, .scope = scope};
+  };
+  const auto silent = board.id_of(same_address(443, 2));
+  board.EndpointBoard::add(silent, configured, start_ms, start_ms);
+  board.EndpointBoard::add(board.id_of("/run/app.sock"), configured, start_ms, start_ms);
+  CHECK(board.EndpointBoard::puts_off(silent, start_ms));
+  CHECK_FALSE(board.EndpointBoard::puts_off(board.id_of(same_address(443, 3)), start_ms));
+  CHECK_FALSE(board.EndpointBoard::puts_off(board.id_of(same_address(444, 2)), start_ms));
+  CHECK(board.EndpointBoard::puts_off(board.id_of("/run/app.sock"), start_ms));
+  CHECK_FALSE(board.EndpointBoard::puts_off(board.id_of("/run/other.sock"), start_ms));
+}
+
+TEST_CASE("when the time is over one caller in each period tries it again") {
+  Board board;
+  board.add(1, start_ms, start_ms);
+  CHECK(board.puts_off(1, start_ms + limits::silent_ms - tick_ms));
+  for (int period = 1; period <= 3; ++period) {
+    const std::uint64_t now_ms = start_ms + period * limits::silent_ms;
+    CHECK_FALSE(board.puts_off(1, now_ms));
+    CHECK(board.puts_off(1, now_ms));
+    CHECK(board.puts_off(1, now_ms + limits::silent_ms - tick_ms));
+  }
+}
+
+TEST_CASE("a silence that goes on begins anew") {
+  Board board;
+  board.add(1, start_ms, start_ms);
+  board.add(1, start_ms + 100, start_ms + 100);
+  CHECK(board.puts_off(1, start_ms + limits::silent_ms));
+  CHECK_FALSE(board.puts_off(1, start_ms + 100 + limits::silent_ms));
+}
+
+TEST_CASE("a connect that began before the last answer says nothing, a later one does") {
+  Board board;
+  board.add(1, start_ms, start_ms + 100);
+  board.answered(1, start_ms + 200);
+  CHECK_FALSE(board.add(1, start_ms + 150, start_ms + 250));
+  CHECK_FALSE(board.puts_off(1, start_ms + 250));
+  CHECK(board.add(1, start_ms + 210, start_ms + 310));
+  CHECK(board.puts_off(1, start_ms + 310));
+}
+
+TEST_CASE("clients can fill the board and push out nothing that is configured") {
+  const auto board = std::make_unique<Board>();
+  constexpr std::uint32_t ours = 64;
+  for (std::uint32_t i = 0; i < ours; ++i) board->add(i, start_ms, start_ms);
+  // Each later than the one before, so that age alone would favour them.
+  for (std::uint32_t i = ours; i < 20 * limits::board_endpoints; ++i) {
+    board->add(i, start_ms + i / 100, start_ms + i / 100, by_client);
+  }
+  for (std::uint32_t i = 0; i < ours; ++i) CHECK(board->puts_off(i, start_ms + 1000));
+}
+
+TEST_CASE("what is configured takes the place of what clients have named") {
+  const auto board = std::make_unique<Board>();
+  for (std::uint32_t i = 0; i < 20 * limits::board_endpoints; ++i) {
+    board->add(i, start_ms, start_ms, by_client);
+  }
+  constexpr std::uint32_t late = 20 * limits::board_endpoints;
+  CHECK(board->add(late, start_ms, start_ms));
+  CHECK(board->puts_off(late, start_ms));
+}
+
+TEST_CASE("a client's newcomer takes the place of an older one of a client") {
+  const auto board = std::make_unique<Board>();
+  constexpr std::uint32_t many = 20 * limits::board_endpoints;
+  for (std::uint32_t i = 0; i < many; ++i) board->add(i, start_ms, start_ms, by_client);
+  CHECK(board->add(many, start_ms + 50, start_ms + 50, by_client));
+  CHECK(board->puts_off(many, start_ms + 50));
+}
+
+TEST_CASE("what a client has named and the configuration names too is kept as configured") {
+  const auto board = std::make_unique<Board>();
+  board->add(1, start_ms, start_ms, by_client);
+  board->add(1, start_ms, start_ms, configured);
+  board->add(1, start_ms, start_ms, by_client);
+  for (std::uint32_t i = 2; i < 20 * limits::board_endpoints; ++i) {
+    board->add(i, start_ms + 500, start_ms + 500, by_client);
+  }
+  CHECK(board->puts_off(1, start_ms + 500));
+}
+
+TEST_CASE("of many workers that ask at once when the time is over, one tries the endpoint again") {
+  Board board;
+  board.add(1, start_ms, start_ms);
+  constexpr int periods = 2000;
+  std::atomic<int> tried{0};
+  std::vector<std::jthread> workers;
+  for (int worker = 0; worker < 4; ++worker) {
+    workers.emplace_back([&] {
+      for (int period = 1; period <= periods; ++period) {
+        if (!board.puts_off(1, start_ms + period * limits::silent_ms)) ++tried;
+      }
+    });
+  }
+  workers.clear();
+  // Workers that lag behind find the endpoint put off until later.
+  CHECK(tried >= 1);
+  CHECK(tried <= periods);
+}
+
+TEST_CASE("workers that add, answer and look at once leave every endpoint known or forgotten") {
+  const auto board = std::make_unique<Board>();
+  std::vector<std::jthread> workers;
+  for (std::uint32_t worker = 0; worker < 4; ++worker) {
+    workers.emplace_back([&board, worker] {
+      for (std::uint32_t i = 0; i < 20'000; ++i) {
+        const std::uint32_t number = i * 7 % 5000;
+        board->add(number, start_ms, start_ms, (i + worker) % 2 == 0);
+        board->puts_off(number, start_ms);
+        board->answered(number, start_ms + 100);
+      }
+    });
+  }
+  workers.clear();
+  for (std::uint32_t number = 0; number < 5000; ++number) {
+    CHECK_FALSE(board->puts_off(number, start_ms + 200));
+  }
+}
