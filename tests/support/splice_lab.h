@@ -84,7 +84,8 @@ class SpliceLab {
     auto loaded = PacketSplice::load(options);
     REQUIRE_MESSAGE(loaded, loaded.error().what);
     plane = std::move(*loaded);
-    auto attacher = TcAttacher::open({.program_fd = plane->program_fd(PacketLink::ethernet)});
+    auto attacher = TcAttacher::open(
+        {.program_fd = plane->program_fd(PacketLink::ethernet), .kind = std::nullopt});
     REQUIRE_MESSAGE(attacher, attacher.error().what);
     attach(*attacher, "c0", TcDirection::ingress);
     attach(*attacher, "b0", TcDirection::ingress);

@@ -60,6 +60,7 @@ struct Carrier {
   packet_key key{};
   std::uint32_t owned_end = 0;   // Behind the last byte, or FIN, that we have to bring to the end.
   std::uint64_t read_bytes = 0;  // As TCP_INFO's received_bytes counts.
+  std::uint32_t read_seq = 0;    // Behind the last byte that was read of the end.
   std::vector<char> unsent;      // Read from the other end, and not yet taken by this socket.
   bool shut = false;             // Our FIN is written.
   bool ended = false;            // The end's FIN was read.
@@ -171,8 +172,11 @@ HandoverStep Handover::State::begin(Clock::time_point now, const TcpPosition& cl
     entry.acked = PACKET_EXTENDED + from.read_seq;
     entry.sent = from.received_seq;
     entry.edge = send_edge(from, to);
+    const std::uint32_t room_end = from.read_seq + receive_room(carrier.fd);
+    if (is_before(entry.edge, room_end)) entry.edge = room_end;
     entry.ack_seen = from.acked_seq;
     carrier.owned_end = from.write_seq;
+    carrier.read_seq = from.read_seq;
     carrier.read_bytes = facts->received_bytes - (from.received_seq - from.read_seq);
   }
   if (auto done = plane.begin(pair.keys, entries[PACKET_CLIENT], entries[PACKET_BACKEND]); !done)
@@ -242,6 +246,12 @@ Result<bool> Handover::State::receive(Carrier& from, Carrier& to) {
   to.unsent.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   if (got > 0) {
     from.read_bytes += static_cast<std::uint64_t>(got);
+    from.read_seq += static_cast<std::uint32_t>(got);
+    // Reading makes room, and the socket promises it: the end's next bytes may lie beyond what the
+    // programs know of.
+    const std::uint32_t edge = from.read_seq + receive_room(from.fd);
+    if (auto done = plane.widen(from.key, pair.flow, from.read_seq, edge); !done)
+      return std::unexpected(done.error());
     return true;
   }
   if (got < 0 && error == EAGAIN) return false;

@@ -77,6 +77,9 @@ class NetlinkRequest {
   // With the terminating zero that the kernel wants.
   void put_string(std::uint16_t type, std::string_view text);
 
+  // A fixed header in the midst of attributes, as VETH_INFO_PEER has one.
+  void put_bytes(NetlinkBytes value) { append(value); }
+
   // Attributes put in between become the value of this one.
   std::size_t begin_nest(std::uint16_t type) {
     const std::size_t start = size_;

@@ -93,6 +93,10 @@ static __always_inline enum packet_answer answer(struct packet_control* request)
     case PACKET_FORGET:
       flow->state = PACKET_FORGOTTEN;
       return PACKET_DONE;
+    case PACKET_WIDEN:
+      raise_to(&flow->edge, request->value);
+      raise_to(&flow->sent, request->flow.sent);
+      return PACKET_DONE;
   }
   return PACKET_OTHER_STATE;
 }

@@ -142,6 +142,7 @@ enum packet_control_op {
   PACKET_NOTE_FIN,  /* The proxy's socket got S's FIN: fin_end := value. */
   PACKET_ROUTE,     /* ifindex := value: the route to R has changed. */
   PACKET_FORGET,    /* state := PACKET_FORGOTTEN. */
+  PACKET_WIDEN,     /* edge moves forward to `value` and sent to flow.sent: S's bytes came to us. */
 };
 enum packet_answer { PACKET_DONE = 0, PACKET_NO_ENTRY, PACKET_OTHER_FLOW, PACKET_OTHER_STATE };
 struct packet_control {

@@ -12,7 +12,7 @@
 #include <linux/pkt_cls.h>
 
 #include "bpf/packet/packet_control.bpf.h"
-#include "bpf/packet/packet_rewrite.bpf.h"
+#include "bpf/packet/packet_icmp.bpf.h"
 
 /* Before the hand-over: that packets come here under this key, and what would forbid it. */
 static __always_inline int observe(struct __sk_buff* skb, struct packet_flow* flow,
@@ -48,7 +48,7 @@ static __always_inline int reuse_key(struct packet_flow* flow, struct packet_flo
   return TC_ACT_UNSPEC;
 }
 
-static __always_inline int splice(struct __sk_buff* skb, const __u32 l2) {
+static __always_inline int splice(struct __sk_buff* skb, __u32 l2) {
   struct packet packet = {};
   if (!read_key(skb, l2, &packet)) {
     count(PACKET_FOREIGN_SHAPE, 1);
@@ -81,15 +81,24 @@ static __always_inline int splice(struct __sk_buff* skb, const __u32 l2) {
   return forward(skb, l2, flow, peer, &packet, believed);
 }
 
+/* Functions of their own, so that each has the stack to itself. */
+static __noinline int splice_frame(struct __sk_buff* skb) {
+  return splice(skb, ETH_HLEN);
+}
+
+static __noinline int splice_ip(struct __sk_buff* skb) {
+  return splice(skb, 0);
+}
+
 SEC("tc")
 int packet_splice(struct __sk_buff* skb) {
-  return splice(skb, ETH_HLEN);
+  return is_icmp(skb, ETH_HLEN) ? translate_too_big(skb, ETH_HLEN) : splice_frame(skb);
 }
 
 /* For devices without a MAC header: tun, and other tunnels. */
 SEC("tc")
 int packet_splice_ip(struct __sk_buff* skb) {
-  return splice(skb, 0);
+  return is_icmp(skb, 0) ? translate_too_big(skb, 0) : splice_ip(skb);
 }
 
-char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char LICENSE[] SEC("license") = "GPL";

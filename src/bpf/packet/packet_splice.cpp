@@ -226,6 +226,15 @@ Result<void> PacketSplice::publish(const packet_key& key, std::uint64_t flow,
   return ask(request, "cannot publish the end of our bytes");
 }
 
+Result<void> PacketSplice::widen(const packet_key& key, std::uint64_t flow, std::uint32_t sent,
+                                 std::uint32_t edge) {
+  packet_control request{
+      .key = key, .op = PACKET_WIDEN, .value = edge, .expected = 0, .answer = 0, .flow = {}};
+  request.flow.flow = flow;
+  request.flow.sent = sent;
+  return ask(request, "cannot widen a window");
+}
+
 Result<void> PacketSplice::note_fin(const packet_key& key, std::uint64_t flow,
                                     std::uint32_t fin_end) {
   packet_control request{

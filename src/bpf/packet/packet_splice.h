@@ -99,6 +99,10 @@ class PacketSplice {
   Result<void> begin(const PacketPair& pair, const packet_flow& client, const packet_flow& backend);
   // Raises owned_end of one entry.
   Result<void> publish(const packet_key& key, std::uint64_t flow, std::uint32_t owned_end);
+  // The proxy's socket has read up to `sent` of S, and may let it send up to `edge` by now. Before
+  // those bytes are written to R, or its acknowledgement would not be believed.
+  Result<void> widen(const packet_key& key, std::uint64_t flow, std::uint32_t sent,
+                     std::uint32_t edge);
   // The proxy's socket took S's FIN, whose end is `fin_end` in S's space.
   Result<void> note_fin(const packet_key& key, std::uint64_t flow, std::uint32_t fin_end);
   // From here on everything is forwarded, and the local sockets may leave.

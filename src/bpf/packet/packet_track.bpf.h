@@ -85,13 +85,19 @@ static __always_inline int track(struct packet_flow* flow, struct packet_flow* p
     count(PACKET_SYNS, 1);
     return 0;
   }
-  if (!(packet->flags & TCP_ACK) || !is_in_window(flow, packet) ||
-      is_before(peer->sent, packet->ack + flow->ack_delta)) {
+  __u32 acked = packet->ack + flow->ack_delta;
+  if (!(packet->flags & TCP_ACK) || !is_in_window(flow, packet) || is_before(peer->edge, acked)) {
+    count(PACKET_UNBELIEVED, 1);
+    return 0;
+  }
+  /* Before its acknowledgement is judged: if each end waited for the other one's bytes to be
+   * believed, one packet that was missed would make both disbelieved for ever. */
+  raise_to(&flow->sent, end_of(packet));
+  if (is_before(peer->sent, acked)) {
     count(PACKET_UNBELIEVED, 1);
     return 0;
   }
   track_fin(flow, peer, packet);
-  raise_to(&flow->sent, end_of(packet));
   track_ack(flow, peer, packet);
   return 1;
 }

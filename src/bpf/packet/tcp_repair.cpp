@@ -113,6 +113,13 @@ Result<std::uint32_t> read_tcp_stamp(int fd) {
   return stamp;
 }
 
+std::uint32_t receive_room(int fd) {
+  int bytes = 0;
+  socklen_t size = sizeof(bytes);
+  ::getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &size);
+  return bytes > 0 ? static_cast<std::uint32_t>(bytes) : 0;
+}
+
 Result<void> leave_silently(int fd) {
   if (!set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON))
     return fail_sys("cannot leave a connection (TCP_REPAIR, CAP_NET_ADMIN)", errno);

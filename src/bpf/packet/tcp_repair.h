@@ -25,6 +25,9 @@ Result<TcpPosition> read_tcp_position(int fd);
 // What the socket would stamp a segment with now.
 Result<std::uint32_t> read_tcp_stamp(int fd);
 
+// Bytes: the socket never promises more than this behind the last byte that was read of it.
+std::uint32_t receive_room(int fd);
+
 // Afterwards close() sends neither FIN nor RST and frees everything at once.
 Result<void> leave_silently(int fd);
 

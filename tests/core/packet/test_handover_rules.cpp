@@ -1,0 +1,76 @@
+#include "core/packet/handover_rules.h"
+
+#include <doctest/doctest.h>
+
+using namespace sni;
+
+namespace {
+
+TcpTerms good_terms() {
+  return {.established = true,
+          .timestamps = true,
+          .sack = true,
+          .window_scaling = true,
+          .ecn = false,
+          .advertised_mss = 1460,
+          .sending_mss = 1448};
+}
+
+// Everything read, written and acknowledged; numbers that wrap within the window.
+TcpPosition quiet(std::uint32_t write, std::uint32_t read) {
+  return {.write_seq = write,
+          .acked_seq = write,
+          .received_seq = read,
+          .read_seq = read,
+          .peer_window = 64'000,
+          .promised_edge = read + 64'000};
+}
+
+}  // namespace
+
+TEST_CASE("terms must be the same on both sides, and each side's segments fit the other") {
+  const TcpTerms good = good_terms();
+  CHECK(compare_terms(good, good) == PairFit::fits);
+  const auto differs = [&](auto change, PairFit expected) {
+    TcpTerms other = good;
+    change(other);
+    CHECK(compare_terms(good, other) == expected);
+    CHECK(compare_terms(other, good) == expected);
+  };
+  differs([](TcpTerms& terms) { terms.established = false; }, PairFit::closing);
+  differs([](TcpTerms& terms) { terms.timestamps = false; }, PairFit::options);
+  differs([](TcpTerms& terms) { terms.sack = false; }, PairFit::options);
+  differs([](TcpTerms& terms) { terms.window_scaling = false; }, PairFit::options);
+  differs([](TcpTerms& terms) { terms.ecn = true; }, PairFit::ecn);
+  differs([](TcpTerms& terms) { terms.advertised_mss = 1461; }, PairFit::mss);
+  differs([](TcpTerms& terms) { terms.sending_mss = 1447; }, PairFit::mss);
+}
+
+TEST_CASE("a byte beyond what the other end allows must not have been promised") {
+  const TcpPosition client = quiet(0xfffffff0, 100);
+  TcpPosition backend = quiet(7, 0xffffff00);
+  CHECK(compare_positions(client, backend) == PairFit::fits);
+  backend.peer_window -= 1;
+  CHECK(compare_positions(client, backend) == PairFit::promise);
+  CHECK(compare_positions(backend, client) == PairFit::promise);
+}
+
+TEST_CASE("bytes that an end has not acknowledged keep both connections apart") {
+  const TcpPosition client = quiet(1, 2);
+  TcpPosition backend = quiet(3, 4);
+  backend.acked_seq -= 1;
+  CHECK(compare_positions(client, backend) == PairFit::busy);
+  CHECK(compare_positions(backend, client) == PairFit::busy);
+}
+
+TEST_CASE("the deltas of one direction are those of the other read backwards") {
+  const TcpPosition client = quiet(0xfffffff0, 100);
+  const TcpPosition backend = quiet(7, 0xffffff00);
+  const Deltas up = deltas(client, backend);
+  const Deltas down = deltas(backend, client);
+  CHECK(client.read_seq + up.seq == backend.write_seq);
+  CHECK(client.write_seq + up.ack == backend.read_seq);
+  CHECK(up.seq + down.ack == 0);
+  CHECK(up.ack + down.seq == 0);
+  CHECK(send_edge(client, backend) == client.promised_edge);
+}
