@@ -1,0 +1,56 @@
+#pragma once
+
+// Faults under workers: what a kernel that is short of something, or a peer at the worst moment,
+// answers to their system calls and ring requests.
+//
+// The seam is the linker's (--wrap in tests/CMakeLists.txt), so the product knows nothing of it. A
+// request that is to fail goes to the kernel as one that does nothing, and its completion gets the
+// fault as its result; one that is to be short asks for less. Only threads that set up a ring while
+// a Faults lives are subject to it; every thread has random numbers of its own.
+
+#include <array>
+#include <cstdint>
+
+namespace sni::test {
+
+enum class Fault : std::uint8_t {
+  // Nothing is lost: the caller has to try again, or to go on with the rest.
+  receive_again,
+  receive_short,
+  send_again,
+  send_short,
+  poll,
+  accept,
+  pipe,  // pipe2: no descriptors.
+  splice_again,
+  splice_short,
+  submit,
+  // The connection fails.
+  receive_dies,
+  send_dies,
+  connect,
+  socket,  // No descriptors.
+  splice_dies,
+};
+inline constexpr std::size_t fault_kinds = static_cast<std::size_t>(Fault::splice_dies) + 1;
+
+struct FaultPlan {
+  std::array<unsigned, fault_kinds> per_mille{};  // Of the calls that each could hit.
+  unsigned ring_entries = 0;  // Of both queues, so that completions overflow; 0: as asked for.
+  std::uint64_t seed = 0;
+
+  unsigned& rate(Fault fault) { return per_mille[static_cast<std::size_t>(fault)]; }
+};
+
+class Faults {
+ public:
+  explicit Faults(const FaultPlan& plan);
+  ~Faults();
+  Faults(const Faults&) = delete;
+  Faults& operator=(const Faults&) = delete;
+
+  // How often it has happened, on any thread.
+  static std::uint64_t injected(Fault fault);
+};
+
+}  // namespace sni::test
