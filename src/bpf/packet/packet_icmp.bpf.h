@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
 /* Packet-too-big on the way to R is about a packet of the proxy's that was one of S's: S has to hear

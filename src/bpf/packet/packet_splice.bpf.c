@@ -101,4 +101,4 @@ int packet_splice_ip(struct __sk_buff* skb) {
   return is_icmp(skb, 0) ? translate_too_big(skb, 0) : splice_ip(skb);
 }
 
-char LICENSE[] SEC("license") = "GPL";
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
