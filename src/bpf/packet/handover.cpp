@@ -58,12 +58,11 @@ bool is_before(std::uint32_t a, std::uint32_t b) {
 struct Carrier {
   int fd = -1;
   packet_key key{};
-  std::uint32_t owned_end = 0;   // Behind the last byte, or FIN, that we have to bring to the end.
-  std::uint64_t read_bytes = 0;  // As TCP_INFO's received_bytes counts.
-  std::uint32_t read_seq = 0;    // Behind the last byte that was read of the end.
-  std::vector<char> unsent;      // Read from the other end, and not yet taken by this socket.
-  bool shut = false;             // Our FIN is written.
-  bool ended = false;            // The end's FIN was read.
+  std::uint32_t owned_end = 0;  // Behind the last byte, or FIN, that we have to bring to the end.
+  std::uint32_t read_seq = 0;   // Behind the last byte that was read of the end.
+  std::vector<char> unsent;     // Read from the other end, and not yet taken by this socket.
+  bool shut = false;            // Our FIN is written.
+  bool ended = false;           // The end's FIN was read.
 };
 
 }  // namespace
@@ -177,7 +176,6 @@ HandoverStep Handover::State::begin(Clock::time_point now, const TcpPosition& cl
     entry.ack_seen = from.acked_seq;
     carrier.owned_end = from.write_seq;
     carrier.read_seq = from.read_seq;
-    carrier.read_bytes = facts->received_bytes - (from.received_seq - from.read_seq);
   }
   if (auto done = plane.begin(pair.keys, entries[PACKET_CLIENT], entries[PACKET_BACKEND]); !done)
     return give_up(PACKET_DECLINE_REFUSED, done.error().what);
@@ -245,7 +243,6 @@ Result<bool> Handover::State::receive(Carrier& from, Carrier& to) {
   const int error = errno;
   to.unsent.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   if (got > 0) {
-    from.read_bytes += static_cast<std::uint64_t>(got);
     from.read_seq += static_cast<std::uint32_t>(got);
     // Reading makes room, and the socket promises it: the end's next bytes may lie beyond what the
     // programs know of.
@@ -276,11 +273,12 @@ Result<void> Handover::State::pass_fin(Carrier& from, Carrier& to) {
 
 // Everything that the socket took has been read, and the end has all that we owe it.
 bool Handover::State::is_done(const Carrier& carrier) const {
-  const auto facts = read_tcp_facts(carrier.fd);
-  // A FIN counts as one of the bytes received.
-  if (!facts || facts->received_bytes != carrier.read_bytes + (carrier.ended ? 1 : 0)) return false;
   const auto entry = plane.read(carrier.key);
-  return entry && carrier.unsent.empty() && !is_before(entry->ack_seen, carrier.owned_end);
+  if (!entry || !carrier.unsent.empty() || is_before(entry->ack_seen, carrier.owned_end))
+    return false;
+  // A FIN has a number too.
+  const auto position = read_tcp_position(carrier.fd);
+  return position && position->received_seq == carrier.read_seq + (carrier.ended ? 1 : 0);
 }
 
 HandoverStep Handover::State::leave() {
