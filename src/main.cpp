@@ -47,7 +47,14 @@ int check(const std::string& path) {
   for (const std::string& warning : loaded->warnings) {
     std::fprintf(stderr, "%s: warning: %s\n", path.c_str(), warning.c_str());
   }
-  return loaded->config ? 0 : exit_mistakes;
+  if (!loaded->config) return exit_mistakes;
+  const auto counted = [](std::size_t count, const std::string& what) {
+    return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
+  };
+  std::printf("%s: OK (%s, %s)\n", path.c_str(),
+              counted(loaded->config->listeners.size(), "listener").c_str(),
+              counted(loaded->config->routes.size(), "route").c_str());
+  return 0;
 }
 
 int probe() {
@@ -73,7 +80,7 @@ int main(int argc, char** argv) {
 
   CLI::App* check_command =
       app.add_subcommand("check", "Print every mistake of a configuration file");
-  check_command->add_option("--config", config, "Configuration file (TOML)")->required();
+  check_command->add_option("--config,config", config, "Configuration file (TOML)")->required();
   CLI::App* probe_command =
       app.add_subcommand("probe", "Print what this kernel and these privileges allow");
   CLI::App* bench_command =

@@ -69,7 +69,7 @@ std::vector<std::uint8_t> wire(std::size_t record) {
 }
 
 void measure_hello() {
-  std::vector<std::uint8_t> scratch(limits::hello_max + limits::handshake_header);
+  std::vector<std::uint8_t> scratch(limits::hello_bytes_max + limits::handshake_header);
   for (const std::size_t record : {16'384uz, 200uz}) {
     const auto bytes = wire(record);
     const char* how = record > bytes.size() ? "one record" : "records of 200 bytes";

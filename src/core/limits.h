@@ -11,13 +11,20 @@ namespace sni::limits {
 // RFC 1035: a name has at most 253 characters in its printed form.
 inline constexpr std::size_t server_name_max = 253;
 
-// Bytes of a ClientHello handshake message without its 4-byte header. Real ones have 0.2 to 2 KiB
-// (ML-KEM key shares included); nginx, Envoy and HAProxy cap at 16 KiB too.
-inline constexpr std::size_t hello_max = 16 * 1024;
+// Bytes of a ClientHello handshake message without its 4-byte header: what limits.hello_bytes may
+// be. Real ones have 0.2 to 2 KiB (ML-KEM key shares included); nginx, Envoy and HAProxy cap at
+// 16 KiB, OpenSSL and BoringSSL take more.
+inline constexpr std::size_t hello_bytes_min = 1024;
+inline constexpr std::size_t hello_bytes_default = 16 * 1024;
+inline constexpr std::size_t hello_bytes_max = 64 * 1024;
 inline constexpr std::size_t handshake_header = 4;
 inline constexpr std::size_t record_header = 5;
-// Wire bytes of a first flight: each byte of the hello in a TLS record of its own is still legal.
-inline constexpr std::size_t hello_wire_max = (hello_max + handshake_header) * (1 + record_header);
+// TLS records of one hello. A byte in each is legal, and a hello of usual size may come so; beyond
+// that a client could make us hold six bytes for each byte of a hello.
+inline constexpr std::uint32_t hello_records_max = 2048;
+// Wire bytes of a first flight.
+inline constexpr std::size_t hello_wire_max =
+    hello_bytes_max + handshake_header + hello_records_max * record_header;
 // Bytes of an HTTP/1.x request head.
 inline constexpr std::size_t http_head_max = 16 * 1024;
 

@@ -14,8 +14,6 @@ namespace sni {
 
 namespace {
 
-// Keepalive finds peers that vanished without a word: first probe after a minute of silence.
-constexpr int keepalive_idle_s = 60;
 // The kernel caps it at net.core.somaxconn.
 constexpr int backlog = 65'535;
 
@@ -23,11 +21,14 @@ bool set(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
-void tune(int fd, std::chrono::milliseconds idle) {
+int seconds(std::chrono::milliseconds duration) {
+  return static_cast<int>(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
+}
+
+void tune(int fd, const TcpConfig& tcp) {
   set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive_idle_s);
-  set_user_timeout(fd, idle);
+  set_keepalive(fd, tcp);
   // Bytes follow at once in the other direction: let them carry the ACKs of the handshake and of
   // the hello (tcp_rcv_synsent_state_process), which saves a segment each. It is no lasting
   // setting.
@@ -38,14 +39,16 @@ std::unexpected<Error> refuse(const ListenerConfig& listener, int error) {
   std::string act = "cannot listen on " + listener.address.to_string();
   if (error == EADDRINUSE) act += " (another process, or another sni-proxy, listens there)";
   if (error == EACCES) act += " (ports below 1024 need CAP_NET_BIND_SERVICE)";
-  if (error == EADDRNOTAVAIL) act += " (no interface of this host has that address)";
+  if (error == EADDRNOTAVAIL)
+    act +=
+        " (no interface of this host has that address; freebind = true listens all the "
+        "same)";
   return fail_sys(act, error);
 }
 
 }  // namespace
 
-Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
-                           std::chrono::milliseconds idle) {
+Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, const TcpConfig& tcp) {
   sockaddr_storage address;
   const socklen_t length = to_sockaddr(listener.address, address);
   UniqueFd fd = UniqueFd::adopt(socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP));
@@ -55,7 +58,9 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
   if (address.ss_family == AF_INET6) {
     set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, listener.v6only ? 1 : 0);
   }
-  tune(fd.get(), idle);  // Accepted sockets inherit all of it (inet_csk_clone_lock).
+  // It takes no privilege, and IPv6 sockets obey it too (inet_can_nonlocal_bind).
+  if (listener.freebind) set(fd.get(), IPPROTO_IP, IP_FREEBIND, 1);
+  tune(fd.get(), tcp);  // Accepted sockets inherit all of it (inet_csk_clone_lock).
   if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0) {
     return refuse(listener, errno);
   }
@@ -64,12 +69,12 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
   return fd;
 }
 
-Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds idle) {
+Result<UniqueFd> open_backend_socket(int family, const TcpConfig& tcp) {
   // IPPROTO_TCP by name: MPTCP sockets cannot join a sockhash.
   const int protocol = family == AF_UNIX ? 0 : IPPROTO_TCP;
   UniqueFd fd = UniqueFd::adopt(socket(family, SOCK_STREAM | SOCK_CLOEXEC, protocol));
   if (!fd) return fail_sys("cannot open a socket for a backend", errno);
-  if (family != AF_UNIX) tune(fd.get(), idle);
+  if (family != AF_UNIX) tune(fd.get(), tcp);
   return fd;
 }
 
@@ -90,12 +95,22 @@ Endpoint peer_of(int fd) {
   return {};
 }
 
-void set_user_timeout(int fd, std::chrono::milliseconds idle) {
-  // How many keepalive probes may be lost is up to it as well (tcp_keepalive_timer), and it ends a
-  // reader whose window stays shut that long (tcp_probe_timer). The idle timeout, which looks at a
-  // stalled reader twice, is to find these first: it can tell them from a reset.
-  const auto patience = 2 * idle + std::chrono::seconds(1);
-  set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(patience.count()));
+void set_keepalive(int fd, const TcpConfig& tcp) {
+  set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(tcp.keepalive_idle));
+  set(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(tcp.keepalive_interval));
+  set(fd, IPPROTO_TCP, TCP_KEEPCNT, static_cast<int>(tcp.keepalive_probes));
+  // It decides alone, in place of the number of probes (tcp_keepalive_timer), and it ends a reader
+  // whose window stays shut for so long although it answers (tcp_probe_timer).
+  set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(tcp.user_timeout.count()));
+}
+
+void vanish_on_close(int fd) {
+  // A socket in repair mode is closed without a segment (__tcp_close, tcp_disconnect). Without
+  // CAP_NET_ADMIN the RST is to die at the next router.
+  if (set(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON)) return;
+  set(fd, IPPROTO_IP, IP_TTL, 1);
+  set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 1);
+  reset_on_close(fd);
 }
 
 std::uint32_t unacknowledged_bytes(int fd) {

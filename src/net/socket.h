@@ -1,11 +1,9 @@
 #pragma once
 
 // Sockets as this proxy wants them: blocking (see net/loop/ring.h), close-on-exec, without Nagle, with
-// keepalive, and giving up on a peer that acknowledges nothing for longer than the idle timeout.
+// keepalive, and giving up on a peer as [tcp] says.
 
 #include <sys/socket.h>
-
-#include <chrono>
 
 #include "core/config/config.h"
 #include "core/error.h"
@@ -16,15 +14,18 @@ namespace sni {
 // Listens with SO_REUSEPORT, so that each worker has a queue of its own. The first socket of an
 // address is bound without it: that fails where another process, or another instance of this one,
 // listens there, which SO_REUSEPORT would let pass and lose half of the connections to.
-Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first,
-                           std::chrono::milliseconds idle);
+Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, const TcpConfig& tcp);
 
 // A socket for connecting; family is AF_INET, AF_INET6 or AF_UNIX.
-Result<UniqueFd> open_backend_socket(int family, std::chrono::milliseconds idle);
+Result<UniqueFd> open_backend_socket(int family, const TcpConfig& tcp);
 
-// How long a peer may leave bytes unacknowledged (TCP_USER_TIMEOUT). Accepted sockets inherit their
+// Keepalive, and how long a peer may leave bytes unacknowledged. Accepted sockets inherit their
 // listener's.
-void set_user_timeout(int fd, std::chrono::milliseconds idle);
+void set_keepalive(int fd, const TcpConfig& tcp);
+
+// The close of this socket is to tell its peer nothing, where the system lets us (CAP_NET_ADMIN);
+// else peers beyond the next router get nothing, and those before it a RST.
+void vanish_on_close(int fd);
 
 // The address of an accepted socket's peer, also where the peer has reset it already.
 Endpoint peer_of(int fd);

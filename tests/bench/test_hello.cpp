@@ -31,7 +31,7 @@ TEST_CASE("the proxy's own parser takes the hello and finds the name") {
     const auto hello = client_hello(name);
     sni::FlightScanner scanner(sni::Protocol::tls);
     REQUIRE(scanner.scan(octets(hello)) == 0);
-    std::vector<std::uint8_t> scratch(sni::limits::hello_max + sni::limits::handshake_header);
+    std::vector<std::uint8_t> scratch(sni::limits::hello_bytes_max + sni::limits::handshake_header);
     const auto flight = scanner.parse(octets(hello), scratch);
     REQUIRE(flight.has_value());
     CHECK(flight->name() == name);

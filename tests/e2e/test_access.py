@@ -56,5 +56,12 @@ class Access(ProxyTest):
         self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
 
 
+class Freebind(ProxyTest):
+    def test_a_listener_may_have_an_address_that_no_interface_has(self):
+        absent = {"name": "absent", "address": "192.0.2.1:4433", "freebind": True}
+        proxy = self.relay(listener=[listener(), absent])
+        self.connect_hello(proxy)
+
+
 if __name__ == "__main__":
     main()

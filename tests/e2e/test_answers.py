@@ -7,6 +7,7 @@ import unittest
 
 from support import backends, processes, tls
 from support.case import ProxyTest, main
+from support.proxy import listener
 
 
 class Answers(ProxyTest):
@@ -26,10 +27,99 @@ class Answers(ProxyTest):
 
     def test_a_name_without_a_route_gets_unrecognized_name(self):
         proxy = self.start()
-        for name in ("three.example", None):
-            answer = self.answer_to(proxy, tls.client_hello(name))
-            self.assertTrue(tls.is_fatal_alert(answer, tls.UNRECOGNIZED_NAME), answer)
+        answer = self.answer_to(proxy, tls.client_hello("three.example"))
+        self.assertTrue(tls.is_fatal_alert(answer, tls.UNRECOGNIZED_NAME), answer)
         self.assertIn("SSL alert number 112", tls.s_client(proxy.port, name="three.example"))
+
+    def test_a_tls_1_3_client_without_a_name_gets_missing_extension(self):
+        proxy = self.start()
+        answer = self.answer_to(proxy, tls.client_hello(None))
+        self.assertTrue(tls.is_fatal_alert(answer, tls.MISSING_EXTENSION), answer)
+        self.assertIn("SSL alert number 109", tls.s_client(proxy.port))
+        self.assertIn("SSL alert number 112", tls.s_client(proxy.port, "-tls1_2"))
+
+    def test_a_hello_that_is_tls_and_of_no_use_gets_the_alert_that_fits(self):
+        proxy = self.start()
+        silent = self.start(answers={"alerts": False})
+        message = tls.client_hello("one.example")[5:]
+        broken = bytearray(message)
+        broken[4 + 2 + 32 + 1 + 32 + 1] ^= 1  # The length of the cipher suites is odd.
+        hellos = {
+            "odd cipher suites": (tls.records(bytes(broken), [len(broken)]), tls.DECODE_ERROR),
+            "an empty record": (b"\x16\x03\x01\x00\x00" * 2, tls.DECODE_ERROR),
+            "a hello that is too long": (
+                tls.records(b"\x01\xff\xff\xff" + bytes(64), [68]), tls.DECODE_ERROR),
+            "too many records": (
+                tls.records(tls.padded_hello("one.example", 4000)[5:], [1] * 4000),
+                tls.DECODE_ERROR),
+            "a record that is too long": (
+                b"\x16\x03\x01\xff\xff" + bytes(64), tls.RECORD_OVERFLOW),
+            "a server hello": (
+                tls.records(b"\x02" + message[1:], [len(message)]), tls.UNEXPECTED_MESSAGE),
+            "an alert within the hello": (
+                tls.records(message, [20])[:25] + b"\x15\x03\x03\x00\x02\x02\x28",
+                tls.UNEXPECTED_MESSAGE),
+        }
+        for what, (sent, alert) in hellos.items():
+            with self.subTest(what):
+                answer = self.answer_to(proxy, sent)
+                self.assertTrue(tls.is_fatal_alert(answer, alert), answer)
+                self.assertEqual(self.ends_without_answer(silent, sent), b"")
+        self.assertEqual(self.server_certificate(proxy, "one.example"), "one.example")
+
+    def ends_without_answer(self, proxy, sent):
+        connection = self.connect(proxy)
+        try:
+            connection.sendall(sent)
+            return backends.read_to_end(connection)
+        except ConnectionError:
+            return b""  # It has not read all that we sent: that is what the system makes of it.
+
+    def test_names_that_are_no_host_names_are_shown_and_answered(self):
+        proxy = self.start()
+        for name, shown, why in (
+            (b"one.example:443", "one.example:443", "has a port"),
+            ("b\u00fccher.example".encode(), "b\u00c3\u00bccher.example", "is not ASCII"),
+            (b"a b", "a b", "is no host name"),
+            (b"a\0b", "a\0b", "is no host name"),
+            (b"[2001:db8::1]", "[2001:db8::1]", "is an address"),
+            (b"a" * 64 + b".example", "a" * 64 + ".example", "is too long"),
+            (b"", "", "is empty"),
+            (None, "", "is empty"),
+        ):
+            with self.subTest(name=name):
+                before = len(self.lines(proxy))
+                answer = self.answer_to(proxy, tls.named_hello(name))
+                self.assertTrue(tls.is_fatal_alert(answer, tls.UNRECOGNIZED_NAME), answer)
+                line = proxy.access(before + 1)[-1]
+                self.assertEqual((line["server_name"], line["end"]), (shown, "malformed"))
+                self.assertEqual(line["error"], f"the name {why}")
+
+    def lines(self, proxy):
+        proxy.settle()
+        return [record for record in proxy.records() if "end" in record]
+
+    def test_an_address_as_name_is_shown_and_counts_as_no_name(self):
+        proxy = self.start()
+        before = len(self.lines(proxy))
+        answer = self.answer_to(proxy, tls.named_hello(b"192.0.2.1"))
+        self.assertTrue(tls.is_fatal_alert(answer, tls.UNRECOGNIZED_NAME), answer)
+        line = proxy.access(before + 1)[-1]
+        self.assertEqual(line["server_name"], "192.0.2.1")
+        self.assertEqual((line["end"], line["error"]), ("no_route", "the name is an address"))
+
+    def test_a_port_behind_the_name_is_taken_off_where_that_is_wanted(self):
+        proxy = self.start(listener=[listener() | {"strip_port": True}])
+        backend_closes = self.answer_to(proxy, tls.named_hello(b"down.example:443"))
+        self.assertTrue(tls.is_fatal_alert(backend_closes, tls.INTERNAL_ERROR), backend_closes)
+
+    def test_long_hellos_are_taken_up_to_the_key(self):
+        hello = tls.padded_hello("down.example", 16_100)
+        message = hello[5:]
+        for size, alert in (("16KiB", tls.DECODE_ERROR), ("64KiB", tls.INTERNAL_ERROR)):
+            proxy = self.start(limits={"hello_bytes": size})
+            answer = self.answer_to(proxy, tls.records(message, [16_384]))
+            self.assertTrue(tls.is_fatal_alert(answer, alert), answer)
 
     def test_a_backend_that_cannot_be_reached_gets_internal_error(self):
         proxy = self.start()
@@ -74,16 +164,12 @@ class Answers(ProxyTest):
 
     def test_what_is_not_tls_is_closed_without_an_answer(self):
         proxy = self.start()
-        message = tls.client_hello("one.example")[5:]
         garbage = {
             "http": b"GET / HTTP/1.1\r\nHost: one.example\r\n\r\n",
             "ssh": b"SSH-2.0-OpenSSH_9.2\r\n",
             "zeros": bytes(64),
             "application data": b"\x17\x03\x03\x00\x05hello",
-            "a server hello": tls.records(b"\x02" + message[1:], [len(message)]),
-            "an empty record": b"\x16\x03\x01\x00\x00" * 2,
-            "a record that is too long": b"\x16\x03\x01\xff\xff" + bytes(64),
-            "a hello that is too long": tls.records(b"\x01\xff\xff\xff" + bytes(64), [68]),
+            "an alert": b"\x15\x03\x01\x00\x02\x02\x28",
         }
         for what, sent in garbage.items():
             with self.subTest(what):

@@ -56,6 +56,66 @@ class CommandLine(ProxyTest):
             status, output, errors = self.call("check", "--config", path)
             self.assertEqual(status, 0, output + errors)
 
+    def test_check_says_what_is_right_and_takes_the_path_alone(self):
+        path = self.file(GOOD + '[[route]]\nnames = ["two.example"]\nbackend = "127.0.0.1:9"\n')
+        for arguments in (("check", path), ("check", "--config", path)):
+            status, output, errors = self.call(*arguments)
+            self.assertEqual((status, output), (0, f"{path}: OK (1 listener, 2 routes)\n"), errors)
+
+    def test_check_says_what_to_write_instead_of_what_other_programs_take(self):
+        def address(text):
+            return GOOD.replace('"127.0.0.1:44300"', text)
+
+        def backend(text):
+            return GOOD.replace('"127.0.0.1:9"', text)
+
+        for text, hints in {
+            address('":443"'): ('"[::]:443"', '"0.0.0.0:443"'),
+            address('"443"'): ('"[::]:443"',),
+            address("443"): ('"[::]:443"',),
+            address('"*:443"'): ('"[::]:443"',),
+            address('"0.0.0.0:70000"'): ("65535",),
+            address('"::1:443"'): ("'[::1]:443'",),
+            address("0.0.0.0:443"): ('address = "0.0.0.0:443"',),
+            backend('"https://10.0.0.1"'): ("URL", "'10.0.0.1:443'"),
+            GOOD + '[log]\nlevel = "warn"\n': ("'warning'",),
+            GOOD + '[log]\nformat = "JSON"\n': ("'json'",),
+            GOOD + 'default = "10.0.0.1:443"\n': ('"*"',),
+            GOOD + 'proxy_protocol = true\n': ("PROXY protocol",),
+            GOOD + 'server = "10.0.0.1:443"\n': ("'backend'",),
+        }.items():
+            with self.subTest(text=text[-120:]):
+                status, output, errors = self.call("check", self.file(text))
+                self.assertEqual(status, 2)
+                self.assertEqual(len(errors.splitlines()), 1, errors)
+                for hint in hints:
+                    self.assertIn(hint, errors)
+        status, output, errors = self.call(
+            "check", self.file(GOOD + '[limits]\nrelay_memory = "256MB"\n'))
+        self.assertEqual(status, 0, errors)
+
+    def test_a_bad_line_of_a_block_file_is_a_mistake_or_is_skipped(self):
+        entries = self.file("192.0.2.1\n<html>\n192.0.2.2\nnot found\n", "blocklist")
+        text = GOOD + f'[access]\nblock_file = "{entries}"\n'
+        status, _, errors = self.call("check", self.file(text))
+        self.assertEqual(status, 2)
+        self.assertIn(f"{entries}:2:1: ", errors)
+        self.assertIn(f"{entries}:4:1: ", errors)
+        status, output, errors = self.call(
+            "check", self.file(text + 'block_file_errors = "skip"\n'))
+        self.assertEqual(status, 0, errors)
+        self.assertEqual(len(errors.splitlines()), 1, errors)
+        self.assertIn(f"{entries}:2:1: warning: ", errors)
+        self.assertIn("this and 1 more line", errors)
+
+    def test_a_block_file_that_is_missing_is_a_mistake_of_the_key(self):
+        path = self.file(GOOD + '[access]\nblock_file = "/nonexistent/list"\n')
+        line = path.read_text().splitlines().index('block_file = "/nonexistent/list"') + 1
+        for arguments in (("check", path), ("--config", path)):
+            status, output, errors = self.call(*arguments)
+            self.assertNotEqual(status, 0)
+            self.assertIn(f"{path}:{line}:14: 'block_file' in [access]: cannot open", errors)
+
     def test_check_prints_every_mistake_with_its_place_and_a_suggestion(self):
         path = self.file(BAD)
         status, output, errors = self.call("check", "--config", path)

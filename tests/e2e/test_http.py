@@ -79,6 +79,49 @@ class Http(ProxyTest):
                     answer = b""
                 self.assertNotIn(b" 200 ", answer[:16])
 
+    def test_a_head_that_is_wrong_is_told_so(self):
+        proxy = self.start()
+        for request, status in (
+            (b"GET / HTTP/1.1\r\n\r\n", 400),
+            (b"GET / HTTP/1.0\n\n", 400),
+            (b"GET / HTTP/1.1\r\nHost: b\xc3\xbccher.example\r\n\r\n", 400),
+            (b"GET / HTTP/1.1\r\nHost: one.example\r\nHost: two.example\r\n\r\n", 400),
+            (b"GET /a b HTTP/1.1\r\nHost: one.example\r\n\r\n", 400),
+            (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 80\r\nGET / HTTP/1.1\r\n\r\n", 400),
+            (b"GET / HTTP/1.1\r\nCookie: " + b"c" * 17_000 + b"\r\n\r\n", 431),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        ):
+            with self.subTest(request=request[:60]):
+                self.assert_answer(self.exchange(proxy, request), status)
+
+    def test_an_empty_line_before_the_request_is_passed_over(self):
+        request = b"\r\nGET /x HTTP/1.1\r\nHost: two.example\r\nConnection: close\r\n\r\n"
+        self.assertTrue(self.exchange(self.start(), request).endswith(b"two.example /x\n"))
+
+    def test_a_route_redirects_to_https_but_for_acme(self):
+        server = self.nginx("one.example", plain=True)
+        web = {"listeners": ["web"], "redirect": "https"}
+        proxy = self.proxy({"listener": [listener("web", "http")], "route": [
+            {"names": ["one.example"], "backend": server.backend("one.example"),
+             "redirect_except_acme": True} | web,
+            {"names": ["*"]} | web]})
+        head = self.get(proxy, "One.example:80", "/a?b=c").decode()
+        self.assertTrue(head.startswith("HTTP/1.1 308 "), head)
+        self.assertIn("\r\nLocation: https://one.example/a?b=c\r\n", head)
+        acme = "/.well-known/acme-challenge/token"
+        self.assertTrue(self.get(proxy, "one.example", acme).startswith(b"HTTP/1.1 200 "))
+        self.assertIn(f"https://two.example{acme}\r\n", self.get(proxy, "two.example", acme).decode())
+        self.assert_answer(self.exchange(proxy, b"GET / HTTP/1.0\r\n\r\n"), 400)
+        self.assertEqual([line["end"] for line in proxy.access(4)][0], "redirected")
+
+    def test_a_route_that_refuses_answers_closes_or_says_nothing(self):
+        web = {"listeners": ["web"]}
+        proxy = self.proxy({"listener": [listener("web", "http")], "route": [
+            {"names": ["alert.example"], "refuse": "alert"} | web,
+            {"names": ["close.example"], "refuse": "close"} | web]})
+        self.assert_answer(self.get(proxy, "alert.example"), 421)
+        self.assertEqual(self.get(proxy, "close.example"), b"")
+
     def test_later_requests_of_a_connection_stay_with_their_backend(self):
         proxy = self.start()
         connection = self.connect(proxy)

@@ -90,6 +90,24 @@ class AccessLine(ProxyTest):
         proxy.settle()
         self.assertEqual(len(proxy.access(50)), 50)
 
+    def test_a_probe_that_sends_nothing_is_counted_and_shown_at_debug_alone(self):
+        for level in ("debug", "info"):
+            proxy = self.relay(log={"level": level})
+            self.connect(proxy).close()
+            backends.reset(self.connect(proxy))
+            self.poke(proxy, tls.client_hello("one.example"))
+            ends = [line["end"] for line in proxy.access(3 if level == "debug" else 1)]
+            self.assertEqual(ends.count("nothing_sent"), 2 if level == "debug" else 0, ends)
+            proxy.settle()
+            self.assertEqual(proxy.log().count("nothing_sent"), 2 if level == "debug" else 0)
+
+    def test_an_ech_extension_is_said_to_be_there_whatever_is_in_it(self):
+        proxy = self.relay()
+        message = tls.padded_hello("one.example", 200)
+        self.poke(proxy, message.replace(b"\xff\x77", b"\xfe\x0d", 1))
+        self.poke(proxy, message)
+        self.assertEqual([line["ech"] for line in proxy.access(2)], ["offered", "no"])
+
     def test_the_level_silences(self):
         proxy = self.relay(log={"level": "error"})
         self.poke(proxy, tls.client_hello("one.example"))

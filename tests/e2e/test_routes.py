@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Every client gets the certificate of the backend that its route names."""
 
+import os
 import ssl
 import unittest
 
@@ -34,6 +35,36 @@ class Routes(ProxyTest):
         for name, server in expected.items():
             with self.subTest(name=name):
                 self.assertEqual(self.server_certificate(proxy, name), server)
+
+    def test_clients_without_a_name_have_a_route_of_their_own(self):
+        proxy = self.proxy({"route": [
+            {"names": ["-"], "backend": self.servers.backend(TWO)},
+            {"names": ["*"], "backend": self.servers.backend(FALLBACK)}]})
+        self.assertEqual(self.server_certificate(proxy, None), TWO)
+        self.assertEqual(self.server_certificate(proxy, "127.0.0.1"), TWO)
+        self.assertEqual(self.server_certificate(proxy, "any.example"), FALLBACK)
+        only = self.proxy({"route": [{"names": ["-"], "backend": self.servers.backend(TWO)}]})
+        self.assertEqual(self.server_certificate(only, None), TWO)
+        self.assertIsNone(self.server_certificate(only, "any.example"))
+
+    def test_a_route_refuses_what_a_wider_one_would_take(self):
+        proxy = self.proxy({"route": [
+            {"names": ["alert.example"], "refuse": "alert"},
+            {"names": ["close.example"], "refuse": "close"},
+            {"names": ["drop.example"], "refuse": "drop"},
+            {"names": ["*"], "backend": self.servers.backend(FALLBACK)}]})
+        answer = backends.read_to_end(self.connect_hello(proxy, "alert.example")[0])
+        self.assertTrue(tls.is_fatal_alert(answer, tls.UNRECOGNIZED_NAME), answer)
+        self.assertEqual(backends.read_to_end(self.connect_hello(proxy, "close.example")[0]), b"")
+        dropped, _ = self.connect_hello(proxy, "drop.example")
+        lines = proxy.access(3)
+        self.assertEqual({(line["route"], line["end"]) for line in lines},
+                         {(f"{what}.example", "refused") for what in ("alert", "close", "drop")})
+        if os.geteuid() == 0:  # Else the client gets a RST over lo.
+            dropped.settimeout(0.3)
+            with self.assertRaises(TimeoutError):
+                dropped.recv(1)
+        self.assertEqual(self.server_certificate(proxy, "other.example"), FALLBACK)
 
     def test_case_and_a_trailing_dot_do_not_matter(self):
         proxy = self.start()

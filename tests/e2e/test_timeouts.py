@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Each wait has an end. Limits are short here and assertions generous: only order is tested."""
 
+import os
 import socket
 import time
 import unittest
 
 from support import backends, dns, processes, streams, tls
 from support.case import ProxyTest, main
+from support.network import Network, within
 from support.proxy import listener
 
 
@@ -37,6 +39,41 @@ class Timeouts(ProxyTest):
                 connection.sendall(bytes([byte]))
                 time.sleep(0.1)
         self.assertLess(time.monotonic() - started, 15)
+
+    def test_a_route_has_an_idle_timeout_of_its_own_and_so_has_a_listener(self):
+        backend = self.backend()
+        short = listener("short") | {"idle": "1s"}
+        proxy = self.proxy({"listener": [listener("usual"), short], "route": [
+            {"names": ["quick.example"], "backend": backend.address, "idle": "1s"},
+            {"names": ["slow.example"], "backend": backend.address, "idle": "1m"},
+            {"names": ["*"], "backend": backend.address}]})
+        stays = [self.connect_hello(proxy, "slow.example", listener="short"),
+                 self.connect_hello(proxy, "other.example", listener="usual")]
+        for name, where in (("quick.example", "usual"), ("other.example", "short")):
+            connection, hello = self.connect_hello(proxy, name, listener=where)
+            self.assertEqual(self.ends(connection), hello)
+        self.assertEqual([line["end"] for line in proxy.access(2)], ["idle_timeout"] * 2)
+        for connection, hello in stays:
+            self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+            connection.sendall(b"still here")
+            self.assertEqual(backends.read_exactly(connection, 10), b"still here")
+
+    def test_a_half_closed_connection_has_a_timeout_of_its_own(self):
+        def keep(connection):
+            while connection.recv(4096):
+                pass
+            self.kept.append(connection.dup())
+
+        self.kept = []
+        self.addCleanup(lambda: [connection.close() for connection in self.kept])
+        proxy = self.relay(keep, timeouts={"half_closed": "1s", "idle": "10m"})
+        stays, _ = self.connect_hello(proxy)
+        half, _ = self.connect_hello(proxy)
+        half.shutdown(socket.SHUT_WR)
+        line = proxy.access(1)[0]
+        self.assertEqual(line["end"], "half_closed_timeout")
+        self.assertLess(line["duration_ms"], 15_000)
+        stays.sendall(b"x")
 
     def test_an_address_that_does_not_answer_leads_to_the_next(self):
         blackhole = backends.Blackhole()
@@ -126,6 +163,25 @@ class Timeouts(ProxyTest):
         self.connect_hello(proxy)
         processes.wait_until(lambda: ended, "the writer to be freed of its stalled reader", 15)
         self.assertEqual(proxy.access(1)[0]["end"], "idle_timeout")
+
+
+@unittest.skipIf(os.geteuid() != 0, "needs root")
+class Keepalive(ProxyTest):
+    def test_a_client_that_has_vanished_is_found_whatever_idle_is(self):
+        network = Network()
+        self.addCleanup(network.end)
+        backend = within(network.proxy, self.backend)
+        proxy = self.proxy(
+            {"listener": [listener(host=network.proxy_address, port=4433)],
+             "route": [{"names": ["one.example"], "backend": backend.address}],
+             "timeouts": {"idle": "24h"},
+             "tcp": {"keepalive_idle": "1s", "keepalive_interval": "1s", "keepalive_probes": 2}},
+            command=network.command)
+        client, hello = within(network.client, lambda: self.connect_hello(
+            proxy, host=network.proxy_address))
+        self.assertEqual(backends.read_exactly(client, len(hello)), hello)
+        network.part()
+        self.assertEqual(proxy.access(1)[0]["end"], "client_lost")
 
 
 if __name__ == "__main__":

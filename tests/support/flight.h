@@ -28,8 +28,8 @@ struct FlightCopy {
 
 using FlightResult = std::expected<FlightCopy, FlightError>;
 
-inline FlightResult copy_flight(const std::expected<FirstFlight, FlightError>& flight) {
-  if (!flight) return std::unexpected(flight.error());
+inline FlightResult copy_flight(const std::expected<FirstFlight, FlightFault>& flight) {
+  if (!flight) return std::unexpected(flight.error().error);
   return FlightCopy{.name = std::string(flight->name()),
                     .alpn_list = {flight->alpn_list.begin(), flight->alpn_list.end()},
                     .version = flight->version,
@@ -38,7 +38,7 @@ inline FlightResult copy_flight(const std::expected<FirstFlight, FlightError>& f
 
 inline FlightResult parse_flight(const FlightScanner& scanner,
                                  std::span<const std::uint8_t> bytes) {
-  std::vector<std::uint8_t> scratch(limits::hello_max + limits::handshake_header);
+  std::vector<std::uint8_t> scratch(limits::hello_bytes_max + limits::handshake_header);
   return copy_flight(scanner.parse(bytes, scratch));
 }
 
@@ -76,7 +76,9 @@ inline Delivery deliver(Protocol protocol, std::span<const std::uint8_t> wire) {
 }
 
 inline std::ostream& operator<<(std::ostream& out, const FlightResult& result) {
-  static constexpr std::array names{"not the protocol", "malformed", "oversized"};
+  static constexpr std::array names{"not the protocol", "malformed",          "oversized",
+                                    "record overflow",  "unexpected message", "bad name",
+                                    "other version"};
   if (!result) return out << names[static_cast<std::size_t>(result.error())];
   return out << '"' << result->name << "\", version " << result->version << ", "
              << result->alpn_list.size() << " bytes of ALPN" << (result->ech ? ", ECH" : "");

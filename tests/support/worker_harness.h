@@ -63,7 +63,8 @@ inline Config config_for(std::vector<Backend> backends, Protocol protocol = Prot
   route.names = {"*"};
   route.backends = std::move(backends);
   route.listeners = {"main"};
-  config.timeouts = {.hello = never, .connect = never, .idle = never, .drain = never};
+  config.timeouts = {
+      .hello = never, .connect = never, .idle = never, .half_closed = never, .drain = never};
   return config;
 }
 inline Config config_for(const Endpoint& backend, Protocol protocol = Protocol::tls) {

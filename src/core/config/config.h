@@ -1,6 +1,7 @@
 #pragma once
 
-// What a configuration file says, as plain values that can be compared: no pointers, no behaviour.
+// What a configuration file says, as plain values that can be compared: no pointers, no behaviour but
+// what follows from several values.
 // config_file.h reads it, with every mistake collected; whoever holds a Config holds a valid one.
 
 #include <chrono>
@@ -20,6 +21,9 @@ struct ListenerConfig {
   Endpoint address;
   bool v6only = false;  // [::] takes both families unless set.
   Protocol protocol = Protocol::tls;
+  bool freebind = false;              // Listens on an address that the host does not have yet.
+  bool strip_port = false;            // As in FlightOptions.
+  std::chrono::milliseconds idle{0};  // 0: that of [timeouts].
   auto operator<=>(const ListenerConfig&) const = default;
 };
 
@@ -39,12 +43,26 @@ struct Backend {
   bool operator==(const Backend&) const = default;
 };
 
+// What a route does with its clients instead of serving them.
+enum class Refuse : std::uint8_t {
+  no,
+  alert,  // An alert, or an HTTP error.
+  close,  // FIN without an answer.
+  drop,   // The client is told nothing at all, where the system can do that.
+};
+enum class Redirect : std::uint8_t { no, https };
+
 struct RouteConfig {
-  std::vector<std::string> names;  // Lower case, no trailing dot: "a.example", "*.example", "*".
-  std::vector<Backend> backends;   // Tried in turn.
+  // Lower case, no trailing dot: "a.example", "*.example", "*", and "-" for clients without a name.
+  std::vector<std::string> names;
+  std::vector<Backend> backends;       // Tried in turn; empty where the route refuses or redirects.
   std::vector<std::string> listeners;  // Never empty once read.
   std::vector<std::string> alpn;       // Empty: any.
   bool allow_private = false;  // requested_name only: private and own addresses are allowed.
+  Refuse refuse = Refuse::no;
+  Redirect redirect = Redirect::no;
+  bool redirect_except_acme = false;  // What ACME servers ask for goes to the backend.
+  std::chrono::milliseconds idle{0};  // 0: that of the listener.
   bool operator==(const RouteConfig&) const = default;
 };
 
@@ -53,14 +71,17 @@ struct TimeoutConfig {
   std::chrono::milliseconds connect{5'000};  // Per address.
   std::chrono::milliseconds setup{30'000};   // From the hello to the backend, all tries together.
   std::chrono::milliseconds idle{600'000};
+  std::chrono::milliseconds half_closed{600'000};  // As idle, once one side has sent its FIN.
   std::chrono::milliseconds drain{30'000};
   bool operator==(const TimeoutConfig&) const = default;
 };
 
 struct LimitConfig {
-  std::uint32_t connections = 0;              // 0: as many as the file descriptors allow.
-  std::uint32_t connections_per_source = 0;   // 0: off.
-  std::uint32_t pending_hellos = 10'000;      // Connections whose hello is not complete.
+  std::uint32_t connections = 0;             // 0: as many as the file descriptors allow.
+  std::uint32_t connections_per_source = 0;  // 0: off.
+  std::uint32_t pending_hellos = 10'000;     // Connections whose hello is not complete.
+  std::uint64_t hello_bytes = limits::hello_bytes_default;  // Of one ClientHello.
+  std::uint64_t hello_memory = 64ull << 20;                 // Bytes of all first flights that wait.
   std::uint64_t relay_memory = 256ull << 20;  // Bytes held in userspace for readers that stall.
   bool operator==(const LimitConfig&) const = default;
 };
@@ -71,6 +92,20 @@ enum class AddressFamilies : std::uint8_t {
   ipv4,
   ipv6,
   prefer_ipv4,  // IPv6 only after all of IPv4.
+};
+
+struct AnswersConfig {
+  bool alerts = true;  // Hellos that are TLS and yet of no use get an alert.
+  bool operator==(const AnswersConfig&) const = default;
+};
+
+// Of the sockets to clients and to backends.
+struct TcpConfig {
+  std::chrono::milliseconds keepalive_idle{60'000};
+  std::chrono::milliseconds keepalive_interval{30'000};
+  std::uint32_t keepalive_probes = 4;
+  std::chrono::milliseconds user_timeout{0};  // 0: the kernel's own.
+  bool operator==(const TcpConfig&) const = default;
 };
 
 struct DnsConfig {
@@ -106,9 +141,12 @@ enum class BlockScope : std::uint8_t {
   listeners,  // The proxy's own ports.
 };
 
+enum class BlockFileErrors : std::uint8_t { strict, skip };
+
 struct AccessConfig {
   std::vector<AccessEntry> block;
-  std::string block_file;          // More of them, one a line; empty: none.
+  std::string block_file;  // More of them, one a line; empty: none.
+  BlockFileErrors block_file_errors = BlockFileErrors::strict;
   std::vector<AccessEntry> allow;  // Wins over block.
   BlockScope scope = BlockScope::host;
   bool default_allow = true;
@@ -144,11 +182,14 @@ struct LogConfig {
 };
 
 struct Config {
-  std::uint32_t workers = 0;  // 0: one per CPU.
+  std::uint32_t workers = 0;    // 0: one per CPU.
+  bool abort_on_close = false;  // A client's FIN ends its connection while it has no backend yet.
   std::vector<ListenerConfig> listeners;
   std::vector<RouteConfig> routes;
   TimeoutConfig timeouts;
   LimitConfig limits;
+  AnswersConfig answers;
+  TcpConfig tcp;
   DnsConfig dns;
   FastPathConfig fast_path;
   AccessConfig access;
@@ -158,5 +199,13 @@ struct Config {
   LogConfig log;
   bool operator==(const Config&) const = default;
 };
+
+// The idle timeout of a connection by this listener and route.
+std::chrono::milliseconds idle_timeout(const TimeoutConfig& timeouts,
+                                       const ListenerConfig& listener, const RouteConfig& route);
+// The same once one side has sent its FIN.
+std::chrono::milliseconds half_closed_timeout(const TimeoutConfig& timeouts,
+                                              const ListenerConfig& listener,
+                                              const RouteConfig& route);
 
 }  // namespace sni

@@ -46,6 +46,7 @@ class ConfigCheck {
   void check_route_listeners(std::size_t index);
   void check_backends(std::size_t index, std::span<const ListenerEndpoint> own);
   void check_alpn(std::size_t index);
+  void check_outcome(std::size_t index);
   void check_numbers();
 
   void error(Position position, std::string message) {
@@ -119,6 +120,7 @@ void ConfigCheck::check_routes() {
     check_route_listeners(i);
     check_backends(i, own);
     check_alpn(i);
+    check_outcome(i);
   }
   for (const HiddenName& hidden : hidden_names(config_.routes)) {
     const std::string& name = config_.routes[hidden.route].names[hidden.name];
@@ -192,6 +194,41 @@ void ConfigCheck::check_alpn(std::size_t index) {
     if (std::ranges::find(route.listeners, listener.name) == route.listeners.end()) continue;
     error(position, "'alpn' in [[route]] can never match on listener " + quoted(listener.name) +
                         ", whose protocol is \"http\"");
+  }
+}
+
+// A route serves, refuses or redirects its clients.
+void ConfigCheck::check_outcome(std::size_t index) {
+  const RouteConfig& route = config_.routes[index];
+  const ConfigPlaces::Route& place = places_.routes[index];
+  const bool redirects = route.redirect != Redirect::no;
+  if (route.redirect_except_acme && !redirects) {
+    diagnostics_.warning(place.table,
+                         "'redirect_except_acme' in [[route]] has no effect without 'redirect'");
+  }
+  if (route.refuse != Refuse::no && redirects) {
+    error(place.redirect, "[[route]] has both 'refuse' and 'redirect'");
+  }
+  const bool serves = route.refuse == Refuse::no && (!redirects || route.redirect_except_acme);
+  if (!serves && !route.backends.empty()) {
+    error(place.backends.front(), route.refuse != Refuse::no
+                                      ? "[[route]] has both 'refuse' and 'backend'"
+                                      : "[[route]] has both 'redirect' and 'backend', which goes "
+                                        "only with 'redirect_except_acme'");
+  }
+  for (const ListenerConfig& listener : config_.listeners) {
+    if (!redirects || listener.protocol == Protocol::http) continue;
+    if (std::ranges::find(route.listeners, listener.name) == route.listeners.end()) continue;
+    error(place.redirect, "'redirect' in [[route]] does not go with listener " +
+                              quoted(listener.name) + ", whose protocol is \"tls\"");
+  }
+  const auto is_dynamic = [](const Backend& backend) {
+    return backend.kind == Backend::Kind::requested_name;
+  };
+  const auto names = std::ranges::find(route.names, "-");
+  if (names != route.names.end() && std::ranges::any_of(route.backends, is_dynamic)) {
+    error(place.names[static_cast<std::size_t>(names - route.names.begin())],
+          "clients without a name (\"-\") have no \"{name}\" to connect to");
   }
 }
 

@@ -19,6 +19,8 @@ struct ConfigPlaces {
   };
   struct Route {
     Position table;
+    Position refuse;
+    Position redirect;
     Position alpn;
     Position allow_private;
     std::vector<Position> names;
@@ -31,6 +33,7 @@ struct ConfigPlaces {
   Position timeouts;
   Position limits;
   Position access;
+  Position block_file;
   Position bans;
 };
 

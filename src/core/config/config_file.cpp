@@ -20,6 +20,8 @@ using namespace std::chrono_literals;
 constexpr std::uint32_t workers_max = 1'024;
 constexpr std::uint32_t connections_max = 10'000'000;
 constexpr std::uint32_t bans_rate_max = 1'000'000;
+constexpr auto idle_min = 1s;
+constexpr auto idle_max = 168h;
 
 const Form<std::string> text_form = [](std::string_view text) { return std::string(text); };
 const auto protocol_form =
@@ -30,6 +32,14 @@ const auto fast_path_form = forms::choice<FastPathMode>({{"auto", FastPathMode::
 const auto access_form = forms::choice<bool>({{"allow", true}, {"deny", false}});
 const auto scope_form =
     forms::choice<BlockScope>({{"host", BlockScope::host}, {"listeners", BlockScope::listeners}});
+const auto block_file_errors_form = forms::choice<BlockFileErrors>(
+    {{"strict", BlockFileErrors::strict}, {"skip", BlockFileErrors::skip}});
+const auto refuse_form = forms::choice<Refuse>({{"no", Refuse::no},
+                                                {"alert", Refuse::alert},
+                                                {"close", Refuse::close},
+                                                {"drop", Refuse::drop}});
+const auto redirect_form =
+    forms::choice<Redirect>({{"no", Redirect::no}, {"https", Redirect::https}});
 const auto xdp_mode_form = forms::choice<XdpMode>(
     {{"auto", XdpMode::automatic}, {"native", XdpMode::native}, {"generic", XdpMode::generic}});
 const auto families_form =
@@ -72,6 +82,7 @@ class ConfigReader {
   void read_route(TableReader& table);
   void read_timeouts(TableReader& table);
   void read_limits(TableReader& table);
+  void read_tcp(TableReader& table);
   void read_dns(TableReader& table);
   void read_access(TableReader& table);
   void read_bans(TableReader& table);
@@ -91,19 +102,23 @@ class ConfigReader {
 void ConfigReader::read(TableReader& root) {
   root.read_table("server", [this](TableReader& table) {
     table.read("workers", config_.workers, 0, workers_max);
+    table.read("abort_on_close", config_.abort_on_close);
   });
   root.read_tables("listener", [this](TableReader& table) { read_listener(table); });
   root.read_tables("route", [this](TableReader& table) { read_route(table); });
   root.read_table("timeouts", [this](TableReader& table) { read_timeouts(table); });
   root.read_table("limits", [this](TableReader& table) { read_limits(table); });
+  root.read_table("answers",
+                  [this](TableReader& table) { table.read("alerts", config_.answers.alerts); });
+  root.read_table("tcp", [this](TableReader& table) { read_tcp(table); });
   root.read_table("dns", [this](TableReader& table) { read_dns(table); });
   root.read_table("fast_path", [this](TableReader& table) {
     FastPathConfig& fast_path = config_.fast_path;
     table.read("mode", fast_path.mode, fast_path_form);
     table.read("same_host", fast_path.same_host);
-    table.read("after_bytes", fast_path.after_bytes, forms::size(0, 1ull << 40));
+    table.read_size("after_bytes", fast_path.after_bytes, forms::size(0, 1ull << 40));
     table.read("after", fast_path.after, forms::duration(0ms, 24h));
-    table.read("backlog", fast_path.backlog, forms::size(64 * 1024, 1ull << 30));
+    table.read_size("backlog", fast_path.backlog, forms::size(64 * 1024, 1ull << 30));
     table.read<std::string>("object_file", fast_path.object_file, forms::optional_path);
     table.read<std::string>("dns_pin", fast_path.dns_pin, forms::optional_path);
   });
@@ -137,6 +152,9 @@ void ConfigReader::read_listener(TableReader& table) {
           .value_or(at);
   table.read("v6only", listener.v6only);
   table.read("protocol", listener.protocol, protocol_form);
+  table.read("strip_port", listener.strip_port);
+  table.read("freebind", listener.freebind);
+  table.read("idle", listener.idle, forms::optional_duration(idle_min, idle_max));
   config_.listeners.push_back(std::move(listener));
   places_.listeners.push_back(place);
 }
@@ -146,15 +164,24 @@ void ConfigReader::read_route(TableReader& table) {
   const Position at = table.position();
   table.require("names");
   table.reject_empty("names");
-  table.require("backend");
-  table.reject_empty("backend");
+  table.read("refuse", route.refuse, refuse_form);
+  table.read("redirect", route.redirect, redirect_form);
+  table.read("redirect_except_acme", route.redirect_except_acme);
+  const bool redirects = route.redirect != Redirect::no && !route.redirect_except_acme;
+  if (route.refuse == Refuse::no && !redirects) {
+    table.require("backend");
+    table.reject_empty("backend");
+  }
   table.reject_empty("listeners");
   auto names = table.read_list<std::string>("names", forms::route_name);
   auto backends = table.read_one_or_list("backend", with_interface(parse_backend));
   auto listeners = table.read_list("listeners", text_form);
   auto alpn = table.read_list<std::string>("alpn", forms::alpn);
   table.read("allow_private", route.allow_private);
+  table.read("idle", route.idle, forms::optional_duration(idle_min, idle_max));
   places_.routes.push_back({.table = at,
+                            .refuse = table.position_of("refuse"),
+                            .redirect = table.position_of("redirect"),
                             .alpn = table.position_of("alpn"),
                             .allow_private = table.position_of("allow_private"),
                             .names = positions_of(names),
@@ -173,7 +200,8 @@ void ConfigReader::read_timeouts(TableReader& table) {
   table.read("hello", timeouts.hello, forms::duration(10ms, 1h));
   table.read("connect", timeouts.connect, forms::duration(10ms, 1h));
   table.read("setup", timeouts.setup, forms::duration(10ms, 1h));
-  table.read("idle", timeouts.idle, forms::duration(1s, 168h));
+  table.read("idle", timeouts.idle, forms::duration(idle_min, idle_max));
+  table.read("half_closed", timeouts.half_closed, forms::duration(idle_min, idle_max));
   table.read("drain", timeouts.drain, forms::duration(0ms, 24h));
 }
 
@@ -183,7 +211,19 @@ void ConfigReader::read_limits(TableReader& table) {
   table.read("connections", limits.connections, 0, connections_max);
   table.read("connections_per_source", limits.connections_per_source, 0, connections_max);
   table.read("pending_hellos", limits.pending_hellos, 1, connections_max);
-  table.read("relay_memory", limits.relay_memory, forms::size(1ull << 20, 1ull << 40));
+  table.read_size("hello_bytes", limits.hello_bytes,
+                  forms::size(limits::hello_bytes_min, limits::hello_bytes_max));
+  table.read_size("hello_memory", limits.hello_memory, forms::size(1ull << 20, 1ull << 40));
+  table.read_size("relay_memory", limits.relay_memory, forms::size(1ull << 20, 1ull << 40));
+}
+
+void ConfigReader::read_tcp(TableReader& table) {
+  TcpConfig& tcp = config_.tcp;
+  // The kernel takes whole seconds, up to 32767 of them (MAX_TCP_KEEPIDLE), and up to 127 probes.
+  table.read("keepalive_idle", tcp.keepalive_idle, forms::seconds(1s, 9h));
+  table.read("keepalive_interval", tcp.keepalive_interval, forms::seconds(1s, 9h));
+  table.read("keepalive_probes", tcp.keepalive_probes, 1, 127);
+  table.read("user_timeout", tcp.user_timeout, forms::duration(0ms, 168h));
 }
 
 void ConfigReader::read_dns(TableReader& table) {
@@ -205,6 +245,8 @@ void ConfigReader::read_access(TableReader& table) {
   places_.access = table.position();
   access.block = values_of(table.read_list<AccessEntry>("block", parse_access_entry));
   table.read<std::string>("block_file", access.block_file, forms::optional_path);
+  places_.block_file = table.position_of("block_file");
+  table.read("block_file_errors", access.block_file_errors, block_file_errors_form);
   access.allow = values_of(table.read_list<AccessEntry>("allow", parse_access_entry));
   table.read("scope", access.scope, scope_form);
   table.read("default", access.default_allow, access_form);
@@ -243,6 +285,7 @@ ConfigResult read_config(std::string_view text, std::string_view file_name,
     reader.read(root);
     result.config = reader.take();
     check_config(*result.config, reader.places(), diagnostics);
+    result.block_file = reader.places().block_file;
   }
   if (diagnostics.has_errors()) result.config.reset();
   result.diagnostics = diagnostics.take();

@@ -16,6 +16,7 @@ namespace sni {
 struct ConfigResult {
   std::optional<Config> config;         // There exactly when no diagnostic is an error.
   std::vector<Diagnostic> diagnostics;  // Every mistake, in the order of the file.
+  Position block_file;                  // Where access.block_file is given.
 };
 
 // `file_name` stands in the diagnostics. At most limits::config_bytes_max bytes are read.

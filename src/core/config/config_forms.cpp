@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/ascii.h"
+#include "core/config/address_hints.h"
 #include "core/config/diagnostic.h"
 #include "core/config/duration.h"
 #include "core/hello/server_name.h"
@@ -55,12 +56,26 @@ Form<Milliseconds> duration(Milliseconds min, Milliseconds max) {
   };
 }
 
+Form<Milliseconds> optional_duration(Milliseconds min, Milliseconds max) {
+  return [form = duration(min, max)](std::string_view text) -> Result<Milliseconds> {
+    return text.empty() ? Milliseconds(0) : form(text);
+  };
+}
+
+Form<Milliseconds> seconds(Milliseconds min, Milliseconds max) {
+  return [form = duration(min, max)](std::string_view text) -> Result<Milliseconds> {
+    auto value = form(text);
+    if (value && value->count() % 1000 != 0) return fail(quoted(text) + " is not whole seconds");
+    return value;
+  };
+}
+
 Form<std::uint64_t> size(std::uint64_t min, std::uint64_t max) {
   return [min, max](std::string_view text) -> Result<std::uint64_t> {
     const auto value = parse_size(text);
     if (!value) {
       return fail(quoted(text) +
-                  " is no size; write a number and a unit: \"64KiB\", \"256MiB\", \"1GiB\"");
+                  " is no size; write a whole number and a unit: \"64KiB\", \"256MiB\", \"1GiB\"");
     }
     if (*value < min || *value > max) {
       return out_of_range(text, format_size(min), format_size(max));
@@ -88,6 +103,7 @@ Result<Endpoint> listen_address(std::string_view text, const InterfaceLookup& in
     return fail(std::move(problem));
   }
   if (!endpoint) {
+    if (const std::string hint = listen_hint(text); !hint.empty()) return fail(quoted(text) + hint);
     return fail(quoted(text) +
                 " is no address and port, as in \"0.0.0.0:443\", \"[::]:443\" or "
                 "\"[fe80::1%eth0]:443\"");
@@ -139,15 +155,18 @@ Result<std::string> listener_name(std::string_view text) {
 }
 
 Result<std::string> route_name(std::string_view text) {
-  if (text == "*") return std::string(text);
+  if (text == "*" || text == "-") return std::string(text);
   const std::string_view wildcard = text.starts_with("*.") ? "*." : "";
   const std::string_view host = text.substr(wildcard.size());
   std::array<char, limits::server_name_max> name{};
   const auto length = canonical_server_name(host, name);
-  if (!length) return fail(quoted(text) + name_problem(host));
+  if (!length) {
+    const std::string hint = route_name_hint(text);
+    return fail(quoted(text) + (hint.empty() ? name_problem(host) : hint));
+  }
   if (*length == 0) {
     return fail(quoted(text) +
-                " is an address, and clients ask for names (RFC 6066); \"*\" takes those that "
+                " is an address, and clients ask for names (RFC 6066); \"-\" takes those that "
                 "ask for none");
   }
   return std::string(wildcard).append(name.data(), *length);

@@ -19,6 +19,10 @@ using Milliseconds = std::chrono::milliseconds;
 
 // Both bounds are allowed.
 Form<Milliseconds> duration(Milliseconds min, Milliseconds max);
+// "" is 0, for what takes its value from elsewhere.
+Form<Milliseconds> optional_duration(Milliseconds min, Milliseconds max);
+// Whole seconds.
+Form<Milliseconds> seconds(Milliseconds min, Milliseconds max);
 Form<std::uint64_t> size(std::uint64_t min, std::uint64_t max);
 
 // An address:port to listen on.
@@ -32,7 +36,7 @@ std::string interface_problem(std::string_view text, const std::optional<Endpoin
 Result<IpPrefix> prefix(std::string_view text);
 // 1 to 64 letters, digits, '.', '_', '-': it stands in logs and answers as it is.
 Result<std::string> listener_name(std::string_view text);
-// In the form of RouteConfig::names.
+// In the form of RouteConfig::names: "-" is for clients that send no name.
 Result<std::string> route_name(std::string_view text);
 Result<std::string> alpn(std::string_view text);
 // A network interface, as the kernel names them.

@@ -7,13 +7,15 @@
 #include <tuple>
 #include <utility>
 
+#include "core/ascii.h"
 #include "core/limits.h"
 
 namespace sni {
 namespace {
 
-constexpr std::size_t quoted_max = 80;   // Bytes of input in one message.
-constexpr std::size_t suggest_max = 64;  // Longer words are no slips of the keyboard.
+constexpr std::size_t quoted_max = 80;    // Bytes of input in one message.
+constexpr std::size_t shortened_min = 3;  // Letters of a word that is cut short.
+constexpr std::size_t suggest_max = 64;   // Longer words are no slips of the keyboard.
 
 // Optimal string alignment distance: insertions, deletions, replacements, and neighbours swapped,
 // which is what fingers do ("listenre").
@@ -36,6 +38,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     last = row;
   }
   return last[b.size()];
+}
+
+std::string suggestion(std::string_view word) {
+  return "; did you mean " + quoted(word) + "?";
 }
 
 }  // namespace
@@ -101,6 +107,12 @@ std::string quoted(std::string_view text) {
 
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates) {
   if (word.size() > suggest_max) return {};
+  for (const std::string_view candidate : candidates) {
+    // "JSON", and what is cut short, as "warn".
+    const bool begins = word.size() >= shortened_min && candidate.size() > word.size() &&
+                        equal_ignoring_case(candidate.substr(0, word.size()), word);
+    if (begins || equal_ignoring_case(candidate, word)) return suggestion(candidate);
+  }
   std::string_view best;
   // A third of the letters may be wrong; more would suggest words that merely look alike.
   std::size_t best_distance = std::max<std::size_t>(word.size() / 3, 1) + 1;
@@ -117,7 +129,7 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
       best_distance = distance;
     }
   }
-  return best.empty() ? std::string{} : "; did you mean " + quoted(best) + "?";
+  return best.empty() ? std::string{} : suggestion(best);
 }
 
 }  // namespace sni

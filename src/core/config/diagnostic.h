@@ -59,7 +59,8 @@ std::string printable(std::string_view text);
 // The same in single quotes, and bounded.
 std::string quoted(std::string_view text);
 
-// "; did you mean 'x'?" for the candidate that is only a slip or two away from `word`, else "".
+// "; did you mean 'x'?" for the candidate that is only a slip or two away from `word`, or that it is
+// the beginning of, else "".
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates);
 
 }  // namespace sni

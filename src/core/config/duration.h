@@ -1,7 +1,8 @@
 #pragma once
 
 // Durations and sizes as the configuration and the command line write them: one whole number and
-// one unit, "250ms", "5s", "10m", "1h", "64MiB". There is no bare number whose unit one must know.
+// one unit, "250ms", "5s", "10m", "1h", "64MiB". A bare number is no duration, since its unit would
+// have to be known; as a size it is bytes.
 
 #include <chrono>
 #include <cstdint>
@@ -11,12 +12,13 @@
 
 namespace sni {
 
-// Units ms, s, m, h.
+// Units ms, s, m, h, d.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 // In the largest unit that is exact: 90000 ms is "90s".
 std::string format_duration(std::chrono::milliseconds duration);
 
-// Bytes, with units B, KiB, MiB, GiB, TiB.
+// Bytes, with units B, KiB, MiB, GiB, TiB in either case and also without their "iB" or "i": all are
+// powers of 1024.
 std::optional<std::uint64_t> parse_size(std::string_view text);
 std::string format_size(std::uint64_t bytes);
 

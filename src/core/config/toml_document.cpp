@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "core/limits.h"
+#include "core/text_lines.h"
 
 namespace sni {
 namespace {
@@ -67,6 +68,31 @@ class DottedKeyScanner {
   std::size_t at_ = 0;
   std::uint32_t line_ = 1;
 };
+
+bool is_number_or_boolean(std::string_view value) {
+  if (value == "true" || value == "false") return true;
+  if (value.starts_with("0x") || value.starts_with("0o") || value.starts_with("0b")) return true;
+  return value.find_first_not_of("0123456789+-_.") == value.npos &&
+         std::ranges::count(value, '.') <= 1;
+}
+
+// What a value that lacks its quotes should look like; "" where it does not.
+std::string quote_hint(std::string_view text, std::uint32_t line_number) {
+  for (std::uint32_t line = 1; line < line_number; ++line) take_line(text);
+  std::string_view line = take_line(text);
+  const std::size_t assign = line.find('=');
+  if (assign == line.npos) return {};
+  std::string_view key = line.substr(0, assign);
+  key = take_word(key);
+  line.remove_prefix(assign + 1);
+  const std::string_view value = take_word(line);
+  const bool is_text = !value.empty() && !is_number_or_boolean(value) && value.front() != '[' &&
+                       value.front() != '#';
+  // More words, and brackets or commas within, are mistakes of another kind.
+  const bool alone = take_word(line).substr(0, 1).find_first_not_of('#') == line.npos;
+  if (!is_text || !alone || key.empty() || value.find_first_of("\"',{}") != value.npos) return {};
+  return "; text stands in quotes: " + printable(key) + " = \"" + printable(value) + '"';
+}
 
 Position position_of(const toml::source_region& region) {
   // What has no place of its own, as a table that only its children name, stands at line 0.
@@ -140,8 +166,9 @@ std::optional<TomlTable> parse_toml(std::string_view text, DiagnosticList& diagn
   try {
     return convert_table(toml::parse(text));
   } catch (const toml::parse_error& error) {
-    diagnostics.error(position_of(error.source()),
-                      "syntax error: " + printable(error.description()));
+    const Position position = position_of(error.source());
+    diagnostics.error(position, "syntax error: " + printable(error.description()) +
+                                    quote_hint(text, position.line));
     return std::nullopt;
   }
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/config/foreign_keys.h"
+
 namespace sni {
 
 TableReader::TableReader(const TableReader& parent, const TomlTable& table, Position position,
@@ -77,8 +79,9 @@ void TableReader::read_one(std::string_view key, const TomlTable& table, Positio
 void TableReader::reject_unknown() {
   for (const TomlEntry& entry : *table_) {
     if (std::ranges::find(known_, entry.key) != known_.end()) continue;
-    diagnostics_->error(entry.position, "unknown key " + quoted(entry.key) + ' ' + place() +
-                                            did_you_mean(entry.key, known_));
+    std::string hint(foreign_key_hint(label_, entry.key));
+    if (hint.empty()) hint = did_you_mean(entry.key, known_);
+    diagnostics_->error(entry.position, "unknown key " + quoted(entry.key) + ' ' + place() + hint);
   }
 }
 
@@ -109,6 +112,20 @@ std::optional<std::uint64_t> TableReader::integer(std::string_view key, std::uin
     return std::nullopt;
   }
   return static_cast<std::uint64_t>(*value);
+}
+
+void TableReader::read_size(std::string_view key, std::uint64_t& out,
+                            const Form<std::uint64_t>& form) {
+  const TomlNode* node = find(key);
+  if (node == nullptr) return;
+  const auto* bytes = std::get_if<std::int64_t>(&node->value);
+  if (bytes == nullptr) {
+    if (const auto value = convert(key, *node, form)) out = *value;
+  } else if (const auto value = form(std::to_string(*bytes))) {
+    out = *value;
+  } else {
+    mistake(key, node->position, ": " + value.error().what);
+  }
 }
 
 const std::string* TableReader::text(std::string_view key, const TomlNode& node) {

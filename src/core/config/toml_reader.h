@@ -52,11 +52,13 @@ class TableReader {
   std::optional<Position> read(std::string_view key, T& out, const Form<T>& form) {
     const TomlNode* node = find(key);
     if (node == nullptr) return std::nullopt;
-    std::optional<T> value = convert(key, *node, form);
+    std::optional<T> value = convert_scalar(key, *node, form);
     if (!value) return std::nullopt;
     out = *std::move(value);
     return node->position;
   }
+  // A size may be a bare number too, which is bytes.
+  void read_size(std::string_view key, std::uint64_t& out, const Form<std::uint64_t>& form);
   template <typename T>
   std::vector<Located<T>> read_list(std::string_view key, const Form<T>& form);
   // One string stands for a list of one.
@@ -100,6 +102,19 @@ class TableReader {
     if (value) return *std::move(value);
     mistake(key, node.position, ": " + value.error().what);
     return std::nullopt;
+  }
+
+  // A number that lacks its unit or its quotes gets the reason that its text would get, for that
+  // says what to write.
+  template <typename T>
+  std::optional<T> convert_scalar(std::string_view key, const TomlNode& node, const Form<T>& form) {
+    if (const auto* number = std::get_if<std::int64_t>(&node.value)) {
+      if (const Result<T> value = form(std::to_string(*number)); !value) {
+        mistake(key, node.position, ": " + value.error().what);
+        return std::nullopt;
+      }
+    }
+    return convert(key, node, form);
   }
 
   const TomlTable* table_;

@@ -28,12 +28,14 @@ BlockFile parse_block_file(std::string_view text, std::string_view file_name) {
     if (file.entries.size() == limits::block_file_entries_max) {
       mistakes.error(position, "a block file has at most " +
                                    std::to_string(limits::block_file_entries_max) + " entries");
+      file.too_long = true;
       break;
     }
     auto entry = parse_access_entry(line);
     if (entry) {
       file.entries.push_back(*entry);
     } else {
+      ++file.bad_lines;
       mistakes.error(position, entry.error().what);
     }
   }

@@ -14,7 +14,9 @@ namespace sni {
 
 struct BlockFile {
   std::vector<AccessEntry> entries;
-  std::vector<Diagnostic> mistakes;  // None of the entries is to be used if there are any.
+  std::vector<Diagnostic> mistakes;  // Of lines that are no entries, in their order.
+  std::size_t bad_lines = 0;         // As many; the list of mistakes is bounded.
+  bool too_long = false;             // Entries were left out; the last mistake says so.
 };
 
 // `file_name` stands in the mistakes.

@@ -19,6 +19,10 @@ consteval Alert fatal_alert(std::uint8_t description) {
 
 constexpr Alert unrecognized_name = fatal_alert(112);
 constexpr Alert internal_error = fatal_alert(80);
+constexpr Alert missing_extension = fatal_alert(109);
+constexpr Alert decode_error = fatal_alert(50);
+constexpr Alert record_overflow = fatal_alert(22);
+constexpr Alert unexpected_message = fatal_alert(10);
 
 struct HttpAnswer {
   std::array<std::uint8_t, 192> bytes{};
@@ -52,6 +56,9 @@ constexpr HttpAnswer not_found = http_answer("404 Not Found");
 constexpr HttpAnswer misdirected = http_answer("421 Misdirected Request");
 constexpr HttpAnswer bad_gateway = http_answer("502 Bad Gateway");
 constexpr HttpAnswer gateway_timeout = http_answer("504 Gateway Timeout");
+constexpr HttpAnswer bad_request = http_answer("400 Bad Request");
+constexpr HttpAnswer head_too_large = http_answer("431 Request Header Fields Too Large");
+constexpr HttpAnswer version_not_supported = http_answer("505 HTTP Version Not Supported");
 
 }  // namespace
 
@@ -69,8 +76,50 @@ std::span<const std::uint8_t> answer_bytes(Answer answer) noexcept {
       return bad_gateway.view();
     case Answer::http_gateway_timeout:
       return gateway_timeout.view();
+    case Answer::tls_missing_extension:
+      return missing_extension;
+    case Answer::tls_decode_error:
+      return decode_error;
+    case Answer::tls_record_overflow:
+      return record_overflow;
+    case Answer::tls_unexpected_message:
+      return unexpected_message;
+    case Answer::http_bad_request:
+      return bad_request.view();
+    case Answer::http_head_too_large:
+      return head_too_large.view();
+    case Answer::http_version:
+      return version_not_supported.view();
   }
   return {};
+}
+
+std::optional<Answer> answer_to_fault(Protocol protocol, FlightError error) {
+  const bool tls = protocol == Protocol::tls;
+  switch (error) {
+    case FlightError::not_the_protocol:
+      return std::nullopt;
+    case FlightError::malformed:
+      return tls ? Answer::tls_decode_error : Answer::http_bad_request;
+    case FlightError::oversized:
+      return tls ? Answer::tls_decode_error : Answer::http_head_too_large;
+    case FlightError::record_overflow:
+      return Answer::tls_record_overflow;
+    case FlightError::unexpected_message:
+      return Answer::tls_unexpected_message;
+    case FlightError::bad_name:
+      return Answer::tls_unrecognized_name;
+    case FlightError::other_version:
+      return Answer::http_version;
+  }
+  return std::nullopt;
+}
+
+Answer answer_without_route(Protocol protocol, bool named, std::uint16_t tls_version) {
+  if (protocol == Protocol::http) return named ? Answer::http_misdirected : Answer::http_not_found;
+  constexpr std::uint16_t tls_1_3 = 0x0304;
+  return !named && tls_version == tls_1_3 ? Answer::tls_missing_extension
+                                          : Answer::tls_unrecognized_name;
 }
 
 }  // namespace sni

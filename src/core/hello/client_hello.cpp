@@ -22,25 +22,38 @@ enum ExtensionType : std::uint16_t {
   encrypted_client_hello = 0xfe0d,
 };
 
+struct Reading {
+  FirstFlight flight;
+  bool strip_port = false;
+  bool bad_name = false;
+};
+
 // RFC 6066 3: a list of {u8 type, u16-prefixed name}. Only host_name (0) is defined, the others are
 // passed over. A list with a second host_name is forbidden, yet servers are known to take the
 // first, and so do we.
-bool read_server_name(ByteReader extension, FirstFlight& flight) {
+//
+// What is empty (the extension, its list or the name) is legal nowhere in a ClientHello, yet old
+// stacks send it: the client gets a reason of its own.
+bool read_server_name(ByteReader extension, Reading& reading) {
   constexpr std::uint8_t host_name = 0;
   ByteReader names;
-  if (!extension.prefixed_u16(names) || !extension.empty() || names.empty()) return false;
+  if (extension.empty()) return reading.bad_name = true;
+  if (!extension.prefixed_u16(names) || !extension.empty()) return false;
+  if (names.empty()) return reading.bad_name = true;
   bool first = true;
   while (!names.empty()) {
     std::uint8_t type = 0;
     ByteReader name;
-    if (!names.u8(type) || !names.prefixed_u16(name) || name.empty()) return false;
+    if (!names.u8(type) || !names.prefixed_u16(name)) return false;
+    if (name.empty()) reading.bad_name = true;
     if (type != host_name || !first) continue;
     first = false;
-    const auto text = name.rest();
+    FirstFlight& flight = reading.flight;
+    flight.raw_name = {reinterpret_cast<const char*>(name.rest().data()), name.size()};
     const auto length = canonical_server_name(
-        {reinterpret_cast<const char*>(text.data()), text.size()}, flight.name_bytes);
-    if (!length) return false;
-    flight.name_length = *length;
+        reading.strip_port ? without_port(flight.raw_name) : flight.raw_name, flight.name_bytes);
+    if (!length) reading.bad_name = true;
+    flight.name_length = length.value_or(0);
   }
   return true;
 }
@@ -72,10 +85,11 @@ bool read_supported_versions(ByteReader extension, FirstFlight& flight) {
   return true;
 }
 
-bool read_extension(std::uint16_t type, ByteReader content, FirstFlight& flight) {
+bool read_extension(std::uint16_t type, ByteReader content, Reading& reading) {
+  FirstFlight& flight = reading.flight;
   switch (type) {
     case server_name:
-      return read_server_name(content, flight);
+      return read_server_name(content, reading);
     case application_layer_protocol_negotiation:
       return read_alpn(content, flight);
     case supported_versions:
@@ -90,38 +104,45 @@ bool read_extension(std::uint16_t type, ByteReader content, FirstFlight& flight)
 
 // RFC 8446 4.2: no type twice. One bit per possible type (8 KiB of stack) keeps the check linear in
 // the number of extensions, of which a hostile hello can have 4,096.
-bool read_extensions(ByteReader extensions, FirstFlight& flight) {
+bool read_extensions(ByteReader extensions, Reading& reading) {
   std::bitset<1 << 16> seen;
   while (!extensions.empty()) {
     std::uint16_t type = 0;
     ByteReader content;
     if (!extensions.u16(type) || !extensions.prefixed_u16(content) || seen[type]) return false;
     seen[type] = true;
-    if (!read_extension(type, content, flight)) return false;
+    if (!read_extension(type, content, reading)) return false;
   }
   return true;
 }
 
-bool read_hello(ByteReader hello, FirstFlight& flight) {
+bool read_hello(ByteReader hello, Reading& reading) {
   ByteReader session_id;
   ByteReader cipher_suites;
   ByteReader compressions;
-  if (!hello.u16(flight.version) || !hello.skip(random_size)) return false;
+  if (!hello.u16(reading.flight.version) || !hello.skip(random_size)) return false;
   if (!hello.prefixed_u8(session_id) || session_id.size() > session_id_max) return false;
   if (!hello.prefixed_u16(cipher_suites)) return false;
   if (cipher_suites.empty() || cipher_suites.size() % 2 != 0) return false;
   if (!hello.prefixed_u8(compressions) || compressions.empty()) return false;
   if (hello.empty()) return true;  // Before TLS 1.2 extensions were an extension themselves.
   ByteReader extensions;
-  return hello.prefixed_u16(extensions) && hello.empty() && read_extensions(extensions, flight);
+  return hello.prefixed_u16(extensions) && hello.empty() && read_extensions(extensions, reading);
 }
 
 }  // namespace
 
-std::expected<FirstFlight, FlightError> parse_client_hello(std::span<const std::uint8_t> hello) {
-  FirstFlight flight;
-  if (!read_hello(ByteReader(hello), flight)) return std::unexpected(FlightError::malformed);
-  return flight;
+std::expected<FirstFlight, FlightFault> parse_client_hello(std::span<const std::uint8_t> hello,
+                                                           bool strip_port) {
+  Reading reading{.flight = {}, .strip_port = strip_port};
+  if (!read_hello(ByteReader(hello), reading)) {
+    return std::unexpected(FlightFault{.error = FlightError::malformed, .name = {}});
+  }
+  if (reading.bad_name) {
+    return std::unexpected(
+        FlightFault{.error = FlightError::bad_name, .name = reading.flight.raw_name});
+  }
+  return reading.flight;
 }
 
 }  // namespace sni

@@ -14,7 +14,9 @@
 namespace sni {
 
 // `hello` is the whole message without its 4-byte handshake header. The result's views point into
-// it.
-std::expected<FirstFlight, FlightError> parse_client_hello(std::span<const std::uint8_t> hello);
+// it. `strip_port`: as in FlightOptions. A name that is no host name, or empty, is FlightError::bad_name; where the
+// structure is broken too, that comes first.
+std::expected<FirstFlight, FlightFault> parse_client_hello(std::span<const std::uint8_t> hello,
+                                                           bool strip_port = false);
 
 }  // namespace sni

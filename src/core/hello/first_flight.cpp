@@ -7,24 +7,24 @@
 namespace sni {
 
 std::expected<std::size_t, FlightError> FlightScanner::scan(std::span<const std::uint8_t> bytes) {
-  switch (protocol_) {
+  switch (options_.protocol) {
     case Protocol::tls:
-      return scan_hello_records(bytes, progress_);
+      return scan_hello_records(bytes, progress_, options_.hello_bytes);
     case Protocol::http:
       return scan_http_head(bytes, progress_);
   }
   return std::unexpected(FlightError::not_the_protocol);
 }
 
-std::expected<FirstFlight, FlightError> FlightScanner::parse(
+std::expected<FirstFlight, FlightFault> FlightScanner::parse(
     std::span<const std::uint8_t> bytes, std::span<std::uint8_t> scratch) const {
-  switch (protocol_) {
+  switch (options_.protocol) {
     case Protocol::tls:
-      return parse_client_hello(join_hello(bytes, progress_, scratch));
+      return parse_client_hello(join_hello(bytes, progress_, scratch), options_.strip_port);
     case Protocol::http:
       return parse_http_head(bytes.first(progress_.position));
   }
-  return std::unexpected(FlightError::not_the_protocol);
+  return std::unexpected(FlightFault{.error = FlightError::not_the_protocol, .name = {}});
 }
 
 }  // namespace sni

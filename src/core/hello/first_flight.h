@@ -12,6 +12,7 @@
 #include <span>
 #include <string_view>
 
+#include "core/hello/server_name.h"
 #include "core/limits.h"
 
 namespace sni {
@@ -19,9 +20,25 @@ namespace sni {
 enum class Protocol : std::uint8_t { tls, http };
 
 enum class FlightError : std::uint8_t {
-  not_the_protocol,  // The first bytes are not TLS (or not HTTP/1.x).
-  malformed,         // They begin so, but break the grammar.
-  oversized,         // Longer than core/limits.h allows.
+  not_the_protocol,    // The first bytes are not TLS (or not HTTP).
+  malformed,           // They begin so, but break the grammar.
+  oversized,           // Longer than limits.hello_bytes or core/limits.h allow.
+  record_overflow,     // A TLS record of more than 2^14 bytes.
+  unexpected_message,  // TLS, but no ClientHello or not it alone.
+  bad_name,            // A sound ClientHello whose name is no host name.
+  other_version,       // HTTP, but not HTTP/1.x: the preface of HTTP/2 above all.
+};
+
+// Why a flight that was complete is of no use.
+struct FlightFault {
+  FlightError error = FlightError::malformed;
+  std::string_view name;  // bad_name: as the client sent it, a view as in FirstFlight.
+};
+
+struct FlightOptions {
+  Protocol protocol = Protocol::tls;
+  std::size_t hello_bytes = limits::hello_bytes_default;  // limits.hello_bytes.
+  bool strip_port = false;  // "a.example:443" in SNI counts as "a.example".
 };
 
 // What routing and the access line need. Views point into the bytes given to scan(), or into the
@@ -32,7 +49,9 @@ struct FirstFlight {
   std::span<const std::uint8_t>
       alpn_list;              // The extension's ProtocolNameList: u8 length, bytes, ...
   std::uint16_t version = 0;  // Highest TLS version offered, 0x0303, 0x0304; HTTP: 0.
-  bool ech = false;           // encrypted_client_hello is there.
+  bool ech = false;           // encrypted_client_hello is there, be it for real or as GREASE.
+  std::string_view raw_name;  // As the client sent it; HTTP: the host without its port.
+  std::string_view target;    // HTTP: path and query, "/" where the request names none.
 
   std::string_view name() const {
     return {name_bytes.data(), name_length};
@@ -47,12 +66,14 @@ struct FlightProgress {
   std::size_t joined = 0;  // TLS: handshake bytes in the records before position.
   std::size_t needed = 0;  // TLS: handshake bytes of the whole hello; 0: not known yet.
   std::array<std::uint8_t, limits::handshake_header> handshake{};  // TLS: header bytes met so far.
+  std::uint32_t records = 0;                                       // TLS: records before position.
   bool method_read = false;  // HTTP: the space after the method has been seen.
 };
 
 class FlightScanner {
  public:
-  explicit FlightScanner(Protocol protocol) : protocol_(protocol) {}
+  explicit FlightScanner(Protocol protocol) : options_{.protocol = protocol} {}
+  explicit FlightScanner(const FlightOptions& options) : options_(options) {}
 
   // `bytes` is everything read so far. Returns 0 when the flight is complete, else the total number
   // of bytes that must be there before the next call (always > bytes.size()).
@@ -60,13 +81,13 @@ class FlightScanner {
   // leaves the structures within to parse(), which looks at them once.
   std::expected<std::size_t, FlightError> scan(std::span<const std::uint8_t> bytes);
 
-  // After scan() returned 0, with the same bytes. `scratch` (limits::hello_max + handshake_header
-  // bytes) takes a hello that is spread over several TLS records.
-  std::expected<FirstFlight, FlightError> parse(std::span<const std::uint8_t> bytes,
+  // After scan() returned 0, with the same bytes. `scratch` (limits::hello_bytes_max +
+  // handshake_header bytes) takes a hello that is spread over several TLS records.
+  std::expected<FirstFlight, FlightFault> parse(std::span<const std::uint8_t> bytes,
                                                 std::span<std::uint8_t> scratch) const;
 
  private:
-  Protocol protocol_;
+  FlightOptions options_;
   FlightProgress progress_;
 };
 

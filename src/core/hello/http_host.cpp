@@ -51,8 +51,10 @@ bool is_port(std::string_view text) {
 // what a client sends whose target has no authority.
 bool read_authority(std::string_view authority, FirstFlight& flight) {
   flight.name_length = 0;
+  flight.raw_name = {};
   if (authority.empty()) return true;
   if (authority.starts_with('[')) {
+    flight.raw_name = authority.substr(0, authority.find(']') + 1);
     authority.remove_prefix(1);
     const auto literal = cut(authority, "]");
     // RFC 3986 3.2.2: an IPv6 address, or in IPvFuture letters and more; never a name either way.
@@ -63,15 +65,21 @@ bool read_authority(std::string_view authority, FirstFlight& flight) {
   }
   const std::size_t colon = authority.find(':');
   if (colon != authority.npos && !is_port(authority.substr(colon + 1))) return false;
-  const auto length = canonical_server_name(authority.substr(0, colon), flight.name_bytes);
+  flight.raw_name = authority.substr(0, colon);
+  const auto length = canonical_server_name(flight.raw_name, flight.name_bytes);
   if (length) flight.name_length = *length;
   return length.has_value();
 }
 
 // RFC 9112 3.2: the four forms of a request target. One that names a host sets the flight's name.
 bool read_target(std::string_view method, std::string_view target, FirstFlight& flight) {
+  flight.target = "/";
   if (method == "CONNECT") return !target.empty() && read_authority(target, flight);
-  if (target.starts_with('/') || target == "*") return true;
+  if (target == "*") return true;
+  if (target.starts_with('/')) {
+    flight.target = target;
+    return true;
+  }
   const auto scheme = cut(target, "://");
   if (!scheme ||
       (!equal_ignoring_case(*scheme, "http") && !equal_ignoring_case(*scheme, "https"))) {
@@ -80,6 +88,8 @@ bool read_target(std::string_view method, std::string_view target, FirstFlight& 
   // An authority ends at the path, query or fragment. With user information ("user@host", RFC 9110
   // 4.2.4: an error) it does not pass as a host, and it must not be empty (RFC 9110 4.2.1).
   const std::string_view authority = target.substr(0, target.find_first_of("/?#"));
+  const std::string_view path = target.substr(authority.size());
+  if (path.starts_with('/')) flight.target = path;
   return !authority.empty() && read_authority(authority, flight);
 }
 
@@ -118,11 +128,18 @@ std::expected<std::size_t, FlightError> scan_http_head(std::span<const std::uint
                                                        FlightProgress& progress) {
   const auto head = bytes.first(std::min(bytes.size(), limits::http_head_max));
   std::size_t& at = progress.position;
+  const auto leading = head.first(std::min(head.size(), crlf.size()));
+  if (at < crlf.size() && !progress.method_read && !leading.empty() && leading[0] == '\r') {
+    if (leading.size() == 1) return 2;
+    if (leading[1] != '\n') return std::unexpected(FlightError::not_the_protocol);
+    at = crlf.size();
+  }
+  const std::size_t begin = !leading.empty() && leading[0] == '\r' ? crlf.size() : 0;
   while (at < head.size()) {
     const std::uint8_t byte = head[at];
     if (!progress.method_read) {
-      // TLS, a proxy protocol header, or an empty line: no method begins so.
-      progress.method_read = byte == ' ' && at > 0;
+      // TLS, or a proxy protocol header in binary: no method begins so.
+      progress.method_read = byte == ' ' && at > begin;
       if (!progress.method_read && !is_token_char(static_cast<char>(byte))) {
         return std::unexpected(FlightError::not_the_protocol);
       }
@@ -143,9 +160,13 @@ std::expected<std::size_t, FlightError> scan_http_head(std::span<const std::uint
   return bytes.size() + 1;
 }
 
-std::expected<FirstFlight, FlightError> parse_http_head(std::span<const std::uint8_t> head) {
+std::expected<FirstFlight, FlightFault> parse_http_head(std::span<const std::uint8_t> head) {
   std::string_view rest(reinterpret_cast<const char*>(head.data()), head.size());
-  const auto malformed = std::unexpected(FlightError::malformed);
+  const auto fault = [](FlightError error) {
+    return std::unexpected(FlightFault{.error = error, .name = {}});
+  };
+  const auto malformed = fault(FlightError::malformed);
+  if (rest.starts_with(crlf)) rest.remove_prefix(crlf.size());
 
   auto line = cut(rest, crlf);
   if (!line) return malformed;
@@ -155,7 +176,7 @@ std::expected<FirstFlight, FlightError> parse_http_head(std::span<const std::uin
   const auto version = read_version(*line);
   if (!version) return malformed;
   // Above all the preface of HTTP/2 (RFC 9113 3.4: "PRI * HTTP/2.0"), which is made to fail here.
-  if (version->major != '1') return std::unexpected(FlightError::not_the_protocol);
+  if (version->major != '1') return fault(FlightError::other_version);
 
   FirstFlight flight;
   std::optional<std::string_view> host;

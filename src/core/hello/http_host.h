@@ -6,8 +6,8 @@
 // Where the grammar leaves room, the reading is the one on which no backend can differ, because a
 // difference is request smuggling: lines end with CRLF and nothing else (a bare LF, which RFC
 // 9112 2.2 lets a server accept, is malformed, as is a bare CR), there are no control characters,
-// no folded lines, no space before the colon, one Host field exactly, and no empty lines before the
-// request (there is no request before it that could have left one).
+// no folded lines, no space before the colon, and one Host field exactly. One empty line before the
+// request is passed over, as RFC 9112 2.2 asks for: no backend can take it for anything else.
 
 #include <cstddef>
 #include <cstdint>
@@ -28,6 +28,6 @@ std::expected<std::size_t, FlightError> scan_http_head(std::span<const std::uint
 // request target if that has one (RFC 9112 3.2.2: absolute-form wins over Host; so does CONNECT's
 // authority-form, 3.3), else from Host. HTTP/1.0 may go without. A port is cut off; an address
 // literal is no name.
-std::expected<FirstFlight, FlightError> parse_http_head(std::span<const std::uint8_t> head);
+std::expected<FirstFlight, FlightFault> parse_http_head(std::span<const std::uint8_t> head);
 
 }  // namespace sni

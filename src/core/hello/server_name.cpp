@@ -1,7 +1,9 @@
 #include "core/hello/server_name.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
+#include <iterator>
 
 #include "core/ascii.h"
 
@@ -22,7 +24,45 @@ bool is_number(std::string_view label) {
   return std::ranges::all_of(label, is_digit);
 }
 
+bool too_long(std::string_view text) {
+  if (text.size() > limits::server_name_max) return true;
+  std::size_t label = 0;
+  return std::ranges::any_of(text, [&](char c) {
+    label = c == '.' ? 0 : label + 1;
+    return label > label_max;
+  });
+}
+
 }  // namespace
+
+std::string_view to_string(NameProblem problem) {
+  static constexpr std::string_view names[] = {"is a name",      "is empty",     "is an address",
+                                               "has a port",     "is not ASCII", "is too long",
+                                               "is no host name"};
+  static_assert(std::size(names) == static_cast<std::size_t>(NameProblem::syntax) + 1);
+  return names[static_cast<std::size_t>(problem)];
+}
+
+NameProblem name_problem(std::string_view text) {
+  if (text.empty()) return NameProblem::empty;
+  std::array<char, limits::server_name_max> name{};
+  if (const auto length = canonical_server_name(text, name)) {
+    return *length == 0 ? NameProblem::address : NameProblem::none;
+  }
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  if (!std::ranges::all_of(text, is_ascii)) return NameProblem::not_ascii;
+  if (without_port(text).size() != text.size()) return NameProblem::port;
+  if (text.starts_with('[') && text.find(']') != text.npos) return NameProblem::address;
+  return too_long(text) ? NameProblem::too_long : NameProblem::syntax;
+}
+
+std::string_view without_port(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == text.npos || colon == 0) return text;
+  const std::string_view port = text.substr(colon + 1);
+  const bool is_port = !port.empty() && port.size() <= 5 && std::ranges::all_of(port, is_digit);
+  return is_port ? text.substr(0, colon) : text;
+}
 
 std::optional<std::uint8_t> canonical_server_name(std::string_view text,
                                                   std::span<char, limits::server_name_max> out) {

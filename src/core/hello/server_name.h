@@ -23,6 +23,23 @@
 
 namespace sni {
 
+// Why a name is not usable as one, for the log.
+enum class NameProblem : std::uint8_t {
+  none,
+  empty,
+  address,    // RFC 6066 3 allows none; served as no name.
+  port,       // "a.example:443".
+  not_ascii,  // RFC 6066 3: internationalized names come as A-labels.
+  too_long,   // A label, or the whole.
+  syntax,     // Characters that no host name has, or empty labels.
+};
+// Reads on after the name: "has a port".
+std::string_view to_string(NameProblem problem);
+// `text` is a name that canonical_server_name() has refused, or found to be an address.
+NameProblem name_problem(std::string_view text);
+// "a.example" of "a.example:443"; `text` itself where there is no port, or more than one colon.
+std::string_view without_port(std::string_view text);
+
 // Writes the canonical form of `text` to `out` and returns its length; 0: an address literal, which
 // is no name. nullopt: neither.
 std::optional<std::uint8_t> canonical_server_name(std::string_view text,

@@ -22,15 +22,19 @@ std::size_t record_length(std::span<const std::uint8_t> record) {
 // Judges as much of a record header as is there. A peer whose very first bytes are wrong does not
 // speak TLS; one that goes wrong later does, and breaks it.
 std::optional<FlightError> header_error(std::span<const std::uint8_t> record, bool first) {
-  const FlightError wrong = first ? FlightError::not_the_protocol : FlightError::malformed;
-  if (!record.empty() && record[0] != content_handshake) return wrong;
-  if (record.size() >= 2 && record[1] != version_major) return wrong;
+  const auto wrong = [first](FlightError later) {
+    return first ? FlightError::not_the_protocol : later;
+  };
+  if (!record.empty() && record[0] != content_handshake) {
+    return wrong(FlightError::unexpected_message);
+  }
+  if (record.size() >= 2 && record[1] != version_major) return wrong(FlightError::malformed);
   if (record.size() < record_header) return std::nullopt;
   // RFC 8446 5.1: handshake fragments of no length must not be sent. They would also cost us a
   // header each without bringing the hello nearer to its end.
   const std::size_t length = record_length(record);
-  if (length == 0 || length > record_max) return FlightError::malformed;
-  return std::nullopt;
+  if (length > record_max) return FlightError::record_overflow;
+  return length == 0 ? std::optional(FlightError::malformed) : std::nullopt;
 }
 
 // Copies what `payload` has of the handshake header, which may itself be cut by records.
@@ -44,7 +48,8 @@ void collect_handshake_header(std::span<const std::uint8_t> payload, FlightProgr
 }  // namespace
 
 std::expected<std::size_t, FlightError> scan_hello_records(std::span<const std::uint8_t> bytes,
-                                                           FlightProgress& progress) {
+                                                           FlightProgress& progress,
+                                                           std::size_t hello_bytes) {
   while (true) {
     const auto record = bytes.subspan(progress.position);
     if (const auto error = header_error(record, progress.position == 0)) {
@@ -59,13 +64,13 @@ std::expected<std::size_t, FlightError> scan_hello_records(std::span<const std::
     collect_handshake_header(payload, progress);
     const std::size_t seen = progress.joined + payload.size();
     if (seen > 0 && progress.handshake[0] != handshake_client_hello) {
-      return std::unexpected(FlightError::malformed);
+      return std::unexpected(FlightError::unexpected_message);
     }
     if (seen >= handshake_header && progress.needed == 0) {
       const auto& header = progress.handshake;
       const std::size_t hello = static_cast<std::size_t>(header[1]) << 16 |
                                 static_cast<std::size_t>(header[2]) << 8 | header[3];
-      if (hello > limits::hello_max) return std::unexpected(FlightError::oversized);
+      if (hello > hello_bytes) return std::unexpected(FlightError::oversized);
       progress.needed = handshake_header + hello;
     }
 
@@ -80,6 +85,9 @@ std::expected<std::size_t, FlightError> scan_hello_records(std::span<const std::
     if (payload.size() < length) return payload_begin + length + record_header;
     progress.joined += length;
     progress.position = payload_begin + length;
+    if (++progress.records == limits::hello_records_max) {
+      return std::unexpected(FlightError::oversized);
+    }
   }
 }
 

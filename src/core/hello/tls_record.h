@@ -16,11 +16,13 @@
 
 namespace sni {
 
-// FlightScanner::scan() for TLS: 0 when the hello is complete, else the bytes that must be there.
+// FlightScanner::scan() for TLS, for a hello of at most `hello_bytes` and limits::hello_records_max
+// records: 0 when the hello is complete, else the bytes that must be there.
 // The first bytes decide between not_the_protocol and malformed: SSLv2, HTTP and the like fail at
 // byte 0 or 1.
 std::expected<std::size_t, FlightError> scan_hello_records(std::span<const std::uint8_t> bytes,
-                                                           FlightProgress& progress);
+                                                           FlightProgress& progress,
+                                                           std::size_t hello_bytes);
 
 // The hello without its handshake header, once the scan has returned 0: a view into `bytes` if it
 // is in one record, else joined in `scratch`, which holds at least progress.needed bytes.

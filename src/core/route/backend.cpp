@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "core/config/address_hints.h"
 #include "core/config/config_forms.h"
 #include "core/config/diagnostic.h"
 #include "core/decimal.h"
@@ -59,6 +60,7 @@ Result<Backend> parse_name(std::string_view text, std::string_view host, std::ui
 
 Result<Backend> parse(std::string_view text, const InterfaceLookup& interfaces) {
   if (text.starts_with(unix_prefix)) return parse_unix(text);
+  if (const std::string hint = backend_hint(text); !hint.empty()) return fail(quoted(text) + hint);
   const std::size_t colon = text.rfind(':');
   if (colon == text.npos || text.ends_with(']') || parse_ip(text)) {
     return fail(quoted(text) +

@@ -75,6 +75,7 @@ RouteTable::RouteTable(const Config& config, BackendTable& backends) {
 
 RouteTable::Key RouteTable::key_of(std::uint32_t listener, std::string_view route_name) {
   if (route_name == "*") return {.listener = listener, .match = Match::any, .name = {}};
+  if (route_name == "-") return {.listener = listener, .match = Match::nobody, .name = {}};
   if (!route_name.starts_with("*.")) {
     return {.listener = listener, .match = Match::exact, .name = route_name};
   }
@@ -106,10 +107,9 @@ const RouteRef& RouteTable::probe(const Key& key,
 
 const RouteRef& RouteTable::find(std::uint32_t listener, std::string_view name,
                                  std::span<const std::uint8_t> alpn_list) const noexcept {
-  if (!name.empty()) {
-    const Key exact{.listener = listener, .match = Match::exact, .name = name};
-    if (const RouteRef& route = probe(exact, alpn_list)) return route;
-  }
+  const Key whole{
+      .listener = listener, .match = name.empty() ? Match::nobody : Match::exact, .name = name};
+  if (const RouteRef& route = probe(whole, alpn_list)) return route;
   for (std::size_t dot = name.find('.'); dot != name.npos; dot = name.find('.', dot + 1)) {
     const Key suffix{.listener = listener, .match = Match::suffix, .name = name.substr(dot + 1)};
     if (const RouteRef& route = probe(suffix, alpn_list)) return route;

@@ -2,7 +2,7 @@
 
 // From listener, name and ALPN offer to the route. A name is looked up as it is, then by its
 // suffixes from the longest to the shortest ("*.example.com" takes one or more labels), then as
-// "*"; what names nobody has only "*". Each is one probe of one hash table, so a lookup costs the
+// "*"; who names nobody is looked up as "-", then as "*". Each is one probe of one hash table, so a lookup costs the
 // number of labels in the name (127 at most) and not the number of routes.
 //
 // A route with `alpn` takes only clients that offer one of its protocols, and comes before those of
@@ -48,12 +48,12 @@ class RouteTable {
   std::size_t probe_cost_max() const;
 
  private:
-  enum class Match : std::uint8_t { exact, suffix, any };
+  enum class Match : std::uint8_t { exact, suffix, nobody, any };
 
   struct Key {
     std::uint32_t listener;
     Match match;
-    std::string_view name;  // Match::suffix: without its "*.". Match::any: empty.
+    std::string_view name;  // Match::suffix: without its "*.". nobody, any: empty.
     bool operator==(const Key&) const = default;
   };
   struct KeyHash {

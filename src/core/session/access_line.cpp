@@ -18,8 +18,6 @@ struct Style {
   std::string_view assign;
   std::string_view close;
   std::string_view hex_prefix;  // Before the two digits of an escaped byte.
-  std::string_view yes;
-  std::string_view no;
   bool bare_words;  // No quotes around a value that is told from what is around it without.
 };
 
@@ -29,8 +27,6 @@ constexpr Style text_style{.open = "",
                            .assign = "=",
                            .close = "",
                            .hex_prefix = "\\x",
-                           .yes = "yes",
-                           .no = "no",
                            .bare_words = true};
 
 // A JSON object (RFC 8259). Bytes from 0x80 on come out as the code points of the same number,
@@ -42,8 +38,6 @@ constexpr Style json_style{.open = "{",
                            .assign = ":",
                            .close = "}",
                            .hex_prefix = "\\u00",
-                           .yes = "true",
-                           .no = "false",
                            .bare_words = false};
 
 void append_escaped(std::string& out, std::string_view text, std::string_view hex_prefix) {
@@ -83,10 +77,6 @@ class Fields {
     begin(key);
     line_ += std::to_string(value);
   }
-  void boolean(std::string_view key, bool value) {
-    begin(key);
-    line_ += value ? style_.yes : style_.no;
-  }
   std::string finish() {
     line_ += style_.close;
     return std::move(line_);
@@ -125,10 +115,10 @@ std::string access_line(const AccessRecord& record, LogFormat format) {
   Fields fields(format == LogFormat::json ? json_style : text_style);
   fields.string("client", record.client.to_string());
   fields.string("listener", record.listener);
-  fields.string("server_name", record.server_name);
+  fields.string("server_name", record.server_name.substr(0, logged_name_max));
   fields.string("alpn", record.alpn);
   fields.string("tls", version_text(record.tls_version));
-  fields.boolean("ech", record.ech);
+  fields.string("ech", record.ech ? "offered" : "no");
   fields.string("route", record.route);
   fields.string("backend", record.backend);
   fields.number("client_bytes", record.client_bytes);

@@ -18,19 +18,24 @@ namespace sni {
 struct AccessRecord {
   Endpoint client;
   std::string_view listener;
-  std::string_view server_name;   // Empty: the client named nobody, or was not understood.
+  std::string_view server_name;   // Empty: the client named nobody, or was not understood. A name
+                                  // that is no host name stands as it came, cut to logged_name_max.
   std::string_view alpn;          // The first protocol offered.
   std::uint16_t tls_version = 0;  // The highest one offered; 0: none.
-  bool ech = false;
-  std::string_view route;          // The name of the route that took the client; empty: none did.
-  std::string_view backend;        // The address connected to; empty: none was.
+  bool ech = false;               // The extension was there: GREASE looks the same as the real one.
+  std::string_view route;         // The name of the route that took the client; empty: none did.
+  std::string_view backend;       // The address connected to; empty: none was.
   std::uint64_t client_bytes = 0;  // From client to backend.
   std::uint64_t server_bytes = 0;  // From backend to client.
   std::uint64_t duration_ms = 0;
   std::string_view plane;  // The relay plane; empty: it did not come so far.
   std::string_view end;    // How it ended.
-  std::string_view error;  // Why `backend` was not reached; left out where it is empty.
+  // Why `backend` was not reached, or what is wrong with the name; left out where it is empty.
+  std::string_view error;
 };
+
+// Bytes of a name that is no host name.
+inline constexpr std::size_t logged_name_max = 255;
 
 std::string access_line(const AccessRecord& record, LogFormat format);
 

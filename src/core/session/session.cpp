@@ -8,12 +8,30 @@ using Kind = Event::Kind;
 using Act = Action::Kind;
 
 const char* to_string(EndReason reason) {
-  static constexpr const char* names[] = {
-      "none",         "done",         "client_reset",  "backend_reset",
-      "client_lost",  "backend_lost", "client_left",   "not_the_protocol",
-      "malformed",    "oversized",    "hello_timeout", "no_route",
-      "forbidden",    "unresolved",   "unreachable",   "connect_timeout",
-      "idle_timeout", "relay_memory", "cut",           "internal"};
+  static constexpr const char* names[] = {"none",
+                                          "done",
+                                          "client_reset",
+                                          "backend_reset",
+                                          "client_lost",
+                                          "backend_lost",
+                                          "client_left",
+                                          "nothing_sent",
+                                          "not_the_protocol",
+                                          "malformed",
+                                          "oversized",
+                                          "hello_timeout",
+                                          "no_route",
+                                          "refused",
+                                          "redirected",
+                                          "forbidden",
+                                          "unresolved",
+                                          "unreachable",
+                                          "connect_timeout",
+                                          "idle_timeout",
+                                          "half_closed_timeout",
+                                          "relay_memory",
+                                          "cut",
+                                          "internal"};
   static_assert(std::size(names) == end_reasons);
   return names[static_cast<std::size_t>(reason)];
 }
@@ -149,7 +167,8 @@ void Session::step_setup(const Event& event, Actions& actions) {
     case Kind::eof:
     case Kind::reset:
     case Kind::hung_up:
-      return finish(EndReason::client_left, actions);
+      return finish(event.reason == EndReason::none ? EndReason::client_left : event.reason,
+                    actions);
     case Kind::set_up_slowly:
       // Nothing is received from the client meanwhile: only a watch sees that it has left.
       if (!armed(Operation::watch, Side::client)) arm(actions, Operation::watch, Side::client);
@@ -206,7 +225,8 @@ void Session::step_relay(const Event& event, Actions& actions) {
       }
       return;
     case Kind::deadline:
-      return finish(EndReason::idle_timeout, actions);
+      return finish(event.reason == EndReason::none ? EndReason::idle_timeout : event.reason,
+                    actions);
     default:
       assert(false && "not an event of this phase");
   }

@@ -52,20 +52,24 @@ enum class EndReason : std::uint8_t {
   backend_reset,
   client_lost,  // It acknowledged nothing any more, or cannot be reached.
   backend_lost,
-  client_left,  // Before its first flight was complete, or before a backend was there.
+  client_left,   // Before its first flight was complete, or before a backend was there.
+  nothing_sent,  // As client_left, and it sent no byte: a health probe, as a rule.
   not_the_protocol,
   malformed,
   oversized,
   hello_timeout,
   no_route,
-  forbidden,  // A dynamic route to a private or own address, or a loop.
+  refused,     // By the route (refuse).
+  redirected,  // To https, by the route (redirect).
+  forbidden,   // A dynamic route to a private or own address, or a loop.
   unresolved,
   unreachable,      // Every address refused.
   connect_timeout,  // As unreachable, and the last address gave no answer at all.
   idle_timeout,
-  relay_memory,  // limits.relay_memory was used up by readers that stall.
-  cut,           // By the drain deadline.
-  internal,      // An operation failed in a way we do not know.
+  half_closed_timeout,  // One side had sent its FIN, and the other one sent nothing any more.
+  relay_memory,         // limits.relay_memory was used up by readers that stall.
+  cut,                  // By the drain deadline.
+  internal,             // An operation failed in a way we do not know.
 };
 inline constexpr std::size_t end_reasons = static_cast<std::size_t>(EndReason::internal) + 1;
 const char* to_string(EndReason reason);
@@ -155,7 +159,9 @@ struct Event {
   Side side = Side::client;
   bool lost = false;                         // reset, hung_up only.
   Operation operation = Operation::receive;  // cancelled only.
-  EndReason reason = EndReason::none;  // flight_refused, flight_invalid, target_exhausted, kill.
+  // flight_refused, flight_invalid, target_exhausted, kill; eof, reset and deadline where it is
+  // another than usual.
+  EndReason reason = EndReason::none;
 };
 
 class Session {

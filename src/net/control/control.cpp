@@ -43,10 +43,6 @@ bool is_socket(const std::string& path) {
   return lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
-std::string failed(const std::string& what) {
-  return json{{"version", control_version}, {"ok", false}, {"error", what}}.dump();
-}
-
 }  // namespace
 
 Result<std::unique_ptr<ControlServer>> ControlServer::listen(const std::string& path) {
@@ -157,7 +153,7 @@ void ControlServer::answer_lines(Client& client) {
     client.input.erase(0, end + 1);
   }
   if (client.output.empty() && client.input.size() > limits::control_request_max) {
-    client.output = failed("the request is too long") + '\n';
+    client.output = control_refusal("the request is too long") + '\n';
     client.input.clear();
     client.ending = true;
   }
@@ -174,22 +170,16 @@ bool ControlServer::flush(Client& client) {
 }
 
 std::string ControlServer::answer(std::string_view line) const {
-  const json request = json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!request.is_object()) return failed("the request is no JSON object");
-  const auto version = request.find("version");
-  if (version == request.end() || *version != control_version) {
-    return failed("this proxy speaks version " + std::to_string(control_version));
-  }
-  const auto command = request.find("command");
-  if (command == request.end() || !command->is_string())
-    return failed("the request has no command");
+  const auto request = parse_control_request(line);
+  if (!request) return control_refusal(request.error().what);
+  const auto& command = (*request)["command"].get_ref<const std::string&>();
   for (const auto& commands : commands_) {
-    auto result = commands->run(command->get<std::string>(), request);
+    auto result = commands->run(command, *request);
     if (!result) continue;
-    if (!*result) return failed(result->error().what);
-    return json{{"version", control_version}, {"ok", true}, {"result", std::move(**result)}}.dump();
+    if (!*result) return control_refusal(result->error().what);
+    return control_answer(std::move(**result));
   }
-  return failed("this proxy does not know the command");
+  return control_refusal("this proxy does not know the command");
 }
 
 Result<json> control_call(const std::string& path, json request) {

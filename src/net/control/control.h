@@ -21,12 +21,11 @@
 #include <utility>
 #include <vector>
 
+#include "core/control/control_message.h"
 #include "core/error.h"
 #include "core/unique_fd.h"
 
 namespace sni {
-
-inline constexpr int control_version = 1;
 
 // Some of the commands that a proxy takes.
 class ControlCommands {

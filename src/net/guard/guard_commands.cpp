@@ -5,19 +5,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "core/config/config_forms.h"
+#include "core/control/control_message.h"
 #include "core/limits.h"
 
 namespace sni {
 namespace {
 
 using nlohmann::json;
-
-Result<IpPrefix> prefix_in(const json& request) {
-  const auto prefix = request.find("prefix");
-  if (prefix == request.end() || !prefix->is_string()) return fail("the request has no prefix");
-  return forms::prefix(prefix->get<std::string>());
-}
 
 std::vector<std::string> texts(const std::vector<IpPrefix>& prefixes) {
   std::vector<std::string> all;
@@ -26,26 +20,20 @@ std::vector<std::string> texts(const std::vector<IpPrefix>& prefixes) {
 }
 
 Result<json> block(Guard& guard, const json& request) {
-  const auto prefix = prefix_in(request);
+  const auto prefix = requested_prefix(request);
   if (!prefix) return std::unexpected(prefix.error());
-  std::optional<std::uint32_t> seconds;
-  if (const auto given = request.find("for_s"); given != request.end()) {
-    if (!given->is_number_unsigned() || *given == 0 || *given > limits::block_for_max_s) {
-      return fail("for_s is no number of seconds from 1 to " +
-                  std::to_string(limits::block_for_max_s));
-    }
-    seconds = given->get<std::uint32_t>();
-  }
-  if (auto blocked = guard.block(*prefix, seconds); !blocked) {
+  const auto seconds = requested_seconds(request);
+  if (!seconds) return std::unexpected(seconds.error());
+  if (auto blocked = guard.block(*prefix, *seconds); !blocked) {
     return std::unexpected(blocked.error());
   }
   spdlog::info("blocked {}{} by command", prefix->to_string(),
-               seconds ? " for " + std::to_string(*seconds) + " s" : "");
+               *seconds ? " for " + std::to_string(**seconds) + " s" : "");
   return json{{"prefix", prefix->to_string()}};
 }
 
 Result<json> unblock(Guard& guard, const json& request) {
-  const auto prefix = prefix_in(request);
+  const auto prefix = requested_prefix(request);
   if (!prefix) return std::unexpected(prefix.error());
   const auto unblocked = guard.unblock(*prefix);
   if (!unblocked) return std::unexpected(unblocked.error());
@@ -101,9 +89,9 @@ class Listing {
 };
 
 Result<json> blocklist(const Guard& guard, const json& request) {
-  const auto from = request.find("from");
-  if (from != request.end() && !from->is_number_unsigned()) return fail("from is no position");
-  return Listing(guard, from == request.end() ? 0 : from->get<std::size_t>()).page();
+  const auto from = requested_position(request);
+  if (!from) return std::unexpected(from.error());
+  return Listing(guard, *from).page();
 }
 
 Result<json> blocklist_hits(Guard& guard) {

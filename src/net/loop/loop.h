@@ -40,7 +40,7 @@ struct Loop {
   LogGate refusals_log;
   std::uint64_t now_ms = 0;  // CLOCK_MONOTONIC, taken once a turn.
   // Joins a ClientHello that is spread over several records; used within one call.
-  std::array<std::uint8_t, limits::hello_max + limits::handshake_header> hello_scratch;
+  std::array<std::uint8_t, limits::hello_bytes_max + limits::handshake_header> hello_scratch;
 };
 
 inline std::uint64_t monotonic_ms() {

@@ -39,7 +39,7 @@ Result<ListenerSet::Change> ListenerSet::prepare(const Config& config) {
       change.listeners.push_back({.id = *running, .config = listener, .opened = {}});
       continue;
     }
-    auto sockets = open(listener, config.timeouts.idle);
+    auto sockets = open(listener, config.tcp);
     if (!sockets) return std::unexpected(sockets.error());
     change.listeners.push_back(
         {.id = ++last_id_, .config = listener, .opened = std::move(*sockets)});
@@ -48,10 +48,10 @@ Result<ListenerSet::Change> ListenerSet::prepare(const Config& config) {
 }
 
 Result<std::vector<UniqueFd>> ListenerSet::open(const ListenerConfig& listener,
-                                                std::chrono::milliseconds idle) {
+                                                const TcpConfig& tcp) {
   std::vector<UniqueFd> sockets;
   for (unsigned worker = 0; worker < workers_; ++worker) {
-    auto fd = worker == 0 ? open_first(listener, idle) : listen_on(listener, false, idle);
+    auto fd = worker == 0 ? open_first(listener, tcp) : listen_on(listener, false, tcp);
     if (!fd) return std::unexpected(fd.error());
     sockets.push_back(std::move(*fd));
   }
@@ -60,8 +60,7 @@ Result<std::vector<UniqueFd>> ListenerSet::open(const ListenerConfig& listener,
 
 // Where a listener of ours has the port, as in a change from 0.0.0.0 to [::], nobody else is there,
 // and both listen until the workers have taken the change.
-Result<UniqueFd> ListenerSet::open_first(const ListenerConfig& listener,
-                                         std::chrono::milliseconds idle) {
+Result<UniqueFd> ListenerSet::open_first(const ListenerConfig& listener, const TcpConfig& tcp) {
   const std::uint16_t port = listener.address.port;
   std::unique_lock lock(mutex_);
   const bool ours = has_port(port, /*retired=*/false);
@@ -69,7 +68,7 @@ Result<UniqueFd> ListenerSet::open_first(const ListenerConfig& listener,
     returned_.wait_for(lock, return_wait, [&] { return !has_port(port, /*retired=*/true); });
   }
   lock.unlock();
-  return listen_on(listener, !ours, idle);
+  return listen_on(listener, !ours, tcp);
 }
 
 bool ListenerSet::has_port(std::uint16_t port, bool retired) const {

@@ -100,9 +100,8 @@ class ListenerSet {
     bool retired = false;
   };
 
-  Result<std::vector<UniqueFd>> open(const ListenerConfig& listener,
-                                     std::chrono::milliseconds idle);
-  Result<UniqueFd> open_first(const ListenerConfig& listener, std::chrono::milliseconds idle);
+  Result<std::vector<UniqueFd>> open(const ListenerConfig& listener, const TcpConfig& tcp);
+  Result<UniqueFd> open_first(const ListenerConfig& listener, const TcpConfig& tcp);
   bool has_port(std::uint16_t port, bool retired) const;
   static void close_returned(Entry& entry);
   void forget_closed();

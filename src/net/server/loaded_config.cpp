@@ -12,18 +12,34 @@
 namespace sni {
 namespace {
 
-// Its mistakes are mistakes of the configuration, with the file's own name.
-Result<void> load_block_file(LoadedConfig& loaded) {
-  const std::string& path = loaded.config->access.block_file;
-  if (path.empty()) return {};
+// Its mistakes are mistakes of the configuration, with the file's own name; one in a list that
+// others publish need not be.
+void load_block_file(LoadedConfig& loaded, const std::string& config_path, Position position) {
+  const AccessConfig& access = loaded.config->access;
+  const std::string path = access.block_file;
+  if (path.empty()) return;
   const auto text = read_file(path, limits::block_file_bytes_max);
-  if (!text) return std::unexpected(text.error());
+  if (!text) {
+    loaded.diagnostics.push_back({.severity = Severity::error,
+                                  .file = config_path,
+                                  .position = position,
+                                  .message = "'block_file' in [access]: " + text.error().what});
+    return loaded.config.reset();
+  }
   BlockFile file = parse_block_file(*text, path);
   loaded.block_file = std::move(file.entries);
-  if (file.mistakes.empty()) return {};
+  if (file.mistakes.empty()) return;
+  if (access.block_file_errors == BlockFileErrors::skip && !file.too_long) {
+    Diagnostic first = std::move(file.mistakes.front());
+    first.severity = Severity::warning;
+    first.message += file.bad_lines == 1 ? "; the line is left out"
+                                         : "; this and " + std::to_string(file.bad_lines - 1) +
+                                               " more lines are left out";
+    loaded.diagnostics.push_back(std::move(first));
+    return;
+  }
   loaded.diagnostics.insert(loaded.diagnostics.end(), file.mistakes.begin(), file.mistakes.end());
   loaded.config.reset();
-  return {};
 }
 
 }  // namespace
@@ -37,7 +53,7 @@ Result<LoadedConfig> load_config(const std::string& path) {
                       .block_file = {},
                       .warnings = {}};
   if (!loaded.config) return loaded;
-  if (auto read = load_block_file(loaded); !read) return std::unexpected(read.error());
+  load_block_file(loaded, path, result.block_file);
   if (!loaded.config) return loaded;
   const auto needed = needed_sources(*loaded.config);
   if (needed) loaded.warnings = guard_warnings(*loaded.config, loaded.block_file, *needed);

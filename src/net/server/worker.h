@@ -59,8 +59,8 @@ class Worker final : private ResolverIo {
     ListenerId id = 0;
     ListenerConfig config;  // What it was opened for.
     LentSocket socket;
-    std::chrono::milliseconds idle{};  // That it was opened with: accepted sockets inherit it.
-    std::uint32_t index = 0;           // In the snapshot's listeners.
+    TcpConfig tcp;            // That it was opened with: accepted sockets inherit it.
+    std::uint32_t index = 0;  // In the snapshot's listeners.
     std::shared_ptr<const Snapshot> snapshot;
     bool armed = false;
     bool retired = false;

@@ -74,8 +74,9 @@ void Worker::accept(Listener& listener, int fd) {
   const Snapshot& snapshot = *listener.snapshot;
   auto seat = Doorman(shared_).admit(peer.ip, *snapshot.settings);
   if (!seat) return refuse(seat.error(), peer);
-  const auto idle = snapshot.settings->timeouts.idle;
-  if (idle != listener.idle) set_user_timeout(client.get(), idle);
+  // The socket may have been opened by an earlier configuration.
+  const TcpConfig& tcp = snapshot.settings->tcp;
+  if (tcp != listener.tcp) set_keepalive(client.get(), tcp);
   Flow& flow = loop_->ledger.open({.started_ms = loop_->now_ms,
                                    .client = peer,
                                    .listener = snapshot.listener_configs[listener.index]},
@@ -126,7 +127,7 @@ std::uint32_t Worker::add(LentListener lent, std::uint32_t index) {
   auto listener = std::make_unique<Listener>(Listener{.id = lent.id,
                                                       .config = snapshot_->config.listeners[index],
                                                       .socket = std::move(lent.socket),
-                                                      .idle = snapshot_->config.timeouts.idle,
+                                                      .tcp = snapshot_->config.tcp,
                                                       .index = index,
                                                       .snapshot = snapshot_});
   if (free == listeners_.end()) {

@@ -64,8 +64,8 @@ TEST_CASE("listeners must differ in name and address") {
         Messages{
             "c.toml:1:22: 'name' in [[listener]]: 'a b' is not 1 to 64 letters, digits, '.', '_' "
             "and '-'",
-            "c.toml:1:39: 'address' in [[listener]]: 'localhost:443' is no address and port, as "
-            "in \"0.0.0.0:443\", \"[::]:443\" or \"[fe80::1%eth0]:443\""});
+            "c.toml:1:39: 'address' in [[listener]]: 'localhost:443' has a name, and listeners "
+            "take addresses, as in \"0.0.0.0:443\" or \"[::]:443\""});
   CHECK(
       listeners("listener = [{ name = 'a', address = '0.0.0.0:0' }]") ==
       Messages{"c.toml:1:37: 'address' in [[listener]]: '0.0.0.0:0' needs a port from 1 to 65535"});
@@ -115,6 +115,49 @@ TEST_CASE("routes must be whole and name listeners that exist") {
                "[[route]]\nnames = ['a.example']\nbackend = 'b.example:1'\n") ==
       Messages{"c.toml:2:1: [[route]] needs 'listeners', since there is no listener with protocol "
                "\"tls\""});
+}
+
+TEST_CASE("a route serves, refuses or redirects, one of the three") {
+  const std::string web = "names = ['a.example']\nlisteners = ['web']\n";
+  check_routes({
+      {"names = ['a.example']\nrefuse = 'close'\n", {}},
+      {web + "redirect = 'https'\n", {}},
+      {web + "redirect = 'https'\nredirect_except_acme = true\nbackend = 'b:1'\n", {}},
+      {"names = ['-']\nbackend = 'b:1'\n[[route]]\nnames = ['*']\nrefuse = 'alert'\n", {}},
+      {"names = ['a.example']\nrefuse = 'close'\nbackend = 'b:1'\n",
+       {"c.toml:6:11: [[route]] has both 'refuse' and 'backend'"}},
+      {web + "redirect = 'https'\nbackend = 'b:1'\n",
+       {"c.toml:7:11: [[route]] has both 'redirect' and 'backend', which goes only with "
+        "'redirect_except_acme'"}},
+      {web + "redirect = 'https'\nredirect_except_acme = true\n",
+       {"c.toml:3:1: [[route]] has no 'backend'"}},
+      {web + "redirect = 'https'\nrefuse = 'drop'\n",
+       {"c.toml:6:12: [[route]] has both 'refuse' and 'redirect'"}},
+      {"names = ['a.example']\nredirect = 'https'\n",
+       {"c.toml:5:12: 'redirect' in [[route]] does not go with listener 'https', whose protocol is "
+        "\"tls\""}},
+      {"names = ['a.example']\nbackend = 'b:1'\nredirect_except_acme = true\n",
+       {"c.toml:3:1: warning: 'redirect_except_acme' in [[route]] has no effect without "
+        "'redirect'"}},
+      {"names = ['-']\nbackend = '{name}:443'\n",
+       {"c.toml:4:10: clients without a name (\"-\") have no \"{name}\" to connect to"}},
+      {"names = ['-', '-']\nbackend = 'b:1'\n",
+       {"c.toml:4:15: name '-' is given twice in [[route]]"}},
+  });
+}
+
+TEST_CASE("a route's idle timeout comes before its listener's, and that before the general one") {
+  const TimeoutConfig config{.idle = std::chrono::minutes(10),
+                             .half_closed = std::chrono::minutes(5)};
+  ListenerConfig listener;
+  RouteConfig route;
+  CHECK(idle_timeout(config, listener, route) == std::chrono::minutes(10));
+  listener.idle = std::chrono::minutes(20);
+  CHECK(idle_timeout(config, listener, route) == std::chrono::minutes(20));
+  CHECK(half_closed_timeout(config, listener, route) == std::chrono::minutes(5));
+  route.idle = std::chrono::minutes(1);
+  CHECK(idle_timeout(config, listener, route) == std::chrono::minutes(1));
+  CHECK(half_closed_timeout(config, listener, route) == std::chrono::minutes(1));
 }
 
 TEST_CASE("backends that cannot be used are refused") {

@@ -60,6 +60,8 @@ TEST_CASE("a suggestion is the nearest candidate within a third of the letters")
   CHECK(did_you_mean("listners", keys) == "; did you mean 'listener'?");
   CHECK(did_you_mean("timeout", keys) == "; did you mean 'timeouts'?");
   CHECK(did_you_mean("mod", keys) == "; did you mean 'mode'?");
+  CHECK(did_you_mean("TIMEOUTS", keys) == "; did you mean 'timeouts'?");
+  CHECK(did_you_mean("lis", keys) == "; did you mean 'listener'?");
   CHECK(did_you_mean("Route", keys) == "; did you mean 'route'?");
   CHECK(did_you_mean("server", keys).empty());
   CHECK(did_you_mean("", keys).empty());

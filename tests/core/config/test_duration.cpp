@@ -24,14 +24,24 @@ TEST_CASE("a duration is a whole number and a unit") {
   CHECK(parse_duration("9223372036854775807ms").has_value());
 }
 
-TEST_CASE("a size is a whole number and a binary unit") {
+TEST_CASE("days are taken too") {
+  CHECK(parse_duration("7d") == 168h);
+}
+
+TEST_CASE("a size is a whole number and a unit as people write them") {
+  for (const char* text : {"1k", "1K", "1KB", "1kb", "1kib", "1 KiB", "1024", "1024B"}) {
+    CAPTURE(text);
+    CHECK(parse_size(text) == 1024);
+  }
+  CHECK(parse_size("256MB") == 256u << 20);
+  CHECK(parse_size("1g") == 1u << 30);
   CHECK(parse_size("0B") == 0);
   CHECK(parse_size("64KiB") == 65'536);
   CHECK(parse_size("256MiB") == 256u << 20);
   CHECK(parse_size("1GiB") == 1u << 30);
   CHECK(parse_size("3TiB") == 3ull << 40);
   for (const char* text :
-       {"", "64", "64K", "64KB", "64kib", "1.5MiB", "-1B", "01B", "9999999999TiB"}) {
+       {"", "K", " ", "64 ", "64  KiB", "6 4", "64Ki", "1.5MiB", "-1B", "01B", "9999999999TiB"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_size(text).has_value());
   }

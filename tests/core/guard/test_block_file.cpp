@@ -47,6 +47,8 @@ TEST_CASE("every mistake is named with its place and the rest is read") {
       "192.0.2.9\n",
       "list");
   CHECK(file.entries.size() == 2);
+  CHECK(file.bad_lines == 2);
+  CHECK_FALSE(file.too_long);
   CHECK(mistakes_of(file) ==
         std::vector<std::string>{"list:2:3: '192.0.2.300' is no address or prefix, as in "
                                  "\"192.0.2.7\" or \"2001:db8::/32\"",

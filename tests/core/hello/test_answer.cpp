@@ -17,8 +17,10 @@ std::string text_of(Answer answer) {
 }
 
 constexpr std::array http_answers{
-    std::pair{Answer::http_not_found, "404"}, std::pair{Answer::http_misdirected, "421"},
-    std::pair{Answer::http_bad_gateway, "502"}, std::pair{Answer::http_gateway_timeout, "504"}};
+    std::pair{Answer::http_not_found, "404"},   std::pair{Answer::http_misdirected, "421"},
+    std::pair{Answer::http_bad_gateway, "502"}, std::pair{Answer::http_gateway_timeout, "504"},
+    std::pair{Answer::http_bad_request, "400"}, std::pair{Answer::http_head_too_large, "431"},
+    std::pair{Answer::http_version, "505"}};
 
 }  // namespace
 
@@ -27,6 +29,33 @@ TEST_CASE("an alert is one record with a fatal description") {
   const std::array<std::uint8_t, 7> internal_error{21, 3, 1, 0, 2, 2, 80};
   CHECK(std::ranges::equal(answer_bytes(Answer::tls_unrecognized_name), unrecognized_name));
   CHECK(std::ranges::equal(answer_bytes(Answer::tls_internal_error), internal_error));
+}
+
+TEST_CASE("a fault in a flight has its answer, and what is another protocol has none") {
+  const auto description = [](FlightError error) {
+    const auto answer = answer_to_fault(Protocol::tls, error);
+    REQUIRE(answer.has_value());
+    return static_cast<int>(answer_bytes(*answer).back());
+  };
+  CHECK(description(FlightError::malformed) == 50);
+  CHECK(description(FlightError::oversized) == 50);
+  CHECK(description(FlightError::record_overflow) == 22);
+  CHECK(description(FlightError::unexpected_message) == 10);
+  CHECK(description(FlightError::bad_name) == 112);
+  for (const Protocol protocol : {Protocol::tls, Protocol::http}) {
+    CHECK_FALSE(answer_to_fault(protocol, FlightError::not_the_protocol).has_value());
+  }
+  CHECK(answer_to_fault(Protocol::http, FlightError::malformed) == Answer::http_bad_request);
+  CHECK(answer_to_fault(Protocol::http, FlightError::oversized) == Answer::http_head_too_large);
+  CHECK(answer_to_fault(Protocol::http, FlightError::other_version) == Answer::http_version);
+}
+
+TEST_CASE("a TLS 1.3 client without a name and a route lacks an extension") {
+  CHECK(answer_without_route(Protocol::tls, false, 0x0304) == Answer::tls_missing_extension);
+  CHECK(answer_without_route(Protocol::tls, false, 0x0303) == Answer::tls_unrecognized_name);
+  CHECK(answer_without_route(Protocol::tls, true, 0x0304) == Answer::tls_unrecognized_name);
+  CHECK(answer_without_route(Protocol::http, true, 0) == Answer::http_misdirected);
+  CHECK(answer_without_route(Protocol::http, false, 0) == Answer::http_not_found);
 }
 
 TEST_CASE("an HTTP answer has its status, closes, and is as long as it says") {

@@ -11,9 +11,17 @@ using namespace sni::test;
 
 namespace {
 
-bool malformed(const ClientHelloBuilder& builder) {
+bool fails_as(FlightError error, const ClientHelloBuilder& builder) {
   const auto flight = parse_client_hello(builder.body());
-  return !flight && flight.error() == FlightError::malformed;
+  return !flight && flight.error().error == error;
+}
+
+bool malformed(const ClientHelloBuilder& builder) {
+  return fails_as(FlightError::malformed, builder);
+}
+
+bool badly_named(const ClientHelloBuilder& builder) {
+  return fails_as(FlightError::bad_name, builder);
 }
 
 std::string name_of(const ClientHelloBuilder& builder) {
@@ -73,14 +81,36 @@ TEST_CASE("an address literal in SNI counts as no name") {
   CHECK(name_of(ClientHelloBuilder().server_name("2001:db8::1")) == "");
 }
 
-TEST_CASE("names that are empty, hold a NUL, or are no host names are malformed") {
+TEST_CASE("names that are empty, hold a NUL, or are no host names have a reason of their own") {
   using namespace std::string_view_literals;
   for (const auto name :
        {""sv, "\0"sv, "a\0.example"sv, "a.example\0"sv, "a b"sv, "."sv, "a..b"sv}) {
     CAPTURE(name);
-    CHECK(malformed(ClientHelloBuilder().server_name(name)));
+    const Bytes body = ClientHelloBuilder().server_name(name).body();
+    const auto flight = parse_client_hello(body);
+    REQUIRE_FALSE(flight.has_value());
+    CHECK(flight.error().error == FlightError::bad_name);
+    CHECK(flight.error().name == name);
   }
-  CHECK(malformed(ClientHelloBuilder().server_name(std::string(254, 'a'))));
+  CHECK(badly_named(ClientHelloBuilder().server_name(std::string(254, 'a'))));
+  CHECK(badly_named(with_extension(server_name, {})));
+  CHECK(badly_named(with_extension(server_name, {0, 0})));
+  CHECK_MESSAGE(malformed(ClientHelloBuilder().server_name("a b").trailing({0})),
+                "broken structure comes first");
+}
+
+TEST_CASE("a port in the name is taken off where that is wanted") {
+  const Bytes body = ClientHelloBuilder().server_name("A.example:443").body();
+  CHECK_FALSE(parse_client_hello(body).has_value());
+  const auto flight = parse_client_hello(body, true);
+  REQUIRE(flight.has_value());
+  CHECK(flight->name() == "a.example");
+  CHECK(flight->raw_name == "A.example:443");
+}
+
+TEST_CASE("an address literal is kept as it was sent") {
+  const Bytes body = ClientHelloBuilder().server_name("192.0.2.1").body();
+  CHECK(parse_client_hello(body)->raw_name == "192.0.2.1");
 }
 
 TEST_CASE("the first host_name counts, and names of other types are passed over") {
@@ -89,12 +119,10 @@ TEST_CASE("the first host_name counts, and names of other types are passed over"
   CHECK(name_of(with_extension(server_name, name_list({{0, "a.example"}, {0, "b.example"}}))) ==
         "a.example");
   CHECK(name_of(with_extension(server_name, name_list({{7, "x"}}))) == "");
-  CHECK(malformed(with_extension(server_name, name_list({{0, "a.example"}, {0, ""}}))));
+  CHECK(badly_named(with_extension(server_name, name_list({{0, "a.example"}, {0, ""}}))));
 }
 
 TEST_CASE("the name list must fill its extension and hold whole entries") {
-  CHECK(malformed(with_extension(server_name, {})));
-  CHECK(malformed(with_extension(server_name, {0, 0})));
   Bytes list = name_list({{0, "a.example"}});
   list.push_back(0);
   CHECK(malformed(with_extension(server_name, list)));
@@ -112,7 +140,7 @@ TEST_CASE("as many different extensions as fit into a hello are taken") {
   ClientHelloBuilder builder;
   for (std::uint16_t type = 1000; type < 5000; ++type) builder.extension(type, {});
   builder.server_name("last.example");
-  REQUIRE(builder.body().size() < limits::hello_max);
+  REQUIRE(builder.body().size() < limits::hello_bytes_default);
   CHECK(name_of(builder) == "last.example");
 }
 

@@ -123,10 +123,22 @@ TEST_CASE("the request line is method, target and version with one space between
 
 TEST_CASE("what is not HTTP/1.x is said to be so as soon as it shows") {
   CHECK(read("\x16") == error(FlightError::not_the_protocol));
-  CHECK(read("\r\nGET / HTTP/1.1\r\n") == error(FlightError::not_the_protocol));
+  CHECK(read("\r\n\r\nGET / HTTP/1.1\r\n") == error(FlightError::not_the_protocol));
+  CHECK(read("\r\n GET") == error(FlightError::not_the_protocol));
+  CHECK(read("\rGET") == error(FlightError::not_the_protocol));
+  CHECK(read("\nGET") == error(FlightError::not_the_protocol));
   CHECK(read(" ") == error(FlightError::not_the_protocol));
   CHECK(read("GET\t") == error(FlightError::not_the_protocol));
-  CHECK(read("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") == error(FlightError::not_the_protocol));
+}
+
+TEST_CASE("other versions of HTTP are told from what is no HTTP") {
+  CHECK(read("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") == error(FlightError::other_version));
+}
+
+TEST_CASE("one empty line before the request is passed over") {
+  CHECK(read("\r\n" + get("Host: a.example\r\n")) == named("a.example"));
+  const std::string text = "\r\n" + get("Host: a.example\r\n");
+  CHECK(deliver(Protocol::http, bytes_of(text), 1, 1).result == named("a.example"));
 }
 
 TEST_CASE("the whole head keeps within the limit, what follows it does not count") {

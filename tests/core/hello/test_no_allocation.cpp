@@ -17,7 +17,7 @@ TEST_CASE("the counter counts") {
 }
 
 TEST_CASE("reading a first flight allocates nothing, in one record or in many") {
-  test::Bytes scratch(limits::hello_max + limits::handshake_header);
+  test::Bytes scratch(limits::hello_bytes_max + limits::handshake_header);
   for (const std::size_t record_size : {16uz * 1024, 100uz}) {
     const test::Bytes wire = test::browser_hello("a.example").wire(record_size);
     FlightScanner scanner(Protocol::tls);

@@ -6,6 +6,9 @@
 #include <string>
 
 using sni::canonical_server_name;
+using sni::name_problem;
+using sni::NameProblem;
+using sni::without_port;
 
 namespace {
 
@@ -66,6 +69,33 @@ TEST_CASE("an address literal is no name, in every spelling that inet_aton() tak
         "017700000001", "a.0x1", "::1", "2001:DB8::1", "::ffff:192.0.2.1"}) {
     CAPTURE(text);
     CHECK(canonical(text) == literal);
+  }
+}
+
+TEST_CASE("what is wrong with a name is said") {
+  using namespace std::string_view_literals;
+  const auto problem = [](std::string_view text) { return name_problem(text); };
+  CHECK(problem("") == NameProblem::empty);
+  CHECK(problem("a.example") == NameProblem::none);
+  CHECK(problem("192.0.2.1") == NameProblem::address);
+  CHECK(problem("2001:db8::1") == NameProblem::address);
+  CHECK(problem("[2001:db8::1]") == NameProblem::address);
+  CHECK(problem("a.example:443") == NameProblem::port);
+  CHECK(problem("b\xc3\xbc"
+                "cher.example:443") == NameProblem::not_ascii);
+  CHECK(problem(std::string(64, 'a') + ".example") == NameProblem::too_long);
+  CHECK(problem(labels(5, 60)) == NameProblem::too_long);
+  for (const auto text : {"a b"sv, "a..b"sv, "*.a"sv, "u@a"sv, "a:b"sv, "a\0"sv, "a:123456"sv}) {
+    CAPTURE(text);
+    CHECK(problem(text) == NameProblem::syntax);
+  }
+  CHECK(to_string(NameProblem::port) == "has a port");
+}
+
+TEST_CASE("a port is taken off where there is one and nothing else") {
+  CHECK(without_port("a.example:443") == "a.example");
+  for (const std::string_view text : {"a.example", "a.example:", ":443", "::1", "a:b", "a:1:2"}) {
+    CHECK(without_port(text) == text);
   }
 }
 

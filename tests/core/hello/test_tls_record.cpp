@@ -13,9 +13,10 @@ namespace {
 
 using Scan = std::expected<std::size_t, FlightError>;
 
-Scan scan(std::span<const std::uint8_t> bytes) {
+Scan scan(std::span<const std::uint8_t> bytes,
+          std::size_t hello_bytes = limits::hello_bytes_default) {
   FlightProgress progress;
-  return scan_hello_records(bytes, progress);
+  return scan_hello_records(bytes, progress, hello_bytes);
 }
 
 Scan error(FlightError error) {
@@ -41,13 +42,13 @@ TEST_CASE("the first byte that cannot be TLS is enough to say so") {
 
 TEST_CASE("a record's length is 1 to 2^14") {
   CHECK(scan(Bytes{22, 3, 1, 0, 0}) == error(FlightError::malformed));
-  CHECK(scan(Bytes{22, 3, 1, 0x40, 1}) == error(FlightError::malformed));
+  CHECK(scan(Bytes{22, 3, 1, 0x40, 1}) == error(FlightError::record_overflow));
   CHECK(scan(Bytes{22, 3, 1, 0x40, 0}) == Scan(9));
   CHECK(scan(Bytes{22, 3, 1, 0, 1}) == Scan(11));
 }
 
 TEST_CASE("the handshake type is judged as soon as it is there") {
-  CHECK(scan(Bytes{22, 3, 1, 0, 200, 2}) == error(FlightError::malformed));
+  CHECK(scan(Bytes{22, 3, 1, 0, 200, 2}) == error(FlightError::unexpected_message));
   CHECK(scan(Bytes{22, 3, 1, 0, 200, 1}) == Scan(9));
 }
 
@@ -59,15 +60,23 @@ TEST_CASE("a hello of 2^14 bytes is taken and a longer one refused at its header
   wire.resize(5);
   append(wire, handshake_header_for(16 * 1024 + 1));
   CHECK(scan(wire) == error(FlightError::oversized));
+  CHECK(scan(wire, 64 * 1024) == Scan(5 + 16 * 1024 + 5));
+  wire.resize(5);
+  append(wire, handshake_header_for(64 * 1024 + 1));
+  CHECK(scan(wire, 64 * 1024) == error(FlightError::oversized));
 }
 
-TEST_CASE("an interleaved record of another type, or a later wrong header, is malformed") {
-  const Bytes first{22, 3, 1, 0, 5, 1, 0, 0, 50, 3};
-  for (const Bytes& second : {Bytes{21}, Bytes{23}, Bytes{22, 4}, Bytes{22, 3, 3, 0, 0}}) {
-    Bytes wire = first;
+TEST_CASE("an interleaved record of another type is unexpected, a later wrong header malformed") {
+  const auto after_first = [](const Bytes& second) {
+    Bytes wire{22, 3, 1, 0, 5, 1, 0, 0, 50, 3};
     append(wire, second);
-    CHECK(scan(wire) == error(FlightError::malformed));
-  }
+    return scan(wire);
+  };
+  CHECK(after_first({21}) == error(FlightError::unexpected_message));
+  CHECK(after_first({23}) == error(FlightError::unexpected_message));
+  CHECK(after_first({22, 4}) == error(FlightError::malformed));
+  CHECK(after_first({22, 3, 3, 0, 0}) == error(FlightError::malformed));
+  CHECK(after_first({22, 3, 3, 0x40, 1}) == error(FlightError::record_overflow));
 }
 
 TEST_CASE("what follows the hello is not looked at") {
@@ -84,7 +93,7 @@ TEST_CASE("what follows the hello is not looked at") {
 TEST_CASE("a hello in one record is not copied") {
   const Bytes wire = browser_hello("a.example").wire();
   FlightProgress progress;
-  REQUIRE(scan_hello_records(wire, progress) == Scan(0));
+  REQUIRE(scan_hello_records(wire, progress, limits::hello_bytes_default) == Scan(0));
   const auto hello = join_hello(wire, progress, {});
   CHECK(hello.data() == wire.data() + 9);
   CHECK(hello.size() == wire.size() - 9);
@@ -100,18 +109,20 @@ TEST_CASE("the joined hello is the same however its records are cut") {
     for (auto& size : sizes) size = 1 + random() % size_max;
     const Bytes wire = in_records(builder.handshake(), sizes);
     FlightProgress progress;
-    REQUIRE(scan_hello_records(wire, progress) == Scan(0));
+    REQUIRE(scan_hello_records(wire, progress, limits::hello_bytes_default) == Scan(0));
     Bytes scratch(progress.needed);
     const auto hello = join_hello(wire, progress, scratch);
     REQUIRE(std::ranges::equal(hello, body));
   }
 }
 
-TEST_CASE("the largest hello in one-byte records fits the limit on wire bytes exactly") {
-  const std::size_t bare = ClientHelloBuilder().padding(0).body().size();
-  const Bytes wire = ClientHelloBuilder().padding(limits::hello_max - bare).wire(1);
-  CHECK(wire.size() == limits::hello_wire_max);
-  CHECK(scan(wire) == Scan(0));
+TEST_CASE("a hello of usual size in one-byte records is taken, more records than that are not") {
+  const std::size_t bare = ClientHelloBuilder().padding(0).handshake().size();
+  const auto in_bytes = [bare](std::size_t records) {
+    return scan(ClientHelloBuilder().padding(records - bare).wire(1));
+  };
+  CHECK(in_bytes(limits::hello_records_max) == Scan(0));
+  CHECK(in_bytes(limits::hello_records_max + 1) == error(FlightError::oversized));
 }
 
 TEST_CASE("the scan never goes back: its cost is the number of records plus the number of calls") {
@@ -126,7 +137,8 @@ TEST_CASE("the scan never goes back: its cost is the number of records plus the 
       // Whatever lies behind the position may be anything now: it has had its one look.
       std::ranges::fill(std::span(seen).first(progress.position), std::uint8_t{0xff});
       const std::size_t before = progress.position;
-      const auto need = scan_hello_records(std::span(seen).first(there), progress);
+      const auto need =
+          scan_hello_records(std::span(seen).first(there), progress, limits::hello_bytes_default);
       ++calls;
       REQUIRE(need.has_value());
       REQUIRE(progress.position >= before);

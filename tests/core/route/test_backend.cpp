@@ -89,13 +89,18 @@ TEST_CASE("a UNIX socket has an absolute path that fits") {
 }
 
 TEST_CASE("a backend without a port is refused") {
-  for (const std::string text :
-       {"", "a.example", "10.0.0.5", "2001:db8::5", "[2001:db8::5]", "2001:db8::5:443", "{name}"}) {
+  for (const std::string text : {"", "a.example", "[2001:db8::5]", "{name}"}) {
     CHECK(refusal(text) ==
           "'" + text +
               "' has no port; write \"address:port\", \"[v6-address]:port\", \"name:port\", "
               "\"unix:/path\" or \"{name}:port\"");
   }
+  CHECK(refusal("10.0.0.5") == "'10.0.0.5' has no port; did you mean '10.0.0.5:443'?");
+  CHECK(refusal("2001:db8::5") == "'2001:db8::5' has no port; did you mean '[2001:db8::5]:443'?");
+  CHECK(refusal("2001:db8::5:443") ==
+        "'2001:db8::5:443' has an IPv6 address without brackets; did you mean "
+        "'[2001:db8::5]:443'?");
+  CHECK(refusal(":443") == "':443' has no host before the port; this host is \"127.0.0.1:443\"");
   for (const std::string text : {"a.example:", "a.example:0", "a.example:65536", "a.example:0443",
                                  "a.example:https", "10.0.0.5:-1", "{name}:0", "[::1]:0"}) {
     CHECK(refusal(text) == "'" + text + "' must end in a port from 1 to 65535");
@@ -113,7 +118,14 @@ TEST_CASE("what looks like an address must be one, and one to connect to") {
   CHECK(refusal("[fe80::1]:1") ==
         "'[fe80::1]:1' is link-local and needs its interface, as in "
         "\"[fe80::1%eth0]:443\"");
-  for (const std::string text : {"a..b:1", ":1", "-:a:1", "a b:1", "https://a.example:1"}) {
+  for (const auto& [text, meant] : {std::pair{"https://a.example:1", "a.example:1"},
+                                    std::pair{"http://a.example/x", "a.example:80"},
+                                    std::pair{"https://10.0.0.1", "10.0.0.1:443"}}) {
+    CHECK(refusal(text) == "'" + std::string(text) +
+                               "' is a URL, and bytes are passed on as they come; did you mean '" +
+                               meant + "'?");
+  }
+  for (const std::string text : {"a..b:1", "-:a:1", "a b:1"}) {
     CHECK(refusal(text) == "'" + text + "' has no valid host name before the port");
   }
 }

@@ -73,7 +73,17 @@ TEST_CASE("a wildcard stands for one or more whole labels") {
   CHECK(find(table, "a.b.example.org") == none);
 }
 
-TEST_CASE("only \"*\" takes clients that send no name") {
+TEST_CASE("clients that send no name go to \"-\", and to \"*\" where there is none") {
+  const RouteTable table =
+      Routes().add("nobody", {"-"}, {"h2"}).add("any", {"*"}).add("a", {"a.example"}).table();
+  CHECK(find(table, "", "\x02h2") == "nobody");
+  CHECK(find(table, "") == "any");
+  CHECK(find(table, "b.example", "\x02h2") == "any");
+  CHECK(find(table, "-", "\x02h2") == "any");
+  CHECK(find(Routes().add("nobody", {"-"}).table(), "b.example") == none);
+}
+
+TEST_CASE("only \"*\" and \"-\" take clients that send no name") {
   CHECK(find(Routes().add("wild", {"*.example", "a.example"}).table(), "") == none);
   CHECK(find(Routes().add("any", {"*"}).table(), "") == "any");
 }

@@ -42,7 +42,7 @@ bool is_printable(std::string_view text) {
 
 TEST_CASE("the text line has every field in a fixed order") {
   CHECK(access_line(sample(), LogFormat::text) ==
-        "client=192.0.2.7:50123 listener=https server_name=a.example alpn=h2 tls=1.3 ech=yes "
+        "client=192.0.2.7:50123 listener=https server_name=a.example alpn=h2 tls=1.3 ech=offered "
         "route=*.example backend=[2001:db8::1]:8443 client_bytes=517 "
         "server_bytes=18446744073709551615 duration_ms=1500 plane=userspace end=done");
 }
@@ -51,7 +51,7 @@ TEST_CASE("the JSON line is an object with the same keys in the same order") {
   const auto line = access_line(sample(), LogFormat::json);
   CHECK(line ==
         R"({"client":"192.0.2.7:50123","listener":"https","server_name":"a.example","alpn":"h2",)"
-        R"("tls":"1.3","ech":true,"route":"*.example","backend":"[2001:db8::1]:8443",)"
+        R"("tls":"1.3","ech":"offered","route":"*.example","backend":"[2001:db8::1]:8443",)"
         R"("client_bytes":517,"server_bytes":18446744073709551615,"duration_ms":1500,)"
         R"("plane":"userspace","end":"done"})");
   CHECK(nlohmann::json::accept(line));
@@ -71,6 +71,23 @@ TEST_CASE("what is not known is empty, and shows as that") {
       access_line(record, LogFormat::text) ==
       R"(client=192.0.2.7:1 listener="" server_name="" alpn="" tls="" ech=no route="" backend="" )"
       R"(client_bytes=0 server_bytes=0 duration_ms=0 plane="" end="")");
+}
+
+TEST_CASE("what was wrong stands at the end, where something was") {
+  AccessRecord record = sample();
+  record.server_name =
+      "b\xc3\xbc"
+      "cher.example:443";
+  record.error = "the name is not ASCII";
+  CHECK(
+      access_line(record, LogFormat::text).contains(R"( server_name="b\xc3\xbccher.example:443")"));
+  CHECK(
+      access_line(record, LogFormat::text).ends_with(R"( end=done error="the name is not ASCII")"));
+  CHECK(nlohmann::json::parse(access_line(record, LogFormat::json))["error"] == record.error);
+  const std::string longest(1000, 'a');
+  record.server_name = longest;
+  CHECK(
+      access_line(record, LogFormat::text).contains('=' + std::string(logged_name_max, 'a') + ' '));
 }
 
 TEST_CASE("hostile bytes reach neither format raw") {

@@ -9,7 +9,12 @@ import subprocess
 HANDSHAKE = 22
 ALERT = 21
 UNRECOGNIZED_NAME = 112  # RFC 6066, section 3.
-INTERNAL_ERROR = 80      # RFC 8446, section 6.2.
+# RFC 8446, section 6.2.
+UNEXPECTED_MESSAGE = 10
+RECORD_OVERFLOW = 22
+DECODE_ERROR = 50
+INTERNAL_ERROR = 80
+MISSING_EXTENSION = 109
 
 
 @functools.cache
@@ -56,6 +61,18 @@ def padded_hello(name, extra):
     message += extension
     message[1:4] = (len(message) - 4).to_bytes(3, "big")
     return records(bytes(message), [len(message)])
+
+
+def named_hello(name):
+    """A small TLS 1.3 hello with these bytes as its name, which OpenSSL would not send; None: an
+    empty server_name extension."""
+    entry = b"" if name is None else struct.pack("!HBH", len(name) + 3, 0, len(name)) + name
+    extensions = (struct.pack("!HH", 0, len(entry)) + entry +
+                  struct.pack("!HHBH", 43, 3, 2, 0x0304))
+    body = (b"\x03\x03" + bytes(32) + b"\x00" + b"\x00\x02\x13\x01" + b"\x01\x00" +
+            struct.pack("!H", len(extensions)) + extensions)
+    message = b"\x01" + len(body).to_bytes(3, "big") + body
+    return records(message, [len(message)])
 
 
 def records(message, sizes):

@@ -13,8 +13,8 @@ using namespace sni;
 using namespace sni::test;
 
 TEST_CASE("what is filled from one socket drains into the other, and FIN shows as 0") {
-  const auto listener = listen_on({.name = "a", .address = *parse_endpoint("127.0.0.1:0")}, true,
-                                  std::chrono::minutes(1));
+  const auto listener =
+      listen_on({.name = "a", .address = *parse_endpoint("127.0.0.1:0")}, true, {});
   REQUIRE(listener);
   TcpPeer from = TcpPeer::connect(local_endpoint(listener->get()));
   const UniqueFd source = UniqueFd::adopt(accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));

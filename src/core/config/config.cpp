@@ -1,0 +1,19 @@
+#include "core/config/config.h"
+
+#include <algorithm>
+
+namespace sni {
+
+std::chrono::milliseconds idle_timeout(const TimeoutConfig& timeouts,
+                                       const ListenerConfig& listener, const RouteConfig& route) {
+  if (route.idle.count() != 0) return route.idle;
+  return listener.idle.count() != 0 ? listener.idle : timeouts.idle;
+}
+
+std::chrono::milliseconds half_closed_timeout(const TimeoutConfig& timeouts,
+                                              const ListenerConfig& listener,
+                                              const RouteConfig& route) {
+  return std::min(idle_timeout(timeouts, listener, route), timeouts.half_closed);
+}
+
+}  // namespace sni

@@ -1,0 +1,57 @@
+#include "core/control/control_message.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/config/config_forms.h"
+#include "core/limits.h"
+
+namespace sni {
+
+using nlohmann::json;
+
+Result<json> parse_control_request(std::string_view line) {
+  json request = json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!request.is_object()) return fail("the request is no JSON object");
+  const auto version = request.find("version");
+  if (version == request.end() || *version != control_version) {
+    return fail("this proxy speaks version " + std::to_string(control_version));
+  }
+  const auto command = request.find("command");
+  if (command == request.end() || !command->is_string()) {
+    return fail("the request has no command");
+  }
+  return request;
+}
+
+std::string control_answer(json result) {
+  return json{{"version", control_version}, {"ok", true}, {"result", std::move(result)}}.dump();
+}
+
+std::string control_refusal(const std::string& why) {
+  return json{{"version", control_version}, {"ok", false}, {"error", why}}.dump();
+}
+
+Result<IpPrefix> requested_prefix(const json& request) {
+  const auto prefix = request.find("prefix");
+  if (prefix == request.end() || !prefix->is_string()) return fail("the request has no prefix");
+  return forms::prefix(prefix->get<std::string>());
+}
+
+Result<std::optional<std::uint32_t>> requested_seconds(const json& request) {
+  const auto given = request.find("for_s");
+  if (given == request.end()) return std::nullopt;
+  if (!given->is_number_unsigned() || *given == 0 || *given > limits::block_for_max_s) {
+    return fail("for_s is no number of seconds from 1 to " +
+                std::to_string(limits::block_for_max_s));
+  }
+  return given->get<std::uint32_t>();
+}
+
+Result<std::size_t> requested_position(const json& request) {
+  const auto from = request.find("from");
+  if (from == request.end()) return 0;
+  if (!from->is_number_unsigned()) return fail("from is no position");
+  return from->get<std::size_t>();
+}
+
+}  // namespace sni

@@ -1,0 +1,32 @@
+#pragma once
+
+// What is said on the control socket, one JSON object a line (net/control/control.h shows it): any
+// bytes become a request or a reason, and any result or reason becomes an answer.
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/address/address.h"
+#include "core/error.h"
+
+namespace sni {
+
+inline constexpr int control_version = 1;
+
+// An object with our version and a "command", which is a string.
+Result<nlohmann::json> parse_control_request(std::string_view line);
+// Without the newline.
+std::string control_answer(nlohmann::json result);
+std::string control_refusal(const std::string& why);
+
+// The members of requests.
+Result<IpPrefix> requested_prefix(const nlohmann::json& request);
+// "for_s", 1 to limits::block_for_max_s; nullopt: for good.
+Result<std::optional<std::uint32_t>> requested_seconds(const nlohmann::json& request);
+// "from"; 0 where it is absent.
+Result<std::size_t> requested_position(const nlohmann::json& request);
+
+}  // namespace sni
