@@ -111,9 +111,7 @@ void Connection::start_send(Side side) {
 // The flight is let go before the answer is sent.
 void Connection::start_answer() {
   flow_.seat.leave_hello();
-  const FlowRecord& record = flow_.record;
-  answering_ = std::make_unique<Answering>(loop_, sockets_, record.listener->protocol,
-                                           session_.reason(), !record.server_name.empty());
+  answering_ = std::make_unique<Answering>(loop_, sockets_, setup_->answer(session_.reason()));
   setup_.reset();
   set_deadline(linger_max);
   answering_->start_send();
@@ -122,7 +120,7 @@ void Connection::start_answer() {
 void Connection::shut_down(Side side) {
   shutdown(sockets_.fd(side), SHUT_WR);
   if (session_.phase() != Phase::draining) return;
-  set_deadline(std::min(half_closed_unwatched, settings_->timeouts.idle));
+  set_deadline(std::min(half_closed_unwatched, half_closed()));
 }
 
 void Connection::flush() {
@@ -214,7 +212,7 @@ Event Connection::on_connect(const Completion& completion) {
                             .settings = *settings_},
                  setup_->pair(), setup_->take_flight());
   setup_.reset();
-  set_deadline(settings_->timeouts.idle);
+  set_deadline(idle());
   return event;
 }
 
@@ -244,9 +242,12 @@ void Connection::on_deadline() {
       advance({.kind = Kind::half_closed});
       [[fallthrough]];
     case Phase::relaying: {
-      const auto idle = static_cast<std::uint64_t>(settings_->timeouts.idle.count());
-      if (const auto at = relay_->idle_at(idle)) return loop_.deadlines.set(sockets_.slot, *at);
-      break;
+      const bool draining = session_.phase() == Phase::draining;
+      const auto limit = static_cast<std::uint64_t>((draining ? half_closed() : idle()).count());
+      if (const auto at = relay_->idle_at(limit)) return loop_.deadlines.set(sockets_.slot, *at);
+      const bool own = draining && half_closed() < idle();
+      return advance({.kind = Kind::deadline,
+                      .reason = own ? EndReason::half_closed_timeout : EndReason::idle_timeout});
     }
     case Phase::resolving:
     case Phase::connecting:
@@ -277,6 +278,15 @@ void Connection::begin_attempt() {
   attempt_until_ms_ = setup_->attempt_until_ms();
   loop_.deadlines.set(sockets_.slot,
                       std::min(attempt_until_ms_, loop_.now_ms + set_up_unwatched_ms));
+}
+
+std::chrono::milliseconds Connection::idle() const {
+  return idle_timeout(settings_->timeouts, *flow_.record.listener, flow_.record.route->config);
+}
+
+std::chrono::milliseconds Connection::half_closed() const {
+  return half_closed_timeout(settings_->timeouts, *flow_.record.listener,
+                             flow_.record.route->config);
 }
 
 void Connection::set_deadline(std::chrono::milliseconds delay) {

@@ -74,6 +74,8 @@ class Connection {
   void close();
 
   void begin_attempt();
+  std::chrono::milliseconds idle() const;
+  std::chrono::milliseconds half_closed() const;
   void set_deadline(std::chrono::milliseconds delay);
 
   Loop& loop_;

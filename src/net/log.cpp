@@ -123,6 +123,10 @@ bool access_lines_wanted() {
   return access_lines != nullptr && access_lines->should_log(spdlog::level::info);
 }
 
+bool debug_lines_wanted() {
+  return access_lines != nullptr && access_lines->should_log(spdlog::level::debug);
+}
+
 void log_access(std::string_view line) {
   if (access_lines != nullptr) access_lines->info(line);
 }

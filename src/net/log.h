@@ -22,6 +22,7 @@ void configure_logging(const LogConfig& config);
 inline constexpr std::chrono::seconds flush_patience{1};
 
 bool access_lines_wanted();
+bool debug_lines_wanted();
 // `line` as the access record's formatter for the configured format made it.
 void log_access(std::string_view line);
 LogFormat log_format();

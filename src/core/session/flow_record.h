@@ -33,7 +33,8 @@ struct FlowRecord {
   std::shared_ptr<const ListenerConfig> listener;
   RouteRef route;           // Empty: no route took the client.
   std::string server_name;  // As the client said it; empty: it named nobody, or is not understood.
-  std::string alpn;         // The first protocol offered.
+  std::string_view name_error;  // What is wrong with it, in static storage; empty: nothing.
+  std::string alpn;             // The first protocol offered.
   std::uint16_t tls_version = 0;
   bool ech = false;
   PlaneId plane = PlaneId::none;     // none: it never had two connected sockets.

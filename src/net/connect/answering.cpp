@@ -1,34 +1,18 @@
 #include "net/connect/answering.h"
 
 #include <cerrno>
+#include <span>
 
-#include "core/hello/answer.h"
 #include "net/socket.h"
 
 namespace sni {
 
 using Kind = Event::Kind;
 
-namespace {
-
-Answer answer_to(Protocol protocol, EndReason reason, bool named) {
-  const bool no_route = reason == EndReason::no_route || reason == EndReason::forbidden;
-  if (protocol == Protocol::tls) {
-    return no_route ? Answer::tls_unrecognized_name : Answer::tls_internal_error;
-  }
-  if (no_route) return named ? Answer::http_misdirected : Answer::http_not_found;
-  return reason == EndReason::connect_timeout ? Answer::http_gateway_timeout
-                                              : Answer::http_bad_gateway;
-}
-
-}  // namespace
-
-Answering::Answering(Loop& loop, const Sockets& sockets, Protocol protocol, EndReason reason,
-                     bool named)
-    : loop_(loop), sockets_(sockets), left_(answer_bytes(answer_to(protocol, reason, named))) {}
-
 void Answering::start_send() {
-  loop_.ring.send(sockets_.fd(Side::client), left_, /*msg_flags=*/0,
+  const std::span left(reinterpret_cast<const std::uint8_t*>(answer_.data()) + sent_,
+                       answer_.size() - sent_);
+  loop_.ring.send(sockets_.fd(Side::client), left, /*msg_flags=*/0,
                   sockets_.tag(Op::send, Side::backend));
 }
 
@@ -47,8 +31,8 @@ Event Answering::on_sent(const Completion& completion) {
   if (completion.result < 0) {
     return {.kind = Kind::send_failed, .side = Side::backend, .lost = is_lost(-completion.result)};
   }
-  left_ = left_.subspan(static_cast<std::size_t>(completion.result));
-  return {.kind = left_.empty() ? Kind::sent : Kind::blocked, .side = Side::backend};
+  sent_ += static_cast<std::size_t>(completion.result);
+  return {.kind = sent_ == answer_.size() ? Kind::sent : Kind::blocked, .side = Side::backend};
 }
 
 void Answering::start_receive() {

@@ -3,8 +3,10 @@
 // A client that is not served gets an alert or an HTTP error. Then its input is thrown away until
 // it closes, within bounds: a close with unread input would send RST and destroy the answer.
 
+#include <cstddef>
 #include <cstdint>
-#include <span>
+#include <string>
+#include <utility>
 
 #include "core/config/config.h"
 #include "core/session/session.h"
@@ -15,8 +17,9 @@ namespace sni {
 
 class Answering {
  public:
-  // `named`: the client asked for somebody. Both references outlive the object.
-  Answering(Loop& loop, const Sockets& sockets, Protocol protocol, EndReason reason, bool named);
+  // Both references outlive the object.
+  Answering(Loop& loop, const Sockets& sockets, std::string answer)
+      : loop_(loop), sockets_(sockets), answer_(std::move(answer)) {}
 
   // To the session it is the pipe from the backend's side: what the backend would have said.
   void start_send();
@@ -27,8 +30,9 @@ class Answering {
  private:
   Loop& loop_;
   const Sockets& sockets_;
-  std::span<const std::uint8_t> left_;  // Of the answer, which is static.
-  std::uint32_t discarded_ = 0;         // Bytes of input.
+  const std::string answer_;     // A few hundred bytes.
+  std::size_t sent_ = 0;         // Bytes of it.
+  std::uint32_t discarded_ = 0;  // Bytes of input.
 };
 
 }  // namespace sni

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "core/hello/answer.h"
+#include "core/hello/redirect.h"
 #include "core/session/access_line.h"
 #include "net/socket.h"
 
@@ -17,11 +19,46 @@ using Kind = Event::Kind;
 
 namespace {
 
-Event invalid(FlightError error) {
-  const EndReason reason = error == FlightError::oversized          ? EndReason::oversized
-                           : error == FlightError::not_the_protocol ? EndReason::not_the_protocol
-                                                                    : EndReason::malformed;
-  return {.kind = Kind::flight_invalid, .reason = reason};
+EndReason reason_of(FlightError error) {
+  switch (error) {
+    case FlightError::not_the_protocol:
+    case FlightError::other_version:
+      return EndReason::not_the_protocol;
+    case FlightError::oversized:
+      return EndReason::oversized;
+    case FlightError::malformed:
+    case FlightError::record_overflow:
+    case FlightError::unexpected_message:
+    case FlightError::bad_name:
+      return EndReason::malformed;
+  }
+  return EndReason::malformed;
+}
+
+std::string text_of(Answer answer) {
+  const auto bytes = answer_bytes(answer);
+  return {bytes.begin(), bytes.end()};
+}
+
+// Reads on after the name in the access line.
+std::string_view name_error(NameProblem problem) {
+  switch (problem) {
+    case NameProblem::none:
+      return {};
+    case NameProblem::empty:
+      return "the name is empty";
+    case NameProblem::address:
+      return "the name is an address";
+    case NameProblem::port:
+      return "the name has a port";
+    case NameProblem::not_ascii:
+      return "the name is not ASCII";
+    case NameProblem::too_long:
+      return "the name is too long";
+    case NameProblem::syntax:
+      return "the name is no host name";
+  }
+  return {};
 }
 
 }  // namespace
@@ -34,7 +71,9 @@ Setup::Setup(Loop& loop, Sockets& sockets, Flow& flow, const FlowSettings& setti
       settings_(settings),
       snapshot_(std::move(snapshot)),
       listener_(listener),
-      scanner_(flow.record.listener->protocol) {}
+      scanner_({.protocol = flow.record.listener->protocol,
+                .hello_bytes = settings.limits.hello_bytes,
+                .strip_port = flow.record.listener->strip_port}) {}
 
 // ---- Hello ------------------------------------------------------------------------------------
 
@@ -45,9 +84,10 @@ void Setup::start_receive() {
 }
 
 Event Setup::on_received(const Completion& completion) {
+  const EndReason left = flight_.empty() ? EndReason::nothing_sent : EndReason::client_left;
   switch (completion.result) {
     case 0:
-      return {.kind = Kind::eof};
+      return {.kind = Kind::eof, .reason = left};
     case -ECANCELED:
       return {.kind = Kind::cancelled, .operation = Operation::receive};
     case -EAGAIN:
@@ -57,7 +97,7 @@ Event Setup::on_received(const Completion& completion) {
       return {.kind = Kind::receive_again};
     default:
       if (completion.result < 0) {
-        return {.kind = Kind::reset, .lost = is_lost(-completion.result)};
+        return {.kind = Kind::reset, .lost = is_lost(-completion.result), .reason = left};
       }
   }
   return on_flight(completion);
@@ -70,27 +110,92 @@ Event Setup::on_flight(const Completion& completion) {
   loop_.buffers->give(buffer);
   if (flight_.size() < needed_) return {.kind = Kind::flight_incomplete};
   const auto needed = scanner_.scan(flight_);
-  if (!needed) return invalid(needed.error());
+  if (!needed) return refuse(needed.error());
   needed_ = *needed;
   if (needed_ != 0) return {.kind = Kind::flight_incomplete};
   const auto parsed = scanner_.parse(flight_, loop_.hello_scratch);
-  if (!parsed) return invalid(parsed.error());
-  return route(*parsed);
+  if (parsed) return route(*parsed);
+  const auto& [error, name] = parsed.error();
+  if (error == FlightError::bad_name) {
+    flow_.record.server_name = name.substr(0, logged_name_max);
+    flow_.record.name_error = name_error(name_problem(name));
+  }
+  return refuse(error);
+}
+
+Event Setup::refuse(FlightError error) {
+  const Protocol protocol = flow_.record.listener->protocol;
+  const auto answer = protocol == Protocol::http || settings_.answers.alerts
+                          ? answer_to_fault(protocol, error)
+                          : std::nullopt;
+  if (answer) answer_ = text_of(*answer);
+  return {.kind = answer ? Kind::flight_refused : Kind::flight_invalid, .reason = reason_of(error)};
 }
 
 Event Setup::route(const FirstFlight& flight) {
   flow_.seat.leave_hello();
   FlowRecord& record = flow_.record;
+  const bool is_tls = record.listener->protocol == Protocol::tls;
   record.server_name = flight.name();
+  if (is_tls && flight.name_length == 0 && !flight.raw_name.empty()) {
+    record.server_name = flight.raw_name;
+    record.name_error = name_error(NameProblem::address);
+  }
   record.alpn = first_protocol(flight.alpn_list);
   record.tls_version = flight.version;
   record.ech = flight.ech;
-  record.route = snapshot_->routes.find(listener_, record.server_name, flight.alpn_list);
+  record.route = snapshot_->routes.find(listener_, flight.name(), flight.alpn_list);
   snapshot_.reset();
+  answer_ = text_of(answer_without_route(record.listener->protocol, flight.name_length != 0,
+                                         settings_.answers.alerts ? flight.version : 0));
   if (record.route == nullptr) return {.kind = Kind::flight_refused, .reason = EndReason::no_route};
-  targets_.start(*record.route, record.server_name);
+  if (const auto event = turn_away(flight)) return *event;
+  targets_.start(*record.route, flight.name());
   until_ms_ = loop_.now_ms + static_cast<std::uint64_t>(settings_.timeouts.setup.count());
   return {.kind = Kind::flight_routed};
+}
+
+// A route that does not serve this client.
+std::optional<Event> Setup::turn_away(const FirstFlight& flight) {
+  const RouteConfig& route = flow_.record.route->config;
+  if (route.redirect == Redirect::https &&
+      !(route.redirect_except_acme && is_acme_challenge(flight))) {
+    std::string redirect = redirect_to_https(flight);
+    if (redirect.empty()) return refuse(FlightError::malformed);
+    answer_ = std::move(redirect);
+    return Event{.kind = Kind::flight_refused, .reason = EndReason::redirected};
+  }
+  switch (route.refuse) {
+    case Refuse::no:
+      return std::nullopt;
+    case Refuse::alert:
+      return Event{.kind = Kind::flight_refused, .reason = EndReason::refused};
+    case Refuse::drop:
+      vanish_on_close(sockets_.fd(Side::client));
+      [[fallthrough]];
+    case Refuse::close:
+      return Event{.kind = Kind::flight_invalid, .reason = EndReason::refused};
+  }
+  return std::nullopt;
+}
+
+// A forbidden target looks to the client like no route.
+std::string Setup::answer(EndReason reason) const {
+  switch (reason) {
+    case EndReason::not_the_protocol:
+    case EndReason::malformed:
+    case EndReason::oversized:
+    case EndReason::no_route:
+    case EndReason::refused:
+    case EndReason::redirected:
+    case EndReason::forbidden:
+      return answer_;
+    default:
+      break;
+  }
+  if (flow_.record.listener->protocol == Protocol::tls) return text_of(Answer::tls_internal_error);
+  return text_of(reason == EndReason::connect_timeout ? Answer::http_gateway_timeout
+                                                      : Answer::http_bad_gateway);
 }
 
 // ---- Resolve ----------------------------------------------------------------------------------
@@ -152,7 +257,7 @@ std::uint64_t Setup::attempt_until_ms() const {
 
 std::optional<Event> Setup::start_connect() {
   const int family = address_.ss_family;
-  auto socket = open_backend_socket(family, settings_.timeouts.idle);
+  auto socket = open_backend_socket(family, settings_.tcp);
   if (!socket) {
     if (loop_.refusals_log.admit(loop_.now_ms)) spdlog::warn("{}", socket.error().what);
     targets_.connected(socket.error().sys_errno, 0, target_context());

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/hello/first_flight.h"
@@ -44,6 +45,9 @@ class Setup {
   // When the question or the connect that begins now is given up; of the loop's clock.
   std::uint64_t attempt_until_ms() const;
 
+  // What the client gets that is not served because of `reason`.
+  std::string answer(EndReason reason) const;
+
   // For the relay.
   std::vector<std::uint8_t> take_flight() { return std::move(flight_); }
   PlanePair pair() const { return pair_; }
@@ -52,7 +56,9 @@ class Setup {
 
  private:
   Event on_flight(const Completion& completion);
+  Event refuse(FlightError error);
   Event route(const FirstFlight& flight);
+  std::optional<Event> turn_away(const FirstFlight& flight);
   void record_target();
   TargetContext target_context() {
     return {.board = loop_.shared.board, .log = loop_.refusals_log, .now_ms = loop_.now_ms};
@@ -66,6 +72,7 @@ class Setup {
   std::uint32_t listener_;
   FlightScanner scanner_;
   std::vector<std::uint8_t> flight_;
+  std::string answer_;      // To a flight that no backend gets.
   std::size_t needed_ = 1;  // Bytes that must be there before the next scan.
   TargetList targets_;
   std::uint64_t until_ms_ = 0;  // When timeouts.setup is over; counted from the route on.

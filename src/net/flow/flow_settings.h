@@ -12,7 +12,9 @@ namespace sni {
 struct FlowSettings {
   TimeoutConfig timeouts;
   LimitConfig limits;
-  bool abort_on_close = false;        // A FIN ends a client whose backend is not there yet.
+  bool abort_on_close = false;  // A FIN ends a client whose backend is not there yet.
+  AnswersConfig answers;
+  TcpConfig tcp;
   std::uint32_t connections_max = 0;  // limits.connections, or what the descriptors allow.
 };
 

@@ -27,7 +27,7 @@ void write_line(const FlowRecord& flow, const FlowEnd& end, std::uint64_t now_ms
        .duration_ms = now_ms - flow.started_ms,
        .plane = to_string(flow.plane),
        .end = to_string(end.reason),
-       .error = to_string(flow.error)},
+       .error = flow.name_error.empty() ? to_string(flow.error) : flow.name_error},
       log_format()));
 }
 
@@ -48,7 +48,10 @@ void Ledger::end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t no
     shared_.admission.report(flow.record.client.ip, Conduct::bad_hello);
   }
   const bool reached = flow.record.plane != PlaneId::none;
-  if (access_lines_wanted() && (reached || gate.admit(now_ms))) {
+  // Health probes connect and leave every few seconds.
+  const bool wanted =
+      end.reason == EndReason::nothing_sent ? debug_lines_wanted() : access_lines_wanted();
+  if (wanted && (reached || gate.admit(now_ms))) {
     write_line(flow.record, end, now_ms);
   }
   flows_.free(flow.place);

@@ -50,6 +50,9 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTabl
   auto settings = std::make_shared<const FlowSettings>(
       FlowSettings{.timeouts = config.timeouts,
                    .limits = config.limits,
+                   .abort_on_close = config.abort_on_close,
+                   .answers = config.answers,
+                   .tcp = config.tcp,
                    .connections_max = wanted == 0 ? possible : std::min(wanted, possible)});
   RouteTable routes(config, backends);
   return std::make_shared<const Snapshot>(Snapshot{
