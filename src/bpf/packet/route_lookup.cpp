@@ -48,8 +48,8 @@ std::uint32_t path_mtu(NetlinkBytes metrics) {
   return mtu;
 }
 
-Route route_of(NetlinkBytes body) {
-  Route route;
+PacketRoute route_of(NetlinkBytes body) {
+  PacketRoute route;
   const auto header = netlink_value<rtmsg>(body);
   if (!header) return route;
   route.local = header->rtm_type == RTN_LOCAL;
@@ -99,7 +99,7 @@ Result<RouteLookup> RouteLookup::open() {
   return RouteLookup(std::move(*route));
 }
 
-Result<Route> RouteLookup::find(const IpAddress& source, const Endpoint& target) {
+Result<PacketRoute> RouteLookup::find(const IpAddress& source, const Endpoint& target) {
   auto route = ask(source, target);
   if (!route) return route;
   if (route->interface == 0) {
@@ -115,17 +115,18 @@ Result<Route> RouteLookup::find(const IpAddress& source, const Endpoint& target)
   return route;
 }
 
-Result<Route> RouteLookup::ask(const IpAddress& source, const Endpoint& target) {
+Result<PacketRoute> RouteLookup::ask(const IpAddress& source, const Endpoint& target) {
   const bool v4 = target.ip.is_v4();
   rtmsg header{};
   header.rtm_family = v4 ? AF_INET : AF_INET6;
   header.rtm_dst_len = v4 ? 32 : 128;
-  header.rtm_src_len = header.rtm_dst_len;
+  const bool from_any = source == IpAddress{};
+  if (!from_any) header.rtm_src_len = header.rtm_dst_len;
   NetlinkRequest request(RTM_GETROUTE, 0, header);
   request.put(RTA_DST, wire(target.ip));
-  request.put(RTA_SRC, wire(source));
+  if (!from_any) request.put(RTA_SRC, wire(source));
   if (target.scope != 0) request.put_value(RTA_OIF, target.scope);
-  Route route;
+  PacketRoute route;
   const auto asked =
       route_.ask(request, [&](std::uint16_t, NetlinkBytes body) { route = route_of(body); });
   if (!asked) {

@@ -14,13 +14,13 @@
 
 namespace sni {
 
-struct Route {
+struct PacketRoute {
   std::uint32_t interface = 0;  // Loopback's where `local`.
   bool local = false;           // An address of this host.
   std::optional<IpAddress> gateway;
   std::uint32_t mtu = 0;  // Bytes of an IP packet: of the path where it is known, else the device.
 
-  bool operator==(const Route&) const = default;
+  bool operator==(const PacketRoute&) const = default;
 };
 
 struct Interface {
@@ -42,14 +42,15 @@ class RouteLookup {
  public:
   static Result<RouteLookup> open();
 
-  // From `source` to `target`. Link-local targets need their scope. sys_errno ENETUNREACH,
-  // EHOSTUNREACH, EACCES: there is no way, or `source` is no address of this host.
-  Result<Route> find(const IpAddress& source, const Endpoint& target);
+  // From `source` (IpAddress{}: not chosen yet) to `target`. Link-local targets need their scope.
+  // sys_errno ENETUNREACH, EHOSTUNREACH, EACCES: there is no way, or `source` is no address of this
+  // host.
+  Result<PacketRoute> find(const IpAddress& source, const Endpoint& target);
   Result<Interface> interface(std::uint32_t index) { return find_interface(route_, index); }
 
  private:
   explicit RouteLookup(NetlinkSocket route) : route_(std::move(route)) {}
-  Result<Route> ask(const IpAddress& source, const Endpoint& target);
+  Result<PacketRoute> ask(const IpAddress& source, const Endpoint& target);
 
   NetlinkSocket route_;
 };

@@ -22,7 +22,7 @@ RouteLookup opened() {
   return std::move(*lookup);
 }
 
-Route found(RouteLookup& lookup, const char* source, const Endpoint& target) {
+PacketRoute found(RouteLookup& lookup, const char* source, const Endpoint& target) {
   const auto route = lookup.find(*parse_ip(source), target);
   REQUIRE_MESSAGE(route, route.error().what);
   return *route;
@@ -48,12 +48,12 @@ TEST_CASE("the way to a neighbour is its interface, and behind a gateway the gat
     ip("route add 203.0.113.0/24 via 198.18.2.9");
     RouteLookup lookup = opened();
     CHECK(found(lookup, "198.18.1.1", endpoint("198.18.1.5")) ==
-          Route{.interface = if_nametoindex("one"), .mtu = 1500});
-    CHECK(
-        found(lookup, "198.18.2.1", endpoint("203.0.113.7")) ==
-        Route{.interface = if_nametoindex("two"), .gateway = parse_ip("198.18.2.9"), .mtu = 1400});
+          PacketRoute{.interface = if_nametoindex("one"), .mtu = 1500});
+    CHECK(found(lookup, "198.18.2.1", endpoint("203.0.113.7")) ==
+          PacketRoute{
+              .interface = if_nametoindex("two"), .gateway = parse_ip("198.18.2.9"), .mtu = 1400});
     CHECK(found(lookup, "2001:db8:1::1", endpoint("2001:db8:1::5")) ==
-          Route{.interface = if_nametoindex("one"), .mtu = 1500});
+          PacketRoute{.interface = if_nametoindex("one"), .mtu = 1500});
   });
 }
 
@@ -70,7 +70,7 @@ TEST_CASE("the host's own addresses are local, and go by loopback") {
   in_own_network([] {
     make_two_ways();
     RouteLookup lookup = opened();
-    const Route local{.interface = if_nametoindex("lo"), .local = true, .mtu = 65'536};
+    const PacketRoute local{.interface = if_nametoindex("lo"), .local = true, .mtu = 65'536};
     CHECK(found(lookup, "127.0.0.1", endpoint("127.0.0.1")) == local);
     CHECK(found(lookup, "::1", endpoint("::1")) == local);
     CHECK(found(lookup, "198.18.1.1", endpoint("198.18.1.1")) == local);
@@ -89,6 +89,9 @@ TEST_CASE("the source chooses the way where the routes do") {
     CHECK(found(lookup, "198.18.1.1", target).interface == if_nametoindex("one"));
     CHECK(found(lookup, "198.18.2.1", target).interface == if_nametoindex("two"));
     CHECK(!lookup.find(*parse_ip("203.0.113.1"), target));
+    const auto any = lookup.find(IpAddress{}, target);
+    REQUIRE_MESSAGE(any, any.error().what);
+    CHECK(any->interface == if_nametoindex("one"));
   });
 }
 
