@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "core/hello/first_flight.h"
+#include "core/route/backend_table.h"
 #include "core/route/route_table.h"
 #include "core/session/deadlines.h"
 #include "support/client_hello_builder.h"
@@ -40,7 +41,8 @@ TEST_CASE("looking up a route allocates nothing") {
   config.routes[0].alpn = {"h2"};
   config.routes[1] = config.routes[0];
   config.routes[1].names = {"*"};
-  const RouteTable table(config);
+  BackendTable backends;
+  const RouteTable table(config, backends);
   const test::Bytes h2 = test::text_bytes("\x08http/1.1\x02h2");
   const std::size_t before = allocations;
   const auto& wildcard = table.find(0, "x.y.a-name-that-is-longer-than-a-small-string.example", h2);
