@@ -2,6 +2,7 @@
 """The kinds of backend addresses, and arrays of them."""
 
 import os
+import re
 import socket
 import time
 import unittest
@@ -112,8 +113,9 @@ class Backends(ProxyTest):
                               server={"workers": 1})
         for _ in range(5):
             self.assertEqual(self.reached(proxy), b"last")
-        proxy.wait_log(f"backend {refused} of route *: connection refused")
-        proxy.wait_log(f"backend {refused} failed (connection refused); {last.address} serves")
+        proxy.wait_log(re.escape(f"backend {refused} of route *: connection refused"))
+        proxy.wait_log(
+            re.escape(f"backend {refused} failed (connection refused); {last.address} serves"))
         self.assertEqual({line.get("error", "") for line in proxy.access(5)}, {""})
         warnings = [each for each in proxy.records() if "in its place" in each.get("message", "")]
         self.assertEqual(len(warnings), 1)
