@@ -25,6 +25,8 @@ inline constexpr std::uint32_t hello_records_max = 2048;
 // Wire bytes of a first flight.
 inline constexpr std::size_t hello_wire_max =
     hello_bytes_max + handshake_header + hello_records_max * record_header;
+// A hello with an ML-KEM key share takes 1.8 KiB; what is larger has half of limits.hello_memory.
+inline constexpr std::size_t small_flight_bytes = 3 * 1024;
 // Bytes of an HTTP/1.x request head.
 inline constexpr std::size_t http_head_max = 16 * 1024;
 

@@ -29,6 +29,7 @@ const char* to_string(EndReason reason) {
                                           "connect_timeout",
                                           "idle_timeout",
                                           "half_closed_timeout",
+                                          "hello_memory",
                                           "relay_memory",
                                           "cut",
                                           "internal"};

@@ -67,6 +67,7 @@ enum class EndReason : std::uint8_t {
   connect_timeout,  // As unreachable, and the last address gave no answer at all.
   idle_timeout,
   half_closed_timeout,  // One side had sent its FIN, and the other one sent nothing any more.
+  hello_memory,         // limits.hello_memory was used up when it came.
   relay_memory,         // limits.relay_memory was used up by readers that stall.
   cut,                  // By the drain deadline.
   internal,             // An operation failed in a way we do not know.

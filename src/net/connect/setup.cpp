@@ -73,7 +73,8 @@ Setup::Setup(Loop& loop, Sockets& sockets, Flow& flow, const FlowSettings& setti
       listener_(listener),
       scanner_({.protocol = flow.record.listener->protocol,
                 .hello_bytes = settings.limits.hello_bytes,
-                .strip_port = flow.record.listener->strip_port}) {}
+                .strip_port = flow.record.listener->strip_port}),
+      flight_(loop.shared.flights) {}
 
 // ---- Hello ------------------------------------------------------------------------------------
 
@@ -106,14 +107,17 @@ Event Setup::on_received(const Completion& completion) {
 Event Setup::on_flight(const Completion& completion) {
   const auto buffer = static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
   const std::uint8_t* bytes = loop_.buffers->take(buffer);
-  flight_.insert(flight_.end(), bytes, bytes + completion.result);
+  const bool fits = flight_.append({bytes, static_cast<std::size_t>(completion.result)},
+                                   settings_.limits.hello_memory);
   loop_.buffers->give(buffer);
-  if (flight_.size() < needed_) return {.kind = Kind::flight_incomplete};
-  const auto needed = scanner_.scan(flight_);
+  if (!fits) return {.kind = Kind::flight_invalid, .reason = EndReason::hello_memory};
+  if (flight_.bytes().size() < needed_) return {.kind = Kind::flight_incomplete};
+  const auto needed = scanner_.scan(flight_.bytes());
   if (!needed) return refuse(needed.error());
   needed_ = *needed;
   if (needed_ != 0) return {.kind = Kind::flight_incomplete};
-  const auto parsed = scanner_.parse(flight_, loop_.hello_scratch);
+  flight_.shrink();
+  const auto parsed = scanner_.parse(flight_.bytes(), loop_.hello_scratch);
   if (parsed) return route(*parsed);
   const auto& [error, name] = parsed.error();
   if (error == FlightError::bad_name) {

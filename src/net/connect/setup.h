@@ -11,10 +11,10 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "core/hello/first_flight.h"
 #include "core/session/session.h"
+#include "net/connect/flight.h"
 #include "net/connect/target.h"
 #include "net/flow/flow_settings.h"
 #include "net/loop/loop.h"
@@ -49,7 +49,7 @@ class Setup {
   std::string answer(EndReason reason) const;
 
   // For the relay.
-  std::vector<std::uint8_t> take_flight() { return std::move(flight_); }
+  Flight take_flight() { return std::move(flight_); }
   PlanePair pair() const { return pair_; }
   // It ends without a relay.
   void release() { loop_.planes.leave(pair_); }
@@ -71,7 +71,7 @@ class Setup {
   std::shared_ptr<const Snapshot> snapshot_;  // Until the route is known.
   std::uint32_t listener_;
   FlightScanner scanner_;
-  std::vector<std::uint8_t> flight_;
+  Flight flight_;
   std::string answer_;      // To a flight that no backend gets.
   std::size_t needed_ = 1;  // Bytes that must be there before the next scan.
   TargetList targets_;

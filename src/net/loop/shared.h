@@ -10,6 +10,7 @@
 #include "bpf/dns/dns_map.h"
 #include "core/guard/source_counts.h"
 #include "core/route/endpoint_board.h"
+#include "net/connect/flight.h"
 #include "net/guard/admission.h"
 #include "net/planes/fast_path.h"
 #include "net/random_key.h"
@@ -22,6 +23,7 @@ struct Shared {
   std::optional<DnsMap> dns_map;  // Answers of all workers; empty: each keeps its own alone.
   std::atomic<std::uint32_t> connections{0};
   std::atomic<std::uint32_t> pending_hellos{0};
+  FlightBudget flights;
   ParkedBudget parked;
   SourceCounts sources;
   EndpointBoard board{random_key()};  // Which endpoints do not answer.

@@ -10,9 +10,9 @@ namespace sni {
 
 using Kind = Event::Kind;
 
-Relay::Relay(const RelayPlace& place, PlanePair pair, std::vector<std::uint8_t> flight)
+Relay::Relay(const RelayPlace& place, PlanePair pair, Flight flight)
     : place_(place), pair_(pair), active_ms_(place.loop.now_ms), flight_(std::move(flight)) {
-  pipe(Side::client).hold(flight_);
+  pipe(Side::client).hold(flight_.bytes());
   place_.flow.record.plane = pair_.carrier;
 }
 
@@ -148,7 +148,7 @@ Event Relay::on_buffer_sent(Side side, const Completion& completion) {
         break;
       }
       // The flight is in there, and the first thing that the backend gets.
-      if (side == Side::client && !flight_.empty()) flight_ = {};
+      if (side == Side::client && !flight_.empty()) flight_.release();
       return {.kind = Kind::sent, .side = side};
   }
   loop().counters.readers_stalled.add();

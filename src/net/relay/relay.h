@@ -13,9 +13,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "core/session/session.h"
+#include "net/connect/flight.h"
 #include "net/flow/flow_settings.h"
 #include "net/loop/loop.h"
 #include "net/loop/sockets.h"
@@ -37,7 +37,7 @@ struct RelayPlace {
 class Relay {
  public:
   // `flight`: what the client has sent already, and the backend is to get first.
-  Relay(const RelayPlace& place, PlanePair pair, std::vector<std::uint8_t> flight);
+  Relay(const RelayPlace& place, PlanePair pair, Flight flight);
 
   std::optional<Event> start_receive(Side side);
   std::optional<Event> on_receive(Side side, const Completion& completion);
@@ -85,7 +85,7 @@ class Relay {
   std::array<bool, 2> more_waiting_{};  // The last receive left bytes in the socket.
   std::uint32_t last_unacknowledged_ = 0;
   std::uint64_t active_ms_;  // When bytes moved last, or a flush began.
-  std::vector<std::uint8_t> flight_;
+  Flight flight_;            // Until the backend has it.
 };
 
 }  // namespace sni

@@ -85,6 +85,30 @@ TEST_CASE("a client that resets behind its FIN is gone at once too") {
   CHECK(proxy.ended(EndReason::client_left) == 1);
 }
 
+TEST_CASE("hostile hellos hold no more than limits.hello_memory, and a real client is served") {
+  constexpr std::uint64_t budget = 64 * 1024;
+  TcpListener listener;
+  Config config = config_for(listener.endpoint());
+  config.limits.hello_memory = budget;
+  WorkerHarness proxy(std::move(config));
+  proxy.start();
+  // Most of a hello that says to be of 16 KiB.
+  Bytes hostile = {0x16, 0x03, 0x01, 0x40, 0x00, 0x01, 0x00, 0x3f, 0xfc};
+  hostile.resize(12'000);
+  std::vector<TcpPeer> flood;
+  for (int i = 0; i < 20; ++i) {
+    flood.push_back(proxy.connect());
+    flood.back().send(hostile);
+  }
+  CHECK(eventually([&] { return proxy.ended(EndReason::hello_memory) >= 15; }));
+  CHECK(proxy.shared().flights.used <= budget);
+  TcpPeer client = proxy.connect_to("a.example");
+  CHECK(listener.accept().receive(hello_for("a.example").size()) == hello_for("a.example"));
+  client.close();
+  flood.clear();
+  CHECK(proxy.becomes_empty());
+}
+
 TEST_CASE("however many backends are silent, the client has its answer within timeouts.setup") {
   const std::vector<SilentBackend> silent(4);
   std::vector<Backend> backends;

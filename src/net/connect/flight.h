@@ -1,0 +1,52 @@
+#pragma once
+
+// The first flight of one connection, from its first byte until the backend has it, in memory of the
+// right size. All flights of the process share one budget (limits.hello_memory): what does not fit
+// is refused, so that a flood of hellos can hold no more than that. Half of it is kept for small
+// flights, as those of real clients are, so that a flood of large ones does not shut them out.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+
+namespace sni {
+
+// Bytes of all flights.
+struct FlightBudget {
+  std::atomic<std::uint64_t> used{0};
+};
+
+class Flight {
+ public:
+  // `budget` outlives the flight.
+  explicit Flight(FlightBudget& budget) : budget_(&budget) {}
+  Flight(Flight&& other) noexcept
+      : budget_(other.budget_),
+        bytes_(std::move(other.bytes_)),
+        size_(std::exchange(other.size_, 0)),
+        capacity_(std::exchange(other.capacity_, 0)) {}
+  Flight& operator=(Flight&&) = delete;
+  ~Flight() { release(); }
+
+  // False: that would be more than `budget_max` bytes for all flights together.
+  [[nodiscard]] bool append(std::span<const std::uint8_t> bytes, std::uint64_t budget_max);
+  // No more bytes will come: gives back what the growth took too much.
+  void shrink();
+  void release();
+
+  std::span<const std::uint8_t> bytes() const { return {bytes_.get(), size_}; }
+  bool empty() const { return size_ == 0; }
+
+ private:
+  void move_to(std::size_t capacity);
+
+  FlightBudget* budget_;
+  std::unique_ptr<std::uint8_t[]> bytes_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;  // What the budget has been charged.
+};
+
+}  // namespace sni
