@@ -214,7 +214,7 @@ TEST_CASE("a hello that stalls goes out unchanged although the backend speaks fi
   WorkerHarness proxy(config_for(listener.endpoint()));
   proxy.start();
   TcpPeer client = proxy.connect();
-  const Bytes hello = ClientHelloBuilder().server_name("a.example").padding(15'000).wire(1);
+  const Bytes hello = ClientHelloBuilder().server_name("a.example").padding(15'000).wire(8);
   client.send(hello);
   TcpPeer backend = listener.accept();
   REQUIRE(eventually([&] { return stalls(proxy) > 0; }));

@@ -72,10 +72,8 @@ TEST_CASE("A record under the hash of another name is no hit") {
 TEST_CASE("A full map makes room, and what it has stays true") {
   const auto map = must(DnsMap::create(names));
   const auto address = [](unsigned i) {
-    Resolution answer{.status = Resolution::Status::ok};
-    answer.add(
-        IpAddress::v4(10, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)));
-    return answer;
+    return Resolution::of(
+        {IpAddress::v4(10, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i))});
   };
   unsigned kept = 0;
   for (unsigned i = 0; i < 4 * names; ++i) map.store(std::to_string(i), address(i), now, 100);
@@ -93,9 +91,7 @@ TEST_CASE("Threads that store and find at once never see one name's addresses un
   std::atomic<bool> done{false};
   std::atomic<unsigned> wrong{0};
   const auto answer = [](unsigned i) {
-    Resolution all{.status = Resolution::Status::ok};
-    for (int n = 0; n < 8; ++n) all.add(IpAddress::v4(10, 0, 0, static_cast<std::uint8_t>(i)));
-    return all;
+    return Resolution::of(std::vector(8, IpAddress::v4(10, 0, 0, static_cast<std::uint8_t>(i))));
   };
   std::vector<std::jthread> readers;
   for (int reader = 0; reader < 2; ++reader) {

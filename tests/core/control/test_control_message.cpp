@@ -44,12 +44,12 @@ TEST_CASE("the members of a request are checked") {
   CHECK_FALSE(requested_prefix({{"prefix", 1}}));
   CHECK_FALSE(requested_prefix(json::object()));
   CHECK(*requested_seconds(json::object()) == std::nullopt);
-  CHECK(*requested_seconds({{"for_s", 60}}) == 60);
+  CHECK(*requested_seconds({{"for_s", 60U}}) == 60);
   for (const json& wrong : {json(0), json(-1), json(1.5), json("60"), json(1e12)}) {
     CHECK_FALSE(requested_seconds({{"for_s", wrong}}));
   }
   CHECK(*requested_position(json::object()) == 0);
-  CHECK(*requested_position({{"from", 7}}) == 7);
+  CHECK(*requested_position({{"from", 7U}}) == 7);
   CHECK_FALSE(requested_position({{"from", -7}}));
 }
 
