@@ -105,7 +105,8 @@ void measure_routes() {
       config.routes.push_back(
           {.names = {name, "*." + name}, .backends = {}, .listeners = {"https"}, .alpn = {}});
     }
-    const RouteTable table(config);
+    BackendTable backends;
+    const RouteTable table(config, backends);
     const std::string size = " among " + std::to_string(count) + " routes";
     const std::string last = "host" + std::to_string(count - 1) + ".example";
     for (const auto& [what, name] :

@@ -112,7 +112,9 @@ class Http(ProxyTest):
         self.assertTrue(self.get(proxy, "one.example", acme).startswith(b"HTTP/1.1 200 "))
         self.assertIn(f"https://two.example{acme}\r\n", self.get(proxy, "two.example", acme).decode())
         self.assert_answer(self.exchange(proxy, b"GET / HTTP/1.0\r\n\r\n"), 400)
-        self.assertEqual([line["end"] for line in proxy.access(4)][0], "redirected")
+        # The client of the backend keeps its side open, so that its line is not there yet.
+        self.assertEqual(sorted(line["end"] for line in proxy.access(3)),
+                         ["malformed", "redirected", "redirected"])
 
     def test_a_route_that_refuses_answers_closes_or_says_nothing(self):
         web = {"listeners": ["web"]}

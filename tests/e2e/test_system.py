@@ -64,7 +64,9 @@ class SystemNames(ProxyTest):
         processes.wait_until(lambda: self.answer(proxy) == b"here", "the new resolver to be asked")
         self.rewrite("hosts", "127.0.0.9 named.test\n")
         processes.wait_until(lambda: len(self.answer(proxy)) == 7, "the new hosts file to count")
-        self.assertEqual(proxy.access(3)[-1]["error"], "connection refused")
+        processes.wait_until(
+            lambda: any(line.get("error") == "connection refused" for line in proxy.records()),
+            "the line of a connection to the address of the hosts file")
 
     def test_a_line_of_resolv_conf_that_is_not_used_is_warned_about(self):
         backend = self.backend(backends.say(b"here"))

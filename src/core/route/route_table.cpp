@@ -39,11 +39,8 @@ bool hides(const RouteConfig& earlier, const RouteConfig& later) {
 // Its backends are shared with all routes that have them.
 RouteRef make_route(const RouteConfig& config, BackendTable& backends) {
   auto route = std::make_shared<Route>();
-  route->config = {.names = config.names,
-                   .backends = {},
-                   .listeners = config.listeners,
-                   .alpn = config.alpn,
-                   .allow_private = config.allow_private};
+  route->config = config;
+  route->config.backends = {};  // The table has them.
   route->backends.reserve(config.backends.size());
   for (const Backend& backend : config.backends) {
     route->backends.push_back(backends.intern(backend));

@@ -150,11 +150,14 @@ Event Setup::route(const FirstFlight& flight) {
   record.ech = flight.ech;
   record.route = snapshot_->routes.find(listener_, flight.name(), flight.alpn_list);
   snapshot_.reset();
-  answer_ = text_of(answer_without_route(record.listener->protocol, flight.name_length != 0,
+  // An address is no name, but the extension is there.
+  const bool named = flight.name_length != 0 || (is_tls && !flight.raw_name.empty());
+  answer_ = text_of(answer_without_route(record.listener->protocol, named,
                                          settings_.answers.alerts ? flight.version : 0));
   if (record.route == nullptr) return {.kind = Kind::flight_refused, .reason = EndReason::no_route};
   if (const auto event = turn_away(flight)) return *event;
-  targets_.start(*record.route, flight.name());
+  // The record's name stays; the flight's is a view into what is gone after this call.
+  targets_.start(*record.route, flight.name_length != 0 ? record.server_name : std::string_view());
   until_ms_ = loop_.now_ms + static_cast<std::uint64_t>(settings_.timeouts.setup.count());
   return {.kind = Kind::flight_routed};
 }

@@ -212,3 +212,14 @@ TEST_CASE("A route outlives the table that it was found in") {
   CHECK(kept->config.names == std::vector<std::string>{"a.example"});
   CHECK(kept.use_count() == 1);
 }
+
+TEST_CASE("a route of the table says all that the configuration's says") {
+  RouteConfig config{.names = {"a.example"}, .listeners = {"a"}};
+  config.refuse = Refuse::alert;
+  config.redirect = Redirect::https;
+  config.idle = std::chrono::milliseconds(5);
+  BackendTable backends;
+  const RouteTable table({.listeners = {{.name = "a"}}, .routes = {config}}, backends);
+  REQUIRE(table.find(0, "a.example", {}) != nullptr);
+  CHECK(table.find(0, "a.example", {})->config == config);
+}

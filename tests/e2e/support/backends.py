@@ -163,7 +163,7 @@ class Nginx(processes.Child):
     def __init__(self, names, directory, *, protocols="TLSv1.2 TLSv1.3", plain=False):
         self.directory = pathlib.Path(directory) / "nginx"
         files = self.directory / "files"
-        files.mkdir(parents=True)
+        files.mkdir(parents=True, exist_ok=True)
         self.ports = {name: processes.free_port() for name in names}
         servers = "".join(self._server(name, directory, protocols, plain) for name in names)
         configuration = self.directory / "nginx.conf"
