@@ -45,6 +45,7 @@ std::string lower(std::string_view text) {
 }
 
 void check_accepted(std::string_view bytes, const FlightCopy& flight) {
+  if (bytes.starts_with("\r\n")) bytes.remove_prefix(2);  // RFC 9112 section 2.2.
   const auto lines = lines_of(bytes);
   const auto hosts = hosts_of(lines);
   require(hosts.size() <= 1, "there is one Host at most");
