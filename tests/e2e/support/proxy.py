@@ -128,6 +128,7 @@ class Proxy(processes.Child):
             now = self.held()
             more = now - before
             more["pipe"] = max(0, now["pipe"] - 2 * pipes)
+            more["anon_inode:[io_uring]"] = 0  # A worker's own, which may start after `before`.
             return +more
         try:
             processes.wait_until(lambda: not surplus(), "every descriptor to be closed", seconds)
