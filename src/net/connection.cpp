@@ -55,6 +55,9 @@ void Connection::advance(Event event) {
   for (;;) {
     next_.reset();
     for (const Action& action : session_.step(event)) perform(action);
+    if (!next_ && relay_ && session_.phase() == Phase::relaying && relay_->take_wanted()) {
+      next_ = Event{.kind = Kind::wanted};
+    }
     if (!next_) return;
     event = *next_;
   }
@@ -89,7 +92,11 @@ void Connection::perform(const Action& action) {
     case Action::Kind::flush:
       return flush();
     case Action::Kind::cancel:
-      return cancel();
+      return cancel(/*sends_too=*/true);
+    case Action::Kind::rest:
+      return cancel(/*sends_too=*/false);
+    case Action::Kind::hand_over:
+      return hand_over();
     case Action::Kind::reset:
       return reset_on_close(sockets_.fd(action.side));
     case Action::Kind::close:
@@ -132,16 +139,23 @@ void Connection::flush() {
   }
 }
 
-void Connection::cancel() {
+void Connection::cancel(bool sends_too) {
   if (session_.phase() == Phase::connecting) {
     return loop_.ring.cancel(sockets_.tag(Op::connect, Side::backend));
   }
   for (const Operation operation :
        {Operation::receive, Operation::send, Operation::connect, Operation::watch}) {
+    if (operation == Operation::send && !sends_too) continue;
     for (const Side side : {Side::client, Side::backend}) {
       if (session_.armed(operation, side)) loop_.ring.cancel(sockets_.tag(op_of(operation), side));
     }
   }
+}
+
+void Connection::hand_over() {
+  next_ = relay_->hand_over();
+  if (!next_) return loop_.ring.pause(sockets_.tag(Op::watch, Side::client));
+  if (next_->kind == Kind::handed_over) taken_over_ = true;
 }
 
 void Connection::close() {
@@ -154,7 +168,7 @@ void Connection::close() {
   if (setup_ != nullptr) setup_->release();
   loop_.deadlines.clear(sockets_.slot);
   loop_.resolver->cancel(pack(sockets_.tag(Op::resolver, Side::backend)));
-  loop_.ledger.end(flow_, end, loop_.refusals_log, loop_.now_ms);
+  if (!taken_over_) loop_.ledger.end(flow_, end, loop_.refusals_log, loop_.now_ms);
   for (UniqueFd& each : sockets_.fds) each.reset();
 }
 
@@ -199,12 +213,12 @@ std::optional<Event> Connection::on_send(Side side, const Completion& completion
   return relay_->on_send(side, completion);
 }
 
-Event Connection::on_connect(const Completion& completion) {
+std::optional<Event> Connection::on_connect(const Completion& completion) {
   if (session_.phase() == Phase::closing) {
-    return {.kind = Kind::cancelled, .side = Side::backend, .operation = Operation::connect};
+    return Event{.kind = Kind::cancelled, .side = Side::backend, .operation = Operation::connect};
   }
-  const Event event = setup_->on_connected(completion);
-  if (event.kind != Kind::connected) return event;
+  const auto event = setup_->on_connected(completion);
+  if (!event || event->kind != Kind::connected) return event;
   relay_.emplace(RelayPlace{.loop = loop_,
                             .sockets = sockets_,
                             .session = session_,
@@ -216,9 +230,12 @@ Event Connection::on_connect(const Completion& completion) {
   return event;
 }
 
-Event Connection::on_watch(Side side, const Completion& completion) {
+std::optional<Event> Connection::on_watch(Side side, const Completion& completion) {
   if (completion.result == -ECANCELED) {
-    return {.kind = Kind::cancelled, .side = side, .operation = Operation::watch};
+    return Event{.kind = Kind::cancelled, .side = side, .operation = Operation::watch};
+  }
+  if (completion.result == -ETIME) {  // A hand-over goes on.
+    return Event{.kind = Kind::hand_over_waits, .side = side};
   }
   // While a receive is armed it finds the reset itself, behind the bytes that came before it;
   // asking for the error would take it away from there. A send that failed has taken it too, and
@@ -226,18 +243,20 @@ Event Connection::on_watch(Side side, const Completion& completion) {
   const bool asked = setup_ != nullptr || session_.holding(side) || session_.eof(side);
   const int error = asked ? take_error(sockets_.fd(side)) : 0;
   if (setup_ != nullptr && error == 0 && completion.result > 0) {
-    if (settings_->abort_on_close) return {.kind = Kind::hung_up, .side = side};
+    if (settings_->abort_on_close) return Event{.kind = Kind::hung_up, .side = side};
     half_closed_ = true;
     loop_.deadlines.set(sockets_.slot, loop_.now_ms + set_up_unwatched_ms);
   }
   if (error != 0 || (asked && session_.broken(side))) {
-    return {.kind = Kind::hung_up, .side = side, .lost = error != 0 && is_lost(error)};
+    return Event{.kind = Kind::hung_up, .side = side, .lost = error != 0 && is_lost(error)};
   }
-  return {.kind = Kind::watch_ended, .side = side};
+  return Event{.kind = Kind::watch_ended, .side = side};
 }
 
 void Connection::on_deadline() {
   switch (session_.phase()) {
+    case Phase::handing:  // It has its own bounds.
+      return set_deadline(settings_->timeouts.idle);
     case Phase::draining:
       advance({.kind = Kind::half_closed});
       [[fallthrough]];

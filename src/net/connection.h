@@ -62,15 +62,16 @@ class Connection {
 
   std::optional<Event> on_receive(Side side, const Completion& completion);
   std::optional<Event> on_send(Side side, const Completion& completion);
-  Event on_connect(const Completion& completion);
-  Event on_watch(Side side, const Completion& completion);
+  std::optional<Event> on_connect(const Completion& completion);
+  std::optional<Event> on_watch(Side side, const Completion& completion);
 
   void start_receive(Side side);
   void start_send(Side side);
   void start_answer();
   void shut_down(Side side);
   void flush();
-  void cancel();
+  void cancel(bool sends_too);
+  void hand_over();
   void close();
 
   void begin_attempt();
@@ -89,6 +90,7 @@ class Connection {
   bool half_closed_ = false;              // The client has sent its FIN while no backend is there.
   std::uint64_t attempt_until_ms_ = 0;    // When the question or the connect is given up.
   std::optional<Event> next_;
+  bool taken_over_ = false;  // The flow lives on in a plane.
 };
 
 }  // namespace sni

@@ -55,6 +55,7 @@ class SessionWorld {
     if (phase == Phase::resetting) events.push_back({.kind = Kind::flushed});
     if (phase < Phase::resetting) events.push_back({.kind = Kind::deadline});
     if (phase == Phase::draining) events.push_back({.kind = Kind::half_closed});
+    if (phase == Phase::relaying) events.push_back({.kind = Kind::wanted});
     return events;
   }
 
@@ -67,7 +68,9 @@ class SessionWorld {
     if (event.kind == Kind::sent || event.kind == Kind::send_failed) held_[from] = false;
     if (event.kind == Kind::connected) held_[index(Side::client)] = true;
     if (event.kind == Kind::eof) eof_[from] = true;
+    if (event.kind == Kind::handed_over) handed_over_ = true;
     const Actions actions = session_.step(event);
+    forget_completed(event);
     for (const Action& action : actions) perform(action, was_closing);
     if (session_.phase() == Phase::resetting) check_reset();
     require(closed_ == (session_.phase() == Phase::closed), "close is the action of the last step");
@@ -81,6 +84,8 @@ class SessionWorld {
     std::string bytes(reinterpret_cast<const char*>(&session_), sizeof session_);
     for (const auto& each : {held_, eof_, fin_sent_}) bytes.append(each.begin(), each.end());
     bytes.push_back(due_.has_value());
+    for (const auto& each : resting_) bytes.append(each.begin(), each.end());
+    bytes.push_back(handing_over_);
     return bytes;
   }
 
@@ -141,7 +146,18 @@ class SessionWorld {
         add(Kind::connected);
         add(Kind::connect_failed);
       }
-      if (session_.armed(Operation::watch, side)) {
+      for (const Operation operation : {Operation::receive, Operation::watch}) {
+        if (phase == Phase::closing || !resting_[operation == Operation::watch][index(side)]) {
+          continue;
+        }
+        events.push_back({.kind = Kind::cancelled, .side = side, .operation = operation});
+      }
+      if (handing_over_ && session_.armed(Operation::watch, side)) {
+        add(Kind::hand_over_waits);
+        add(Kind::handed_over);
+        add(Kind::handed_back);
+        add(Kind::hand_over_broken, EndReason::internal);
+      } else if (session_.armed(Operation::watch, side)) {
         add(Kind::watch_ended);
         if (phase < Phase::relaying || session_.holding(side) || session_.eof(side))
           add(Kind::hung_up);
@@ -188,6 +204,23 @@ class SessionWorld {
                 {.kind = Kind::target_named},
                 {.kind = Kind::target_exhausted, .reason = EndReason::unreachable}};
         return;
+      case Action::Kind::rest:
+        for (const Side each : {Side::client, Side::backend}) {
+          resting_[0][index(each)] = session_.armed(Operation::receive, each);
+          resting_[1][index(each)] = session_.armed(Operation::watch, each);
+        }
+        return;
+      case Action::Kind::hand_over:
+        require(!held_[0] && !held_[1], "nothing is held when the sockets are handed over");
+        require(!session_.armed(Operation::receive, Side::client) &&
+                    !session_.armed(Operation::receive, Side::backend) &&
+                    !session_.armed(Operation::send, Side::client) &&
+                    !session_.armed(Operation::send, Side::backend) &&
+                    !session_.armed(Operation::watch, Side::backend),
+                "nothing is in flight when the sockets are handed over");
+        require(!eof_[0] && !eof_[1], "no side has ended when the sockets are handed over");
+        handing_over_ = true;
+        return;
       case Action::Kind::close:
         closed_ = true;
         return;
@@ -202,6 +235,20 @@ class SessionWorld {
     }
   }
 
+  // What has completed needs no cancel any more.
+  void forget_completed(const Event& event) {
+    const bool cancelled = event.kind == Kind::cancelled;
+    const bool received = event.kind <= Kind::discarded_all && event.kind != Kind::accepted;
+    if (received || (cancelled && event.operation == Operation::receive)) {
+      resting_[0][index(event.side)] = false;
+    }
+    if (event.kind == Kind::hung_up || event.kind == Kind::watch_ended ||
+        (cancelled && event.operation == Operation::watch)) {
+      resting_[1][index(event.side)] = false;
+    }
+    if (session_.phase() != Phase::handing) handing_over_ = false;
+  }
+
   // Until `flushed` nobody but the reader's own end stops what was received before a reset.
   void check_reset() const {
     const Side from = other(session_.reset_target());
@@ -211,7 +258,7 @@ class SessionWorld {
 
   void check_end() const {
     require(!session_.anything_armed(), "nothing is in flight at the close");
-    require(session_.reason() != EndReason::none, "every end has a reason");
+    require((session_.reason() == EndReason::none) == handed_over_, "every end has a reason");
     if (session_.reason() != EndReason::done) return;
     require(eof_[0] && eof_[1], "done means that both sides have ended");
     require(!held_[0] && !held_[1], "done means that every byte was sent");
@@ -224,6 +271,10 @@ class SessionWorld {
   std::array<bool, 2> held_{};
   std::array<bool, 2> eof_{};
   std::array<bool, 2> fin_sent_{};
+  // By operation (receive, watch) and side: armed when the session asked for rest.
+  std::array<std::array<bool, 2>, 2> resting_{};
+  bool handing_over_ = false;
+  bool handed_over_ = false;
   std::optional<std::vector<Event>> due_;
   bool closed_ = false;
 };

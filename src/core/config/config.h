@@ -121,7 +121,7 @@ struct DnsConfig {
   bool operator==(const DnsConfig&) const = default;
 };
 
-enum class FastPathMode : std::uint8_t { automatic, sockhash, userspace };
+enum class FastPathMode : std::uint8_t { automatic, packet, sockhash, userspace };
 
 struct FastPathConfig {
   FastPathMode mode = FastPathMode::automatic;
@@ -129,6 +129,11 @@ struct FastPathConfig {
   // A pair goes to the kernel after so many bytes of its backend, or so much time.
   std::uint64_t after_bytes = 16 * 1024;
   std::chrono::milliseconds after{1'000};
+  // The same for the packet plane, where bytes of both sides count.
+  std::uint64_t packet_after_bytes = 64 * 1024;
+  std::chrono::milliseconds packet_after{200};
+  std::uint32_t packet_flows = 65'536;  // At once in the table; more stay in the relay.
+  std::vector<std::string> interfaces;  // Where the packet plane may attach; empty: anywhere.
   std::uint64_t backlog = 8 << 20;  // Bytes redirected for a client and not sent, remote backends.
   std::string object_file;          // BPF object to load instead of the built-in one.
   std::string dns_pin;              // Directory where DNS_CACHE is pinned; empty: it is not.

@@ -22,11 +22,13 @@ constexpr std::uint32_t connections_max = 10'000'000;
 constexpr std::uint32_t bans_rate_max = 1'000'000;
 constexpr auto idle_min = 1s;
 constexpr auto idle_max = 168h;
+constexpr std::uint32_t packet_flows_max = 4 * 1024 * 1024;  // 2 GiB of the kernel's memory.
 
 const Form<std::string> text_form = [](std::string_view text) { return std::string(text); };
 const auto protocol_form =
     forms::choice<Protocol>({{"tls", Protocol::tls}, {"http", Protocol::http}});
 const auto fast_path_form = forms::choice<FastPathMode>({{"auto", FastPathMode::automatic},
+                                                         {"packet", FastPathMode::packet},
                                                          {"sockhash", FastPathMode::sockhash},
                                                          {"userspace", FastPathMode::userspace}});
 const auto access_form = forms::choice<bool>({{"allow", true}, {"deny", false}});
@@ -119,6 +121,10 @@ void ConfigReader::read(TableReader& root) {
     table.read_size("after_bytes", fast_path.after_bytes, forms::size(0, 1ull << 40));
     table.read("after", fast_path.after, forms::duration(0ms, 24h));
     table.read_size("backlog", fast_path.backlog, forms::size(64 * 1024, 1ull << 30));
+    table.read_size("packet_after_bytes", fast_path.packet_after_bytes, forms::size(0, 1ull << 40));
+    table.read("packet_after", fast_path.packet_after, forms::duration(0ms, 24h));
+    table.read("packet_flows", fast_path.packet_flows, 1, packet_flows_max);
+    fast_path.interfaces = values_of(table.read_list<std::string>("interfaces", forms::interface));
     table.read<std::string>("object_file", fast_path.object_file, forms::optional_path);
     table.read<std::string>("dns_pin", fast_path.dns_pin, forms::optional_path);
   });

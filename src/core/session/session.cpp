@@ -38,9 +38,9 @@ const char* to_string(EndReason reason) {
 }
 
 const char* to_string(Phase phase) {
-  static constexpr const char* names[] = {"hello",     "resolving", "connecting",
-                                          "relaying",  "draining",  "answering",
-                                          "resetting", "closing",   "closed"};
+  static constexpr const char* names[] = {"hello",    "resolving", "connecting", "relaying",
+                                          "draining", "handing",   "answering",  "resetting",
+                                          "closing",  "closed"};
   static_assert(std::size(names) == static_cast<std::size_t>(Phase::closed) + 1);
   return names[static_cast<std::size_t>(phase)];
 }
@@ -88,6 +88,10 @@ void Session::complete(const Event& event) {
       return clear(Operation::connect, event.side);
     case Kind::hung_up:
     case Kind::watch_ended:
+    case Kind::hand_over_waits:
+    case Kind::handed_over:
+    case Kind::handed_back:
+    case Kind::hand_over_broken:
       return clear(Operation::watch, event.side);
     case Kind::cancelled:
       return clear(event.operation, event.side);
@@ -100,6 +104,7 @@ void Session::complete(const Event& event) {
     case Kind::flushed:
     case Kind::set_up_slowly:
     case Kind::half_closed:
+    case Kind::wanted:
     case Kind::deadline:
     case Kind::kill:
       return;
@@ -123,6 +128,9 @@ Actions Session::step(const Event& event) {
     case Phase::relaying:
     case Phase::draining:
       step_relay(event, actions);
+      break;
+    case Phase::handing:
+      step_handing(event, actions);
       break;
     case Phase::answering:
       step_answer(event, actions);
@@ -218,6 +226,12 @@ void Session::step_relay(const Event& event, Actions& actions) {
       return start_reset(side, event.lost, actions);
     case Kind::watch_ended:
       return;
+    case Kind::wanted:
+      if (phase_ == Phase::relaying && !broken_[0] && !broken_[1]) start_handing(actions);
+      return;
+    case Kind::cancelled:  // By a hand-over that was given up meanwhile.
+      if (event.operation == Operation::receive) arm(actions, Operation::receive, side);
+      return;
     case Kind::half_closed:
       // Nothing is received any more from the side that has ended: only a watch sees its reset.
       for (const Side ended : {Side::client, Side::backend}) {
@@ -242,6 +256,60 @@ void Session::on_eof(Side side, Actions& actions) {
   if (eof_[index(other(side))]) return finish(EndReason::done, actions);
   phase_ = Phase::draining;
   actions.add(Act::shut_down, other(side));
+}
+
+// Nothing is received any more; what is held already is still sent.
+void Session::start_handing(Actions& actions) {
+  phase_ = Phase::handing;
+  if (armed_ != 0) actions.add(Act::rest);
+  hand_over_at_rest(actions);
+}
+
+void Session::hand_over_at_rest(Actions& actions) {
+  if (armed_ != 0 || holding_[0] || holding_[1]) return;
+  armed_ |= bit(Operation::watch, Side::client);
+  actions.add(Act::hand_over);
+}
+
+// Back in the relay. What a cancel has not ended yet arms itself again when it has.
+void Session::receive_again(Actions& actions) {
+  for (const Side side : {Side::client, Side::backend}) {
+    const bool ended = eof_[index(side)] || broken_[index(other(side))];
+    if (!holding_[index(side)] && !ended && !armed(Operation::receive, side)) {
+      arm(actions, Operation::receive, side);
+    }
+  }
+}
+
+void Session::step_handing(const Event& event, Actions& actions) {
+  switch (event.kind) {
+    case Kind::received:
+      holding_[index(event.side)] = true;
+      return arm(actions, Operation::send, event.side);
+    case Kind::sent:
+      holding_[index(event.side)] = false;
+      return hand_over_at_rest(actions);
+    case Kind::receive_again:
+    case Kind::watch_ended:
+    case Kind::cancelled:
+    case Kind::hand_over_waits:
+    case Kind::deadline:
+    case Kind::half_closed:
+    case Kind::wanted:
+      return hand_over_at_rest(actions);
+    case Kind::handed_over:
+      return finish(EndReason::none, actions);
+    case Kind::hand_over_broken:
+      return finish(event.reason, actions);
+    case Kind::handed_back:
+      phase_ = Phase::relaying;
+      return receive_again(actions);
+    default:
+      // A slow reader or an end: the relay knows what to do.
+      phase_ = Phase::relaying;
+      step_relay(event, actions);
+      if (phase_ == Phase::relaying || phase_ == Phase::draining) receive_again(actions);
+  }
 }
 
 // What came before the reset is still on its way: the pipe of the side that was reset goes on to

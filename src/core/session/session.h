@@ -5,6 +5,7 @@
 //   hello -> resolving -> connecting -> relaying -> draining -> closing -> closed
 //                    \-> answering (alert or HTTP error) ------^
 //                          relaying/draining -> resetting -----^
+//                          relaying <-> handing (to a plane that takes both sockets) -> closed
 //
 // A phase names what we wait for. net/connection performs the actions and reports each completion
 // as an event; no action completes inside step(). Everything that is in flight is a bit of `armed`,
@@ -38,6 +39,7 @@ enum class Phase : std::uint8_t {
   connecting,  // The backend's SYN-ACK.
   relaying,    // Bytes from both sides.
   draining,    // One side has sent FIN: bytes and FIN of the other.
+  handing,     // A plane to take both sockets: first the end of all that is in flight.
   answering,   // Our own alert or HTTP error to be sent, then the client's FIN.
   resetting,   // One side was reset: what was received from it to reach the other side.
   closing,     // Completions of what is still in flight.
@@ -96,6 +98,8 @@ struct Action {
     shut_down,    // Send FIN to `side`.
     flush,        // Wait until `side` has all that was received for it: then report flushed.
     cancel,       // connecting: cancel the connect. closing: cancel all that is armed.
+    rest,         // Cancel what waits for bytes or a reset; sends go on to their end.
+    hand_over,    // Nothing is in flight or held: go on with the hand-over. Armed as a watch.
     reset,        // Let the close of `side` be a RST.
     close,        // Close both sides and free the slot. Always the last action.
   };
@@ -142,6 +146,11 @@ struct Event {
     // Completion of watch.
     hung_up,  // `lost` as with reset.
     watch_ended,
+    // Completions of hand_over.
+    hand_over_waits,
+    handed_over,  // Both sockets have left.
+    handed_back,  // Nothing has changed.
+    hand_over_broken,
     // Completion of whatever was armed, by a cancel.
     cancelled,
     // No completions.
@@ -153,6 +162,7 @@ struct Event {
     flushed,
     set_up_slowly,  // resolving or connecting has lasted a while.
     half_closed,    // draining has.
+    wanted,         // A plane wants both sockets; relaying only.
     deadline,
     kill,
   };
@@ -187,9 +197,13 @@ class Session {
   void complete(const Event& event);
   void step_setup(const Event& event, Actions& actions);
   void step_relay(const Event& event, Actions& actions);
+  void step_handing(const Event& event, Actions& actions);
   void step_reset(const Event& event, Actions& actions);
   void step_answer(const Event& event, Actions& actions);
   void on_eof(Side side, Actions& actions);
+  void start_handing(Actions& actions);
+  void hand_over_at_rest(Actions& actions);
+  void receive_again(Actions& actions);
   void start_answer(EndReason reason, Actions& actions);
   void start_reset(Side from, bool lost, Actions& actions);
   void finish(EndReason reason, Actions& actions);

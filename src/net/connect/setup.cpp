@@ -263,6 +263,10 @@ std::uint64_t Setup::attempt_until_ms() const {
 // ---- Connect ----------------------------------------------------------------------------------
 
 std::optional<Event> Setup::start_connect() {
+  return connect(/*announced=*/true);
+}
+
+std::optional<Event> Setup::connect(bool announced) {
   const int family = address_.ss_family;
   auto socket = open_backend_socket(family, settings_.tcp);
   if (!socket) {
@@ -273,7 +277,10 @@ std::optional<Event> Setup::start_connect() {
   }
   sockets_.fds[index(Side::backend)] = std::move(*socket);
   const int backend = sockets_.fd(Side::backend);
-  if (family != AF_UNIX) loop_.planes.announce(pair_, sockets_.fd(Side::client), backend);
+  if (family != AF_UNIX && announced) {
+    loop_.planes.announce(pair_, sockets_.fd(Side::client), backend, flow_.record.backend_address,
+                          loop_.now_ms);
+  }
   const socklen_t length = family == AF_UNIX    ? sizeof(sockaddr_un)
                            : family == AF_INET6 ? sizeof(sockaddr_in6)
                                                 : sizeof(sockaddr_in);
@@ -282,16 +289,21 @@ std::optional<Event> Setup::start_connect() {
   return std::nullopt;
 }
 
-Event Setup::on_connected(const Completion& completion) {
+std::optional<Event> Setup::on_connected(const Completion& completion) {
+  // The local port that a plane has chosen is taken for this backend: let the kernel choose.
+  if (completion.result == -EADDRNOTAVAIL && pair_.packet != no_ticket) {
+    loop_.planes.leave(pair_, /*connected=*/true, loop_.now_ms);
+    return connect(/*announced=*/false);
+  }
   // Where timeouts.setup was over first, the target has not had its time.
   const bool in_time = loop_.now_ms < until_ms_;
   const auto limit = static_cast<std::uint64_t>(settings_.timeouts.connect.count());
   targets_.connected(-completion.result, in_time ? limit : 0, target_context());
   record_target();
-  if (completion.result == 0) return {.kind = Kind::connected, .side = Side::backend};
-  loop_.planes.leave(pair_);
+  if (completion.result == 0) return Event{.kind = Kind::connected, .side = Side::backend};
+  loop_.planes.leave(pair_, /*connected=*/false, loop_.now_ms);
   sockets_.fds[index(Side::backend)].reset();
-  return {.kind = Kind::connect_failed, .side = Side::backend};
+  return Event{.kind = Kind::connect_failed, .side = Side::backend};
 }
 
 }  // namespace sni

@@ -41,7 +41,8 @@ class Setup {
   Event on_resolved(const Resolution& resolution);
   void on_resolve_timeout();
   std::optional<Event> start_connect();
-  Event on_connected(const Completion& completion);
+  // nullopt: another attempt at the same address has begun.
+  std::optional<Event> on_connected(const Completion& completion);
   // When the question or the connect that begins now is given up; of the loop's clock.
   std::uint64_t attempt_until_ms() const;
 
@@ -52,7 +53,7 @@ class Setup {
   Flight take_flight() { return std::move(flight_); }
   PlanePair pair() const { return pair_; }
   // It ends without a relay.
-  void release() { loop_.planes.leave(pair_); }
+  void release() { loop_.planes.leave(pair_, /*connected=*/true, loop_.now_ms); }
 
  private:
   Event on_flight(const Completion& completion);
@@ -63,6 +64,7 @@ class Setup {
   TargetContext target_context() {
     return {.board = loop_.shared.board, .log = loop_.refusals_log, .now_ms = loop_.now_ms};
   }
+  std::optional<Event> connect(bool announced);
 
   Loop& loop_;
   Sockets& sockets_;

@@ -19,6 +19,7 @@ enum class Op : std::uint8_t {
   resolver,  // Poll of a resolver socket; slot: its descriptor.
   wake,      // Read of the worker's eventfd.
   notice,    // Poll of the SOCKHASH plane's ring buffer.
+  packet,    // Poll of the packet plane's inbox.
   cancel,    // Its own completion says nothing that the cancelled operation's does not.
 };
 

@@ -1,9 +1,11 @@
 #include "net/planes/fast_path.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "bpf/sockhash/self_test.h"
 
@@ -14,6 +16,10 @@ namespace {
 // Pairs beyond these are relayed in userspace. A slot and its map entries take about 300 bytes.
 constexpr std::uint32_t slots_max = 32 * 1024;
 constexpr std::uint32_t slots_per_worker_min = 64;
+
+// Local ports that the packet plane may reserve, one descriptor each; flows to one backend at once.
+constexpr rlim_t packet_ports_max = 8192;
+constexpr std::uint32_t packet_probe_flows = 16;
 
 std::string kernel_release() {
   utsname system{};
@@ -81,9 +87,29 @@ Result<FastPath> load_fast_path(const Config& config, std::uint32_t connections_
   return path;
 }
 
-}  // namespace
+// A sixteenth of the descriptors may be spent on local ports.
+std::uint32_t packet_ports(std::uint32_t workers) {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  const auto all = std::min<rlim_t>(files.rlim_cur / 16, packet_ports_max);
+  return std::max(1U, static_cast<std::uint32_t>(all) / workers);
+}
 
-std::vector<std::string> probe_fast_path() {
+Result<std::unique_ptr<PacketService>> start_packet_plane(const Config& config) {
+  auto service =
+      PacketService::start(config.fast_path, config.fast_path.packet_flows, config.workers);
+  if (!service) return service;
+  for (const std::string& step : (*service)->steps()) spdlog::info("packet: {}", step);
+  return service;
+}
+
+std::string probe_packet_plane() {
+  const auto service = PacketService::start({}, packet_probe_flows, 1);
+  if (!service) return "packet plane: no (" + service.error().what + ")";
+  return "packet plane: yes (" + (*service)->steps().back() + ")";
+}
+
+std::vector<std::string> probe_sockhash() {
   auto loaded = Sockhash::load({.slots = slots_per_worker_min});
   if (!loaded) return {"sockhash: no (" + loaded.error().what + ")"};
   const auto captured = (*loaded)->attach_capture();
@@ -92,11 +118,24 @@ std::vector<std::string> probe_fast_path() {
                   judge(test, kernel_release(), captured ? std::string() : captured.error().what));
 }
 
+}  // namespace
+
+std::vector<std::string> probe_fast_path() {
+  std::vector<std::string> lines{probe_packet_plane()};
+  std::ranges::move(probe_sockhash(), std::back_inserter(lines));
+  return lines;
+}
+
 Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections_max) {
-  if (config.fast_path.mode == FastPathMode::userspace) return FastPath{};
-  const bool asked_for = config.fast_path.mode == FastPathMode::sockhash;
+  const FastPathMode mode = config.fast_path.mode;
+  if (mode == FastPathMode::userspace) return FastPath{};
+  if (mode == FastPathMode::packet) {
+    auto packet = start_packet_plane(config);
+    if (!packet) return std::unexpected(packet.error());
+    return FastPath{.packet = std::move(*packet), .packet_ports = packet_ports(config.workers)};
+  }
   auto path = load_fast_path(config, connections_max);
-  if (!path && !asked_for) {
+  if (!path && mode == FastPathMode::automatic) {
     spdlog::warn("sockhash: not possible ({}), everything is relayed in userspace",
                  path.error().what);
     return FastPath{};

@@ -11,13 +11,16 @@
 
 #include "bpf/sockhash/sockhash.h"
 #include "core/config/config.h"
+#include "net/planes/packet_service.h"
 
 namespace sni {
 
 struct FastPath {
-  std::unique_ptr<Sockhash> sockhash;  // Empty: everything is relayed in userspace.
-  bool local = false;                  // Backends on this host.
-  bool remote = false;                 // All others.
+  std::unique_ptr<Sockhash> sockhash;     // Empty: everything is relayed in userspace.
+  bool local = false;                     // Backends on this host.
+  bool remote = false;                    // All others.
+  std::unique_ptr<PacketService> packet;  // Empty: no packet plane.
+  std::uint32_t packet_ports = 0;         // Local ports that each worker may reserve for it.
 };
 
 // `connections_max`: how many pairs there can be at once.

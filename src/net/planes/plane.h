@@ -38,6 +38,7 @@ enum class PlaneAnswer : std::uint8_t {
   undecided,  // It asks to be told of more.
   declined,   // The ticket is gone.
   kept,       // The plane moves bytes; the relay goes on with what comes up to userspace.
+  wanted,     // Both sockets are wanted: the relay is to come to rest.
   gated,      // As kept, but receives from the backend go through net/planes/gated_reader.h.
 };
 

@@ -7,9 +7,15 @@ Planes::Planes(const FastPath& path, const FastPathConfig& config, Counters& cou
   if (path.local || path.remote) {
     sockhash_ = std::make_unique<PlaneSockhash>(path, config, counters, worker);
   }
+  if (path.packet != nullptr) {
+    packet_ = std::make_unique<PlanePacket>(*path.packet, config, path.packet_ports, worker);
+  }
 }
 
-void Planes::announce(PlanePair& pair, int client, int backend) {
+void Planes::announce(PlanePair& pair, int client, int backend, const Endpoint& target,
+                      std::uint64_t now_ms) {
+  if (packet_ != nullptr) pair.packet = packet_->announce(client, backend, target, now_ms);
+  pair.packet_open = pair.packet != no_ticket;
   if (sockhash_ != nullptr) pair.sockhash = sockhash_->announce(client, backend);
 }
 
@@ -24,7 +30,10 @@ bool Planes::moved(PlanePair& pair) {
   return pair.sockhash != no_ticket && sockhash_->moved(pair.sockhash);
 }
 
-void Planes::leave(PlanePair& pair) {
+void Planes::leave(PlanePair& pair, bool connected, std::uint64_t now_ms) {
+  if (pair.packet != no_ticket) {
+    packet_->leave(std::exchange(pair.packet, no_ticket), connected, now_ms);
+  }
   if (pair.sockhash != no_ticket) sockhash_->leave(std::exchange(pair.sockhash, no_ticket));
 }
 
@@ -40,6 +49,7 @@ std::optional<std::uint64_t> Planes::sent_to_client(const PlanePair& pair, int c
 void Planes::settle(PlanePair& pair, PlaneAnswer answer) {
   switch (answer) {
     case PlaneAnswer::undecided:
+    case PlaneAnswer::wanted:
       return;
     case PlaneAnswer::declined:
       pair.sockhash = no_ticket;

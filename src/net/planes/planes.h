@@ -8,12 +8,15 @@
 #include <optional>
 
 #include "net/planes/plane.h"
+#include "net/planes/plane_packet.h"
 #include "net/planes/plane_sockhash.h"
 
 namespace sni {
 
 // A connection's place on the planes.
 struct PlanePair {
+  PlaneTicket packet = no_ticket;
+  bool packet_open = false;  // It may still be taken over whole: others wait.
   PlaneTicket sockhash = no_ticket;
   PlaneId carrier =
       PlaneId::userspace;  // Once taken it stays: the bytes are the kernel's to count.
@@ -26,17 +29,24 @@ class Planes {
   Planes(const FastPath& path, const FastPathConfig& config, Counters& counters, unsigned worker);
 
   // Before connect().
-  void announce(PlanePair& pair, int client, int backend);
-  // Bytes came from the client or were sent to it.
-  void progress(PlanePair& pair, const PlaneView& view) {
+  void announce(PlanePair& pair, int client, int backend, const Endpoint& target,
+                std::uint64_t now_ms);
+  // Bytes came from the client or were sent to it. Whether a plane wants both sockets.
+  bool progress(PlanePair& pair, const PlaneView& view, std::uint64_t now_ms) {
+    if (pair.packet_open) {
+      const PlaneAnswer answer = packet_->wants(pair.packet, view, now_ms);
+      pair.packet_open = answer != PlaneAnswer::declined;
+      return answer == PlaneAnswer::wanted;
+    }
     if (pair.sockhash != no_ticket) settle(pair, sockhash_->progress(pair.sockhash, view));
+    return false;
   }
   // See Plane::offer(). Whether the pair is gated.
   bool offer(PlanePair& pair, const PlaneView& view);
   // Whether the kernel moved bytes since the last call.
   bool moved(PlanePair& pair);
   // The connect failed, or the connection ends.
-  void leave(PlanePair& pair);
+  void leave(PlanePair& pair, bool connected, std::uint64_t now_ms);
 
   // Whether splice(2) sees all that arrives from the backend.
   bool splice_sees_all(const PlanePair& pair) const;
@@ -44,6 +54,8 @@ class Planes {
   static std::optional<std::uint64_t> sent_to_client(const PlanePair& pair, int client);
 
   PlaneSockhash& sockhash() { return *sockhash_; }
+  PlanePacket& packet() { return *packet_; }
+  bool has_packet() const { return packet_ != nullptr; }
   // Readable when take_woken() has something; -1: it never will.
   int notice_fd() const { return sockhash_ == nullptr ? -1 : sockhash_->notice_fd(); }
   // The `wake` of a pair whose bytes have passed up to userspace.
@@ -52,6 +64,7 @@ class Planes {
  private:
   static void settle(PlanePair& pair, PlaneAnswer answer);
 
+  std::unique_ptr<PlanePacket> packet_;
   std::unique_ptr<PlaneSockhash> sockhash_;
 };
 

@@ -1,5 +1,7 @@
 #include "net/relay/relay.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -166,6 +168,28 @@ std::optional<Event> Relay::counted(Side side, std::optional<Event> event,
   return event;
 }
 
+// ---- Hand-over --------------------------------------------------------------------------------
+
+std::optional<Event> Relay::hand_over() {
+  const HandoverStep step = loop().planes.packet().step(pair_.packet, view());
+  switch (step.state) {
+    case HandoverState::waiting:
+      return std::nullopt;
+    case HandoverState::spliced:
+      loop().planes.packet().adopt(std::exchange(pair_.packet, no_ticket), place_.flow, view(),
+                                   place_.settings.timeouts.idle, loop().now_ms);
+      pair_.carrier = PlaneId::packet;
+      return Event{.kind = Kind::handed_over};
+    case HandoverState::declined:
+      active_ms_ = loop().now_ms;
+      return Event{.kind = Kind::handed_back};
+    case HandoverState::broken:
+      break;
+  }
+  spdlog::debug("packet: a hand-over broke: {}", step.why);
+  return Event{.kind = Kind::hand_over_broken, .reason = EndReason::internal};
+}
+
 // ---- Idle, flush, end -------------------------------------------------------------------------
 
 std::optional<std::uint64_t> Relay::idle_at(std::uint64_t idle_ms) {
@@ -206,7 +230,7 @@ std::uint64_t Relay::forwarded(Side side) const {
 
 void Relay::release() {
   place_.flow.record.plane = pair_.carrier;
-  loop().planes.leave(pair_);
+  loop().planes.leave(pair_, /*connected=*/true, loop().now_ms);
   for (Pipe& each : pipes_) each.release(*loop().buffers, loop().parking);
   for (BulkLane& each : lanes_) each.release(loop());
 }

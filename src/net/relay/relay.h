@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "core/session/session.h"
 #include "net/connect/flight.h"
@@ -44,6 +45,11 @@ class Relay {
   std::optional<Event> start_send(Side side);
   std::optional<Event> on_send(Side side, const Completion& completion);
 
+  // Whether a plane has asked for both sockets since the last call.
+  bool take_wanted() { return std::exchange(wanted_, false); }
+  // At rest: a step of the hand-over. nullopt: to be called again soon.
+  std::optional<Event> hand_over();
+
   // LowWaterQueue::expire() calls it.
   std::optional<std::uint64_t> on_low_water_due(Side side) {
     return lane(side).on_low_water_due(loop(), place_.sockets);
@@ -66,7 +72,7 @@ class Relay {
   Event on_buffer(Side side, const Completion& completion);
   Event on_buffer_sent(Side side, const Completion& completion);
   std::optional<Event> counted(Side side, std::optional<Event> event, std::uint64_t sent_before);
-  void progress() { loop().planes.progress(pair_, view()); }
+  void progress() { wanted_ = loop().planes.progress(pair_, view(), loop().now_ms) || wanted_; }
   PlaneView view() const;
   std::uint32_t receive_length(Side side) const;
   std::uint32_t unacknowledged() const;
@@ -83,6 +89,7 @@ class Relay {
   std::array<BulkLane, 2> lanes_{BulkLane(Side::client), BulkLane(Side::backend)};
   GatedReader gated_;
   std::array<bool, 2> more_waiting_{};  // The last receive left bytes in the socket.
+  bool wanted_ = false;
   std::uint32_t last_unacknowledged_ = 0;
   std::uint64_t active_ms_;  // When bytes moved last, or a flush began.
   Flight flight_;            // Until the backend has it.

@@ -70,6 +70,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
   if (!buffers) return std::unexpected(buffers.error());
   loop_->buffers = std::move(*buffers);
   if (loop_->planes.notice_fd() >= 0) watch_notices();
+  if (loop_->planes.has_packet()) watch_packet_plane();
   auto resolver = Resolver::create(snapshot_->config.dns, snapshot_->system_names, *this,
                                    shared_.dns_map ? &*shared_.dns_map : nullptr);
   if (!resolver) return std::unexpected(resolver.error());
@@ -80,7 +81,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
 void Worker::run(NewListeners listeners) {
   loop_->ring.read(wake_fd_.get(), wake_count_, {.op = Op::wake});
   apply(std::move(listeners));
-  while (!draining_ || slots_.used() > 0 || has_listeners()) {
+  while (!draining_ || slots_.used() > 0 || has_listeners() || spliced() > 0) {
     if (const auto turned = turn(); !turned) {
       failure_ = turned.error();
       break;
@@ -88,6 +89,10 @@ void Worker::run(NewListeners listeners) {
   }
   loop_->resolver.reset();  // It gives its watches back, so it goes before the ring.
   loop_.reset();
+}
+
+std::size_t Worker::spliced() {
+  return loop_->planes.has_packet() ? loop_->planes.packet().living() : 0;
 }
 
 bool Worker::has_listeners() const {
@@ -143,6 +148,9 @@ void Worker::dispatch(const Completion& completion) {
     case Op::notice:
       while (const auto woken = loop_->planes.take_woken()) loop_->ring.cancel(unpack(*woken));
       return watch_notices();
+    case Op::packet:
+      on_packet_plane();
+      return watch_packet_plane();
     case Op::cancel:
       return;
   }
@@ -196,6 +204,18 @@ void Worker::watch_notices() {
   loop_->ring.poll(loop_->planes.notice_fd(), POLLIN, {.op = Op::notice});
 }
 
+void Worker::watch_packet_plane() {
+  loop_->ring.poll(loop_->planes.packet().fd(), POLLIN, {.op = Op::packet});
+}
+
+void Worker::on_packet_plane() {
+  std::vector<PlanePacket::Ended> ended;
+  loop_->planes.packet().work(shared_.admission, loop_->now_ms, ended);
+  for (const auto& each : ended) {
+    loop_->ledger.end(*each.flow, each.end, loop_->refusals_log, loop_->now_ms);
+  }
+}
+
 void Worker::watch(std::uint32_t id, int fd, bool readable, bool writable) {
   const unsigned events = (readable ? POLLIN : 0U) | (writable ? POLLOUT : 0U);
   loop_->ring.poll(fd, events, {.op = Op::resolver, .slot = id});
@@ -245,7 +265,14 @@ void Worker::drain() {
 void Worker::stop() {
   stopping_ = true;
   drain();
-  cut_ = slots_.used();
+  cut_ = slots_.used() + static_cast<std::uint32_t>(spliced());
+  if (spliced() > 0) {
+    std::vector<PlanePacket::Ended> ended;
+    loop_->planes.packet().kill_all(EndReason::cut, ended);
+    for (const auto& each : ended) {
+      loop_->ledger.end(*each.flow, each.end, loop_->refusals_log, loop_->now_ms);
+    }
+  }
   for (std::uint32_t slot = 0; slot < slots_.capacity(); ++slot) {
     Connection* connection = slots_.find(slot);
     if (connection == nullptr) continue;

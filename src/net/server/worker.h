@@ -78,6 +78,8 @@ class Worker final : private ResolverIo {
   void on_wake();
   void take_answers();
   void watch_notices();
+  void watch_packet_plane();
+  void on_packet_plane();
   void expire_deadlines();
   void end_evicted();
 
@@ -93,6 +95,7 @@ class Worker final : private ResolverIo {
   void drain();
   void stop();
   bool has_listeners() const;
+  std::size_t spliced();  // Flows without a slot.
   void free_if_closed(std::uint32_t slot);
 
   void watch(std::uint32_t id, int fd, bool readable, bool writable) override;

@@ -94,7 +94,11 @@ constexpr std::string_view every_key = R"(
   negative_ttl = "7s"
   stale = "8s"
   [fast_path]
-  mode = "sockhash"
+  mode = "packet"
+  packet_after_bytes = "1MiB"
+  packet_after = "2s"
+  packet_flows = 10
+  interfaces = ["eth0", "br0"]
   [access]
   block = ["192.0.2.7", "198.51.100.0/24 until 2026-12-01T00:00:00Z"]
   block_file = "/etc/sni-proxy/blocklist"
@@ -177,7 +181,11 @@ TEST_CASE("each key beside listeners and routes lands in its field") {
                                 .ttl_max = 6s,
                                 .negative_ttl = 7s,
                                 .stale = 8s});
-  CHECK(config.fast_path.mode == FastPathMode::sockhash);
+  CHECK(config.fast_path == FastPathConfig{.mode = FastPathMode::packet,
+                                           .packet_after_bytes = 1 << 20,
+                                           .packet_after = 2s,
+                                           .packet_flows = 10,
+                                           .interfaces = {"eth0", "br0"}});
   CHECK(config.access == AccessConfig{.block = {{.prefix = *parse_prefix("192.0.2.7")},
                                                 {.prefix = *parse_prefix("198.51.100.0/24"),
                                                  .until = std::chrono::sys_days{2026y / 12 / 1}}},
@@ -303,8 +311,8 @@ TEST_CASE("values out of their range are refused") {
       {"[limits]\npending_hellos = 0\n",
        {"c.toml:4:18: 'pending_hellos' in [limits] must be between 1 and 10000000, not 0"}},
       {"[fast_path]\nmode = 'sokhash'\n",
-       {"c.toml:4:8: 'mode' in [fast_path]: 'sokhash' is none of \"auto\", \"sockhash\" and "
-        "\"userspace\"; did you mean 'sockhash'?"}},
+       {"c.toml:4:8: 'mode' in [fast_path]: 'sokhash' is none of \"auto\", \"packet\", "
+        "\"sockhash\" and \"userspace\"; did you mean 'sockhash'?"}},
       {"[access]\ndefault = 'block'\n",
        {"c.toml:4:11: 'default' in [access]: 'block' is none of \"allow\" and \"deny\""}},
       {"[log]\nlevel = 'warn'\n",

@@ -84,6 +84,44 @@ TEST_CASE("A connect that takes too long is cancelled and counts as failed") {
         std::vector<Action>{{Act::next_target}});
 }
 
+TEST_CASE("A plane gets both sockets once nothing is in flight and nothing is held") {
+  Session session = relaying();
+  session.step({.kind = Kind::sent, .side = Side::client});
+  session.step({.kind = Kind::received, .side = Side::backend});
+  CHECK(step(session, {.kind = Kind::wanted}) == std::vector<Action>{{Act::rest}});
+  CHECK(session.phase() == Phase::handing);
+  CHECK(step(session, {.kind = Kind::cancelled, .operation = Operation::receive}).empty());
+  CHECK(step(session, {.kind = Kind::sent, .side = Side::backend}) ==
+        std::vector<Action>{{Act::hand_over}});
+  CHECK(step(session, {.kind = Kind::deadline}).empty());
+  CHECK(step(session, {.kind = Kind::hand_over_waits}) == std::vector<Action>{{Act::hand_over}});
+  CHECK(step(session, {.kind = Kind::handed_over}) == std::vector<Action>{{Act::close}});
+  CHECK(session.reason() == EndReason::none);
+}
+
+TEST_CASE("A pair that a plane gives back is relayed on") {
+  Session session = relaying();
+  session.step({.kind = Kind::sent, .side = Side::client});
+  session.step({.kind = Kind::wanted});
+  for (const Side side : {Side::client, Side::backend}) {
+    session.step({.kind = Kind::cancelled, .side = side, .operation = Operation::receive});
+  }
+  CHECK(step(session, {.kind = Kind::handed_back}) ==
+        std::vector<Action>{{Act::receive}, {Act::receive, Side::backend}});
+  CHECK(session.phase() == Phase::relaying);
+}
+
+TEST_CASE("An end that comes before the hand-over is the relay's") {
+  Session session = relaying();
+  session.step({.kind = Kind::sent, .side = Side::client});
+  session.step({.kind = Kind::wanted});
+  CHECK(step(session, {.kind = Kind::eof}) == std::vector<Action>{{Act::shut_down, Side::backend}});
+  CHECK(session.phase() == Phase::draining);
+  CHECK(step(session,
+             {.kind = Kind::cancelled, .side = Side::backend, .operation = Operation::receive}) ==
+        std::vector<Action>{{Act::receive, Side::backend}});
+}
+
 TEST_CASE("A FIN of one side is forwarded and the other direction goes on") {
   for (const Side first : {Side::client, Side::backend}) {
     CAPTURE(index(first));

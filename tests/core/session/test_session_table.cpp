@@ -43,6 +43,10 @@ const char* name_of(Kind kind) {
                                           "connect_failed",
                                           "hung_up",
                                           "watch_ended",
+                                          "hand_over_waits",
+                                          "handed_over",
+                                          "handed_back",
+                                          "hand_over_broken",
                                           "cancelled",
                                           "target_ready",
                                           "target_named",
@@ -52,6 +56,7 @@ const char* name_of(Kind kind) {
                                           "flushed",
                                           "set_up_slowly",
                                           "half_closed",
+                                          "wanted",
                                           "deadline",
                                           "kill"};
   static_assert(std::size(names) == static_cast<std::size_t>(Kind::kill) + 1);
@@ -59,9 +64,9 @@ const char* name_of(Kind kind) {
 }
 
 std::string text(const Action& action, Side about) {
-  static constexpr const char* names[] = {"receive", "send",    "answer", "next_target",
-                                          "resolve", "connect", "watch",  "shut_down",
-                                          "flush",   "cancel",  "reset",  "close"};
+  static constexpr const char* names[] = {
+      "receive",   "send",  "answer", "next_target", "resolve",   "connect", "watch",
+      "shut_down", "flush", "cancel", "rest",        "hand_over", "reset",   "close"};
   static_assert(std::size(names) == static_cast<std::size_t>(Action::Kind::close) + 1);
   const std::string name = names[static_cast<std::size_t>(action.kind)];
   switch (action.kind) {

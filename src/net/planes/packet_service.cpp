@@ -1,0 +1,219 @@
+#include "net/planes/packet_service.h"
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if_arp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+namespace sni {
+namespace {
+
+// How often workers with flows look at some of them, and forgotten entries are deleted.
+constexpr int look_ms = 1000;
+
+// Kinds of devices (rtnl_link_ops) on which flows were seen to work. "": hardware and loopback.
+constexpr std::array<std::string_view, 8> known_kinds = {"",     "veth", "bridge", "macvlan",
+                                                         "vlan", "bond", "tun",    "dummy"};
+
+Result<UniqueFd> watch_routes() {
+  auto fd =
+      UniqueFd::adopt(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+  sockaddr_nl groups{};
+  groups.nl_family = AF_NETLINK;
+  groups.nl_groups =
+      RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&groups), sizeof groups) != 0) {
+    return fail_sys("cannot watch the routes of this host", errno);
+  }
+  return fd;
+}
+
+// The news themselves do not matter, also those that were lost because there were too many.
+void empty(const UniqueFd& watch) {
+  std::array<char, 16'384> news;
+  while (::read(watch.get(), news.data(), news.size()) > 0 || errno == ENOBUFS) {
+  }
+}
+
+std::uint64_t monotonic_ns() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                        std::chrono::steady_clock::now().time_since_epoch())
+                                        .count());
+}
+
+std::optional<PacketLink> link_of(const Interface& interface) {
+  if (std::ranges::find(known_kinds, interface.kind) == known_kinds.end()) return std::nullopt;
+  if (interface.type == ARPHRD_ETHER || interface.type == ARPHRD_LOOPBACK) {
+    return PacketLink::ethernet;
+  }
+  if (interface.type == ARPHRD_NONE) return PacketLink::raw_ip;
+  return std::nullopt;
+}
+
+}  // namespace
+
+PacketInbox::PacketInbox() : fd_(UniqueFd::adopt(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))) {}
+
+void PacketInbox::put(const packet_event& event) {
+  {
+    const std::lock_guard lock(mutex_);
+    events_.push_back(event);
+  }
+  wake();
+}
+
+void PacketInbox::wake() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(fd_.get(), &one, sizeof one);
+}
+
+std::vector<packet_event> PacketInbox::take() {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto taken = ::read(fd_.get(), &count, sizeof count);
+  const std::lock_guard lock(mutex_);
+  return std::exchange(events_, {});
+}
+
+Result<std::unique_ptr<PacketService>> PacketService::start(const FastPathConfig& config,
+                                                            std::uint32_t flows, unsigned workers) {
+  std::unique_ptr<PacketService> service(new PacketService());
+  if (auto done = service->set_up(config, flows, workers); !done) {
+    return std::unexpected(done.error());
+  }
+  return service;
+}
+
+Result<void> PacketService::set_up(const FastPathConfig& config, std::uint32_t flows,
+                                   unsigned workers) {
+  allowed_ = config.interfaces;
+  auto splice = PacketSplice::load({.flows = flows, .pin_directory = {}});
+  if (!splice) return std::unexpected(splice.error());
+  splice_ = std::move(*splice);
+  steps_ = splice_->steps();
+  for (const PacketLink link : {PacketLink::ethernet, PacketLink::raw_ip}) {
+    auto attacher = TcAttacher::open({.program_fd = splice_->program_fd(link)});
+    if (!attacher) return std::unexpected(attacher.error());
+    (link == PacketLink::ethernet ? ethernet_ : raw_ip_) = std::move(*attacher);
+  }
+  if (const std::size_t orphans = ethernet_->remove_orphans()) {
+    steps_.push_back("removed " + std::to_string(orphans) + " filters of a process that crashed");
+  }
+  auto lookup = RouteLookup::open();
+  if (!lookup) return std::unexpected(lookup.error());
+  interfaces_ = std::move(*lookup);
+  auto watch = watch_routes();
+  if (!watch) return std::unexpected(watch.error());
+  watch_ = std::move(*watch);
+  stop_fd_ = UniqueFd::adopt(::eventfd(0, EFD_CLOEXEC));
+  if (!stop_fd_) return fail_sys("cannot open an eventfd", errno);
+  for (unsigned i = 0; i < workers; ++i) inboxes_.push_back(std::make_unique<PacketInbox>());
+
+  auto loopback = ethernet_->attach("lo", TcDirection::egress);
+  if (!loopback) return std::unexpected(loopback.error());
+  const std::uint32_t index = loopback->hook().interface;
+  steps_.push_back(std::string("attached to lo (") + to_string(loopback->kind()) + ", egress)");
+  hooks_[index].attachment = std::move(*loopback);
+
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  return {};
+}
+
+PacketService::~PacketService() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(stop_fd_.get(), &one, sizeof one);
+  thread_.join();
+}
+
+std::vector<std::string> PacketService::steps() const {
+  const std::lock_guard lock(mutex_);
+  return steps_;
+}
+
+packet_decline PacketService::hook(const PacketRoute& route) {
+  const std::lock_guard lock(mutex_);
+  auto found = hooks_.find(route.interface);
+  if (found == hooks_.end()) {
+    found = hooks_.emplace(route.interface, attach(route.interface)).first;
+  }
+  return found->second.verdict;
+}
+
+PacketService::Hook PacketService::attach(std::uint32_t interface) {
+  const auto about = interfaces_->interface(interface);
+  if (!about) return {.verdict = PACKET_DECLINE_ROUTE, .attachment = {}};
+  if (!allowed_.empty() && std::ranges::find(allowed_, about->name) == allowed_.end()) {
+    return {.verdict = PACKET_DECLINE_ROUTE, .attachment = {}};
+  }
+  const auto link = link_of(*about);
+  if (!link) {
+    spdlog::info(
+        "packet: {} is of a kind ({}, type {}) that is not known to work; connections by "
+        "it are relayed",
+        about->name, about->kind, about->type);
+    return {.verdict = PACKET_DECLINE_DEVICE, .attachment = {}};
+  }
+  TcAttacher& attacher = *link == PacketLink::ethernet ? *ethernet_ : *raw_ip_;
+  auto attached = attacher.attach(about->name, TcDirection::ingress);
+  if (!attached) {
+    spdlog::warn("packet: {}; connections by it are relayed", attached.error().what);
+    return {.verdict = PACKET_DECLINE_ROUTE, .attachment = {}};
+  }
+  spdlog::info("packet: attached to {} ({}, ingress)", about->name, to_string(attached->kind()));
+  return {.verdict = PACKET_TAKEN, .attachment = std::move(*attached)};
+}
+
+void PacketService::run(const std::stop_token& stop) {
+  ::pthread_setname_np(::pthread_self(), "packet-events");
+  std::uint64_t next_look = 0;
+  while (!stop.stop_requested()) {
+    std::array<pollfd, 3> waits{{{.fd = splice_->events_fd(), .events = POLLIN, .revents = 0},
+                                 {.fd = watch_.get(), .events = POLLIN, .revents = 0},
+                                 {.fd = stop_fd_.get(), .events = POLLIN, .revents = 0}}};
+    ::poll(waits.data(), waits.size(), look_ms);
+    if (waits[0].revents != 0) forward_events();
+    if (waits[1].revents != 0) on_routes_changed();
+    const std::uint64_t now = monotonic_ns();
+    if (now < next_look) continue;
+    next_look = now + std::uint64_t{look_ms} * 1'000'000;
+    splice_->release_forgotten(now);
+    for (const auto& inbox : inboxes_) {
+      if (inbox->wants_ticks()) inbox->wake();
+    }
+  }
+}
+
+void PacketService::forward_events() {
+  events_.clear();
+  splice_->take_events(events_);
+  for (const packet_event& event : events_) {
+    const std::uint64_t worker = worker_of_packet_flow(event.flow);
+    if (worker < inboxes_.size()) inboxes_[worker]->put(event);
+  }
+}
+
+// Interfaces that have gone are forgotten, and those that were declined get another chance.
+void PacketService::on_routes_changed() {
+  empty(watch_);
+  const std::lock_guard lock(mutex_);
+  std::erase_if(hooks_, [](const auto& each) {
+    const Hook& hook = each.second;
+    return !hook.attachment || !hook.attachment->is_current();
+  });
+  routes_version_.fetch_add(1, std::memory_order_release);
+}
+
+}  // namespace sni

@@ -1,0 +1,110 @@
+#pragma once
+
+// What all workers share of the packet plane: the loaded programs, the interfaces that they are
+// attached to, and a thread that brings the events of flows to the workers that own them and
+// follows interfaces and routes as they come and go.
+//
+// A flow's name holds the number of its worker, so that an event finds its way without a table.
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "bpf/packet/handover.h"
+#include "bpf/packet/packet_splice.h"
+#include "bpf/packet/route_lookup.h"
+#include "bpf/packet/tc_attachment.h"
+#include "core/config/config.h"
+
+namespace sni {
+
+// Events on their way to one worker.
+class PacketInbox {
+ public:
+  PacketInbox();
+
+  // Readable when there is something, and each second for a worker that wants that.
+  int fd() const { return fd_.get(); }
+  void want_ticks(bool on) { ticks_.store(on, std::memory_order_relaxed); }
+  bool wants_ticks() const { return ticks_.load(std::memory_order_relaxed); }
+  void put(const packet_event& event);
+  void wake();
+  std::vector<packet_event> take();
+
+ private:
+  UniqueFd fd_;
+  std::atomic<bool> ticks_{false};
+  std::mutex mutex_;
+  std::vector<packet_event> events_;
+};
+
+// Names of flows. 0 is none.
+constexpr std::uint64_t packet_flow_name(unsigned worker, std::uint64_t number) {
+  return (std::uint64_t{worker} + 1) << 48 | number;
+}
+constexpr std::uint64_t worker_of_packet_flow(std::uint64_t flow) {
+  return (flow >> 48) - 1;
+}
+
+class PacketService {
+ public:
+  // Loads the programs and attaches them to loopback, which shows that it can be done; other
+  // interfaces follow as connections need them, unless `config.interfaces` names them.
+  static Result<std::unique_ptr<PacketService>> start(const FastPathConfig& config,
+                                                      std::uint32_t flows, unsigned workers);
+  ~PacketService();
+  PacketService(const PacketService&) = delete;
+  PacketService& operator=(const PacketService&) = delete;
+
+  PacketSplice& splice() { return *splice_; }
+  GracePeriods& grace() { return grace_; }
+  PacketInbox& inbox(unsigned worker) { return *inboxes_[worker]; }
+  // Lines for the log: what was loaded and where it is attached.
+  std::vector<std::string> steps() const;
+
+  // Sees to it that the programs see what arrives from where this route leads. PACKET_TAKEN, or why
+  // not. From any thread.
+  packet_decline hook(const PacketRoute& route);
+  // Changes whenever an interface, an address or a route has.
+  std::uint64_t routes_version() const { return routes_version_.load(std::memory_order_acquire); }
+
+ private:
+  // What is known of one interface.
+  struct Hook {
+    packet_decline verdict = PACKET_TAKEN;
+    std::optional<TcAttachment> attachment;
+  };
+
+  PacketService() = default;
+  Result<void> set_up(const FastPathConfig& config, std::uint32_t flows, unsigned workers);
+  Hook attach(std::uint32_t interface);
+  void run(const std::stop_token& stop);
+  void forward_events();
+  void on_routes_changed();
+
+  std::vector<std::string> allowed_;  // Names of interfaces; empty: all.
+  std::unique_ptr<PacketSplice> splice_;
+  GracePeriods grace_;
+  std::vector<std::unique_ptr<PacketInbox>> inboxes_;
+  std::vector<packet_event> events_;
+  UniqueFd watch_;
+  UniqueFd stop_fd_;
+  std::atomic<std::uint64_t> routes_version_{1};
+
+  mutable std::mutex mutex_;  // Of what follows.
+  std::optional<TcAttacher> ethernet_;
+  std::optional<TcAttacher> raw_ip_;
+  std::optional<RouteLookup> interfaces_;
+  std::map<std::uint32_t, Hook> hooks_;  // By interface.
+  std::vector<std::string> steps_;
+
+  std::jthread thread_;
+};
+
+}  // namespace sni

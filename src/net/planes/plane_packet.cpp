@@ -1,0 +1,248 @@
+#include "net/planes/plane_packet.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
+namespace sni {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// How long a connection whose packets are not seen is asked again: behind NAT they never are.
+constexpr std::uint64_t unseen_ms = 3'000;
+// Hand-overs that found the connection busy, and the pause before the next, which doubles.
+constexpr std::uint32_t tries_max = 6;
+constexpr std::uint64_t retry_ms = 100;
+// Answers to route questions are kept so long at most: the path MTU has no event.
+constexpr std::uint64_t way_ms = 10'000;
+
+constexpr std::uint16_t timestamp_bytes = 12;  // TCP option of RFC 7323, padded.
+
+Endpoint end_of(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (ask(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+  return from_sockaddr(address).value_or(Endpoint{});
+}
+
+Endpoint local_end(int fd) {
+  return end_of(fd, ::getsockname);
+}
+Endpoint far_end(int fd) {
+  return end_of(fd, ::getpeername);
+}
+
+std::uint64_t now_ns() {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
+          .count());
+}
+
+// The backend's segments must fit the client's way, which loopback's MTU says nothing of, and which
+// is 20 bytes narrower where the client comes by IPv6.
+void limit_segments(int client, int backend) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(client, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return;
+  const bool stamped = (info.tcpi_options & TCPI_OPT_TIMESTAMPS) != 0;
+  const int segment = static_cast<int>(info.tcpi_snd_mss) + (stamped ? timestamp_bytes : 0);
+  ::setsockopt(backend, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+}
+
+bool may_come_back(packet_decline why) {
+  return why == PACKET_DECLINE_BUSY || why == PACKET_DECLINE_PROMISE;
+}
+
+}  // namespace
+
+PlanePacket::PlanePacket(PacketService& service, const FastPathConfig& config,
+                         std::uint32_t ports_max, unsigned worker)
+    : service_(service),
+      config_(config),
+      worker_(worker),
+      // Names of an earlier process, whose flows may live on, do not come again.
+      next_number_((now_ns() >> 10) & 0xffff'ffff'ffff),
+      ports_({.ports = ports_max}),
+      conntrack_(Conntrack::open()) {
+  if (auto lookup = RouteLookup::open()) lookup_ = std::move(*lookup);
+}
+
+PlanePacket::~PlanePacket() = default;
+
+// ---- Until it is spliced ----------------------------------------------------------------------
+
+PlaneTicket PlanePacket::announce(int client, int backend, const Endpoint& target,
+                                  std::uint64_t now_ms) {
+  const auto port = ports_.take(target, now_ms);
+  if (!port) {
+    ++declines_[PACKET_DECLINE_FULL];
+    return no_ticket;
+  }
+  const auto bound = bind_local_port(backend, target.ip.is_v4() ? AF_INET : AF_INET6, *port);
+  if (!bound) {
+    ports_.release(target, *port, true, now_ms);
+    ++declines_[PACKET_DECLINE_REFUSED];
+    return no_ticket;
+  }
+  const auto way = route(IpAddress{}, target, now_ms);
+  const bool mixed = target.ip.is_v4() != far_end(client).ip.is_v4();
+  if (mixed || (way && way->local)) limit_segments(client, backend);
+  const PlaneTicket ticket = pairs_.acquire();
+  pairs_.emplace(ticket, Pair{.target = target, .port = *port, .keys = {}, .handover = nullptr});
+  return ticket;
+}
+
+PlaneAnswer PlanePacket::wants(PlaneTicket ticket, const PlaneView& view, std::uint64_t now_ms) {
+  Pair& pair = *pairs_.find(ticket);
+  if (pair.retry_ms == UINT64_MAX) return PlaneAnswer::declined;
+  if (now_ms < pair.retry_ms) return PlaneAnswer::undecided;
+  if (pair.name == 0) {
+    const bool due = view.sent_to_client + view.sent_to_backend >= config_.packet_after_bytes ||
+                     view.age_ms >= static_cast<std::uint64_t>(config_.packet_after.count());
+    if (!due) return PlaneAnswer::undecided;
+    const packet_decline why = watch(pair, view, now_ms);
+    return why == PACKET_TAKEN ? PlaneAnswer::undecided : decline(ticket, why);
+  }
+  const packet_decline why = check_handover(service_.splice(), handover_pair(pair, view));
+  if (why == PACKET_TAKEN) return PlaneAnswer::wanted;
+  if (why == PACKET_DECLINE_UNSEEN && now_ms - pair.watched_ms < unseen_ms) {
+    return PlaneAnswer::undecided;
+  }
+  return decline(ticket, why);
+}
+
+packet_decline PlanePacket::watch(Pair& pair, const PlaneView& view, std::uint64_t now_ms) {
+  const Endpoint client = far_end(view.client);
+  const Endpoint front = local_end(view.client);
+  const Endpoint own = local_end(view.backend);
+  const auto to_client = route(front.ip, client, now_ms);
+  const auto to_backend = route(own.ip, pair.target, now_ms);
+  if (!to_client || !to_backend) return PACKET_DECLINE_ROUTE;
+  for (const PacketRoute& way : {*to_client, *to_backend}) {
+    if (const auto why = service_.hook(way); why != PACKET_TAKEN) return why;
+  }
+  pair.client_ifindex = to_client->interface;
+  pair.backend_ifindex = to_backend->interface;
+  pair.keys = {.client = make_packet_key(client, front),
+               .backend = make_packet_key(pair.target, own)};
+  const std::uint64_t name = packet_flow_name(worker_, next_number_);
+  next_number_ = (next_number_ + 1) & 0xffff'ffff'ffff;
+  PacketSplice& splice = service_.splice();
+  for (const packet_side side : {PACKET_CLIENT, PACKET_BACKEND}) {
+    const packet_key& key = side == PACKET_CLIENT ? pair.keys.client : pair.keys.backend;
+    const auto watched = splice.watch(key, name, side);
+    if (watched) continue;
+    if (side == PACKET_BACKEND) splice.unwatch(pair.keys.client, name);
+    return watched.error().sys_errno == E2BIG ? PACKET_DECLINE_FULL : PACKET_DECLINE_REFUSED;
+  }
+  pair.name = name;
+  pair.watched_ms = now_ms;
+  return PACKET_TAKEN;
+}
+
+HandoverPair PlanePacket::handover_pair(const Pair& pair, const PlaneView& view) const {
+  return {.client_fd = view.client,
+          .backend_fd = view.backend,
+          .keys = pair.keys,
+          .flow = pair.name,
+          .client_ifindex = pair.client_ifindex,
+          .backend_ifindex = pair.backend_ifindex};
+}
+
+PlaneAnswer PlanePacket::decline(PlaneTicket ticket, packet_decline why) {
+  ++declines_[why];
+  const Pair& pair = *pairs_.find(ticket);
+  spdlog::debug("packet: a connection to {} stays in the relay: {}", pair.target.to_string(),
+                to_string(why));
+  if (pair.name != 0) {
+    service_.splice().unwatch(pair.keys.client, pair.name);
+    service_.splice().unwatch(pair.keys.backend, pair.name);
+  }
+  pairs_.find(ticket)->name = 0;
+  pairs_.find(ticket)->retry_ms = UINT64_MAX;  // Its port stays taken until leave().
+  return PlaneAnswer::declined;
+}
+
+HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view) {
+  Pair& pair = *pairs_.find(ticket);
+  if (pair.handover == nullptr) {
+    pair.handover =
+        std::make_unique<Handover>(service_.splice(), service_.grace(), handover_pair(pair, view));
+  }
+  HandoverStep step = pair.handover->step(Clock::now());
+  if (step.state != HandoverState::declined) return step;
+  pair.handover.reset();
+  if (may_come_back(step.decline) && ++pair.tries < tries_max) {
+    pair.retry_ms =
+        static_cast<std::uint64_t>(
+            std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch())
+                .count()) +
+        (retry_ms << pair.tries);
+  } else {
+    (void)decline(ticket, step.decline);
+  }
+  return step;
+}
+
+void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
+                        std::chrono::milliseconds idle, std::uint64_t now_ms) {
+  Pair& pair = *pairs_.find(ticket);
+  flows_.try_emplace(
+      pair.name, Spliced{.flow = &flow,
+                         .keys = pair.keys,
+                         .target = pair.target,
+                         .port = pair.port,
+                         .idle_ns = static_cast<std::uint64_t>(
+                             std::chrono::duration_cast<std::chrono::nanoseconds>(idle).count()),
+                         .relayed = {view.sent_to_backend, view.sent_to_client},
+                         .ifindex = {pair.client_ifindex, pair.backend_ifindex},
+                         .routes_version = service_.routes_version(),
+                         .source = flow.record.client.ip});
+  order_.push_back(pair.name);
+  service_.inbox(worker_).want_ticks(true);
+  ++taken_;
+  flow.record.plane = PlaneId::packet;
+  spdlog::debug("packet: a connection to {} was handed over after {} ms", pair.target.to_string(),
+                now_ms - flow.record.started_ms);
+  pairs_.free(ticket);
+}
+
+void PlanePacket::leave(PlaneTicket ticket, bool connected, std::uint64_t now_ms) {
+  Pair& pair = *pairs_.find(ticket);
+  if (pair.handover != nullptr && pair.handover->begun()) {
+    // Cut in the midst: the ends are told, since our sockets no longer know their numbers.
+    (void)service_.splice().kill(pair.keys, pair.name);
+  } else if (pair.name != 0) {
+    service_.splice().unwatch(pair.keys.client, pair.name);
+    service_.splice().unwatch(pair.keys.backend, pair.name);
+  }
+  ports_.release(pair.target, pair.port, connected, now_ms);
+  pairs_.free(ticket);
+}
+
+std::optional<PacketRoute> PlanePacket::route(const IpAddress& source, const Endpoint& target,
+                                              std::uint64_t now_ms) {
+  if (!lookup_) return std::nullopt;
+  const std::uint64_t version = service_.routes_version();
+  Way& way = ways_[(std::hash<IpAddress>()(target.ip) ^ std::hash<IpAddress>()(source)) % ways_max];
+  if (way.version == version && way.until_ms > now_ms && way.target.ip == target.ip &&
+      way.target.scope == target.scope && way.source == source) {
+    return way.route;
+  }
+  const auto found = lookup_->find(source, target);
+  if (!found) return std::nullopt;
+  way = {.target = target,
+         .source = source,
+         .version = version,
+         .until_ms = now_ms + way_ms,
+         .route = *found};
+  return *found;
+}
+
+}  // namespace sni

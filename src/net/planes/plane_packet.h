@@ -1,0 +1,151 @@
+#pragma once
+
+// Theory of operation: the packet plane (bpf/packet/) as one worker uses it. A connection goes
+// through these steps; what it cannot do it declines with a counted reason and stays in the relay:
+//
+//   announce   before connect(): a local port of ours, and for backends on this host the client's
+//              MSS, without which the backend's segments would not fit the client's way
+//   wants      after bytes have moved: old enough or large enough? Then its two keys are watched,
+//              and once packets of both directions have come under them the relay is to come to
+//              rest
+//   step       at rest: the hand-over (bpf/packet/handover.h), until it is spliced or given back
+//   adopt      the sockets are gone. The flow lives here until it ends by an event of the programs,
+//              by the look at its own times, by a ban or by kill_all()
+//
+// After its end a flow lingers, so that retransmissions of its last packets are translated too.
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "bpf/packet/conntrack.h"
+#include "bpf/packet/handover.h"
+#include "bpf/packet/local_ports.h"
+#include "bpf/packet/packet_splice.h"
+#include "bpf/packet/route_lookup.h"
+#include "core/config/config.h"
+#include "core/session/counters.h"
+#include "net/flow/ledger.h"
+#include "net/guard/admission.h"
+#include "net/loop/slots.h"
+#include "net/planes/packet_service.h"
+#include "net/planes/plane.h"
+
+namespace sni {
+
+class PlanePacket {
+ public:
+  // A flow whose end is to be told to the ledger.
+  struct Ended {
+    Flow* flow;
+    FlowEnd end;
+  };
+
+  PlanePacket(PacketService& service, const FastPathConfig& config, std::uint32_t ports_max,
+              unsigned worker);
+  ~PlanePacket();
+
+  // no_ticket: declined. `backend` is not connected yet.
+  PlaneTicket announce(int client, int backend, const Endpoint& target, std::uint64_t now_ms);
+  // Whether the relay is to come to rest for step(). declined: the ticket is gone.
+  PlaneAnswer wants(PlaneTicket ticket, const PlaneView& view, std::uint64_t now_ms);
+  // Nothing is in flight on either socket, and nothing is held.
+  HandoverStep step(PlaneTicket ticket, const PlaneView& view);
+  // After `spliced`. The flow stays in the ledger; the ticket is gone.
+  void adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view, std::chrono::milliseconds idle,
+             std::uint64_t now_ms);
+  // The connect failed, or the connection ends in the relay. The ticket is gone.
+  void leave(PlaneTicket ticket, bool connected, std::uint64_t now_ms);
+
+  // Readable when work() has something to do.
+  int fd() const { return service_.inbox(worker_).fd(); }
+  // Takes events, and looks at some of the flows.
+  void work(const Admission& admission, std::uint64_t now_ms, std::vector<Ended>& ended);
+  // Resets all flows, both ways.
+  void kill_all(EndReason reason, std::vector<Ended>& ended);
+  std::size_t living() const { return flows_.size(); }
+
+  std::uint64_t taken() const { return taken_; }
+  const std::array<std::uint64_t, PACKET_DECLINES>& declines() const { return declines_; }
+
+ private:
+  // A connection that is not spliced yet.
+  struct Pair {
+    Endpoint target;
+    std::uint16_t port = 0;
+    std::uint64_t name = 0;  // Not 0: the keys are watched.
+    PacketPair keys;
+    std::uint64_t watched_ms = 0;
+    std::uint64_t retry_ms = 0;
+    std::uint32_t tries = 0;
+    std::uint32_t client_ifindex = 0;
+    std::uint32_t backend_ifindex = 0;
+    std::unique_ptr<Handover> handover;
+  };
+  struct Spliced {
+    Flow* flow = nullptr;
+    PacketPair keys;
+    Endpoint target;
+    std::uint16_t port = 0;
+    std::uint64_t idle_ns = 0;
+    std::array<std::uint64_t, 2> relayed{};  // Bytes before the hand-over, by side.
+    std::array<std::uint32_t, 2> ifindex{};  // By side: where packets for it leave.
+    std::uint64_t routes_version = 0;
+    IpAddress source;
+  };
+  struct Lingering {
+    std::uint64_t name;
+    PacketPair keys;
+    Endpoint target;
+    std::uint16_t port;
+    std::uint64_t until_ms;
+  };
+
+  packet_decline watch(Pair& pair, const PlaneView& view, std::uint64_t now_ms);
+  PlaneAnswer decline(PlaneTicket ticket, packet_decline why);
+  std::optional<PacketRoute> route(const IpAddress& source, const Endpoint& target,
+                                   std::uint64_t now_ms);
+  HandoverPair handover_pair(const Pair& pair, const PlaneView& view) const;
+
+  void on_event(const packet_event& event, std::uint64_t now_ms, std::vector<Ended>& ended);
+  void look_at_some(const Admission& admission, std::uint64_t now_ms, std::vector<Ended>& ended);
+  // nullopt: it lives.
+  std::optional<EndReason> verdict_on(const Spliced& flow, const Admission& admission,
+                                      const packet_flow& client, const packet_flow& backend) const;
+  void follow_route(std::uint64_t name, Spliced& flow, std::uint64_t now_ms);
+  void end(std::uint64_t name, const FlowEnd& end, bool kill, std::uint64_t now_ms,
+           std::vector<Ended>& ended);
+  void end_lingering(std::uint64_t now_ms);
+
+  PacketService& service_;
+  FastPathConfig config_;
+  unsigned worker_;
+  std::uint64_t next_number_;
+  LocalPorts ports_;
+  std::optional<RouteLookup> lookup_;
+  std::optional<Conntrack> conntrack_;
+  Slots<Pair> pairs_;
+  std::unordered_map<std::uint64_t, Spliced> flows_;
+  std::deque<std::uint64_t> order_;  // Names of flows, the one that is looked at next in front.
+  std::deque<Lingering> lingering_;
+  std::uint64_t looked_ms_ = 0;
+  std::uint64_t taken_ = 0;
+  std::array<std::uint64_t, PACKET_DECLINES> declines_{};
+
+  // Ways that were asked for lately.
+  struct Way {
+    Endpoint target;
+    IpAddress source;
+    std::uint64_t version = 0;
+    std::uint64_t until_ms = 0;
+    PacketRoute route;
+  };
+  static constexpr std::size_t ways_max = 256;
+  std::array<Way, ways_max> ways_;
+};
+
+}  // namespace sni

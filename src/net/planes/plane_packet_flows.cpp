@@ -1,0 +1,173 @@
+// Flows of the packet plane after their hand-over: how they live and end.
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "net/planes/plane_packet.h"
+
+namespace sni {
+namespace {
+
+// Each living flow is looked at about once in this time, some of them each second.
+constexpr std::uint64_t look_round_ms = 15'000;
+constexpr std::uint64_t look_tick_ms = 1'000;
+// As long as a socket is in TIME_WAIT (TCP_TIMEWAIT_LEN).
+constexpr std::uint64_t linger_ms = 60'000;
+// A RST that its receiver may have believed, and after which nobody has sent for so long.
+constexpr std::uint64_t reset_settled_ns = 10'000'000'000;
+
+std::uint64_t clock_ns() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                        std::chrono::steady_clock::now().time_since_epoch())
+                                        .count());
+}
+
+EndReason reset_by(std::uint32_t side) {
+  return side == PACKET_CLIENT ? EndReason::client_reset : EndReason::backend_reset;
+}
+
+}  // namespace
+
+void PlanePacket::work(const Admission& admission, std::uint64_t now_ms,
+                       std::vector<Ended>& ended) {
+  for (const packet_event& event : service_.inbox(worker_).take()) on_event(event, now_ms, ended);
+  if (now_ms - looked_ms_ < look_tick_ms) return;
+  looked_ms_ = now_ms;
+  end_lingering(now_ms);
+  look_at_some(admission, now_ms, ended);
+  service_.inbox(worker_).want_ticks(!flows_.empty() || !lingering_.empty());
+}
+
+void PlanePacket::on_event(const packet_event& event, std::uint64_t now_ms,
+                           std::vector<Ended>& ended) {
+  const auto found = flows_.find(event.flow);
+  if (found == flows_.end() || event.kind == PACKET_EVENT_FIN) return;
+  const Spliced& flow = found->second;
+  const EndReason reason =
+      event.kind == PACKET_EVENT_RESET ? reset_by(event.side) : EndReason::done;
+  end(event.flow,
+      {.reason = reason,
+       .to_backend = flow.relayed[0] + event.bytes[PACKET_CLIENT],
+       .to_client = flow.relayed[1] + event.bytes[PACKET_BACKEND]},
+      false, now_ms, ended);
+}
+
+void PlanePacket::look_at_some(const Admission& admission, std::uint64_t now_ms,
+                               std::vector<Ended>& ended) {
+  const std::size_t some = order_.size() / (look_round_ms / look_tick_ms) + 1;
+  for (std::size_t i = 0; i < some && !order_.empty(); ++i) {
+    const std::uint64_t name = order_.front();
+    order_.pop_front();
+    const auto found = flows_.find(name);
+    if (found == flows_.end()) {
+      --i;  // It has ended: its place costs nothing.
+      continue;
+    }
+    Spliced& flow = found->second;
+    const auto client = service_.splice().read(flow.keys.client);
+    const auto backend = service_.splice().read(flow.keys.backend);
+    FlowEnd last{.to_backend = flow.relayed[0], .to_client = flow.relayed[1]};
+    if (!client || !backend || client->flow != name || backend->flow != name) {
+      last.reason = EndReason::internal;
+      end(name, last, false, now_ms, ended);
+      continue;
+    }
+    last.to_backend += PacketEntry{.key = flow.keys.client, .flow = *client}.bytes();
+    last.to_client += PacketEntry{.key = flow.keys.backend, .flow = *backend}.bytes();
+    if (const auto why = verdict_on(flow, admission, *client, *backend)) {
+      last.reason = *why;
+      const bool over = client->state == PACKET_FINISHED && backend->state == PACKET_FINISHED;
+      end(name, last, !over, now_ms, ended);
+      continue;
+    }
+    follow_route(name, flow, now_ms);
+    order_.push_back(name);
+  }
+}
+
+std::optional<EndReason> PlanePacket::verdict_on(const Spliced& flow, const Admission& admission,
+                                                 const packet_flow& client,
+                                                 const packet_flow& backend) const {
+  // The event of its end was lost.
+  for (const packet_flow* each : {&client, &backend}) {
+    if ((each->marks & PACKET_RESET) != 0) return reset_by(each->side);
+  }
+  if (client.state == PACKET_FINISHED && backend.state == PACKET_FINISHED) return EndReason::done;
+  const std::uint64_t now = clock_ns();
+  const std::uint64_t last = std::max(client.last_ns, backend.last_ns);
+  for (const packet_flow* each : {&client, &backend}) {
+    const packet_flow& other = each == &client ? backend : client;
+    if ((each->marks & PACKET_RESET_MAYBE) != 0 && other.last_ns <= each->reset_ns &&
+        now > each->reset_ns + reset_settled_ns) {
+      return reset_by(each->side);
+    }
+  }
+  if (now > last + flow.idle_ns) return EndReason::idle_timeout;
+  if (admission.refuses(flow.source)) return EndReason::cut;
+  return std::nullopt;
+}
+
+void PlanePacket::follow_route(std::uint64_t name, Spliced& flow, std::uint64_t now_ms) {
+  const std::uint64_t version = service_.routes_version();
+  if (std::exchange(flow.routes_version, version) == version) return;
+  const std::array<const packet_key*, 2> arriving{&flow.keys.client, &flow.keys.backend};
+  for (const std::size_t side : {0UZ, 1UZ}) {
+    const auto way =
+        route(packet_target(*arriving[side]).ip, packet_source(*arriving[side]), now_ms);
+    if (!way || way->interface == flow.ifindex[side]) continue;
+    if (service_.hook(*way) != PACKET_TAKEN) continue;
+    // What the other end sends leaves there.
+    if (service_.splice().route(*arriving[1 - side], name, way->interface)) {
+      flow.ifindex[side] = way->interface;
+    }
+  }
+}
+
+void PlanePacket::end(std::uint64_t name, const FlowEnd& end, bool kill, std::uint64_t now_ms,
+                      std::vector<Ended>& ended) {
+  const auto node = flows_.extract(name);
+  const Spliced& flow = node.mapped();
+  if (kill) {
+    if (const auto killed = service_.splice().kill(flow.keys, name); !killed) {
+      spdlog::warn("packet: {}", killed.error().what);
+    }
+  }
+  if (!conntrack_) conntrack_ = Conntrack::open();
+  if (conntrack_) {
+    for (const packet_key* key : {&flow.keys.client, &flow.keys.backend}) {
+      conntrack_->remove(packet_source(*key), packet_target(*key));
+    }
+  }
+  lingering_.push_back({.name = name,
+                        .keys = flow.keys,
+                        .target = flow.target,
+                        .port = flow.port,
+                        .until_ms = now_ms + linger_ms});
+  ended.push_back({.flow = flow.flow, .end = end});
+}
+
+void PlanePacket::end_lingering(std::uint64_t now_ms) {
+  while (!lingering_.empty() && lingering_.front().until_ms <= now_ms) {
+    const Lingering& each = lingering_.front();
+    service_.splice().forget(each.keys, each.name);
+    ports_.release(each.target, each.port, false, now_ms);
+    lingering_.pop_front();
+  }
+}
+
+void PlanePacket::kill_all(EndReason reason, std::vector<Ended>& ended) {
+  while (!flows_.empty()) {
+    const auto& [name, flow] = *flows_.begin();
+    FlowEnd last{.reason = reason, .to_backend = flow.relayed[0], .to_client = flow.relayed[1]};
+    const auto client = service_.splice().read(flow.keys.client);
+    const auto backend = service_.splice().read(flow.keys.backend);
+    if (client) last.to_backend += PacketEntry{.key = flow.keys.client, .flow = *client}.bytes();
+    if (backend) last.to_client += PacketEntry{.key = flow.keys.backend, .flow = *backend}.bytes();
+    end(name, last, true, 0, ended);
+  }
+}
+
+}  // namespace sni

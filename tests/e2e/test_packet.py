@@ -1,0 +1,334 @@
+#!/usr/bin/env python3
+"""The packet plane: connections that leave the proxy, between network namespaces."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import unittest
+
+from support import backends, network, planes, processes, streams, tls
+from support.case import SANITIZED, ProxyTest, main
+from support.proxy import listener
+
+# The kernel carries the bytes; what a sanitizer slows down is the hand-over.
+BULK = (64 << 20) if SANITIZED else streams.GIB
+EAGER = {"mode": "packet", "packet_after": "0s", "packet_after_bytes": "0B"}
+HANDED_OVER = "was handed over"
+# Of TRAFFIC_STATS in src/bpf/packet/packet_shared.h.
+FORWARDED_BYTES = 5
+
+
+class Lab(network.Network):
+    """Client and proxy, and a container behind a bridge of the proxy's host; both families."""
+
+    bridge_address, container_address = "198.18.1.1", "198.18.1.2"
+    v6 = {"proxy": "2001:db8::1", "client": "2001:db8::2",
+          "bridge": "2001:db8:1::1", "container": "2001:db8:1::2"}
+
+    def __init__(self):
+        super().__init__()
+        self.container = f"sni-e2e-{os.getpid()}-container"
+        network.ip("netns", "add", self.container)
+        network.ip("-n", self.container, "link", "set", "lo", "up")
+        network.ip("-n", self.proxy, "link", "add", "br0", "type", "bridge")
+        network.ip("link", "add", "port", "netns", self.proxy, "type", "veth",
+                   "peer", "name", "eth0", "netns", self.container)
+        network.ip("-n", self.proxy, "link", "set", "port", "master", "br0", "up")
+        network.ip("-n", self.proxy, "link", "set", "br0", "up")
+        network.ip("-n", self.container, "link", "set", "eth0", "up")
+        for namespace, device, v4, v6 in (
+                (self.proxy, "near", None, "proxy"), (self.client, "far", None, "client"),
+                (self.proxy, "br0", self.bridge_address, "bridge"),
+                (self.container, "eth0", self.container_address, "container")):
+            if v4:
+                network.ip("-n", namespace, "address", "add", f"{v4}/24", "dev", device)
+            network.ip("-n", namespace, "address", "add", f"{self.v6[v6]}/64", "dev", device,
+                       "nodad")
+
+    def end(self):
+        super().end()
+        network.ip("netns", "delete", self.container)
+
+
+# Namespace of the backend, its address, and the address at which the client meets the proxy.
+PLACES = {
+    "remote": ("client", Lab.client_address, Lab.proxy_address),
+    "remote, IPv6": ("client", Lab.v6["client"], Lab.v6["proxy"]),
+    "container": ("container", Lab.container_address, Lab.proxy_address),
+    "container, IPv6": ("container", Lab.v6["container"], Lab.v6["proxy"]),
+    "loopback": ("proxy", "127.0.0.1", Lab.proxy_address),
+    "loopback, IPv6": ("proxy", "::1", Lab.v6["proxy"]),
+    "own address": ("proxy", Lab.bridge_address, Lab.proxy_address),
+    "mixed": ("container", Lab.container_address, Lab.v6["proxy"]),
+}
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
+class Packet(ProxyTest):
+    def setUp(self):
+        super().setUp()
+        self.lab = Lab()
+        self.addCleanup(self.lab.end)
+
+    def started(self, place, handler, fast_path=None, **config):
+        """A proxy that hands over at once, and a backend."""
+        where, backend_address, self.front = PLACES[place]
+        backend = network.within(getattr(self.lab, where), lambda: backends.SocketBackend(
+            handler, host=backend_address))
+        self.addCleanup(backend.end)
+        return self.proxy({
+            "listener": [listener(host=self.front, port=processes.free_port())],
+            "route": [{"names": ["one.example"], "backend": backend.address}],
+            "fast_path": EAGER | (fast_path or {}), **config}, command=self.lab.command)
+
+    def connect(self, started, port=None, **_):
+        connection = network.within(self.lab.client, lambda: socket.create_connection(
+            (self.front, port or started.port), timeout=60))
+        self.addCleanup(connection.close)
+        return connection
+
+    def handed_over(self, started, count=1, connection=None):
+        """A connection that the kernel carries, and how many bytes each way it has seen."""
+        if connection is None:
+            connection = self.connect(started)
+        hello = tls.client_hello("one.example")
+        connection.sendall(hello)
+        sent = len(hello)
+        backends.read_exactly(connection, sent)
+
+        def over():
+            nonlocal sent
+            connection.sendall(b"ping")
+            backends.read_exactly(connection, 4)
+            sent += 4
+            return started.log().count(HANDED_OVER) >= count
+        processes.wait_until(over, "the hand-over", 20)
+        return connection, sent
+
+    def forwarded_bytes(self, started):
+        ids = [id for id, name in planes.held("map", started).items() if name == "TRAFFIC_STATS"]
+        total = 0
+        for each in ids:
+            for entry in planes.bpftool("map", "dump", "id", str(each)):
+                if entry["formatted"]["key"] == FORWARDED_BYTES:
+                    total += sum(value["value"] for value in entry["formatted"]["values"])
+        return total
+
+    def line(self, started, end="done", count=1):
+        record = started.access(count)[-1]
+        self.assertEqual((record["plane"], record["end"]), ("packet", end), record)
+        return record
+
+
+class Carried(Packet):
+    def check_bulk(self, place):
+        def handler(connection):
+            connection.settimeout(120)
+            while piece := connection.recv(backends.BLOCK):
+                if piece == b"bulk":
+                    break
+                connection.sendall(piece)
+            down = streams.Task(streams.send, connection, BULK)
+            digests.append(streams.receive(connection, BULK))
+            down.result(240)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1)
+
+        digests = []
+        started = self.started(place, handler)
+        connection, sent = self.handed_over(started)
+        sockets = started.held()["socket"]
+        connection.sendall(b"bulk")
+        up = streams.Task(streams.send, connection, BULK)
+        expected = streams.digest(BULK)
+        self.assertEqual(streams.receive(connection, BULK), expected)
+        up.result(240)
+        self.assertEqual(connection.recv(1), b"")
+        connection.close()
+        record = self.line(started)
+        self.assertEqual(digests, [expected])
+        self.assertEqual(record["client_bytes"], sent + 4 + BULK)
+        self.assertEqual(record["server_bytes"], sent + BULK)
+        self.assertGreaterEqual(self.forwarded_bytes(started), 2 * BULK)
+        self.assertLessEqual(started.held()["socket"], sockets)
+
+    def test_a_remote_backend_gets_and_sends_every_byte(self):
+        self.check_bulk("remote")
+
+    def test_a_remote_backend_by_ipv6_too(self):
+        self.check_bulk("remote, IPv6")
+
+    def test_a_container_behind_a_bridge_too(self):
+        self.check_bulk("container")
+
+    def test_a_container_by_ipv6_too(self):
+        self.check_bulk("container, IPv6")
+
+    def test_a_backend_on_loopback_too(self):
+        self.check_bulk("loopback")
+
+    def test_a_backend_on_loopback_by_ipv6_too(self):
+        self.check_bulk("loopback, IPv6")
+
+    def test_a_backend_on_an_address_of_the_host_too(self):
+        self.check_bulk("own address")
+
+    def test_families_may_differ(self):
+        self.check_bulk("mixed")
+
+
+class Ends(Packet):
+    def test_either_side_may_close_its_half_first(self):
+        for first in ("client", "backend"):
+            with self.subTest(first):
+                def handler(connection, first=first):
+                    connection.settimeout(60)
+                    while piece := connection.recv(backends.BLOCK):
+                        if piece == b"now":
+                            break
+                        connection.sendall(piece)
+                    connection.sendall(b"ok")
+                    if first == "backend":
+                        connection.sendall(b"first")
+                        connection.shutdown(socket.SHUT_WR)
+                        self.assertEqual(backends.read_to_end(connection), b"last")
+                    else:
+                        self.assertEqual(backends.read_to_end(connection), b"first")
+                        connection.sendall(b"last")
+
+                started = self.started("remote", handler)
+                connection, sent = self.handed_over(started)
+                connection.sendall(b"now")
+                self.assertEqual(backends.read_exactly(connection, 2), b"ok")
+                if first == "backend":
+                    self.assertEqual(backends.read_to_end(connection), b"first")
+                    connection.sendall(b"last")
+                    connection.shutdown(socket.SHUT_WR)
+                else:
+                    connection.sendall(b"first")
+                    connection.shutdown(socket.SHUT_WR)
+                    self.assertEqual(backends.read_to_end(connection), b"last")
+                record = self.line(started)
+                up, down = (4, 5) if first == "backend" else (5, 4)
+                self.assertEqual(record["client_bytes"], sent + 3 + up)
+                self.assertEqual(record["server_bytes"], sent + 2 + down)
+
+    def test_a_reset_of_either_side_reaches_the_other(self):
+        for first in ("client", "backend"):
+            with self.subTest(first):
+                seen = []
+
+                def handler(connection, first=first):
+                    connection.settimeout(60)
+                    with contextlib.suppress(ConnectionResetError):
+                        while piece := connection.recv(backends.BLOCK):
+                            if piece == b"now":
+                                break
+                            connection.sendall(piece)
+                        if first == "backend":
+                            return backends.reset(connection)
+                    seen.append(backends.is_reset(connection) or True)
+
+                started = self.started("remote", handler)
+                connection, _ = self.handed_over(started)
+                if first == "client":
+                    backends.reset(connection)
+                    processes.wait_until(lambda: seen, "the backend to be reset", 20)
+                else:
+                    connection.sendall(b"now")
+                    self.assertTrue(backends.is_reset(connection))
+                self.line(started, f"{first}_reset")
+
+    def test_an_idle_flow_is_reset_both_ways(self):
+        seen = []
+
+        def handler(connection):
+            with contextlib.suppress(ConnectionResetError):
+                return backends.echo(connection)
+            seen.append("reset")
+
+        started = self.started("remote", handler, timeouts={"idle": "2s"})
+        connection, sent = self.handed_over(started)
+        self.assertTrue(backends.is_reset(connection, 40))
+        processes.wait_until(lambda: seen, "the backend to be reset", 20)
+        self.assertEqual(self.line(started, "idle_timeout")["client_bytes"], sent)
+
+    def test_a_drain_cuts_flows_at_its_deadline(self):
+        started = self.started("remote", backends.echo)
+        connection, _ = self.handed_over(started)
+        started.signal(signal.SIGTERM)
+        connection.sendall(b"more")
+        self.assertEqual(backends.read_exactly(connection, 4), b"more")
+        self.assertTrue(backends.is_reset(connection, 40))
+        self.line(started, "cut")
+        self.assertEqual(started.wait(20), 0)
+
+    def test_a_process_that_is_killed_takes_its_flows_along(self):
+        started = self.started("remote", backends.echo)
+        connection, _ = self.handed_over(started)
+        started.signal(signal.SIGKILL)
+        started.wait(20)
+        started.process.returncode = -signal.SIGTERM  # It was to be killed: no crash.
+        with self.assertRaises(ConnectionResetError):
+            for _ in range(100):
+                connection.sendall(b"more")
+                backends.read_exactly(connection, 4)
+
+
+class Declined(Packet):
+    def check_relayed(self, started, connection, reason):
+        hello = tls.client_hello("one.example")
+        connection.sendall(hello)
+        backends.read_exactly(connection, len(hello))
+
+        def declined():
+            connection.sendall(b"ping")
+            self.assertEqual(backends.read_exactly(connection, 4), b"ping")
+            return reason in started.log()
+        processes.wait_until(declined, f"a decline: {reason}", 30)
+        connection.close()
+        self.assertIn("userspace", [record["plane"] for record in started.access(1)])
+        self.assertNotIn(HANDED_OVER, started.log())
+
+    def test_behind_a_redirect_of_the_same_host_connections_stay_in_the_relay(self):
+        started = self.started("remote", backends.echo)
+        rules = ("add table ip n; add chain ip n c { type nat hook prerouting priority -100 ; }; "
+                 f"add rule ip n c tcp dport 9999 redirect to :{started.port}")
+        subprocess.run([*self.lab.command, "nft", rules], check=True, timeout=20)
+        self.check_relayed(started, self.connect(started, port=9999), "stays in the relay")
+
+    def test_a_full_table_leaves_the_rest_in_the_relay(self):
+        started = self.started("remote", backends.echo, fast_path={"packet_flows": 1})
+        self.handed_over(started)
+        second = self.connect(started)
+        hello = tls.client_hello("one.example")
+        second.sendall(hello)
+        backends.read_exactly(second, len(hello))
+
+        def declined():
+            second.sendall(b"ping")
+            backends.read_exactly(second, 4)
+            return "stays in the relay" in started.log()
+        processes.wait_until(declined, "a decline", 20)
+        self.assertEqual(started.log().count(HANDED_OVER), 1)
+
+    def test_interfaces_that_are_not_named_are_left_alone(self):
+        started = self.started("remote", backends.echo, fast_path={"interfaces": ["br0"]})
+        self.check_relayed(started, self.connect(started), "stays in the relay")
+
+
+class Counted(Packet):
+    def test_flows_count_for_the_limit_per_source_as_long_as_they_live(self):
+        started = self.started("remote", backends.echo, limits={"connections_per_source": 1})
+        connection, _ = self.handed_over(started)
+        refused = self.connect(started)
+        self.assertEqual(refused.recv(1), b"")
+        connection.close()
+        self.line(started)
+        self.handed_over(started, count=2)
+
+
+if __name__ == "__main__":
+    main()
