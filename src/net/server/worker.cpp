@@ -43,6 +43,10 @@ Result<std::unique_ptr<Worker>> Worker::start(unsigned number, Shared& shared,
 }
 
 Worker::~Worker() {
+  join();
+}
+
+void Worker::join() {
   if (thread_.joinable()) thread_.join();
 }
 
@@ -228,6 +232,7 @@ void Worker::on_wake() {
     if (auto* listeners = std::get_if<NewListeners>(&command)) apply(std::move(*listeners));
     if (std::holds_alternative<Drain>(command)) drain();
     if (std::holds_alternative<Stop>(command)) stop();
+    if (auto* ask = std::get_if<Ask>(&command)) ask->ticket.answer(ask->question(*this));
   }
 }
 
