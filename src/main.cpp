@@ -11,6 +11,7 @@
 #include "net/loop/ring.h"
 #include "net/planes/fast_path.h"
 #include "net/server/server.h"
+#include "net/server/signals.h"
 
 namespace {
 
@@ -29,12 +30,15 @@ int fail(const sni::Error& error) {
 }
 
 int run(const std::string& path) {
+  // Before anything else, so that a signal that comes early waits for the start.
+  auto signals = sni::take_signals();
+  if (!signals) return fail(signals.error());
   auto loaded = sni::load_config(path);
   if (!loaded) return fail(loaded.error());
   print(loaded->diagnostics);
   if (!loaded->config) return exit_failed;
-  const auto served = sni::Server(path).run(std::move(*loaded));
-  return served ? 0 : fail(served.error());
+  sni::Server server(path, SNI_VERSION);
+  return server.run(std::move(*loaded), std::move(*signals)) ? 0 : exit_failed;
 }
 
 int check(const std::string& path) {

@@ -36,7 +36,7 @@
 #include "bench/run_name.h"
 #include "bench/stage.h"
 #include "bench/stats.h"
-#include "net/control/control.h"
+#include "net/control/control_client.h"
 
 namespace sni::bench {
 namespace {

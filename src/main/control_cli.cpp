@@ -12,7 +12,8 @@
 #include "core/address/address.h"
 #include "core/config/config.h"
 #include "core/config/duration.h"
-#include "net/control/control.h"
+#include "main/status_text.h"
+#include "net/control/control_client.h"
 
 namespace sni {
 namespace {
@@ -104,6 +105,13 @@ int blocklist_hits(const std::string& socket) {
   return 0;
 }
 
+int status(const std::string& socket, bool as_json) {
+  const auto result = control_call(socket, {{"command", "status"}});
+  if (!result) return fail(result.error());
+  std::fputs((as_json ? result->dump(2) + '\n' : status_text(*result)).c_str(), stdout);
+  return 0;
+}
+
 }  // namespace
 
 struct ControlCli::Options {
@@ -111,9 +119,11 @@ struct ControlCli::Options {
   std::string prefix;
   std::string duration;
   bool hits = false;
+  bool json = false;
   CLI::App* block = nullptr;
   CLI::App* unblock = nullptr;
   CLI::App* blocklist = nullptr;
+  CLI::App* status = nullptr;
 };
 
 ControlCli::ControlCli(CLI::App& app) : options_(std::make_unique<Options>()) {
@@ -121,7 +131,8 @@ ControlCli::ControlCli(CLI::App& app) : options_(std::make_unique<Options>()) {
   options.block = app.add_subcommand("block", "Block a source in a running proxy");
   options.unblock = app.add_subcommand("unblock", "Take back a block, and bans with it");
   options.blocklist = app.add_subcommand("blocklist", "Print what a running proxy blocks");
-  for (CLI::App* command : {options.block, options.unblock, options.blocklist}) {
+  options.status = app.add_subcommand("status", "Print what a running proxy is doing");
+  for (CLI::App* command : {options.block, options.unblock, options.blocklist, options.status}) {
     command->add_option("--socket", options.socket, "The proxy's control socket")
         ->capture_default_str();
   }
@@ -132,6 +143,7 @@ ControlCli::ControlCli(CLI::App& app) : options_(std::make_unique<Options>()) {
                             "How long, as in 10m; else until it is unblocked or the proxy ends");
   options.blocklist->add_flag("--hits", options.hits,
                               "Print what XDP has dropped, by entry, since the last reload");
+  options.status->add_flag("--json", options.json, "Print it as JSON");
 }
 
 ControlCli::~ControlCli() = default;
@@ -140,6 +152,7 @@ std::optional<int> ControlCli::run() const {
   const Options& options = *options_;
   if (*options.block) return block(options.socket, options.prefix, options.duration);
   if (*options.unblock) return unblock(options.socket, options.prefix);
+  if (*options.status) return status(options.socket, options.json);
   if (!*options.blocklist) return std::nullopt;
   return options.hits ? blocklist_hits(options.socket) : blocklist(options.socket);
 }

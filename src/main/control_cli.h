@@ -1,6 +1,6 @@
 #pragma once
 
-// `sni-proxy block`, `unblock` and `blocklist`: flags to requests on the control socket, answers to
+// `sni-proxy block`, `unblock`, `blocklist` and `status`: flags to requests on the control socket, answers to
 // text.
 
 #include <memory>

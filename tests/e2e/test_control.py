@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """block, unblock and blocklist on a running proxy, without any rights."""
 
+import json
+import signal
 import socket
 import stat
 import subprocess
 import unittest
 
-from support import backends, proxy, tls
+from support import backends, processes, proxy, tls
 from support.case import ProxyTest, main
 
 SOURCE = "127.0.0.7"
@@ -28,6 +30,47 @@ class Control(ProxyTest):
             [proxy.BINARY, *arguments, "--socket", started.config["control"]["socket"]],
             capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout, done.stderr
+
+    def status(self, started):
+        done, out, errors = self.call(started, "status", "--json")
+        self.assertEqual((done, errors), (0, ""))
+        return json.loads(out)
+
+    def test_status_tells_what_the_proxy_does(self):
+        started = self.relay(access={"block": ["127.0.0.9"]})
+        self.assertFalse(self.served(started, "127.0.0.9"))
+        held, hello = self.connect_hello(started)
+        self.assertEqual(backends.read_exactly(held, len(hello)), hello)
+        status = self.status(started)
+        self.assertEqual(status["pid"], started.pid)
+        self.assertEqual(status["state"], "serving")
+        self.assertEqual(status["config"]["path"], str(started.config_path))
+        self.assertRegex(status["config"]["loaded"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertEqual(status["listeners"], started.config["listener"])
+        self.assertEqual(status["connections"], 1)
+        self.assertEqual([worker["number"] for worker in status["workers"]], [0, 1])
+        self.assertEqual(sum(worker["connections"] for worker in status["workers"]), 1)
+        self.assertEqual(status["totals"]["accepted"], 2)
+        self.assertEqual(status["totals"]["refused"]["blocked"], 1)
+        held.close()
+        self.await_status(started, lambda status: status["totals"]["ended"]["done"] == 1)
+        done, out, errors = self.call(started, "status")
+        self.assertEqual((done, errors), (0, ""))
+        self.assertIn(f"serving, pid {started.pid}", out)
+        self.assertIn("listening on " + started.config["listener"][0]["address"], out)
+        self.assertRegex(out, r"connections 0 of at most \d+ \(worker 0: 0, worker 1: 0\)")
+        self.assertRegex(out, r"(?m)^ +1  refused: blocked$")
+
+    def await_status(self, started, reached):
+        processes.wait_until(lambda: reached(self.status(started)), "the status")
+
+    def test_the_last_line_tells_what_status_told(self):
+        started = self.relay()
+        self.assertTrue(self.served(started))
+        self.await_status(started, lambda status: status["totals"]["ended"]["done"] == 1)
+        started.signal(signal.SIGTERM)
+        started.wait(20)
+        self.assertRegex(started.log(), r"ended: accepted=1 ended\.done=1 client_bytes=\d+ server_bytes=\d+")
 
     def test_a_block_holds_from_its_command_on_and_is_taken_back(self):
         started = self.relay()

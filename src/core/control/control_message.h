@@ -1,6 +1,6 @@
 #pragma once
 
-// What is said on the control socket, one JSON object a line (net/control/control.h shows it): any
+// What is said on the control socket, one JSON object a line (net/control/control_socket.h shows it): any
 // bytes become a request or a reason, and any result or reason becomes an answer.
 
 #include <cstdint>

@@ -3,8 +3,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "core/config/duration.h"
 #include "core/control/control_message.h"
 #include "core/limits.h"
 
@@ -28,7 +30,7 @@ Result<json> block(Guard& guard, const json& request) {
     return std::unexpected(blocked.error());
   }
   spdlog::info("blocked {}{} by command", prefix->to_string(),
-               *seconds ? " for " + std::to_string(**seconds) + " s" : "");
+               *seconds ? " for " + format_duration(std::chrono::seconds(**seconds)) : "");
   return json{{"prefix", prefix->to_string()}};
 }
 
@@ -37,7 +39,9 @@ Result<json> unblock(Guard& guard, const json& request) {
   if (!prefix) return std::unexpected(prefix.error());
   const auto unblocked = guard.unblock(*prefix);
   if (!unblocked) return std::unexpected(unblocked.error());
-  spdlog::info("unblocked {} by command", prefix->to_string());
+  if (unblocked->was_blocked || !unblocked->bans.empty()) {
+    spdlog::info("unblocked {} by command", prefix->to_string());
+  }
   return json{{"was_blocked", unblocked->was_blocked},
               {"configured", unblocked->configured},
               {"bans", texts(unblocked->bans)},
@@ -110,12 +114,19 @@ Result<json> blocklist_hits(Guard& guard) {
 
 }  // namespace
 
-std::optional<Result<json>> GuardCommands::run(std::string_view command, const json& request) {
-  if (command == "block") return block(guard_, request);
-  if (command == "unblock") return unblock(guard_, request);
-  if (command == "blocklist") return blocklist(guard_, request);
-  if (command == "blocklist_hits") return blocklist_hits(guard_);
-  return std::nullopt;
+bool GuardCommands::run(std::string_view command, const json& request, const ControlReply& reply) {
+  if (command == "block") {
+    reply(block(guard_, request));
+  } else if (command == "unblock") {
+    reply(unblock(guard_, request));
+  } else if (command == "blocklist") {
+    reply(blocklist(guard_, request));
+  } else if (command == "blocklist_hits") {
+    reply(blocklist_hits(guard_));
+  } else {
+    return false;
+  }
+  return true;
 }
 
 }  // namespace sni

@@ -12,7 +12,7 @@
 //   {"command": "blocklist_hits"}
 //     -> {"hits": [{"prefix": ..., "packets": 5, "kind": ...}, ...], "more": 0}
 
-#include "net/control/control.h"
+#include "net/control/control_socket.h"
 #include "net/guard/guard.h"
 
 namespace sni {
@@ -21,8 +21,8 @@ class GuardCommands : public ControlCommands {
  public:
   // `guard` outlives the commands.
   explicit GuardCommands(Guard& guard) : guard_(guard) {}
-  std::optional<Result<nlohmann::json>> run(std::string_view command,
-                                            const nlohmann::json& request) override;
+  bool run(std::string_view command, const nlohmann::json& request,
+           const ControlReply& reply) override;
 
  private:
   Guard& guard_;

@@ -2,25 +2,22 @@
 
 #include <poll.h>
 #include <spdlog/spdlog.h>
-#include <sys/signalfd.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
-#include <thread>
 
-#include "core/limits.h"
+#include "core/config/duration.h"
+#include "core/counted.h"
 #include "core/session/access_line.h"
-#include "net/control/control.h"
+#include "net/control/control_socket.h"
 #include "net/dns/dns_map_start.h"
 #include "net/guard/guard_commands.h"
 #include "net/log.h"
+#include "net/server/fixed_settings.h"
 #include "net/server/own_addresses.h"
-#include "net/socket.h"
 
 namespace sni {
 
@@ -29,38 +26,14 @@ namespace {
 // How often the main thread looks at its workers while they drain; else when the guard wants it.
 constexpr int drain_look_ms = 20;
 
-Result<UniqueFd> open_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
-  // Blocked here, before any thread is started, so that all threads inherit it.
-  if (const int error = pthread_sigmask(SIG_BLOCK, &set, nullptr); error != 0) {
-    return fail_sys("cannot block signals", error);
-  }
-  signal(SIGPIPE, SIG_IGN);
-  UniqueFd fd = UniqueFd::adopt(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd) return fail_sys("cannot open a signalfd", errno);
-  return fd;
-}
+// How long further address events are waited for.
+constexpr std::uint64_t addresses_settle_ms = 100;
 
-// What takes effect only at the next start, named where a reload would change it.
-void keep_fixed(const Config& running, Config& next) {
-  const auto keep = [](std::string_view key, const auto& current, auto& wanted) {
-    if (current == wanted) return;
-    spdlog::warn("reload: {} takes effect at the next start", key);
-    wanted = current;
-  };
-  keep("server.workers", running.workers, next.workers);
-  keep("control.socket", running.control_socket, next.control_socket);
-  keep("fast_path", running.fast_path, next.fast_path);
-  keep("xdp.interfaces", running.xdp.interfaces, next.xdp.interfaces);
-  keep("xdp.mode", running.xdp.mode, next.xdp.mode);
-  for (ListenerConfig& listener : next.listeners) {
-    for (const ListenerConfig& old : running.listeners) {
-      if (old.address != listener.address) continue;
-      keep("v6only of listener " + listener.name, old.v6only, listener.v6only);
-    }
-  }
+void warn_of_lowered_limits(const Snapshot& snapshot) {
+  const std::uint32_t wanted = snapshot.config.limits.connections;
+  if (wanted <= snapshot.settings->connections_max) return;
+  spdlog::warn("limits.connections is {}, but the limit of open files allows {} (ulimit -n)",
+               wanted, snapshot.settings->connections_max);
 }
 
 std::string described(const ListenerConfig& listener) {
@@ -70,18 +43,20 @@ std::string described(const ListenerConfig& listener) {
 
 }  // namespace
 
-Server::Server(std::string config_path) : config_path_(std::move(config_path)) {}
+Server::Server(std::string config_path, std::string version)
+    : config_path_(std::move(config_path)),
+      version_(std::move(version)),
+      started_(std::chrono::steady_clock::now()) {}
 
 Server::~Server() = default;
 
-Result<void> Server::run(LoadedConfig loaded) {
-  auto signals = open_signals();
-  if (!signals) return std::unexpected(signals.error());
-  signals_ = std::move(*signals);
+bool Server::run(LoadedConfig loaded, UniqueFd signals) {
+  signals_ = std::move(signals);
   start_logging(loaded.config->log);
-  auto result = serve(std::move(loaded));
+  const auto result = serve(std::move(loaded));
+  if (!result) spdlog::error("{}", result.error().what);
   if (!stop_logging()) std::_Exit(result ? EXIT_SUCCESS : EXIT_FAILURE);
-  return result;
+  return result.has_value();
 }
 
 Result<void> Server::serve(LoadedConfig loaded) {
@@ -93,11 +68,15 @@ Result<void> Server::serve(LoadedConfig loaded) {
   auto result = wait_for_signals();
   if (!result) stop();
   std::uint32_t cut = 0;
-  for (const auto& worker : workers_) cut += worker->cut();
-  if (cut > 0) spdlog::warn("{} connections were cut", cut);
+  for (const auto& worker : workers_) {
+    worker->join();
+    cut += worker->cut();
+  }
+  if (cut > 0) spdlog::warn("cut {}", counted(cut, "connection"));
   log_totals();
   guard_->log_totals();
   workers_.clear();
+  gather_.reset();
   control_.reset();
   guard_.reset();
   return result;
@@ -105,7 +84,7 @@ Result<void> Server::serve(LoadedConfig loaded) {
 
 Result<void> Server::start(LoadedConfig loaded) {
   Config config = *std::move(loaded.config);
-  if (config.workers == 0) config.workers = std::max(1U, std::thread::hardware_concurrency());
+  settle(config);
   // Before they are read, so that no change falls in between.
   auto addresses = watch_own_addresses();
   if (!addresses) spdlog::warn("{}; new ones are seen at a reload", addresses.error().what);
@@ -117,14 +96,11 @@ Result<void> Server::start(LoadedConfig loaded) {
   if (!snapshot) return std::unexpected(snapshot.error());
   const RingFeatures ring = probe_ring();
   if (!ring.available) return fail(ring.reason);
-  utsname system{};
-  uname(&system);
-  spdlog::info("Linux {}, io_uring{}, {} workers, at most {} connections", system.release,
-               ring.defer_taskrun ? " with deferred task work" : "", (*snapshot)->config.workers,
-               (*snapshot)->settings->connections_max);
+  spdlog::debug("io_uring{}", ring.defer_taskrun ? " with deferred task work" : "");
   auto fast_path = start_fast_path((*snapshot)->config, (*snapshot)->settings->connections_max);
   if (!fast_path) return std::unexpected(fast_path.error());
   shared_.fast_path = std::move(*fast_path);
+  log_start(**snapshot);
   shared_.dns_map = start_dns_map((*snapshot)->config);
   // Blocked sources are kept out from the first connection on.
   const Config& settled = (*snapshot)->config;
@@ -133,10 +109,28 @@ Result<void> Server::start(LoadedConfig loaded) {
                             guard_input(settled, std::move(loaded.block_file)));
   if (!guard) return std::unexpected(guard.error());
   guard_ = std::move(*guard);
+  auto gather = Gather::create();
+  if (!gather) return std::unexpected(gather.error());
+  gather_ = std::move(*gather);
   open_control(settled.control_socket);
   workers_.resize(settled.workers);
   listeners_.emplace(settled.workers);
+  loaded_at_ = std::chrono::system_clock::now();
   return adopt(std::move(*snapshot));
+}
+
+void Server::log_start(const Snapshot& snapshot) const {
+  utsname system{};
+  uname(&system);
+  const FastPath& path = shared_.fast_path;
+  spdlog::info("sni-proxy {} on Linux {}: {}, at most {}, {}", version_, system.release,
+               counted(snapshot.config.workers, "worker"),
+               counted(snapshot.settings->connections_max, "connection"),
+               path.local && path.remote ? "sockhash for all backends"
+               : path.local              ? "sockhash for backends on this host"
+               : path.remote             ? "sockhash for remote backends"
+                                         : "relaying in userspace");
+  warn_of_lowered_limits(snapshot);
 }
 
 // The proxy serves without a control socket too: as another user than root it may have no place.
@@ -145,6 +139,7 @@ void Server::open_control(const std::string& path) {
   if (!control) return spdlog::warn("{}; commands are not taken", control.error().what);
   control_ = std::move(*control);
   control_->add(std::make_unique<GuardCommands>(*guard_));
+  control_->add(commands());
   spdlog::info("taking commands on {}", path);
 }
 
@@ -178,32 +173,37 @@ Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
 Result<void> Server::wait_for_signals() {
   while (!all_ended()) {
     // poll() passes over a negative descriptor.
-    std::array<pollfd, 5> waits{
+    std::array<pollfd, 6> waits{
         {{.fd = signals_.get(), .events = POLLIN, .revents = 0},
          {.fd = addresses_.get(), .events = POLLIN, .revents = 0},
          {.fd = guard_->fd(), .events = POLLIN, .revents = 0},
          {.fd = control_ ? control_->fd() : -1, .events = POLLIN, .revents = 0},
+         {.fd = gather_->fd(), .events = POLLIN, .revents = 0},
          {.fd = names_watch_ ? names_watch_->fd() : -1, .events = POLLIN, .revents = 0}}};
-    poll(waits.data(), waits.size(), draining_ ? drain_look_ms : guard_->wait_ms());
+    poll(waits.data(), waits.size(), wait_ms());
     report_dropped_lines();
-    if (waits[1].revents != 0) on_addresses_changed();
-    if (waits[4].revents != 0) on_names_changed();
+    if (waits[1].revents != 0) note_address_event();
+    if (addresses_due_ms_ && *addresses_due_ms_ <= monotonic_ms()) take_own_addresses();
+    if (waits[5].revents != 0) on_names_changed();
     guard_->work();
     if (control_) control_->dispatch();
-    signalfd_siginfo received;
-    while (read(signals_.get(), &received, sizeof received) == sizeof received) {
-      if (received.ssi_signo == SIGHUP) {
-        if (!draining_) reload();
-      } else if (draining_) {
-        stop();
-      } else {
-        drain();
-      }
-    }
+    gather_->dispatch(monotonic_ms());
+    SignalsCome come = read_signals(signals_);
+    if (come.reload && come.ends == 0 && !draining_) reload();
+    for (; come.ends > 0; --come.ends) draining_ ? stop() : drain();
     if (const auto error = failure()) return std::unexpected(*error);
     if (draining_ && monotonic_ms() >= drain_deadline_ms_) stop();
   }
   return {};
+}
+
+int Server::wait_ms() const {
+  auto wait = static_cast<std::uint64_t>(draining_ ? drain_look_ms : guard_->wait_ms());
+  const std::uint64_t now = monotonic_ms();
+  for (const auto& due : {gather_->deadline_ms(), addresses_due_ms_}) {
+    if (due) wait = std::min(wait, *due <= now ? 0 : *due - now);
+  }
+  return static_cast<int>(wait);
 }
 
 void Server::reload() {
@@ -215,7 +215,10 @@ void Server::reload() {
   if (!loaded->config)
     return spdlog::error("reload: the configuration has mistakes; nothing is changed");
   for (const std::string& warning : loaded->warnings) spdlog::warn("reload: {}", warning);
-  keep_fixed(snapshot_->config, *loaded->config);
+  settle(*loaded->config);
+  for (const std::string& key : keep_fixed(snapshot_->config, *loaded->config)) {
+    spdlog::warn("reload: {} takes effect at the next start", key);
+  }
   auto next = make_snapshot(std::move(*loaded->config), backends_);
   if (!next) return spdlog::error("reload: {}; nothing is changed", next.error().what);
   const auto snapshot = *next;
@@ -224,13 +227,21 @@ void Server::reload() {
   }
   guard_->reload(guard_input(snapshot->config, std::move(loaded->block_file)));
   configure_logging(snapshot->config.log);
-  spdlog::info("reloaded: {} listeners, {} routes", snapshot->config.listeners.size(),
-               snapshot->config.routes.size());
+  loaded_at_ = std::chrono::system_clock::now();
+  warn_of_lowered_limits(*snapshot);
+  spdlog::info("reloaded: {}, {}", counted(snapshot->config.listeners.size(), "listener"),
+               counted(snapshot->config.routes.size(), "route"));
+}
+
+// A container that starts or ends brings several events, and a host may start many.
+void Server::note_address_event() {
+  rearm(addresses_);
+  if (!addresses_due_ms_) addresses_due_ms_ = monotonic_ms() + addresses_settle_ms;
 }
 
 // What was another host's may now lead back into the proxy, or open this host to clients.
-void Server::on_addresses_changed() {
-  rearm(addresses_);
+void Server::take_own_addresses() {
+  addresses_due_ms_.reset();
   const auto addresses = own_addresses();
   if (draining_ || !addresses || *addresses == snapshot_->own_addresses) return;
   auto next = make_snapshot(snapshot_->config, backends_);
@@ -264,8 +275,13 @@ void Server::drain() {
   draining_ = true;
   const auto limit = snapshot_->config.timeouts.drain;
   drain_deadline_ms_ = monotonic_ms() + static_cast<std::uint64_t>(limit.count());
-  spdlog::info("draining: {} connections have {} ms to end",
-               shared_.connections.load(std::memory_order_relaxed), limit.count());
+  const std::uint32_t left = shared_.connections.load(std::memory_order_relaxed);
+  if (left == 0) {
+    spdlog::info("draining: no connection is left");
+  } else {
+    spdlog::info("draining: {} {} up to {} to end", counted(left, "connection"),
+                 left == 1 ? "has" : "have", format_duration(limit));
+  }
   listeners_->retire_all();
   for (const auto& worker : workers_) worker->tell(Drain{});
 }
@@ -291,24 +307,7 @@ std::optional<Error> Server::failure() const {
 }
 
 void Server::log_totals() const {
-  std::string refused;
-  std::string ended;
-  std::uint64_t accepted = 0;
-  for (const auto& worker : workers_) accepted += worker->counters().accepted.value();
-  const auto list = [this](std::string& out, auto reason, const auto& counters_of) {
-    std::uint64_t sum = 0;
-    for (const auto& worker : workers_) {
-      sum += counters_of(worker->counters())[static_cast<std::size_t>(reason)].value();
-    }
-    if (sum > 0) out += std::string(" ") + to_string(reason) + "=" + std::to_string(sum);
-  };
-  for (std::size_t i = 0; i < refusals; ++i) {
-    list(refused, static_cast<Refusal>(i), [](const Counters& c) -> auto& { return c.refused; });
-  }
-  for (std::size_t i = 0; i < end_reasons; ++i) {
-    list(ended, static_cast<EndReason>(i), [](const Counters& c) -> auto& { return c.ended; });
-  }
-  spdlog::info("ended: accepted={}{}{}", accepted, refused, ended);
+  spdlog::info("ended: {}", totals_line(totals()));
 }
 
 }  // namespace sni

@@ -6,34 +6,42 @@
 //   address comes, goes   a new snapshot that knows the host's addresses
 //   hosts, resolv.conf    every worker gets them, where they differ
 //   SIGHUP                a new snapshot for every worker, or none: a mistake changes nothing
-//   SIGTERM, SIGINT       drain: accept no more, end with the last connection or cut at the deadline
-//   a second one          cut at once
+//   SIGTERM, SIGINT,      drain: accept no more, end with the last connection or cut at the
+//   SIGQUIT               deadline
+//   a second of those     cut at once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "core/session/counters.h"
+#include "core/session/totals.h"
+#include "net/control/gather.h"
 #include "net/dns/names_watch.h"
 #include "net/guard/guard.h"
 #include "net/server/listener_set.h"
 #include "net/server/loaded_config.h"
+#include "net/server/signals.h"
 #include "net/server/snapshot.h"
 #include "net/server/worker.h"
 
 namespace sni {
 
+class ControlCommands;
 class ControlServer;
 
 class Server {
  public:
-  explicit Server(std::string config_path);
+  // `version` as `status` tells it.
+  Server(std::string config_path, std::string version);
   ~Server();
 
-  // Serves until told to end. The error says why it cannot start or go on.
-  Result<void> run(LoadedConfig loaded);
+  // Serves until told to end; signals as take_signals() gives them. False: it could not start or go
+  // on, and the log says why.
+  bool run(LoadedConfig loaded, UniqueFd signals);
 
  private:
   Result<void> serve(LoadedConfig loaded);
@@ -41,7 +49,8 @@ class Server {
   void open_control(const std::string& path);
   Result<void> wait_for_signals();
   void reload();
-  void on_addresses_changed();
+  void note_address_event();
+  void take_own_addresses();
   void on_names_changed();
   void take_names(std::shared_ptr<const SystemNames> names);
   Result<void> adopt(std::shared_ptr<const Snapshot> next);
@@ -49,9 +58,22 @@ class Server {
   void stop();
   bool all_ended() const;
   std::optional<Error> failure() const;
+  void log_start(const Snapshot& snapshot) const;
   void log_totals() const;
+  int wait_ms() const;
+
+  // What commands see of it: server_status.cpp.
+  class Commands;
+  std::unique_ptr<ControlCommands> commands();
+  // Asks every worker; `done` comes later, from wait_for_signals().
+  void gather(const WorkerQuestion& question, Gather::Done done);
+  nlohmann::json status() const;
+  std::vector<Total> totals() const;
 
   std::string config_path_;
+  std::string version_;
+  std::chrono::steady_clock::time_point started_;
+  std::chrono::system_clock::time_point loaded_at_;  // Of the running configuration.
   BackendTable backends_;
   std::shared_ptr<const Snapshot> snapshot_;
   Shared shared_;
@@ -59,10 +81,13 @@ class Server {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Guard> guard_;
   std::unique_ptr<ControlServer> control_;  // Null: it could not be opened.
+  std::unique_ptr<Gather> gather_;          // Replies to control_, so it goes first.
   UniqueFd signals_;
   std::shared_ptr<const SystemNames> names_;  // That workers have been given.
   std::optional<NamesWatch> names_watch_;     // Empty where they cannot be watched.
   UniqueFd addresses_;                        // Empty where they cannot be watched.
+  // When to look what the addresses of this host are; nullopt: nothing has been heard of them.
+  std::optional<std::uint64_t> addresses_due_ms_;
   bool draining_ = false;
   bool stopped_ = false;
   std::uint64_t drain_deadline_ms_ = 0;

@@ -43,6 +43,10 @@ Result<std::unique_ptr<Worker>> Worker::start(unsigned number, Shared& shared,
 }
 
 Worker::~Worker() {
+  join();
+}
+
+void Worker::join() {
   if (thread_.joinable()) thread_.join();
 }
 
@@ -248,6 +252,7 @@ void Worker::on_wake() {
     if (auto* names = std::get_if<NewNames>(&command)) take_names(std::move(names->names));
     if (std::holds_alternative<Drain>(command)) drain();
     if (std::holds_alternative<Stop>(command)) stop();
+    if (auto* ask = std::get_if<Ask>(&command)) ask->ticket.answer(ask->question(*this));
   }
 }
 

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "net/connection.h"
+#include "net/control/gather.h"
 #include "net/loop/loop.h"
 #include "net/loop/slots.h"
 #include "net/server/listener_set.h"
@@ -38,7 +39,19 @@ struct NewNames {
 };
 struct Drain {};  // Stop accepting; end when the last connection has.
 struct Stop {};   // Cut all connections, then end.
-using Command = std::variant<NewListeners, NewNames, Drain, Stop>;
+// What the main thread wants to know of each worker, asked on the worker's own thread.
+class Worker;
+using WorkerQuestion = std::function<std::any(const Worker&)>;
+struct Ask {
+  WorkerQuestion question;
+  Gather::Ticket ticket;
+};
+using Command = std::variant<NewListeners, NewNames, Drain, Stop, Ask>;
+
+// For the worker's own thread: an answer to a WorkerQuestion.
+struct WorkerLoad {
+  std::uint32_t connections = 0;
+};
 
 class Worker final : private ResolverIo {
  public:
@@ -48,10 +61,13 @@ class Worker final : private ResolverIo {
   ~Worker() override;  // Joins; the worker must have been told to drain or stop.
 
   void tell(Command command);
+  // Waits for the end of the thread; it must have been told to drain or stop, or have failed.
+  void join();
   bool ended() const { return ended_.load(std::memory_order_acquire); }
   // Why it ended, if not by command. Only once ended().
   const std::optional<Error>& failure() const { return failure_; }
   const Counters& counters() const { return counters_; }
+  WorkerLoad load() const { return {.connections = slots_.used()}; }
   std::uint32_t cut() const { return cut_; }  // Connections that Stop ended. Only once ended().
 
  private:

@@ -5,17 +5,19 @@
 // A request is one line of JSON and gets one line back:
 //
 //   {"version": 1, "command": "block", "prefix": "192.0.2.0/24"}
-//   {"version": 1, "ok": true, "result": {...}}     or     {"version": 1, "ok": false, "error":
-//   "..."}
+//   {"version": 1, "ok": true, "result": {...}}
+//   {"version": 1, "ok": false, "error": "..."}
 //
 // The main thread serves it between other things and never waits for a client: what a client does
-// not read stays queued, and until then none of its further requests is read.
+// not read stays queued, and until then none of its further requests is read. A command may be
+// answered later, when workers or a thread of its own have done their part; its client waits, and
+// all others go on. The answer to a client that has left is dropped.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,14 +29,18 @@
 
 namespace sni {
 
+// The "result" of an answer, or the error. To be called once, at once or later, on the main thread
+// and while the ControlServer lives.
+using ControlReply = std::function<void(Result<nlohmann::json>)>;
+
 // Some of the commands that a proxy takes.
 class ControlCommands {
  public:
   virtual ~ControlCommands() = default;
-  // The "result" of an answer; nullopt: it is none of these commands. `request` has all members,
+  // False: it is none of these commands, and `reply` is not used. `request` has all members,
   // command and version among them.
-  virtual std::optional<Result<nlohmann::json>> run(std::string_view command,
-                                                    const nlohmann::json& request) = 0;
+  virtual bool run(std::string_view command, const nlohmann::json& request,
+                   const ControlReply& reply) = 0;
 };
 
 class ControlServer {
@@ -50,33 +56,33 @@ class ControlServer {
   void dispatch();
 
  private:
+  using ClientId = std::uint64_t;  // Never used again; rises, so that the first is the oldest.
   struct Client {
     UniqueFd fd;
-    std::string input;    // Less than a line.
-    std::string output;   // What is not written yet.
-    bool ending = false;  // To be closed once the output is written.
-    std::uint64_t order = 0;
+    std::string input;     // Less than a line, unless an answer is awaited.
+    std::string output;    // What is not written yet.
+    bool awaited = false;  // A command is at work on its answer.
+    bool ending = false;   // To be closed once the output is written.
   };
 
   explicit ControlServer(std::string path) : path_(std::move(path)) {}
   Result<void> open();
   void accept_clients();
-  void make_room();
-  bool serve(Client& client);
+  bool serve(ClientId id, Client& client, std::uint32_t events);
   bool receive(Client& client);
-  void answer_lines(Client& client);
+  bool proceed(ClientId id, Client& client);
+  void answer_lines(ClientId id, Client& client);
   bool flush(Client& client);
-  std::string answer(std::string_view line) const;
+  void run(ClientId id, Client& client, std::string_view line);
+  void reply(ClientId id, const Result<nlohmann::json>& result);
 
   std::string path_;
   UniqueFd listener_;
   UniqueFd epoll_;
-  std::map<int, Client> clients_;
-  std::uint64_t accepted_ = 0;
+  std::map<ClientId, Client> clients_;
+  ClientId last_id_ = 0;
+  ClientId answering_ = 0;  // Whose lines are being looked at; 0: nobody's.
   std::vector<std::unique_ptr<ControlCommands>> commands_;
 };
-
-// Sends one request to the proxy that listens at `path` and returns the "result" of its answer.
-Result<nlohmann::json> control_call(const std::string& path, nlohmann::json request);
 
 }  // namespace sni

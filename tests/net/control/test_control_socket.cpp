@@ -1,4 +1,4 @@
-#include "net/control/control.h"
+#include "net/control/control_socket.h"
 
 #include <doctest/doctest.h>
 #include <poll.h>
@@ -11,10 +11,12 @@
 #include <cstring>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/limits.h"
 #include "core/unique_fd.h"
+#include "net/control/control_client.h"
 
 using namespace sni;
 using nlohmann::json;
@@ -31,14 +33,29 @@ void remove_directory(const std::string& path) {
   rmdir(path.substr(0, path.rfind('/')).c_str());
 }
 
+// Its commands "later" are answered in their order by one "release".
 class TestCommands : public ControlCommands {
  public:
-  std::optional<Result<json>> run(std::string_view command, const json& request) override {
-    if (command == "echo") return request.at("value");
-    if (command == "fill") return std::string(request.at("bytes").get<std::size_t>(), 'x');
-    if (command == "refuse") return fail("not today");
-    return std::nullopt;
+  bool run(std::string_view command, const json& request, const ControlReply& reply) override {
+    if (command == "echo") {
+      reply(request.at("value"));
+    } else if (command == "fill") {
+      reply(json(std::string(request.at("bytes").get<std::size_t>(), 'x')));
+    } else if (command == "refuse") {
+      reply(fail("not today"));
+    } else if (command == "later") {
+      later_.emplace_back(reply, request.at("value"));
+    } else if (command == "release") {
+      for (const auto& [later, value] : later_) later(value);
+      reply(json(std::exchange(later_, {}).size()));
+    } else {
+      return false;
+    }
+    return true;
   }
+
+ private:
+  std::vector<std::pair<ControlReply, json>> later_;
 };
 
 // A server that is dispatched in a thread, with a command that gives back what it got.
@@ -194,6 +211,46 @@ TEST_CASE("a client that does not read its answer holds up nobody else") {
       CHECK(control_call(path, {{"command", "echo"}, {"value", i}}));
     }
     CHECK(line_from(lazy).size() > 8'000'000);
+  }
+  remove_directory(path);
+}
+
+TEST_CASE("a command that is answered later holds up its own client alone") {
+  const std::string path = fresh_path();
+  {
+    const Serving serving(path);
+    const UniqueFd waiting = connected(path);
+    say(waiting, R"({"version":1,"command":"later","value":1})"
+                 "\n"
+                 R"({"version":1,"command":"echo","value":2})"
+                 "\n");
+    shutdown(waiting.get(), SHUT_WR);
+    CHECK(control_call(path, {{"command", "echo"}, {"value", 1}}));
+    while (*control_call(path, {{"command", "release"}}) == 0) {
+    }
+    CHECK(json::parse(line_from(waiting)).at("result") == 1);
+    CHECK(json::parse(line_from(waiting)).at("result") == 2);
+    CHECK(line_from(waiting).empty());
+  }
+  remove_directory(path);
+}
+
+TEST_CASE("the answer to a client that has left is nobody's") {
+  const std::string path = fresh_path();
+  {
+    const Serving serving(path);
+    UniqueFd leaving = connected(path);
+    say(leaving, R"({"version":1,"command":"later","value":1})"
+                 "\n"
+                 R"({"version":1,"command":"later","value":2})"
+                 "\n");
+    leaving.reset();
+    const UniqueFd staying = connected(path);
+    say(staying, R"({"version":1,"command":"later","value":3})"
+                 "\n");
+    while (*control_call(path, {{"command", "release"}}) == 0) {
+    }
+    CHECK(json::parse(line_from(staying)).at("result") == 3);
   }
   remove_directory(path);
 }

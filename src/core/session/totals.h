@@ -1,0 +1,27 @@
+#pragma once
+
+// What is counted is told: the one table that the last log line and `status` are made from. A new
+// counter gets its row here.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/session/counters.h"
+
+namespace sni {
+
+// One row, summed over all workers. Names are lasting: scripts and metrics go by them.
+struct Total {
+  std::string_view name;    // "ended".
+  std::string_view reason;  // "idle_timeout"; empty: the name says it all.
+  std::uint64_t value = 0;
+};
+std::vector<Total> totals(std::span<const Counters* const> workers);
+
+// As in the last log line: "accepted=3 ended.done=2 ...", without what has not happened.
+std::string totals_line(std::span<const Total> totals);
+
+}  // namespace sni

@@ -1,0 +1,74 @@
+#include "main/status_text.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "core/config/duration.h"
+
+namespace sni {
+namespace {
+
+using nlohmann::json;
+
+// Empty for what is not there.
+const json& member(const json& object, const char* name) {
+  static const json nothing;
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  return found == object.end() ? nothing : *found;
+}
+
+std::string text(const json& object, const char* name) {
+  const json& value = member(object, name);
+  return value.is_string() ? value.get<std::string>() : std::string("unknown");
+}
+
+std::uint64_t number(const json& object, const char* name) {
+  const json& value = member(object, name);
+  return value.is_number_unsigned() ? value.get<std::uint64_t>() : 0;
+}
+
+std::string of_workers(const json& workers) {
+  std::string line;
+  for (const json& worker : workers) {
+    const json& connections = member(worker, "connections");
+    line += line.empty() ? "" : ", ";
+    line += "worker " + std::to_string(number(worker, "number")) + ": ";
+    line += connections.is_number_unsigned() ? std::to_string(connections.get<std::uint64_t>())
+                                             : "no answer";
+  }
+  return line;
+}
+
+void append_count(std::string& out, const std::string& name, const json& value) {
+  if (value.is_object()) {
+    for (const auto& [reason, count] : value.items()) {
+      append_count(out, name + ": " + reason, count);
+    }
+  } else if (value.is_number_unsigned() && value != 0) {
+    const std::string digits = std::to_string(value.get<std::uint64_t>());
+    out +=
+        std::string(digits.size() < 14 ? 14 - digits.size() : 0, ' ') + digits + "  " + name + '\n';
+  }
+}
+
+}  // namespace
+
+std::string status_text(const json& status) {
+  const std::chrono::seconds uptime(number(status, "uptime_s"));
+  const json& config = member(status, "config");
+  std::string out = "sni-proxy " + text(status, "version") + ", " + text(status, "state") +
+                    ", pid " + std::to_string(number(status, "pid")) + ", up " +
+                    format_duration(uptime) + '\n';
+  out += "configuration " + text(config, "path") + ", loaded " + text(config, "loaded") + '\n';
+  for (const json& listener : member(status, "listeners")) {
+    out += "listening on " + text(listener, "address") + " (" + text(listener, "name") + ", " +
+           text(listener, "protocol") + ")\n";
+  }
+  out += "connections " + std::to_string(number(status, "connections")) + " of at most " +
+         std::to_string(number(status, "connections_max")) + " (" +
+         of_workers(member(status, "workers")) + ")\n";
+  for (const auto& [name, value] : member(status, "totals").items()) append_count(out, name, value);
+  return out;
+}
+
+}  // namespace sni

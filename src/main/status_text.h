@@ -1,0 +1,13 @@
+#pragma once
+
+// The answer to the command `status` (net/server/server_status.cpp) as text for a terminal.
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+namespace sni {
+
+// Members that are not there, as of another version of the proxy, are left out.
+std::string status_text(const nlohmann::json& status);
+
+}  // namespace sni

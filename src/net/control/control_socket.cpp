@@ -1,0 +1,188 @@
+#include "net/control/control_socket.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "core/limits.h"
+#include "net/control/control_address.h"
+
+namespace sni {
+namespace {
+
+using nlohmann::json;
+
+// Whether somebody accepts connections there.
+bool is_served(const sockaddr_un& address) {
+  const UniqueFd probe = UniqueFd::adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return probe && connect(probe.get(), as_sockaddr(address), sizeof address) == 0;
+}
+
+// Only a socket may be removed to make place: the path may be a typing error.
+bool is_socket(const std::string& path) {
+  struct stat status{};
+  return lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+// Of the listener in epoll; clients have numbers from 1 on.
+constexpr std::uint64_t listener_id = 0;
+
+}  // namespace
+
+Result<std::unique_ptr<ControlServer>> ControlServer::listen(const std::string& path) {
+  auto server = std::unique_ptr<ControlServer>(new ControlServer(path));
+  if (auto opened = server->open(); !opened) {
+    server->path_.clear();
+    return std::unexpected(opened.error());
+  }
+  return server;
+}
+
+Result<void> ControlServer::open() {
+  const std::string act = "cannot open the control socket " + path_;
+  const auto address = control_address(path_);
+  if (!address) return std::unexpected(address.error());
+  const std::string directory = path_.substr(0, path_.rfind('/'));
+  if (!directory.empty() && mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) {
+    return fail_sys(act + ": cannot make " + directory, errno);
+  }
+  if (is_served(*address)) return fail(act + ": another proxy listens there");
+  if (is_socket(path_)) unlink(path_.c_str());
+
+  listener_ = UniqueFd::adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!listener_) return fail_sys(act, errno);
+  // bind() gives the file the mode of the socket (unix_bind_bsd in net/unix/af_unix.c), so there is
+  // no moment in which others could open it.
+  fchmod(listener_.get(), 0600);
+  if (bind(listener_.get(), as_sockaddr(*address), sizeof *address) != 0)
+    return fail_sys(act, errno);
+  if (::listen(listener_.get(), limits::control_clients_max) != 0) return fail_sys(act, errno);
+
+  epoll_ = UniqueFd::adopt(epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = listener_id}};
+  if (!epoll_ || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, listener_.get(), &event) != 0) {
+    return fail_sys(act, errno);
+  }
+  return {};
+}
+
+ControlServer::~ControlServer() {
+  if (!path_.empty()) unlink(path_.c_str());
+}
+
+void ControlServer::dispatch() {
+  std::array<epoll_event, limits::control_clients_max + 1> events;
+  const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
+  for (int i = 0; i < count; ++i) {
+    const epoll_event& event = events[static_cast<std::size_t>(i)];
+    if (event.data.u64 == listener_id) {
+      accept_clients();
+      continue;
+    }
+    const auto client = clients_.find(event.data.u64);
+    if (client == clients_.end()) continue;
+    if (!serve(client->first, client->second, event.events)) clients_.erase(client);
+  }
+}
+
+void ControlServer::accept_clients() {
+  for (;;) {
+    UniqueFd fd =
+        UniqueFd::adopt(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd) return;
+    // The oldest client gives way, so that forgotten ones cannot lock the operator out.
+    if (clients_.size() >= limits::control_clients_max) clients_.erase(clients_.begin());
+    const ClientId id = ++last_id_;
+    epoll_event event{.events = EPOLLIN, .data = {.u64 = id}};
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) continue;
+    clients_[id].fd = std::move(fd);
+  }
+}
+
+// False: the client is done with.
+bool ControlServer::serve(ClientId id, Client& client, std::uint32_t events) {
+  // It hung up while its answer was awaited, for which nothing else is asked of epoll.
+  if (client.awaited) return (events & (EPOLLHUP | EPOLLERR)) == 0;
+  if (client.output.empty() && !receive(client)) return false;
+  return proceed(id, client);
+}
+
+bool ControlServer::receive(Client& client) {
+  std::array<char, 4096> bytes;
+  const ssize_t size = recv(client.fd.get(), bytes.data(), bytes.size(), 0);
+  if (size < 0) return errno == EAGAIN || errno == EINTR;
+  if (size == 0) client.ending = true;
+  client.input.append(bytes.data(), static_cast<std::size_t>(size));
+  return true;
+}
+
+// Answers and writes until one of both has to wait.
+bool ControlServer::proceed(ClientId id, Client& client) {
+  do {
+    answer_lines(id, client);
+    if (!flush(client)) return false;
+  } while (!client.awaited && client.output.empty() &&
+           client.input.find('\n') != std::string::npos);
+  if (!client.awaited && client.output.empty() && client.ending) return false;
+  const std::uint32_t wanted = client.awaited ? 0U : client.output.empty() ? EPOLLIN : EPOLLOUT;
+  epoll_event event{.events = wanted, .data = {.u64 = id}};
+  return epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, client.fd.get(), &event) == 0;
+}
+
+// Answers one line after the other until something is left to write or to wait for.
+void ControlServer::answer_lines(ClientId id, Client& client) {
+  answering_ = id;
+  while (!client.awaited && client.output.empty()) {
+    const std::size_t end = client.input.find('\n');
+    if (end == std::string::npos) break;
+    const std::string line = client.input.substr(0, end);
+    client.input.erase(0, end + 1);
+    run(id, client, line);
+  }
+  answering_ = 0;
+  if (!client.awaited && client.output.empty() &&
+      client.input.size() > limits::control_request_max) {
+    client.output = control_refusal("the request is too long") + '\n';
+    client.input.clear();
+    client.ending = true;
+  }
+}
+
+bool ControlServer::flush(Client& client) {
+  while (!client.output.empty()) {
+    const ssize_t size =
+        send(client.fd.get(), client.output.data(), client.output.size(), MSG_NOSIGNAL);
+    if (size < 0) return errno == EAGAIN || errno == EINTR;
+    client.output.erase(0, static_cast<std::size_t>(size));
+  }
+  return true;
+}
+
+void ControlServer::run(ClientId id, Client& client, std::string_view line) {
+  client.awaited = true;
+  const auto request = parse_control_request(line);
+  if (!request) return reply(id, std::unexpected(request.error()));
+  const auto& command = (*request)["command"].get_ref<const std::string&>();
+  const ControlReply answer = [this, id](const Result<json>& result) { reply(id, result); };
+  for (const auto& commands : commands_) {
+    if (commands->run(command, *request, answer)) return;
+  }
+  reply(id, fail("this proxy does not know the command"));
+}
+
+void ControlServer::reply(ClientId id, const Result<json>& result) {
+  const auto client = clients_.find(id);
+  if (client == clients_.end() || !client->second.awaited) return;
+  client->second.awaited = false;
+  client->second.output =
+      (result ? control_answer(*result) : control_refusal(result.error().what)) + '\n';
+  if (answering_ != id && !proceed(id, client->second)) clients_.erase(client);
+}
+
+}  // namespace sni

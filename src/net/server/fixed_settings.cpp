@@ -1,0 +1,35 @@
+#include "net/server/fixed_settings.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "net/server/cpu_count.h"
+
+namespace sni {
+
+void settle(Config& config) {
+  if (config.workers == 0) config.workers = usable_cpus();
+}
+
+std::vector<std::string> keep_fixed(const Config& running, Config& next) {
+  std::vector<std::string> kept;
+  const auto keep = [&kept](std::string key, const auto& current, auto& wanted) {
+    if (current == wanted) return;
+    kept.push_back(std::move(key));
+    wanted = current;
+  };
+  keep("server.workers", running.workers, next.workers);
+  keep("control.socket", running.control_socket, next.control_socket);
+  keep("fast_path", running.fast_path, next.fast_path);
+  keep("xdp.interfaces", running.xdp.interfaces, next.xdp.interfaces);
+  keep("xdp.mode", running.xdp.mode, next.xdp.mode);
+  for (ListenerConfig& listener : next.listeners) {
+    const auto old =
+        std::ranges::find(running.listeners, listener.address, &ListenerConfig::address);
+    if (old == running.listeners.end()) continue;
+    keep("v6only of listener " + listener.name, old->v6only, listener.v6only);
+  }
+  return kept;
+}
+
+}  // namespace sni
