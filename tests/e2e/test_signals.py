@@ -48,6 +48,21 @@ class Signals(ProxyTest):
 
 
 class Lines(ProxyTest):
+    def test_a_healthy_default_start_takes_three_lines_and_warns_of_nothing(self):
+        proxy = self.relay(log={"level": "info"})
+        proxy.settle()
+        levels = [record["level"] for record in proxy.records()]
+        self.assertEqual(levels, ["info"] * 3, proxy.log())
+        messages = [record["message"] for record in proxy.records()]
+        self.assertRegex(messages[0], r"^sni-proxy \S+ on Linux \S+: 2 workers, at most \d+ connections, ")
+        seen = len(proxy.log())
+        proxy.signal(signal.SIGHUP)
+        proxy.wait_log("reloaded: 1 listener, 1 route\"")
+        self.assertNotIn("warn", proxy.log()[seen:])
+        proxy.signal(signal.SIGTERM)
+        self.assertEqual(proxy.wait(20), 0)
+        proxy.wait_log("draining: no connection is left")
+
     def test_a_reload_with_workers_left_to_the_machine_warns_of_nothing(self):
         proxy = self.relay(server={"workers": 0})
         proxy.signal(signal.SIGHUP)

@@ -183,7 +183,7 @@ class Xdp(ProxyTest):
                 connection.recv(1)
         for _ in range(4):
             within(self.network.client, rubbish)
-        started.wait_log(f"banned {BLOCKED} for 60 s: bans.bad_hellos_per_minute")
+        started.wait_log(f"banned {BLOCKED} for 1m: bans.bad_hellos_per_minute")
         self.assert_dropped(started)
         self.assertTrue(self.reaches(started))
         status, output = self.call(started, "unblock", BLOCKED)

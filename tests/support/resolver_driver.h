@@ -21,7 +21,7 @@ class ResolverDriver : public ResolverIo {
   explicit ResolverDriver(const DnsConfig& config, SystemNames system = {},
                           const DnsMap* shared_answers = nullptr)
       : created_(Resolver::create(config, std::make_shared<const SystemNames>(std::move(system)),
-                                  *this, shared_answers)) {}
+                                  *this, counters_, shared_answers)) {}
 
   bool is_open() const { return created_.has_value(); }
   Resolver& resolver() { return **created_; }
@@ -74,6 +74,7 @@ class ResolverDriver : public ResolverIo {
   bool unknown_unwatched = false;
 
  private:
+  DnsCounters counters_;  // Before the resolver, which counts there.
   void take_answers() {
     while (const auto answer = resolver().take_answer()) {
       answers[answer->waiter] = answer->resolution;

@@ -1,6 +1,8 @@
 #include "core/guard/guard_list.h"
 
 #include <algorithm>
+#include <map>
+#include <unordered_set>
 
 #include "core/limits.h"
 
@@ -60,39 +62,53 @@ std::vector<GuardEntry> GuardList::installed_addresses() const {
   return installed;
 }
 
-GuardList::Plan GuardList::plan(const IpPrefix& prefix, const GuardTerm& term) const {
+GuardList::Plan GuardList::plan(std::span<const GuardEntry> terms) const {
   Plan plan;
-  plan.prefix = prefix;
-  plan.term = term;
-  if (is_single_address(prefix)) return plan_address(std::move(plan));
-
-  std::vector<GuardEntry> rules = rules_;
-  std::erase_if(rules, [&](const GuardEntry& rule) { return rule.prefix == prefix; });
-  if (term != GuardTerm{}) rules.push_back({.prefix = prefix, .term = term});
-  GuardPrefixes derived(rules);
+  std::map<IpPrefix, GuardTerm> changed;
+  std::vector<GuardEntry> around;  // Where answers may change; what they say does not matter.
+  for (const GuardEntry& entry : terms) {
+    if (is_single_address(entry.prefix)) {
+      plan.singles.push_back(entry);
+    } else {
+      changed[entry.prefix] = entry.term;
+      around.push_back({.prefix = entry.prefix, .term = {.block_until = guard_never_expires}});
+    }
+  }
+  if (!changed.empty()) {
+    std::vector<GuardEntry> rules = rules_;
+    std::erase_if(rules, [&](const GuardEntry& rule) { return changed.contains(rule.prefix); });
+    for (const auto& [prefix, term] : changed) {
+      if (term != GuardTerm{}) rules.push_back({.prefix = prefix, .term = term});
+    }
+    GuardPrefixes derived(rules);
+    plan.prefixes.emplace(std::move(rules), std::move(derived));
+  }
+  const GuardPrefixes& derived = plan.prefixes ? plan.prefixes->second : prefixes_;
 
   // Single addresses are the longest prefixes: added first and removed last, as there.
   std::vector<GuardChange> removals;
-  for (const auto& [address, own] : addresses_) {
-    if (!covers(prefix, address)) continue;
-    const std::optional<GuardTerm> before = beyond(own, prefixes_.find(address));
+  const auto step = [&](const IpAddress& address, const GuardTerm& old, const GuardTerm& own) {
+    const std::optional<GuardTerm> before = beyond(old, prefixes_.find(address));
     const std::optional<GuardTerm> after = beyond(own, derived.find(address));
-    if (before == after) continue;
+    if (before == after) return;
     std::vector<GuardChange>& list = after ? plan.changes : removals;
     list.push_back({.prefix = {.base = address, .length = 128}, .term = after});
+  };
+  std::unordered_set<IpAddress> named;
+  for (const GuardEntry& single : plan.singles) {
+    named.insert(single.prefix.base);
+    step(single.prefix.base, term_of(single.prefix), single.term);
   }
-  const std::vector<GuardChange> steps = changes_between(prefixes_, derived);
-  plan.changes.insert(plan.changes.end(), steps.begin(), steps.end());
+  if (plan.prefixes) {
+    const GuardPrefixes touched(std::move(around));
+    for (const auto& [address, own] : addresses_) {
+      if (touched.find(address) == GuardTerm{} || named.contains(address)) continue;
+      step(address, own, own);
+    }
+    const std::vector<GuardChange> steps = changes_between(prefixes_, derived);
+    plan.changes.insert(plan.changes.end(), steps.begin(), steps.end());
+  }
   plan.changes.insert(plan.changes.end(), removals.begin(), removals.end());
-  plan.prefixes.emplace(std::move(rules), std::move(derived));
-  return plan;
-}
-
-GuardList::Plan GuardList::plan_address(Plan plan) const {
-  const GuardTerm around = prefixes_.find(plan.prefix.base);
-  const std::optional<GuardTerm> before = beyond(term_of(plan.prefix), around);
-  const std::optional<GuardTerm> after = beyond(plan.term, around);
-  if (before != after) plan.changes.push_back({.prefix = plan.prefix, .term = after});
   return plan;
 }
 
@@ -100,10 +116,13 @@ void GuardList::commit(Plan& plan) {
   if (plan.prefixes) {
     std::swap(rules_, plan.prefixes->first);
     std::swap(prefixes_, plan.prefixes->second);
-  } else if (plan.term == GuardTerm{}) {
-    addresses_.erase(plan.prefix.base);
-  } else {
-    addresses_[plan.prefix.base] = plan.term;
+  }
+  for (const GuardEntry& single : plan.singles) {
+    if (single.term == GuardTerm{}) {
+      addresses_.erase(single.prefix.base);
+    } else {
+      addresses_[single.prefix.base] = single.term;
+    }
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -27,8 +28,7 @@ class GuardList {
 
    private:
     friend class GuardList;
-    IpPrefix prefix;
-    GuardTerm term;
+    std::vector<GuardEntry> singles;
     // Where a prefix changes; its old state leaves with the plan.
     std::optional<std::pair<std::vector<GuardEntry>, GuardPrefixes>> prefixes;
   };
@@ -50,14 +50,18 @@ class GuardList {
   const GuardPrefixes& installed_prefixes() const { return prefixes_; }
   std::vector<GuardEntry> installed_addresses() const;
 
-  // Replaces what the list says about exactly this prefix; an empty term removes it.
-  Plan plan(const IpPrefix& prefix, const GuardTerm& term) const;
+  // Replaces what the list says about exactly these prefixes, each named once; an empty term removes
+  // one. With a prefix among them it takes time with the length of the list, however many they are:
+  // for 600,000 entries a tenth of a second.
+  Plan plan(std::span<const GuardEntry> terms) const;
+  Plan plan(const IpPrefix& prefix, const GuardTerm& term) const {
+    const GuardEntry entry{.prefix = prefix, .term = term};
+    return plan(std::span(&entry, 1));
+  }
   // Takes the plan over and leaves the old state in it, to be freed without readers waiting.
   void commit(Plan& plan);
 
  private:
-  Plan plan_address(Plan plan) const;
-
   std::unordered_map<IpAddress, GuardTerm> addresses_;
   std::vector<GuardEntry> rules_;
   GuardPrefixes prefixes_;

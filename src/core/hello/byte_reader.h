@@ -33,7 +33,6 @@ class ByteReader {
 
   [[nodiscard]] bool u8(std::uint8_t& out) { return integer<1>(out); }
   [[nodiscard]] bool u16(std::uint16_t& out) { return integer<2>(out); }
-  [[nodiscard]] bool u24(std::uint32_t& out) { return integer<3>(out); }
 
   // A vector behind a length of 1 or 2 bytes (RFC 8446 3.4).
   [[nodiscard]] bool prefixed_u8(ByteReader& out) { return prefixed<1, std::uint8_t>(out); }

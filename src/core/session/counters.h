@@ -1,7 +1,8 @@
 #pragma once
 
 // Plain counters, one set per worker. One thread writes, any may read and sum: relaxed atomics, and
-// a store instead of a locked add, since there is only one writer.
+// a store instead of a locked add, since there is only one writer. core/session/totals.h makes the
+// one table of all that is told.
 
 #include <array>
 #include <atomic>
@@ -67,17 +68,30 @@ inline const char* to_string(PlaneDecline reason) {
   return names[static_cast<std::size_t>(reason)];
 }
 
+// What a worker's resolver does.
+struct DnsCounters {
+  Counter questions;    // Names that were asked of the resolvers.
+  Counter merged;       // Callers that joined a question under way.
+  Counter cache_hits;   // Callers answered from the cache, negative answers included.
+  Counter shared_hits;  // Callers answered from what the workers share.
+  Counter stale;        // Callers answered with a stale answer, from the cache or later.
+  Counter not_found;    // Questions that ended so.
+  Counter failed;       // Questions that ended so.
+  Counter overloaded;   // Callers turned away: too many questions or waiters.
+};
+
 struct Counters {
   Counter accepted;
   std::array<Counter, refusals> refused;
   std::array<Counter, end_reasons> ended;
-  Counter bytes_to_backend;
-  Counter bytes_to_client;
+  Counter bytes_to_backend;   // Of connections that have ended.
+  Counter bytes_to_client;    // Likewise; answers of our own are not counted.
   Counter accept_errors;      // accept() failed: out of descriptors or memory.
   Counter receives_deferred;  // -EAGAIN or -ENOBUFS: armed again.
   Counter readers_stalled;    // A send found the reader's window shut.
   Counter planes_taken;       // Pairs handed to the kernel.
   std::array<Counter, plane_declines> planes_declined;
+  DnsCounters dns;
 };
 
 }  // namespace sni

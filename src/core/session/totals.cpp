@@ -37,6 +37,14 @@ void add(std::vector<Total>& rows, const Counters& counters) {
   table.row("receives_deferred", counters.receives_deferred);
   table.row("planes_taken", counters.planes_taken);
   table.rows<PlaneDecline>("planes_declined", counters.planes_declined);
+  table.row("dns", counters.dns.questions, "questions");
+  table.row("dns", counters.dns.merged, "merged");
+  table.row("dns", counters.dns.cache_hits, "cache_hits");
+  table.row("dns", counters.dns.shared_hits, "shared_hits");
+  table.row("dns", counters.dns.stale, "stale");
+  table.row("dns", counters.dns.not_found, "not_found");
+  table.row("dns", counters.dns.failed, "failed");
+  table.row("dns", counters.dns.overloaded, "overloaded");
 }
 
 }  // namespace

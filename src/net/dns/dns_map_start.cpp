@@ -9,9 +9,10 @@
 namespace sni {
 namespace {
 
-std::optional<DnsMap> usable(Result<DnsMap> map, const char* consequence) {
+std::optional<DnsMap> usable(Result<DnsMap> map, spdlog::level::level_enum level,
+                             const char* consequence) {
   if (map) return std::move(*map);
-  spdlog::warn("DNS_CACHE: {}; {}", map.error().what, consequence);
+  spdlog::log(level, "DNS_CACHE: {}; {}", map.error().what, consequence);
   return std::nullopt;
 }
 
@@ -22,15 +23,18 @@ std::optional<DnsMap> start_dns_map(const Config& config) {
   const std::uint32_t names =
       std::clamp(config.dns.cache_entries, limits::dns_map_names_min, limits::dns_map_names_max);
   if (const std::string& directory = config.fast_path.dns_pin; !directory.empty()) {
-    auto pinned = usable(DnsMap::open_pinned(directory, names), "it is not kept over a restart");
+    auto pinned = usable(DnsMap::open_pinned(directory, names), spdlog::level::warn,
+                         "it is not kept over a restart");
     if (pinned) {
-      spdlog::info("DNS_CACHE: map ready, {} in {}",
-                   pinned->was_pinned() ? "found pinned" : "pinned", directory);
+      spdlog::debug("DNS_CACHE: map ready, {} in {}",
+                    pinned->was_pinned() ? "found pinned" : "pinned", directory);
       return pinned;
     }
   }
-  auto created = usable(DnsMap::create(names), "each worker keeps its own answers alone");
-  if (created) spdlog::info("DNS_CACHE: map ready, {} names", names);
+  // Nobody is warned of what nobody asked for.
+  auto created = usable(DnsMap::create(names), spdlog::level::debug,
+                        "each worker keeps its own answers alone");
+  if (created) spdlog::debug("DNS_CACHE: map ready, {} names", names);
   return created;
 }
 

@@ -52,8 +52,9 @@ bool asks_alike(const DnsConfig& config, const SystemNames& system, const DnsCon
 }  // namespace
 
 Resolver::Resolver(const DnsConfig& config, std::shared_ptr<const SystemNames> system,
-                   ResolverIo& io, const DnsMap* answers)
+                   ResolverIo& io, DnsCounters& counters, const DnsMap* answers)
     : io_(io),
+      counters_(counters),
       shared_(answers),
       config_(config),
       system_(std::move(system)),
@@ -61,9 +62,11 @@ Resolver::Resolver(const DnsConfig& config, std::shared_ptr<const SystemNames> s
 
 Result<std::unique_ptr<Resolver>> Resolver::create(const DnsConfig& config,
                                                    std::shared_ptr<const SystemNames> system,
-                                                   ResolverIo& io, const DnsMap* answers) {
+                                                   ResolverIo& io, DnsCounters& counters,
+                                                   const DnsMap* answers) {
   assert(system);
-  std::unique_ptr<Resolver> resolver(new Resolver(config, std::move(system), io, answers));
+  std::unique_ptr<Resolver> resolver(
+      new Resolver(config, std::move(system), io, counters, answers));
   resolver->setup_ = resolver->setup();
   auto channels =
       DnsChannels::create(config, servers_of(config, *resolver->system_), io, resolver->watch_ids_);
@@ -86,11 +89,11 @@ std::optional<Resolution> Resolver::resolve(std::string_view text, Source source
   const bool asked = found != asking.questions.end();
   if (asking.waiters >= limits::dns_waiters_max ||
       (!asked && asking.questions.size() >= limits::dns_questions_max)) {
-    ++counters_.overloaded;
+    counters_.overloaded.add();
     const auto stale = asking.cache.find_stale(name->text(), now_ms);
     return stale ? *stale : without_addresses(Resolution::Status::overloaded);
   }
-  if (asked) ++counters_.merged;
+  if (asked) counters_.merged.add();
   add_waiter(asked ? *found->second : start_question(*name, source, now_ms), waiter);
   collect_replies(now_ms);
   return std::nullopt;
@@ -102,15 +105,15 @@ std::optional<Resolution> Resolver::at_hand(const DnsName& name, Source source,
   if (auto answer = from_host(name)) return answer;
   Callers& asking = callers(source);
   if (auto answer = asking.cache.find(name.text(), now_ms)) {
-    ++counters_.cache_hits;
-    counters_.stale += answer->stale;
+    counters_.cache_hits.add();
+    counters_.stale.add(answer->stale);
     return answer;
   }
   const auto found = asking.questions.find(name.text());
   if (found == asking.questions.end()) return from_shared(name, source, now_ms);
   if (now_ms < found->second->answer_by_ms) return std::nullopt;
   auto answer = provisional(*found->second, now_ms);
-  if (answer) counters_.stale += answer->stale;
+  if (answer) counters_.stale.add(answer->stale);
   return answer;
 }
 
@@ -130,7 +133,7 @@ std::optional<Resolution> Resolver::from_shared(const DnsName& name, Source sour
   if (!shared_) return std::nullopt;
   const auto found = shared_->find(name.text(), context(now_ms));
   if (!found) return std::nullopt;
-  ++counters_.shared_hits;
+  counters_.shared_hits.add();
   callers(source).cache.adopt(name.text(), found->resolution, found->left_ms, now_ms);
   return found->resolution;
 }
@@ -158,7 +161,7 @@ std::optional<Resolution> Resolver::provisional(const Question& question, std::u
 
 Resolver::Question& Resolver::start_question(const DnsName& name, Source source,
                                              std::uint64_t now_ms) {
-  ++counters_.questions;
+  counters_.questions.add();
   auto question = std::make_unique<Question>(Question{
       .name = name,
       .source = source,
@@ -211,11 +214,11 @@ void Resolver::finish(Question& question, std::uint64_t now_ms) {
   Resolution outcome = question.asked.outcome();
   if (outcome.status == Resolution::Status::failed ||
       outcome.status == Resolution::Status::unanswered) {
-    ++counters_.failed;
+    counters_.failed.add();
     cache.store_failure(key, outcome.status, now_ms);
     if (const auto stale = cache.find_stale(key, now_ms)) outcome = *stale;
   } else {
-    counters_.not_found += outcome.status == Resolution::Status::not_found;
+    counters_.not_found.add(outcome.status == Resolution::Status::not_found);
     const auto failure_ttl_ms = static_cast<std::uint64_t>(config_.negative_ttl.count());
     const std::uint64_t kept_ms =
         cache.store(key, outcome, question.asked.ttl_ms(failure_ttl_ms), now_ms);
@@ -253,7 +256,7 @@ void Resolver::deliver(Question& question, const Resolution& resolution) {
     wait.question = nullptr;
     answers_.push_back(
         {.serial = wait.serial, .answer = {.waiter = waiter, .resolution = resolution}});
-    counters_.stale += resolution.stale;
+    counters_.stale.add(resolution.stale);
   }
   callers(question.source).waiters -= question.waiters.size();
   question.waiters.clear();

@@ -37,23 +37,13 @@
 #include "core/dns/dns_question.h"
 #include "core/dns/resolution.h"
 #include "core/error.h"
+#include "core/session/counters.h"
 #include "core/string_hash.h"
 #include "net/dns/dns_channels.h"
 #include "net/dns/resolver_io.h"
 #include "net/dns/system_names.h"
 
 namespace sni {
-
-struct ResolverCounters {
-  std::uint64_t questions = 0;    // Names that were asked of the resolvers.
-  std::uint64_t merged = 0;       // Callers that joined a question under way.
-  std::uint64_t cache_hits = 0;   // Callers answered from the cache, negative answers included.
-  std::uint64_t shared_hits = 0;  // Callers answered from what the workers share.
-  std::uint64_t stale = 0;        // Callers answered with a stale answer, from the cache or later.
-  std::uint64_t not_found = 0;    // Questions that ended so.
-  std::uint64_t failed = 0;       // Questions that ended so.
-  std::uint64_t overloaded = 0;   // Callers turned away: too many questions or waiters.
-};
 
 class Resolver {
  public:
@@ -64,7 +54,8 @@ class Resolver {
   // which outlives the resolver; null: each worker keeps its own alone.
   static Result<std::unique_ptr<Resolver>> create(const DnsConfig& config,
                                                   std::shared_ptr<const SystemNames> system,
-                                                  ResolverIo& io, const DnsMap* answers = nullptr);
+                                                  ResolverIo& io, DnsCounters& counters,
+                                                  const DnsMap* answers = nullptr);
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
@@ -97,7 +88,7 @@ class Resolver {
   Result<void> reload(const DnsConfig& config, std::shared_ptr<const SystemNames> system,
                       std::uint64_t now_ms);
 
-  const ResolverCounters& counters() const { return counters_; }
+  const DnsCounters& counters() const { return counters_; }
 
  private:
   static constexpr std::uint64_t never = ~std::uint64_t{0};
@@ -131,7 +122,7 @@ class Resolver {
   };
 
   Resolver(const DnsConfig& config, std::shared_ptr<const SystemNames> system, ResolverIo& io,
-           const DnsMap* answers);
+           DnsCounters& counters, const DnsMap* answers);
 
   Callers& callers(Source source) { return callers_[static_cast<std::size_t>(source)]; }
   std::optional<Resolution> at_hand(const DnsName& name, Source source, std::uint64_t now_ms);
@@ -168,7 +159,7 @@ class Resolver {
   std::deque<QueuedAnswer> answers_;
   std::uint64_t last_round_ = 0;
   std::uint64_t last_serial_ = 0;
-  ResolverCounters counters_;
+  DnsCounters& counters_;
 };
 
 }  // namespace sni

@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
+#include "core/config/duration.h"
 #include "core/limits.h"
 
 namespace sni {
@@ -16,6 +18,9 @@ namespace {
 // How often reports are looked at while sources are watched, and the clock while they are not.
 constexpr int watching_ms = 100;
 constexpr int idle_ms = 1000;
+
+// Lists up to this length are planned on the main thread, which takes two milliseconds at most.
+constexpr std::size_t plan_here_entries = 10'000;
 
 const char* to_string(Conduct conduct) {
   switch (conduct) {
@@ -84,7 +89,9 @@ void Guard::work() {
     links_->take();
     xdp_->refresh();
   }
-  if (build_ && build_->done) finish_build();
+  if (planning_ && planning_->ready) finish_plan();
+  // A plan is made for the list that it began with.
+  if (build_ && build_->done && !planning_) finish_build();
   const GuardTime now = guard_now();
   judge_reports(now);
   if (now != expired_at_) expire(now);
@@ -102,7 +109,8 @@ void Guard::judge_reports(GuardTime now) {
       continue;
     }
     ++bans_made_;
-    spdlog::warn("banned {} for {} s: {}", ban->source.to_string(), ban->until - now,
+    spdlog::warn("banned {} for {}: {}", ban->source.to_string(),
+                 format_duration(std::chrono::seconds(ban->until - now)),
                  to_string(report.conduct));
     if (!generation()) continue;
     const auto installed = generation()->ban(*ban);
@@ -116,62 +124,146 @@ void Guard::expire(GuardTime now) {
   for (const IpPrefix& source : admission_.expire_bans(now)) {
     if (generation()) generation()->unban(source);
   }
-  std::vector<IpPrefix> over;
-  for (const auto& [prefix, command] : commanded_) {
-    if (now >= command.until) over.push_back(prefix);
-  }
-  for (const IpPrefix& prefix : over) {
-    GuardTerm term = commanded_.extract(prefix).mapped().configured;
-    if (now >= term.block_until) term.block_until = 0;
-    static_cast<void>(change(prefix, term));
-  }
+  const auto is_over = [now](const auto& each) { return now >= each.second.until; };
+  if (expiring_ || std::ranges::none_of(commanded_, is_over)) return;
+  expiring_ = true;
+  submit({.begin = [this, now] { return take_expired(now); },
+          .done = [this](const Result<void>& /*changed*/) { expiring_ = false; }});
 }
 
-Result<void> Guard::block(const IpPrefix& prefix, std::optional<std::uint32_t> seconds) {
+// What holds on where commands have ended.
+std::vector<GuardEntry> Guard::take_expired(GuardTime now) {
+  std::vector<GuardEntry> terms;
+  for (const auto& [prefix, command] : commanded_) {
+    if (now < command.until) continue;
+    GuardTerm term = command.configured;
+    if (now >= term.block_until) term.block_until = 0;
+    terms.push_back({.prefix = prefix, .term = term});
+  }
+  for (const GuardEntry& over : terms) commanded_.erase(over.prefix);
+  return terms;
+}
+
+void Guard::block(const IpPrefix& prefix, std::optional<std::uint32_t> seconds,
+                  std::function<void(Result<void>)> done) {
+  const auto command = std::make_shared<Result<BlockCommand>>(BlockCommand{});
+  submit({.begin =
+              [=, this] {
+                *command = command_for(prefix, seconds);
+                std::vector<GuardEntry> terms;
+                if (*command) terms.push_back({.prefix = prefix, .term = (*command)->term()});
+                return terms;
+              },
+          .done =
+              [=, this, told = std::move(done)](const Result<void>& changed) {
+                if (!*command) return told(std::unexpected(command->error()));
+                if (changed) {
+                  commanded_[prefix] = **command;
+                  lifted_.erase(prefix);
+                }
+                told(changed);
+              }});
+}
+
+Result<BlockCommand> Guard::command_for(const IpPrefix& prefix,
+                                        std::optional<std::uint32_t> seconds) {
   const auto earlier = commanded_.find(prefix);
   if (commanded_.size() >= limits::guard_commands_max && earlier == commanded_.end()) {
     return fail("there are " + std::to_string(limits::guard_commands_max) +
                 " blocks by command already; put lasting ones into the block file");
   }
   BlockCommand command{.until = seconds ? guard_now() + *seconds : guard_never_expires};
+  const auto lifted = lifted_.find(prefix);
   if (earlier != commanded_.end()) {
     command.until = std::max(command.until, earlier->second.until);
     command.configured = earlier->second.configured;
+  } else if (lifted != lifted_.end()) {
+    command.configured = lifted->second;  // To block it again takes the unblocking back.
   } else {
     command.configured = admission_.list().term_of(prefix);
   }
-  if (auto changed = change(prefix, command.term()); !changed) return changed;
-  commanded_[prefix] = command;
-  return {};
+  return command;
 }
 
-Result<Guard::Unblocked> Guard::unblock(const IpPrefix& prefix) {
-  Unblocked result;
-  const GuardTime now = guard_now();
-  result.bans = admission_.lift(prefix);
-  for (const IpPrefix& source : result.bans) {
-    if (generation()) generation()->unban(source);
-  }
-  GuardTerm term = admission_.list().term_of(prefix);
-  result.was_blocked = now < term.block_until;
-  const auto command = commanded_.find(prefix);
-  const GuardTerm configured = command == commanded_.end() ? term : command->second.configured;
-  result.configured = now < configured.block_until;
-  if (command != commanded_.end()) commanded_.erase(command);
-  term.block_until = 0;
-  if (auto changed = change(prefix, term); !changed) return std::unexpected(changed.error());
-  for (const GuardEntry& rule : admission_.list().rules()) {
-    if (now < rule.term.block_until && covers(rule.prefix, prefix)) {
-      result.still_by.push_back(rule.prefix);
+void Guard::unblock(const IpPrefix& prefix, std::function<void(Result<Unblocked>)> done) {
+  const auto result = std::make_shared<Unblocked>();
+  submit({.begin = [=, this]() -> std::vector<GuardEntry> {
+            const GuardTime now = guard_now();
+            result->bans = admission_.lift(prefix);
+            for (const IpPrefix& source : result->bans) {
+              if (generation()) generation()->unban(source);
+            }
+            GuardTerm term = admission_.list().term_of(prefix);
+            result->was_blocked = now < term.block_until;
+            const auto command = commanded_.find(prefix);
+            const auto lifted = lifted_.find(prefix);
+            const GuardTerm configured = command != commanded_.end() ? command->second.configured
+                                         : lifted != lifted_.end()   ? lifted->second
+                                                                     : term;
+            result->configured = now < configured.block_until;
+            if (result->configured) lifted_[prefix] = configured;
+            if (command != commanded_.end()) commanded_.erase(command);
+            if (term.block_until == 0) return {};
+            term.block_until = 0;
+            return {{.prefix = prefix, .term = term}};
+          },
+          .done =
+              [=, this, told = std::move(done)](const Result<void>& changed) {
+                if (!changed) return told(std::unexpected(changed.error()));
+                const GuardTime now = guard_now();
+                for (const GuardEntry& rule : admission_.list().rules()) {
+                  if (now < rule.term.block_until && covers(rule.prefix, prefix)) {
+                    result->still_by.push_back(rule.prefix);
+                  }
+                }
+                told(std::move(*result));
+              }});
+}
+
+void Guard::submit(Step step) {
+  steps_.push_back(std::move(step));
+  advance();
+}
+
+// Takes the steps in their order until one has to be planned beside the main thread.
+void Guard::advance() {
+  while (!planning_ && !(build_ && build_->done) && !steps_.empty()) {
+    const Step step = std::move(steps_.front());
+    steps_.pop_front();
+    std::vector<GuardEntry> terms = step.begin();
+    const GuardList& list = admission_.list();
+    const bool is_long = list.rules().size() + list.addresses().size() > plan_here_entries;
+    const bool has_prefix = !std::ranges::all_of(terms, is_single_address, &GuardEntry::prefix);
+    if (!is_long || !has_prefix) {
+      GuardList::Plan plan = list.plan(terms);
+      step.done(install(plan, terms));
+      continue;
     }
+    planning_ = std::make_unique<Planning>();
+    planning_->terms = std::move(terms);
+    planning_->done = step.done;
+    planning_->thread = std::jthread([&list, built = built_.get(), planning = planning_.get()] {
+      planning->plan = list.plan(planning->terms);
+      planning->ready = true;
+      eventfd_write(built, 1);
+    });
   }
-  return result;
+}
+
+void Guard::finish_plan() {
+  eventfd_t ignored = 0;
+  eventfd_read(built_.get(), &ignored);
+  const std::unique_ptr<Planning> planning = std::move(planning_);
+  planning->thread.join();
+  planning->done(install(planning->plan, planning->terms));
+  advance();
 }
 
 // The kernel first: what is dropped there needs no answer at accept.
-Result<void> Guard::change(const IpPrefix& prefix, const GuardTerm& term) {
-  if (build_) touched_.insert(prefix);
-  GuardList::Plan plan = admission_.list().plan(prefix, term);
+Result<void> Guard::install(GuardList::Plan& plan, const std::vector<GuardEntry>& terms) {
+  if (build_) {
+    for (const GuardEntry& entry : terms) touched_.insert(entry.prefix);
+  }
   if (generation()) {
     for (const GuardChange& step : plan.changes) {
       if (auto applied = generation()->apply(step); !applied) return applied;
@@ -221,10 +313,15 @@ void Guard::finish_build() {
     replay(*build, nullptr);
   }
   auto list = admission_.adopt(std::move(build->list), build->input.access.default_allow);
-  spdlog::info("guard: {} addresses and {} prefixes listed", admission_.list().addresses().size(),
-               admission_.list().rules().size());
+  lifted_.clear();
+  const std::size_t addresses = admission_.list().addresses().size();
+  const std::size_t prefixes = admission_.list().rules().size();
+  spdlog::log(addresses + prefixes == 0 ? spdlog::level::debug : spdlog::level::info,
+              "guard: {} {} and {} {} listed", addresses, addresses == 1 ? "address" : "addresses",
+              prefixes, prefixes == 1 ? "prefix" : "prefixes");
   retiring_ = retire(std::move(list), std::move(old));
   if (next_input_) start_build(*std::exchange(next_input_, std::nullopt));
+  advance();
 }
 
 // Brings a new set up to what has been commanded and banned while it was built.
@@ -238,13 +335,15 @@ void Guard::replay(GuardBuild& build, XdpGeneration* generation) {
     known[prefix] = command == commanded_.end() ? BlockCommand{} : command->second;
   }
   if (!known.empty()) read_configured(known, entries_of(build.input));
+  std::vector<GuardEntry> terms;
   for (const auto& [prefix, command] : known) {
-    GuardList::Plan plan = build.list->plan(prefix, command.term());
-    for (const GuardChange& change : plan.changes) {
-      if (generation) report(generation->apply(change));
-    }
-    build.list->commit(plan);
+    terms.push_back({.prefix = prefix, .term = command.term()});
   }
+  GuardList::Plan plan = build.list->plan(terms);
+  for (const GuardChange& change : plan.changes) {
+    if (generation) report(generation->apply(change));
+  }
+  build.list->commit(plan);
   // A command is either older than the build or among those touched.
   known.merge(build.commanded);
   for (auto& [prefix, command] : commanded_) command.configured = known.at(prefix).configured;

@@ -6,7 +6,15 @@
 // It belongs to the main thread. A reload builds the new list and the new generation of kernel maps
 // in a thread of its own, while commands and bans go on against the running ones; when it is done,
 // all commands and bans are applied to the new set before it takes over, so none is lost.
+//
+// Commands change the running list one after the other. Where the list is long, what a command
+// changes is planned in a thread too, since that takes time with its length; the next command and a
+// new list wait until the plan is in force. All commands that expire together are one plan.
 
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -37,15 +45,17 @@ class Guard {
   void reload(GuardInput input);
   bool is_rebuilding() const { return build_ != nullptr; }
 
-  // For seconds; nullopt: until it is unblocked. Both return what the operator wants to know.
-  Result<void> block(const IpPrefix& prefix, std::optional<std::uint32_t> seconds);
+  // For seconds; nullopt: until it is unblocked. Both tell what the operator wants to know when it
+  // holds: at once, or later from work().
+  void block(const IpPrefix& prefix, std::optional<std::uint32_t> seconds,
+             std::function<void(Result<void>)> done);
   struct Unblocked {
     bool was_blocked = false;
     bool configured = false;         // The next reload blocks it again.
     std::vector<IpPrefix> bans;      // Lifted.
     std::vector<IpPrefix> still_by;  // Prefixes around it that go on blocking it.
   };
-  Result<Unblocked> unblock(const IpPrefix& prefix);
+  void unblock(const IpPrefix& prefix, std::function<void(Result<Unblocked>)> done);
 
   const Admission& admission() const { return admission_; }
   bool is_commanded(const IpPrefix& prefix) const { return commanded_.contains(prefix); }
@@ -59,7 +69,25 @@ class Guard {
   void start_build(GuardInput input);
   void finish_build();
   void replay(GuardBuild& build, XdpGeneration* generation);
-  Result<void> change(const IpPrefix& prefix, const GuardTerm& term);
+  // One change of the running list.
+  struct Step {
+    // When its turn has come: what to replace in the list.
+    std::function<std::vector<GuardEntry>()> begin;
+    std::function<void(Result<void>)> done;  // When it is in force, or cannot be had.
+  };
+  struct Planning {
+    std::vector<GuardEntry> terms;
+    GuardList::Plan plan;
+    std::function<void(Result<void>)> done;
+    std::atomic<bool> ready{false};
+    std::jthread thread;
+  };
+  void submit(Step step);
+  void advance();
+  void finish_plan();
+  Result<void> install(GuardList::Plan& plan, const std::vector<GuardEntry>& terms);
+  Result<BlockCommand> command_for(const IpPrefix& prefix, std::optional<std::uint32_t> seconds);
+  std::vector<GuardEntry> take_expired(GuardTime now);
   XdpGeneration* generation() { return xdp_ ? xdp_->filter().active() : nullptr; }
   void judge_reports(GuardTime now);
   void expire(GuardTime now);
@@ -68,9 +96,14 @@ class Guard {
   std::optional<XdpGuard> xdp_;
   std::optional<LinkWatch> links_;
   UniqueFd epoll_;
-  UniqueFd built_;  // An eventfd: a build is done.
+  UniqueFd built_;  // An eventfd: a build or a plan is done.
   SourceWatch watch_{ConductLimits{}};
   BlockCommands commanded_;
+  // What `unblock` has taken out of the configuration's list, until a reload brings it back.
+  std::map<IpPrefix, GuardTerm> lifted_;
+  std::deque<Step> steps_;              // Waiting for their turn.
+  std::unique_ptr<Planning> planning_;  // Whose turn it is, while a thread plans it.
+  bool expiring_ = false;               // A step that ends commands is under way.
   std::unique_ptr<GuardBuild> build_;
   std::set<IpPrefix> touched_;            // By commands since the build began.
   std::optional<GuardInput> next_input_;  // A reload that came during a build.

@@ -21,31 +21,34 @@ std::vector<std::string> texts(const std::vector<IpPrefix>& prefixes) {
   return all;
 }
 
-Result<json> block(Guard& guard, const json& request) {
+void block(Guard& guard, const json& request, const ControlReply& reply) {
   const auto prefix = requested_prefix(request);
-  if (!prefix) return std::unexpected(prefix.error());
+  if (!prefix) return reply(std::unexpected(prefix.error()));
   const auto seconds = requested_seconds(request);
-  if (!seconds) return std::unexpected(seconds.error());
-  if (auto blocked = guard.block(*prefix, *seconds); !blocked) {
-    return std::unexpected(blocked.error());
-  }
-  spdlog::info("blocked {}{} by command", prefix->to_string(),
-               *seconds ? " for " + format_duration(std::chrono::seconds(**seconds)) : "");
-  return json{{"prefix", prefix->to_string()}};
+  if (!seconds) return reply(std::unexpected(seconds.error()));
+  guard.block(*prefix, *seconds,
+              [prefix = *prefix, seconds = *seconds, reply](const Result<void>& blocked) {
+                if (!blocked) return reply(std::unexpected(blocked.error()));
+                spdlog::info(
+                    "blocked {}{} by command", prefix.to_string(),
+                    seconds ? " for " + format_duration(std::chrono::seconds(*seconds)) : "");
+                reply(json{{"prefix", prefix.to_string()}});
+              });
 }
 
-Result<json> unblock(Guard& guard, const json& request) {
+void unblock(Guard& guard, const json& request, const ControlReply& reply) {
   const auto prefix = requested_prefix(request);
-  if (!prefix) return std::unexpected(prefix.error());
-  const auto unblocked = guard.unblock(*prefix);
-  if (!unblocked) return std::unexpected(unblocked.error());
-  if (unblocked->was_blocked || !unblocked->bans.empty()) {
-    spdlog::info("unblocked {} by command", prefix->to_string());
-  }
-  return json{{"was_blocked", unblocked->was_blocked},
-              {"configured", unblocked->configured},
-              {"bans", texts(unblocked->bans)},
-              {"still_by", texts(unblocked->still_by)}};
+  if (!prefix) return reply(std::unexpected(prefix.error()));
+  guard.unblock(*prefix, [prefix = *prefix, reply](const Result<Guard::Unblocked>& unblocked) {
+    if (!unblocked) return reply(std::unexpected(unblocked.error()));
+    if (unblocked->was_blocked || !unblocked->bans.empty()) {
+      spdlog::info("unblocked {} by command", prefix.to_string());
+    }
+    reply(json{{"was_blocked", unblocked->was_blocked},
+               {"configured", unblocked->configured},
+               {"bans", texts(unblocked->bans)},
+               {"still_by", texts(unblocked->still_by)}});
+  });
 }
 
 // Numbers all entries: rules first, then single addresses by their hash bucket, then bans. A page
@@ -116,9 +119,9 @@ Result<json> blocklist_hits(Guard& guard) {
 
 bool GuardCommands::run(std::string_view command, const json& request, const ControlReply& reply) {
   if (command == "block") {
-    reply(block(guard_, request));
+    block(guard_, request, reply);
   } else if (command == "unblock") {
-    reply(unblock(guard_, request));
+    unblock(guard_, request, reply);
   } else if (command == "blocklist") {
     reply(blocklist(guard_, request));
   } else if (command == "blocklist_hits") {

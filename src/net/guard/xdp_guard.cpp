@@ -21,7 +21,7 @@ XdpGuard::XdpGuard(const XdpConfig& config, XdpFilter filter)
 
 Result<std::optional<XdpGuard>> XdpGuard::load(const XdpConfig& config) {
   if (config.interfaces.empty()) {
-    spdlog::info("XDP: no interfaces are configured; {}", instead);
+    spdlog::debug("XDP: no interfaces are configured; {}", instead);
     return std::nullopt;
   }
   auto filter = XdpFilter::load();
@@ -30,8 +30,8 @@ Result<std::optional<XdpGuard>> XdpGuard::load(const XdpConfig& config) {
     spdlog::warn("XDP: {}; {}", filter.error().what, instead);
     return std::nullopt;
   }
-  spdlog::info("XDP: program xdp_ip_filter loaded{}",
-               filter->takes_fragments() ? "" : ", without jumbo frames (Linux 5.18)");
+  spdlog::debug("XDP: program xdp_ip_filter loaded{}",
+                filter->takes_fragments() ? "" : ", without jumbo frames (Linux 5.18)");
   return XdpGuard(config, std::move(*filter));
 }
 

@@ -27,11 +27,13 @@ std::string kernel_release() {
   return system.release;
 }
 
-void log_plane(const char* name, const PlaneVerdict& verdict) {
+// `level` of what cannot be had: nobody is warned of what nobody asked for.
+void log_plane(const char* name, const PlaneVerdict& verdict, spdlog::level::level_enum level) {
   if (verdict.usable) {
-    spdlog::info("sockhash, {}: used ({})", name, verdict.reason);
+    spdlog::debug("sockhash, {}: used ({})", name, verdict.reason);
   } else {
-    spdlog::warn("sockhash, {}: not possible ({}), relayed in userspace", name, verdict.reason);
+    spdlog::log(level, "sockhash, {}: not possible ({}), relayed in userspace", name,
+                verdict.reason);
   }
 }
 
@@ -41,11 +43,12 @@ Result<void> choose_planes(FastPath& path, const FastPathConfig& config,
   const bool automatic = config.mode == FastPathMode::automatic;
   path.local = config.same_host && verdict.local.usable && (verdict.unseen.usable || !automatic);
   if (!config.same_host) {
-    spdlog::info("sockhash, backends on this host: treated as remote ones (fast_path.same_host)");
+    spdlog::debug("sockhash, backends on this host: treated as remote ones (fast_path.same_host)");
   } else if (!verdict.local.usable || verdict.unseen.usable) {
-    log_plane("backends on this host", verdict.local);
+    log_plane("backends on this host", verdict.local,
+              automatic ? spdlog::level::debug : spdlog::level::warn);
   } else if (automatic) {
-    spdlog::warn(
+    spdlog::debug(
         "sockhash, backends on this host: relayed in userspace, as they would notice ({}); "
         "fast_path.mode = \"sockhash\" forces them",
         verdict.unseen.reason);
@@ -55,13 +58,13 @@ Result<void> choose_planes(FastPath& path, const FastPathConfig& config,
   }
   if (!path.local) path.sockhash->detach_capture();
   if (automatic) {
-    spdlog::info(
-        "sockhash, remote backends: relayed in userspace, which costs less CPU "
-        "(fast_path.mode = \"sockhash\" forces them)");
+    spdlog::debug(
+        "sockhash, remote backends: relayed in userspace, which costs less CPU (fast_path.mode = "
+        "\"sockhash\" forces them)");
     return {};
   }
   path.remote = verdict.remote.usable;
-  log_plane("remote backends", verdict.remote);
+  log_plane("remote backends", verdict.remote, spdlog::level::warn);
   if (path.local || path.remote) return {};
   return fail("fast_path.mode is \"sockhash\", and this kernel can serve no backend that way: " +
               verdict.local.reason + "; " + verdict.remote.reason);
@@ -80,7 +83,7 @@ Result<FastPath> load_fast_path(const Config& config, std::uint32_t connections_
     if (const auto done = path.sockhash->attach_capture(); !done)
       capture_failure = done.error().what;
   const SelfTest test = run_self_test(*path.sockhash);
-  for (const auto& step : path.sockhash->steps()) spdlog::info("sockhash: {}", step);
+  for (const auto& step : path.sockhash->steps()) spdlog::debug("sockhash: {}", step);
   const auto chosen =
       choose_planes(path, config.fast_path, judge(test, kernel_release(), capture_failure));
   if (!chosen) return std::unexpected(chosen.error());
@@ -136,8 +139,8 @@ Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections
   }
   auto path = load_fast_path(config, connections_max);
   if (!path && mode == FastPathMode::automatic) {
-    spdlog::warn("sockhash: not possible ({}), everything is relayed in userspace",
-                 path.error().what);
+    spdlog::debug("sockhash: not possible ({}), everything is relayed in userspace",
+                  path.error().what);
     return FastPath{};
   }
   return path;

@@ -92,7 +92,7 @@ Result<void> Server::start(LoadedConfig loaded) {
   auto names_watch = NamesWatch::open();
   if (!names_watch) spdlog::warn("{}; they are read at a reload", names_watch.error().what);
   if (names_watch) names_watch_ = std::move(*names_watch);
-  auto snapshot = make_snapshot(std::move(config), backends_);
+  auto snapshot = make_snapshot(std::move(config), backends_, &reaper_);
   if (!snapshot) return std::unexpected(snapshot.error());
   const RingFeatures ring = probe_ring();
   if (!ring.available) return fail(ring.reason);
@@ -148,8 +148,9 @@ void Server::open_control(const std::string& path) {
 Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
   auto change = listeners_->prepare(next->config);
   if (!change) return std::unexpected(change.error());
+  std::vector<std::string> opened;
   for (const auto& listener : change->listeners) {
-    if (!listener.opened.empty()) spdlog::info("listening on {}", described(listener.config));
+    if (!listener.opened.empty()) opened.push_back(described(listener.config));
   }
   for (const ListenerConfig& removed : listeners_->commit(std::move(*change))) {
     spdlog::info("no longer listening on {}", described(removed));
@@ -165,6 +166,8 @@ Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
     if (!worker) return std::unexpected(worker.error());
     workers_[i] = std::move(*worker);
   }
+  // Said when it is served.
+  for (const std::string& listener : opened) spdlog::info("listening on {}", listener);
   snapshot_ = std::move(next);
   take_names(snapshot_->system_names);
   return {};
@@ -219,7 +222,7 @@ void Server::reload() {
   for (const std::string& key : keep_fixed(snapshot_->config, *loaded->config)) {
     spdlog::warn("reload: {} takes effect at the next start", key);
   }
-  auto next = make_snapshot(std::move(*loaded->config), backends_);
+  auto next = make_snapshot(std::move(*loaded->config), backends_, &reaper_);
   if (!next) return spdlog::error("reload: {}; nothing is changed", next.error().what);
   const auto snapshot = *next;
   if (const auto adopted = adopt(std::move(*next)); !adopted) {
@@ -242,11 +245,9 @@ void Server::note_address_event() {
 // What was another host's may now lead back into the proxy, or open this host to clients.
 void Server::take_own_addresses() {
   addresses_due_ms_.reset();
-  const auto addresses = own_addresses();
+  auto addresses = own_addresses();
   if (draining_ || !addresses || *addresses == snapshot_->own_addresses) return;
-  auto next = make_snapshot(snapshot_->config, backends_);
-  if (!next) return spdlog::error("{}", next.error().what);
-  const auto adopted = adopt(std::move(*next));
+  const auto adopted = adopt(with_own_addresses(*snapshot_, std::move(*addresses)));
   if (!adopted) return spdlog::error("{}", adopted.error().what);
   spdlog::info("the addresses of this host have changed");
 }

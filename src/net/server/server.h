@@ -74,6 +74,7 @@ class Server {
   std::string version_;
   std::chrono::steady_clock::time_point started_;
   std::chrono::system_clock::time_point loaded_at_;  // Of the running configuration.
+  Reaper reaper_;                                    // Outlives all snapshots.
   BackendTable backends_;
   std::shared_ptr<const Snapshot> snapshot_;
   Shared shared_;

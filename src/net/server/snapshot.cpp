@@ -33,7 +33,8 @@ std::uint32_t connections_by_descriptors(std::uint32_t workers, std::size_t list
 
 }  // namespace
 
-Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTable& backends) {
+Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTable& backends,
+                                                      Reaper* reaper) {
   auto addresses = own_addresses();
   if (!addresses) return std::unexpected(addresses.error());
   auto names = load_system_names();
@@ -55,15 +56,25 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTabl
                    .tcp = config.tcp,
                    .connections_max = wanted == 0 ? possible : std::min(wanted, possible)});
   RouteTable routes(config, backends);
-  return std::make_shared<const Snapshot>(Snapshot{
+  Settled settled{
       .config = std::move(config),
       .routes = std::move(routes),
       .listeners = std::move(listeners),
       .listener_configs = std::move(listener_configs),
-      .own_addresses = std::move(*addresses),
-      .system_names = std::move(*names),
       .settings = std::move(settings),
-  });
+  };
+  return std::shared_ptr<const Snapshot>(new Snapshot{
+      .settled = reaper != nullptr ? reaper->own(std::move(settled))
+                                   : std::make_shared<const Settled>(std::move(settled)),
+      .own_addresses = std::move(*addresses),
+      .system_names = std::move(*names)});
+}
+
+std::shared_ptr<const Snapshot> with_own_addresses(const Snapshot& snapshot,
+                                                   std::vector<IpAddress> addresses) {
+  return std::shared_ptr<const Snapshot>(new Snapshot{.settled = snapshot.settled,
+                                                      .own_addresses = std::move(addresses),
+                                                      .system_names = snapshot.system_names});
 }
 
 }  // namespace sni

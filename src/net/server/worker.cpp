@@ -76,7 +76,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
   if (loop_->planes.notice_fd() >= 0) watch_notices();
   if (loop_->planes.has_packet()) watch_packet_plane();
   auto resolver = Resolver::create(snapshot_->config.dns, snapshot_->system_names, *this,
-                                   shared_.dns_map ? &*shared_.dns_map : nullptr);
+                                   counters_.dns, shared_.dns_map ? &*shared_.dns_map : nullptr);
   if (!resolver) return std::unexpected(resolver.error());
   loop_->resolver = std::move(*resolver);
   return {};

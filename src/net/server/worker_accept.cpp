@@ -102,7 +102,9 @@ void Worker::refuse(Refusal refusal, const Endpoint& peer) {
 // configured is retired.
 void Worker::apply(NewListeners given) {
   const auto& snapshot = given.snapshot;
-  const bool reload = snapshot_ != snapshot;
+  // Nothing else than the addresses of this host may have changed.
+  const bool reload =
+      snapshot_->settled != snapshot->settled || snapshot_->system_names != snapshot->system_names;
   snapshot_ = snapshot;
   loop_->policy = snapshot->policy();
   std::vector<bool> kept(listeners_.size(), false);

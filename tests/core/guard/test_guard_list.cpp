@@ -55,14 +55,19 @@ TEST_CASE("after any changes the installed set is that of a list made anew") {
     GuardList list;
     std::map<IpPrefix, GuardTerm> kernel;
     for (int step = 0; step < 30; ++step) {
-      const unsigned lengths[] = {124, 125, 126, 127, 128, 128, 128};
-      const unsigned length = lengths[random() % 7];
-      const IpAddress address = IpAddress::v4(192, 0, 2, static_cast<std::uint8_t>(random() % 32));
-      const IpPrefix changed{.base = address.masked(length),
-                             .length = static_cast<std::uint8_t>(length)};
-      const GuardTerm term{.allow_until = random() % 5 == 0 ? 2u : 0u,
-                           .block_until = static_cast<GuardTime>(random() % 4)};
-      GuardList::Plan plan = list.plan(changed, term);
+      std::map<IpPrefix, GuardTerm> changed;
+      for (std::size_t count = 1 + random() % 4; changed.size() < count;) {
+        const unsigned lengths[] = {124, 125, 126, 127, 128, 128, 128};
+        const unsigned length = lengths[random() % 7];
+        const IpAddress address =
+            IpAddress::v4(192, 0, 2, static_cast<std::uint8_t>(random() % 32));
+        changed[{.base = address.masked(length), .length = static_cast<std::uint8_t>(length)}] = {
+            .allow_until = random() % 5 == 0 ? 2u : 0u,
+            .block_until = static_cast<GuardTime>(random() % 4)};
+      }
+      std::vector<GuardEntry> terms;
+      for (const auto& [prefix, term] : changed) terms.push_back({.prefix = prefix, .term = term});
+      GuardList::Plan plan = list.plan(terms);
       for (const GuardChange& change : plan.changes) {
         if (change.term) {
           kernel[change.prefix] = *change.term;
@@ -71,8 +76,10 @@ TEST_CASE("after any changes the installed set is that of a list made anew") {
         }
       }
       list.commit(plan);
-      truth[changed] = term;
-      if (term == GuardTerm{}) truth.erase(changed);
+      for (const auto& [prefix, term] : changed) {
+        truth[prefix] = term;
+        if (term == GuardTerm{}) truth.erase(prefix);
+      }
 
       std::vector<GuardEntry> entries;
       for (const auto& [prefix, given] : truth)
@@ -80,7 +87,7 @@ TEST_CASE("after any changes the installed set is that of a list made anew") {
       const GuardList anew(entries);
       REQUIRE(kernel == installed(anew));
       REQUIRE(installed(list) == installed(anew));
-      REQUIRE(list.term_of(changed) == term);
+      for (const auto& [prefix, term] : changed) REQUIRE(list.term_of(prefix) == term);
     }
   }
 }

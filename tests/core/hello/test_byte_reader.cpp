@@ -7,17 +7,14 @@
 using sni::ByteReader;
 
 TEST_CASE("integers are read in network order") {
-  const std::array<std::uint8_t, 6> bytes{1, 2, 3, 4, 5, 6};
+  const std::array<std::uint8_t, 3> bytes{1, 2, 3};
   ByteReader reader(bytes);
   std::uint8_t one = 0;
   std::uint16_t two = 0;
-  std::uint32_t three = 0;
   REQUIRE(reader.u8(one));
   REQUIRE(reader.u16(two));
-  REQUIRE(reader.u24(three));
   CHECK(one == 1);
   CHECK(two == 0x0203);
-  CHECK(three == 0x040506);
   CHECK(reader.empty());
   CHECK_FALSE(reader.u8(one));
 }

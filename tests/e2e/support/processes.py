@@ -13,7 +13,11 @@ import time
 PORTS = range(10_000, 32_000)
 
 
-def wait_until(condition, what, seconds=20.0):
+# However slow the machine: a sanitizer's build beside three other tests on two cores.
+PATIENCE_S = 60.0
+
+
+def wait_until(condition, what, seconds=PATIENCE_S):
     """Polls condition() until it is true and returns its value; `what` says what was waited for."""
     deadline = time.monotonic() + seconds
     while True:
@@ -25,7 +29,7 @@ def wait_until(condition, what, seconds=20.0):
         time.sleep(0.02)
 
 
-def wait_still(value, what, seconds=20.0, still=0.5):
+def wait_still(value, what, seconds=PATIENCE_S, still=0.5):
     """Waits until value() is true and has been the same for `still` seconds; returns it."""
     since = [None, time.monotonic()]
 
@@ -101,13 +105,13 @@ class Child:
                 return set(ports) <= set(listening_ports(self.pid))
         wait_until(ready, f"process {self.pid} listening on {ports}")
 
-    def wait_log(self, pattern, seconds=20.0):
+    def wait_log(self, pattern, seconds=PATIENCE_S):
         return wait_until(lambda: re.search(pattern, self.log()), f"/{pattern}/ in the log", seconds)
 
     def signal(self, number):
         self.process.send_signal(number)
 
-    def wait(self, seconds=20.0):
+    def wait(self, seconds=PATIENCE_S):
         """The exit status (negative: the signal that ended it)."""
         return self.process.wait(seconds)
 

@@ -77,6 +77,8 @@ class Proxy(processes.Child):
 
     def wait_ready(self):
         self.wait_for_ports(*self.ports.values())
+        if self.config["log"]["level"] in ("debug", "info"):
+            self.wait_log("listening on ")  # All workers have what they need.
 
     def reload(self, config):
         """Writes the configuration (a dict is completed, text is not) and sends SIGHUP."""
@@ -91,7 +93,7 @@ class Proxy(processes.Child):
         lines = (line for line in self.log().splitlines() if line.startswith("{"))
         return [json.loads(line) for line in lines if line.endswith("}")]
 
-    def access(self, count=1, seconds=20.0):
+    def access(self, count=1, seconds=processes.PATIENCE_S):
         """At least `count` access records, in the order of their ends."""
         def enough():
             found = [record for record in self.records() if is_access(record)]
@@ -121,7 +123,7 @@ class Proxy(processes.Child):
         kinds = self.held()
         return kinds.total() - kinds["pipe"]
 
-    def wait_given_back(self, before, *, pipes, seconds=20.0):
+    def wait_given_back(self, before, *, pipes, seconds=processes.PATIENCE_S):
         """Waits until no kind has more descriptors than in `before`; a worker keeps the pipes that
         it had in use at once, of which there may be `pipes` in all."""
         def surplus():

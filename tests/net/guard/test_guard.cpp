@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -38,11 +39,25 @@ struct Guarding {
     return admission.refuses(*parse_ip(address));
   }
   void finish_reload() {
-    while (guard->is_rebuilding()) {
-      pollfd wait{.fd = guard->fd(), .events = POLLIN, .revents = 0};
-      poll(&wait, 1, 1000);
-      guard->work();
-    }
+    while (guard->is_rebuilding()) turn();
+  }
+  void turn() {
+    pollfd wait{.fd = guard->fd(), .events = POLLIN, .revents = 0};
+    poll(&wait, 1, 1000);
+    guard->work();
+  }
+  // Commands, until they hold.
+  Result<void> block(const IpPrefix& source, std::optional<std::uint32_t> seconds) {
+    std::optional<Result<void>> told;
+    guard->block(source, seconds, [&](const Result<void>& result) { told = result; });
+    while (!told) turn();
+    return *told;
+  }
+  Result<Guard::Unblocked> unblock(const IpPrefix& source) {
+    std::optional<Result<Guard::Unblocked>> told;
+    guard->unblock(source, [&](const Result<Guard::Unblocked>& result) { told = result; });
+    while (!told) turn();
+    return *told;
   }
 
   Admission admission;
@@ -77,23 +92,68 @@ TEST_CASE("entries whose time has passed do not hold and others do until theirs"
   CHECK(guarding.refuses("192.0.2.2") == Refusal::blocked);
 }
 
+TEST_CASE("a configured block that is unblocked and blocked again is as it was") {
+  Guarding guarding(blocking({"203.0.113.0/24", "192.0.2.7"}));
+  for (const char* text : {"203.0.113.0/24", "192.0.2.7"}) {
+    CAPTURE(text);
+    REQUIRE(guarding.unblock(prefix(text)));
+    const auto again = guarding.unblock(prefix(text));
+    REQUIRE(again);
+    CHECK(!again->was_blocked);
+    CHECK(again->configured);
+    REQUIRE(guarding.block(prefix(text), 3600));
+    const auto configured = guarding.unblock(prefix(text));
+    REQUIRE(configured);
+    CHECK(configured->was_blocked);
+    CHECK(configured->configured);
+  }
+  guarding.guard->reload(blocking({}));
+  guarding.finish_reload();
+  const auto gone = guarding.unblock(prefix("192.0.2.7"));
+  REQUIRE(gone);
+  CHECK(!gone->configured);
+}
+
+TEST_CASE("changes of a long list are planned beside the caller, and hold in their order") {
+  std::vector<std::string> many;
+  for (int i = 0; i < 12'000; ++i) {
+    many.push_back("10." + std::to_string(i / 256) + "." + std::to_string(i % 256) + ".0/25");
+  }
+  Guarding guarding(blocking(many));
+  std::vector<std::string> order;
+  guarding.guard->block(prefix("203.0.113.0/24"), std::nullopt,
+                        [&](const Result<void>& done) { order.push_back(done ? "prefix" : "no"); });
+  CHECK(order.empty());
+  CHECK(!guarding.refuses("203.0.113.9"));
+  guarding.guard->block(prefix("198.51.100.9"), std::nullopt,
+                        [&](const Result<void>& done) { order.push_back(done ? "single" : "no"); });
+  guarding.guard->reload(blocking(many));
+  REQUIRE(guarding.unblock(prefix("203.0.113.0/24"))->was_blocked);
+  CHECK(order == std::vector<std::string>{"prefix", "single"});
+  CHECK(!guarding.refuses("203.0.113.9"));
+  CHECK(guarding.refuses("198.51.100.9") == Refusal::blocked);
+  guarding.finish_reload();
+  CHECK(!guarding.refuses("203.0.113.9"));
+  CHECK(guarding.refuses("198.51.100.9") == Refusal::blocked);
+}
+
 TEST_CASE("commands block and unblock at once, and say what else blocks") {
   Guarding guarding(blocking({"192.0.2.0/24", "198.51.100.7"}));
-  REQUIRE(guarding.guard->block(prefix("203.0.113.0/24"), std::nullopt));
+  REQUIRE(guarding.block(prefix("203.0.113.0/24"), std::nullopt));
   CHECK(guarding.refuses("203.0.113.9") == Refusal::blocked);
-  const auto lifted = guarding.guard->unblock(prefix("203.0.113.0/24"));
+  const auto lifted = guarding.unblock(prefix("203.0.113.0/24"));
   REQUIRE(lifted);
   CHECK(lifted->was_blocked);
   CHECK(!lifted->configured);
   CHECK(!guarding.refuses("203.0.113.9"));
 
-  const auto inside = guarding.guard->unblock(prefix("192.0.2.9"));
+  const auto inside = guarding.unblock(prefix("192.0.2.9"));
   REQUIRE(inside);
   CHECK(!inside->was_blocked);
   CHECK(inside->still_by == std::vector{prefix("192.0.2.0/24")});
   CHECK(guarding.refuses("192.0.2.9") == Refusal::blocked);
 
-  const auto configured = guarding.guard->unblock(prefix("198.51.100.7"));
+  const auto configured = guarding.unblock(prefix("198.51.100.7"));
   REQUIRE(configured);
   CHECK(configured->configured);
   CHECK(!guarding.refuses("198.51.100.7"));
@@ -101,11 +161,11 @@ TEST_CASE("commands block and unblock at once, and say what else blocks") {
 
 TEST_CASE("commands outlive a reload, also those made while the new lists are built") {
   Guarding guarding(blocking({"192.0.2.0/24"}));
-  REQUIRE(guarding.guard->block(prefix("203.0.113.1"), 3600));
-  REQUIRE(guarding.guard->block(prefix("203.0.113.2"), 3600));
+  REQUIRE(guarding.block(prefix("203.0.113.1"), 3600));
+  REQUIRE(guarding.block(prefix("203.0.113.2"), 3600));
   guarding.guard->reload(blocking({"198.51.100.0/24"}));
-  REQUIRE(guarding.guard->block(prefix("203.0.113.3"), 3600));
-  REQUIRE(guarding.guard->unblock(prefix("203.0.113.2")));
+  REQUIRE(guarding.block(prefix("203.0.113.3"), 3600));
+  REQUIRE(guarding.unblock(prefix("203.0.113.2")));
   guarding.finish_reload();
   CHECK(!guarding.refuses("192.0.2.1"));
   CHECK(guarding.refuses("198.51.100.1") == Refusal::blocked);
@@ -117,11 +177,11 @@ TEST_CASE("commands outlive a reload, also those made while the new lists are bu
 TEST_CASE("after a reload it is known anew what of the commands the configuration says too") {
   Guarding guarding(blocking({"192.0.2.1", "192.0.2.0/28"}));
   for (const char* text : {"192.0.2.1", "192.0.2.0/28", "192.0.2.2"}) {
-    REQUIRE(guarding.guard->block(prefix(text), 3600));
+    REQUIRE(guarding.block(prefix(text), 3600));
   }
   guarding.guard->reload(blocking({"192.0.2.2", "192.0.2.3"}));
   for (const char* text : {"192.0.2.3", "192.0.2.4"}) {
-    REQUIRE(guarding.guard->block(prefix(text), 3600));
+    REQUIRE(guarding.block(prefix(text), 3600));
   }
   guarding.finish_reload();
   for (const auto& [text, configured] :
@@ -129,7 +189,7 @@ TEST_CASE("after a reload it is known anew what of the commands the configuratio
         std::pair{"192.0.2.2", true}, std::pair{"192.0.2.3", true},
         std::pair{"192.0.2.4", false}}) {
     CAPTURE(text);
-    const auto lifted = guarding.guard->unblock(prefix(text));
+    const auto lifted = guarding.unblock(prefix(text));
     REQUIRE(lifted);
     CHECK(lifted->was_blocked);
     CHECK(lifted->configured == configured);
@@ -139,13 +199,13 @@ TEST_CASE("after a reload it is known anew what of the commands the configuratio
 TEST_CASE("when a command has ended, what is configured holds on") {
   Guarding guarding(blocking({"192.0.2.1"}));
   for (const char* text : {"192.0.2.1", "192.0.2.2"}) {
-    REQUIRE(guarding.guard->block(prefix(text), 0));
+    REQUIRE(guarding.block(prefix(text), 0));
   }
   guarding.guard->work();
   CHECK(!guarding.guard->is_commanded(prefix("192.0.2.1")));
   CHECK(guarding.refuses("192.0.2.1") == Refusal::blocked);
   CHECK(!guarding.refuses("192.0.2.2"));
-  const auto lifted = guarding.guard->unblock(prefix("192.0.2.1"));
+  const auto lifted = guarding.unblock(prefix("192.0.2.1"));
   REQUIRE(lifted);
   CHECK(lifted->configured);
 }
@@ -174,7 +234,7 @@ TEST_CASE("a source that does too much is banned, and unblock forgives it") {
   CHECK(guarding.refuses("2001:db8::1") == Refusal::banned);
   CHECK(guarding.refuses("2001:db8::ffff") == Refusal::banned);
   CHECK(!guarding.refuses("2001:db8:0:1::1"));
-  const auto forgiven = guarding.guard->unblock(prefix("2001:db8::1"));
+  const auto forgiven = guarding.unblock(prefix("2001:db8::1"));
   REQUIRE(forgiven);
   CHECK(forgiven->bans == std::vector{prefix("2001:db8::/64")});
   CHECK(!guarding.refuses("2001:db8::1"));
@@ -222,10 +282,10 @@ TEST_CASE("workers can ask while the main thread changes everything") {
   }
   for (int i = 0; i < 50; ++i) {
     const std::string address = "198.51.100." + std::to_string(i);
-    REQUIRE(guarding.guard->block(prefix(address), std::nullopt));
-    REQUIRE(guarding.guard->block(prefix("203.0.113.0/25"), std::nullopt));
+    REQUIRE(guarding.block(prefix(address), std::nullopt));
+    REQUIRE(guarding.block(prefix("203.0.113.0/25"), std::nullopt));
     guarding.guard->reload(blocking({"192.0.2.0/24", "192.0.2.0/25"}));
-    REQUIRE(guarding.guard->unblock(prefix("203.0.113.0/25")));
+    REQUIRE(guarding.unblock(prefix("203.0.113.0/25")));
     guarding.guard->work();
   }
   guarding.finish_reload();

@@ -1,0 +1,44 @@
+#include "net/server/reaper.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <stop_token>
+
+namespace sni {
+
+namespace {
+
+// It gives way to the workers, as those who build blocklists do.
+constexpr int reaper_nice = 10;
+
+}  // namespace
+
+Reaper::Reaper() : thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+Reaper::~Reaper() = default;
+
+void Reaper::take(std::shared_ptr<const void> object) {
+  const std::lock_guard lock(mutex_);
+  garbage_.push_back(std::move(object));
+  filled_.notify_one();
+}
+
+void Reaper::run(const std::stop_token& stop) {
+  pthread_setname_np(pthread_self(), "reaper");
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), reaper_nice);  // Of this thread alone.
+  for (;;) {
+    Garbage taken;
+    {
+      std::unique_lock lock(mutex_);
+      if (!filled_.wait(lock, stop, [this] { return !garbage_.empty(); })) return;
+      taken.swap(garbage_);
+    }
+    taken.clear();
+    malloc_trim(0);
+  }
+}
+
+}  // namespace sni

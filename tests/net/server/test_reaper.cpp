@@ -1,0 +1,46 @@
+#include "net/server/reaper.h"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <future>
+#include <thread>
+#include <utility>
+
+using namespace sni;
+
+namespace {
+
+// Tells which thread has freed it.
+struct Witness {
+  explicit Witness(std::promise<std::thread::id>& freed) : freed_by(&freed) {}
+  Witness(Witness&& other) noexcept : freed_by(std::exchange(other.freed_by, nullptr)) {}
+  ~Witness() {
+    if (freed_by != nullptr) freed_by->set_value(std::this_thread::get_id());
+  }
+  std::promise<std::thread::id>* freed_by;
+};
+
+}  // namespace
+
+TEST_CASE("an object is freed on the reaper's thread, whoever was its last owner") {
+  Reaper reaper;
+  std::promise<std::thread::id> freed;
+  auto by = freed.get_future();
+  auto first = reaper.own(Witness(freed));
+  std::thread last([second = first]() mutable { second.reset(); });
+  last.join();
+  const auto this_thread = std::this_thread::get_id();
+  first.reset();
+  CHECK(by.get() != this_thread);
+}
+
+TEST_CASE("what is left at its end is freed then") {
+  std::promise<std::thread::id> freed;
+  auto by = freed.get_future();
+  {
+    Reaper reaper;
+    reaper.own(Witness(freed)).reset();
+  }
+  CHECK(by.wait_for(std::chrono::seconds(0)) == std::future_status::ready);
+}
