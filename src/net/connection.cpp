@@ -85,8 +85,7 @@ void Connection::perform(const Action& action) {
     case Action::Kind::answer:
       return start_answer();
     case Action::Kind::watch:
-      // Errors and hang-ups are always reported, and io_uring reports a FIN too (IO_POLL_UNMASK).
-      return loop_.ring.poll(sockets_.fd(action.side), 0, sockets_.tag(Op::watch, action.side));
+      return watch(action.side);
     case Action::Kind::shut_down:
       return shut_down(action.side);
     case Action::Kind::flush:
@@ -122,6 +121,11 @@ void Connection::start_answer() {
   setup_.reset();
   set_deadline(linger_max);
   answering_->start_send();
+}
+
+// Errors and hang-ups are always reported, and io_uring reports a FIN too (IO_POLL_UNMASK).
+void Connection::watch(Side side) {
+  loop_.ring.poll(sockets_.fd(side), 0, sockets_.tag(Op::watch, side));
 }
 
 void Connection::shut_down(Side side) {
@@ -234,8 +238,12 @@ std::optional<Event> Connection::on_watch(Side side, const Completion& completio
   if (completion.result == -ECANCELED) {
     return Event{.kind = Kind::cancelled, .side = side, .operation = Operation::watch};
   }
-  if (completion.result == -ETIME) {  // A hand-over goes on.
+  if (session_.phase() == Phase::handing && completion.result == -ETIME) {
     return Event{.kind = Kind::hand_over_waits, .side = side};
+  }
+  if (completion.result < 0 && session_.phase() != Phase::closing) {
+    watch_again(side, completion.result);
+    return std::nullopt;
   }
   // While a receive is armed it finds the reset itself, behind the bytes that came before it;
   // asking for the error would take it away from there. A send that failed has taken it too, and
@@ -251,6 +259,12 @@ std::optional<Event> Connection::on_watch(Side side, const Completion& completio
     return Event{.kind = Kind::hung_up, .side = side, .lost = error != 0 && is_lost(error)};
   }
   return Event{.kind = Kind::watch_ended, .side = side};
+}
+
+// The poll got no memory. A pause in its place ends with -ETIME.
+void Connection::watch_again(Side side, std::int32_t result) {
+  if (result == -ETIME) return watch(side);
+  loop_.ring.pause(sockets_.tag(Op::watch, side));
 }
 
 void Connection::on_deadline() {

@@ -68,6 +68,8 @@ class Connection {
   void start_receive(Side side);
   void start_send(Side side);
   void start_answer();
+  void watch(Side side);
+  void watch_again(Side side, std::int32_t result);
   void shut_down(Side side);
   void flush();
   void cancel(bool sends_too);

@@ -1,9 +1,8 @@
 #include "net/connect/answering.h"
 
-#include <cerrno>
 #include <span>
 
-#include "net/socket.h"
+#include "net/loop/transfer_event.h"
 
 namespace sni {
 
@@ -17,20 +16,7 @@ void Answering::start_send() {
 }
 
 Event Answering::on_sent(const Completion& completion) {
-  switch (completion.result) {
-    case -ECANCELED:
-      return {.kind = Kind::cancelled, .side = Side::backend, .operation = Operation::send};
-    case -EAGAIN:
-    case -EINTR:
-    case -ENOBUFS:
-    case -ENOMEM:
-      return {.kind = Kind::blocked, .side = Side::backend};
-    default:
-      break;
-  }
-  if (completion.result < 0) {
-    return {.kind = Kind::send_failed, .side = Side::backend, .lost = is_lost(-completion.result)};
-  }
+  if (const auto event = event_of_send(Side::backend, completion.result)) return *event;
   sent_ += static_cast<std::size_t>(completion.result);
   return {.kind = sent_ == answer_.size() ? Kind::sent : Kind::blocked, .side = Side::backend};
 }
@@ -41,18 +27,7 @@ void Answering::start_receive() {
 }
 
 Event Answering::on_received(const Completion& completion) {
-  switch (completion.result) {
-    case 0:
-      return {.kind = Kind::eof};
-    case -ECANCELED:
-      return {.kind = Kind::cancelled, .operation = Operation::receive};
-    case -EAGAIN:
-    case -EINTR:
-    case -ENOBUFS:
-      return {.kind = Kind::receive_again};
-    default:
-      if (completion.result < 0) return {.kind = Kind::reset, .lost = is_lost(-completion.result)};
-  }
+  if (const auto event = event_of_receive(Side::client, completion.result)) return *event;
   const auto buffer = static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
   loop_.buffers->take(buffer);
   loop_.buffers->give(buffer);

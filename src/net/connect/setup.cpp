@@ -11,6 +11,7 @@
 #include "core/hello/answer.h"
 #include "core/hello/redirect.h"
 #include "core/session/access_line.h"
+#include "net/loop/transfer_event.h"
 #include "net/socket.h"
 
 namespace sni {
@@ -85,23 +86,13 @@ void Setup::start_receive() {
 }
 
 Event Setup::on_received(const Completion& completion) {
-  const EndReason left = flight_.empty() ? EndReason::nothing_sent : EndReason::client_left;
-  switch (completion.result) {
-    case 0:
-      return {.kind = Kind::eof, .reason = left};
-    case -ECANCELED:
-      return {.kind = Kind::cancelled, .operation = Operation::receive};
-    case -EAGAIN:
-    case -EINTR:
-    case -ENOBUFS:
-      loop_.counters.receives_deferred.add();
-      return {.kind = Kind::receive_again};
-    default:
-      if (completion.result < 0) {
-        return {.kind = Kind::reset, .lost = is_lost(-completion.result), .reason = left};
-      }
+  auto event = event_of_receive(Side::client, completion.result);
+  if (!event) return on_flight(completion);
+  if (event->kind == Kind::receive_again) loop_.counters.receives_deferred.add();
+  if (event->kind == Kind::eof || event->kind == Kind::reset) {
+    event->reason = flight_.empty() ? EndReason::nothing_sent : EndReason::client_left;
   }
-  return on_flight(completion);
+  return *event;
 }
 
 Event Setup::on_flight(const Completion& completion) {

@@ -27,6 +27,9 @@ int queue_init(unsigned entries, unsigned extra_flags, io_uring& ring) {
 // thread of its own, and without a bound it would start one for each of them.
 constexpr unsigned kernel_threads_max = 16;
 
+// How long a turn waits for completions that gets no memory for its requests: 1 ms.
+__kernel_timespec memory_pause{.tv_sec = 0, .tv_nsec = 1'000'000};
+
 constexpr unsigned deferred = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 
 std::string refusal(int error) {
@@ -76,16 +79,31 @@ Ring::~Ring() {
   if (open_) io_uring_queue_exit(&ring_);
 }
 
-Ring::Ring(Ring&& other) noexcept : ring_(other.ring_), open_(std::exchange(other.open_, false)) {}
+Ring::Ring(Ring&& other) noexcept
+    : ring_(other.ring_),
+      open_(std::exchange(other.open_, false)),
+      waiting_(std::move(other.waiting_)) {}
 
-// A full submission queue is submitted at once, so that a request is never refused.
+// A full submission queue is submitted at once. Where the kernel takes none of it just now (no
+// memory for a request, or completions have to be taken first), the request waits in memory of ours
+// for the next turn, so that none is refused, and nobody spins.
 io_uring_sqe* Ring::next_sqe() {
-  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-  while (sqe == nullptr) {
-    io_uring_submit(&ring_);
-    sqe = io_uring_get_sqe(&ring_);
+  if (waiting_.empty()) {
+    if (io_uring_sqe* sqe = io_uring_get_sqe(&ring_)) return sqe;
+    io_uring_submit(&ring_);  // Whatever it returns, the queue shows whether there is room.
+    if (io_uring_sqe* sqe = io_uring_get_sqe(&ring_)) return sqe;
   }
-  return sqe;
+  return &waiting_.emplace_back();
+}
+
+// In their order, as many as there is room for.
+void Ring::queue_waiting() {
+  while (!waiting_.empty()) {
+    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+    if (sqe == nullptr) return;
+    *sqe = waiting_.front();
+    waiting_.pop_front();
+  }
 }
 
 void Ring::accept_multishot(int fd, OpTag tag) {
@@ -149,6 +167,9 @@ void Ring::cancel(OpTag target) {
 }
 
 Result<void> Ring::turn(std::int64_t wait_ms) {
+  queue_waiting();
+  // What does not fit now is not to wait for what may never complete.
+  if (!waiting_.empty()) wait_ms = 0;
   io_uring_cqe* cqe = nullptr;
   __kernel_timespec limit{.tv_sec = wait_ms / 1000, .tv_nsec = (wait_ms % 1000) * 1'000'000};
   // Even a wait of 0 ms waits for one completion: only a waiting call runs deferred task work.
@@ -157,8 +178,10 @@ Result<void> Ring::turn(std::int64_t wait_ms) {
   switch (-result) {
     case ETIME:
     case EINTR:
-    case EAGAIN:  // No memory for a request just now.
-    case EBUSY:   // Completions have to be taken first.
+    case EBUSY:  // Completions have to be taken first.
+      return {};
+    case EAGAIN:  // No memory for a request just now: nobody gains by asking again at once.
+      io_uring_wait_cqe_timeout(&ring_, &cqe, &memory_pause);
       return {};
     default:
       if (result < 0) return fail_sys("io_uring cannot submit", -result);

@@ -5,12 +5,15 @@
 // 6.1) the kernel does its part of the work inside that call, on this thread; older kernels take
 // COOP_TASKRUN (5.19). Provided-buffer rings and multishot accept need 5.19 in any case.
 //
+// A request is never refused: one that the kernel cannot take just now waits for the next turn.
+//
 // Sockets are blocking ones: io_uring tries without blocking, then arms a poll of its own; on an
 // O_NONBLOCK socket it would return -EAGAIN instead.
 
 #include <liburing.h>
 
 #include <cstdint>
+#include <deque>
 #include <span>
 
 #include "core/error.h"
@@ -69,9 +72,11 @@ class Ring {
  private:
   Ring() = default;
   io_uring_sqe* next_sqe();
+  void queue_waiting();
 
   io_uring ring_{};
   bool open_ = false;
+  std::deque<io_uring_sqe> waiting_;  // Requests that the kernel could not take yet.
 };
 
 // What this kernel's io_uring has, for the start log and `probe`.

@@ -53,6 +53,16 @@ class Planes {
   // Bytes that have entered the client's send queue, if the kernel put some there; else nullopt.
   static std::optional<std::uint64_t> sent_to_client(const PlanePair& pair, int client);
 
+  // A gated pair: from now on everything passes up to userspace.
+  void open_gate(const PlanePair& pair) {
+    if (pair.gated) sockhash_->retire(pair.sockhash);
+  }
+  // Whether all that the kernel has taken for the client is in the client's send queue.
+  bool client_drained(const PlanePair& pair, int client) const {
+    return !pair.gated || sockhash_->target_drained(pair.sockhash, client);
+  }
+
+  // For the gate's own reader.
   PlaneSockhash& sockhash() { return *sockhash_; }
   PlanePacket& packet() { return *packet_; }
   bool has_packet() const { return packet_ != nullptr; }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "net/loop/transfer_event.h"
 #include "net/socket.h"
 
 namespace sni {
@@ -57,9 +58,7 @@ std::optional<std::uint64_t> BulkLane::on_low_water_due(const Loop& loop, const 
 
 Event BulkLane::on_readable(Loop& loop, const Sockets& sockets, const Completion& completion) {
   armed_ = false;
-  if (completion.result == -ECANCELED) {
-    return {.kind = Kind::cancelled, .side = side_, .operation = Operation::receive};
-  }
+  if (completion.result == -ECANCELED) return *event_of_receive(side_, completion.result);
   splice_ = loop.splices.borrow();
   const ssize_t n = splice_ == nullptr ? 0 : splice_->fill(sockets.fd(side_));
   if (n <= 0) release(loop);
@@ -69,8 +68,7 @@ Event BulkLane::on_readable(Loop& loop, const Sockets& sockets, const Completion
     gauge_.refuse();
     return {.kind = Kind::receive_again, .side = side_};
   }
-  if (n == -EAGAIN || n == -EINTR) return {.kind = Kind::receive_again, .side = side_};
-  if (n < 0) return {.kind = Kind::reset, .side = side_, .lost = is_lost(static_cast<int>(-n))};
+  if (const auto event = event_of_receive(side_, static_cast<std::int32_t>(n))) return *event;
   gauge_.moved(static_cast<std::uint32_t>(n), loop.now_ms);
   return {.kind = Kind::received, .side = side_};
 }
@@ -83,9 +81,7 @@ std::optional<Event> BulkLane::start_send(Loop& loop, const Sockets& sockets, Pi
 
 Event BulkLane::on_writable(Loop& loop, const Sockets& sockets, Pipe& pipe,
                             const Completion& completion) {
-  if (completion.result == -ECANCELED) {
-    return {.kind = Kind::cancelled, .side = side_, .operation = Operation::send};
-  }
+  if (completion.result == -ECANCELED) return *event_of_send(side_, completion.result);
   return drain(loop, sockets, pipe, any_room);
 }
 
@@ -97,12 +93,14 @@ Event BulkLane::drain(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint3
     release(loop);
     return {.kind = Kind::sent, .side = side_};
   }
-  if (n >= 0 || n == -EAGAIN || n == -EINTR || n == -ENOBUFS || n == -ENOMEM) {
+  const Event event = event_of_send(side_, static_cast<std::int32_t>(n))
+                          .value_or(Event{.kind = Kind::blocked, .side = side_});
+  if (event.kind == Kind::blocked) {
     loop.counters.readers_stalled.add();
-    return {.kind = Kind::blocked, .side = side_};
+  } else {
+    release(loop);
   }
-  release(loop);
-  return {.kind = Kind::send_failed, .side = side_, .lost = is_lost(static_cast<int>(-n))};
+  return event;
 }
 
 void BulkLane::release(Loop& loop) {

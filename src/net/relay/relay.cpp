@@ -3,9 +3,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
+#include "net/loop/transfer_event.h"
 #include "net/socket.h"
 
 namespace sni {
@@ -74,22 +74,11 @@ std::optional<Event> Relay::on_gated(const Completion& completion) {
 }
 
 Event Relay::on_buffer(Side side, const Completion& completion) {
-  switch (completion.result) {
-    case 0:
-      // Nothing tells of a reset that comes after the client's FIN; sending to it does.
-      if (side == Side::client && pair_.gated) loop().planes.sockhash().retire(pair_.sockhash);
-      return {.kind = Kind::eof, .side = side};
-    case -ECANCELED:
-      return {.kind = Kind::cancelled, .side = side, .operation = Operation::receive};
-    case -EAGAIN:
-    case -EINTR:
-    case -ENOBUFS:
-      loop().counters.receives_deferred.add();
-      return {.kind = Kind::receive_again, .side = side};
-    default:
-      if (completion.result < 0) {
-        return {.kind = Kind::reset, .side = side, .lost = is_lost(-completion.result)};
-      }
+  if (const auto event = event_of_receive(side, completion.result)) {
+    if (event->kind == Kind::receive_again) loop().counters.receives_deferred.add();
+    // Nothing tells of a reset that comes after the client's FIN; sending to it does.
+    if (event->kind == Kind::eof && side == Side::client) loop().planes.open_gate(pair_);
+    return *event;
   }
   active_ms_ = loop().now_ms;
   more_waiting_[index(side)] = (completion.flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
@@ -133,25 +122,13 @@ std::optional<Event> Relay::on_send(Side side, const Completion& completion) {
 
 Event Relay::on_buffer_sent(Side side, const Completion& completion) {
   Pipe& sender = pipe(side);
-  switch (completion.result) {
-    case -ECANCELED:
-      return {.kind = Kind::cancelled, .side = side, .operation = Operation::send};
-    case -EAGAIN:
-    case -EINTR:
-    case -ENOBUFS:
-    case -ENOMEM:
-      break;
-    default:
-      if (completion.result < 0) {
-        return {.kind = Kind::send_failed, .side = side, .lost = is_lost(-completion.result)};
-      }
-      if (!sender.sent(*loop().buffers, loop().parking,
-                       static_cast<std::uint32_t>(completion.result))) {
-        break;
-      }
-      // The flight is in there, and the first thing that the backend gets.
-      if (side == Side::client && !flight_.empty()) flight_.release();
-      return {.kind = Kind::sent, .side = side};
+  const auto event = event_of_send(side, completion.result);
+  if (event && event->kind != Kind::blocked) return *event;
+  if (!event &&
+      sender.sent(*loop().buffers, loop().parking, static_cast<std::uint32_t>(completion.result))) {
+    // The flight is in there, and the first thing that the backend gets.
+    if (side == Side::client && !flight_.empty()) flight_.release();
+    return {.kind = Kind::sent, .side = side};
   }
   loop().counters.readers_stalled.add();
   const bool kept = sender.stall(*loop().buffers, loop().parking,
@@ -213,8 +190,7 @@ bool Relay::flushed() {
   if (loop().now_ms - active_ms_ >= limits::linger_ms_max) return true;
   return unacknowledged_now == 0 && !place_.session.armed(Operation::receive, other(target)) &&
          !place_.session.armed(Operation::send, other(target)) &&
-         (target == Side::backend || !pair_.gated ||
-          loop().planes.sockhash().target_drained(pair_.sockhash, fd(Side::client)));
+         (target == Side::backend || loop().planes.client_drained(pair_, fd(Side::client)));
 }
 
 std::uint32_t Relay::unacknowledged() const {

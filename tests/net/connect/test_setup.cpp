@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "net/socket.h"
+#include "support/faults.h"
 #include "support/tcp_peer.h"
 #include "support/worker_harness.h"
 
@@ -54,6 +55,20 @@ TEST_CASE("a client that resets while its backend does not answer is gone at onc
   const auto reset_at = Clock::now();
   REQUIRE(proxy.becomes_empty());
   CHECK(Clock::now() - reset_at < milliseconds(1000));  // The watch begins after 50 ms.
+  CHECK(proxy.ended(EndReason::client_left) == 1);
+}
+
+TEST_CASE("a watch that gets no memory is tried again, and sees the client go all the same") {
+  FaultPlan plan{.seed = 1};
+  plan.rate(Fault::poll) = 900;
+  const Faults faults(plan);
+  const SilentBackend silent;
+  WorkerHarness proxy(config_for(silent.endpoint()));
+  proxy.start();
+  TcpPeer client = proxy.connect_to("a.example");
+  REQUIRE(eventually([] { return Faults::injected(Fault::poll) > 0; }));
+  client.send_reset();
+  CHECK(proxy.becomes_empty());
   CHECK(proxy.ended(EndReason::client_left) == 1);
 }
 

@@ -8,8 +8,10 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <vector>
 
+#include "support/faults.h"
 #include "support/tcp_peer.h"
 
 using namespace sni;
@@ -182,6 +184,33 @@ TEST_CASE("more requests than the ring has entries are submitted in parts, and n
   std::vector<int> seen(requests);
   for (const Completion& completion : completions(ring, requests)) ++seen[completion.tag.slot];
   CHECK(std::ranges::count(seen, 1) == requests);
+}
+
+TEST_CASE("requests that the kernel does not take wait for it, in their order, and nothing spins") {
+  constexpr std::uint32_t requests = 100;
+  std::optional<Faults> shortage;
+  FaultPlan plan{.seed = 1};
+  plan.rate(Fault::submit) = 1000;
+  shortage.emplace(plan);
+  Ring ring = new_ring(8);
+  std::array<UniqueFd, requests> fds;
+  for (std::uint32_t i = 0; i < requests; ++i) {
+    fds[i] = new_eventfd();
+    ring.poll(fds[i].get(), POLLIN, {.op = Op::resolver, .slot = i});
+    signal_eventfd(fds[i]);
+  }
+  for (int turn = 0; turn < 3; ++turn) {
+    CHECK(ring.turn(0));
+    ring.for_each_completion([](const Completion&) { FAIL_CHECK("nothing was submitted"); });
+  }
+  CHECK(Faults::injected(Fault::submit) <= requests + 3);
+  shortage.reset();
+  std::vector<std::uint32_t> order;
+  for (const Completion& completion : completions(ring, requests)) {
+    order.push_back(completion.tag.slot);
+  }
+  CHECK(std::ranges::is_sorted(order));
+  CHECK(order.size() == requests);
 }
 
 TEST_CASE("what a handler queues while completions are looked at is not lost either") {
