@@ -58,7 +58,9 @@ class SplicedFlow {
     up.owned_end = client_ack;
     up.scale_from = 7;
     up.scale_to = 5;
+    up.ack_room = 30'000;
     up.base = client_seq;
+    up.local_seq = client_seq;
     up.acked = PACKET_EXTENDED + client_seq;
     up.sent = client_seq;
     up.edge = client_seq + window_bytes;
@@ -71,6 +73,7 @@ class SplicedFlow {
     down.scale_from = 5;
     down.scale_to = 7;
     down.base = client_ack + ack_delta;
+    down.local_seq = down.base;
     down.owned_end = client_seq + seq_delta;
     down.acked = PACKET_EXTENDED + down.base;
     down.sent = down.base + 2000;

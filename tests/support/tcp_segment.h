@@ -15,6 +15,11 @@
 
 namespace sni::test {
 
+inline std::uint32_t get32(const Bytes& bytes, std::size_t at) {
+  return std::uint32_t{bytes[at]} << 24 | std::uint32_t{bytes[at + 1]} << 16 |
+         std::uint32_t{bytes[at + 2]} << 8 | bytes[at + 3];
+}
+
 inline void put32(Bytes& bytes, std::uint32_t value) {
   put16(bytes, value >> 16);
   put16(bytes, value & 0xffff);

@@ -17,7 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::size_t drain_bytes = 64 * 1024;
+constexpr std::uint32_t drain_bytes = 64 * 1024;
 // A transition that waits for an end that does not read costs nothing but the calls.
 constexpr milliseconds quick{1};
 constexpr milliseconds slow{50};
@@ -52,6 +52,19 @@ packet_decline to_decline(PairFit fit) {
 
 bool is_before(std::uint32_t a, std::uint32_t b) {
   return static_cast<std::int32_t>(a - b) < 0;
+}
+
+// Right edge of what a socket may have promised by the end of the next recv(): reading makes room,
+// the socket promises it before the call returns, and the end's answer may be here by then.
+std::uint32_t room_behind(int fd, std::uint32_t read_seq) {
+  return read_seq + receive_room(fd) + drain_bytes;
+}
+
+// Half of the window that `from` was promised, which is no more than the largest one it knows of.
+std::uint16_t ack_room(const TcpPosition& from) {
+  if (is_before(from.promised_edge, from.received_seq)) return 0;
+  const std::uint32_t window = from.promised_edge - from.received_seq;
+  return static_cast<std::uint16_t>(std::min<std::uint32_t>(window / 2, UINT16_MAX));
 }
 
 // The proxy's socket towards one end during the transition.
@@ -149,6 +162,8 @@ HandoverStep Handover::State::begin(Clock::time_point now, const TcpPosition& cl
     Carrier& carrier = carriers[side];
     const auto facts = read_tcp_facts(carrier.fd);
     const auto other_facts = read_tcp_facts(carriers[other].fd);
+    // Before the stamp: those of the programs had better run ahead of the socket's than behind it.
+    const std::uint64_t stamp_ns = monotonic_ns();
     const auto stamp = read_tcp_stamp(carriers[other].fd);
     if (!facts || !other_facts || !stamp)
       return give_up(PACKET_DECLINE_REFUSED, "cannot read TCP_INFO or TCP_TIMESTAMP");
@@ -165,13 +180,15 @@ HandoverStep Handover::State::begin(Clock::time_point now, const TcpPosition& cl
     entry.owned_end = from.write_seq;
     entry.scale_from = facts->send_scale;
     entry.scale_to = other_facts->receive_scale;
+    entry.ack_room = ack_room(from);
     entry.base = from.read_seq;
+    entry.local_seq = from.read_seq;
     entry.stamp = *stamp;
-    entry.stamp_ns = monotonic_ns();
+    entry.stamp_ns = stamp_ns;
     entry.acked = PACKET_EXTENDED + from.read_seq;
     entry.sent = from.received_seq;
     entry.edge = send_edge(from, to);
-    const std::uint32_t room_end = from.read_seq + receive_room(carrier.fd);
+    const std::uint32_t room_end = room_behind(carrier.fd, from.read_seq);
     if (is_before(entry.edge, room_end)) entry.edge = room_end;
     entry.ack_seen = from.acked_seq;
     carrier.owned_end = from.write_seq;
@@ -244,9 +261,7 @@ Result<bool> Handover::State::receive(Carrier& from, Carrier& to) {
   to.unsent.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   if (got > 0) {
     from.read_seq += static_cast<std::uint32_t>(got);
-    // Reading makes room, and the socket promises it: the end's next bytes may lie beyond what the
-    // programs know of.
-    const std::uint32_t edge = from.read_seq + receive_room(from.fd);
+    const std::uint32_t edge = room_behind(from.fd, from.read_seq);
     if (auto done = plane.widen(from.key, pair.flow, from.read_seq, edge); !done)
       return std::unexpected(done.error());
     return true;

@@ -24,8 +24,10 @@ static __always_inline void prepare(struct packet_flow* flow,
   flow->owned_end = from->owned_end;
   flow->scale_from = from->scale_from;
   flow->scale_to = from->scale_to;
+  flow->ack_room = from->ack_room;
   flow->base = from->base;
   flow->stamp = from->stamp;
+  flow->local_seq = from->local_seq;
   flow->stamp_ns = from->stamp_ns;
   flow->stamp_offset = 0;
   flow->acked = from->acked;
@@ -96,6 +98,7 @@ static __always_inline enum packet_answer answer(struct packet_control* request)
     case PACKET_WIDEN:
       raise_to(&flow->edge, request->value);
       raise_to(&flow->sent, request->flow.sent);
+      raise_to(&flow->local_seq, request->flow.sent);
       return PACKET_DONE;
   }
   return PACKET_OTHER_STATE;

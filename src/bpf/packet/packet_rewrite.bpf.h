@@ -55,6 +55,18 @@ static __always_inline __u32 translated_window(const struct packet_flow* flow, _
   return window > 0xffff ? 0xffff : window;
 }
 
+/* R's acknowledgement as S may hear of it. What the proxy's socket still sends to S in the transition
+ * acknowledges local_seq; S discards a segment whose ack is older than its newest one by more than
+ * the largest window that it was ever given (RFC 5961 section 5.2, tcp_ack() in
+ * net/ipv4/tcp_input.c), and would never take the bytes that everything else waits for. */
+static __always_inline __u32 translated_ack(const struct packet_flow* flow,
+                                            const struct packet_flow* peer, __u32 ack) {
+  __u32 acked = ack + flow->ack_delta;
+  if (flow->state != PACKET_TRANSITION) return acked;
+  __u32 limit = peer->local_seq + peer->ack_room;
+  return is_before(limit, acked) ? limit : acked;
+}
+
 static __always_inline void rewrite_timestamps(struct packet_flow* flow, struct packet_flow* peer,
                                                const struct packet* packet, int believed,
                                                struct tcp_header_buffer* out) {
@@ -89,7 +101,7 @@ static __always_inline void rewrite_tcp(struct packet_flow* flow, struct packet_
   tcp->source = flow->peer.target_port_be;
   tcp->dest = flow->peer.source_port_be;
   tcp->seq = bpf_htonl(packet->seq + flow->seq_delta);
-  if (packet->flags & TCP_ACK) tcp->ack_seq = bpf_htonl(packet->ack + flow->ack_delta);
+  if (packet->flags & TCP_ACK) tcp->ack_seq = bpf_htonl(translated_ack(flow, peer, packet->ack));
   tcp->window = bpf_htons(translated_window(flow, packet->window));
   if (packet->timestamps) rewrite_timestamps(flow, peer, packet, believed, out);
   if (packet->sack) rewrite_sack(flow, packet, out);

@@ -22,7 +22,7 @@
 #endif
 
 /* The version of everything in this file. Pinned maps of another one are not taken over. */
-enum { PACKET_LAYOUT = 1 };
+enum { PACKET_LAYOUT = 2 };
 
 enum {
   /* A packet-too-big below this is not believed, since the ends remember it for the proxy's address
@@ -84,15 +84,16 @@ struct packet_flow {
   __u32 owned_end; /* Behind the last byte that the proxy's socket has to bring to S. */
   __u8 scale_from; /* Window scale of S. */
   __u8 scale_to;   /* The one that the proxy promised to R. */
-  __u16 pad;
+  __u16 ack_room; /* Bytes behind local_seq up to which S is told of R's acknowledgements while the
+                   * proxy's socket still sends to S: see translated_ack(). */
   __u32 base;  /* seq of the first byte that counts for this entry. */
   __u32 stamp; /* Timestamp that the proxy's socket towards R would have sent ... */
-  __u32 pad2;
+  __u32 local_seq; /* Transition: behind the last byte of S that the proxy's socket has. */
   __u64 stamp_ns; /* ... at this time of CLOCK_MONOTONIC. */
 
   __u64 stamp_offset; /* PACKET_KNOWN | offset from S's timestamps to those for R; 0: not known. */
   __u64 acked;        /* PACKET_EXTENDED + what R has acknowledged, extended to 64 bits. */
-  __u32 sent;         /* Behind the last byte that S has sent inside R's window. */
+  __u32 sent;         /* Behind the last byte of S that was inside R's window. */
   __u32 edge;         /* Right edge of that window. */
   __u32 ack_seen;     /* The newest ack of S. */
   __u32 fin_end;      /* Behind the FIN. */
@@ -142,7 +143,8 @@ enum packet_control_op {
   PACKET_NOTE_FIN,  /* The proxy's socket got S's FIN: fin_end := value. */
   PACKET_ROUTE,     /* ifindex := value: the route to R has changed. */
   PACKET_FORGET,    /* state := PACKET_FORGOTTEN. */
-  PACKET_WIDEN,     /* edge moves forward to `value` and sent to flow.sent: S's bytes came to us. */
+  PACKET_WIDEN,     /* edge moves forward to `value`, sent and local_seq to flow.sent: S's bytes
+                     * came to us. */
 };
 enum packet_answer { PACKET_DONE = 0, PACKET_NO_ENTRY, PACKET_OTHER_FLOW, PACKET_OTHER_STATE };
 struct packet_control {

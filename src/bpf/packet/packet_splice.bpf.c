@@ -39,6 +39,23 @@ static __always_inline int is_local_ack(const struct packet_flow* flow,
          is_before(packet->ack, flow->owned_end);
 }
 
+/* The proxy's socket has none of the bytes that were forwarded, and discards what lies beyond its
+ * window whatever it acknowledges (tcp_sequence() in net/ipv4/tcp_input.c): S's ACK gets the number
+ * that the socket waits for. */
+static __always_inline int pass_to_socket(struct __sk_buff* skb, const struct packet_flow* flow,
+                                          const struct packet* packet) {
+  count(PACKET_LOCAL_ACKS, 1);
+  __u32 seq = flow->local_seq;
+  if (!is_before(seq, packet->seq)) return TC_ACT_UNSPEC;
+  __be32 from_be = bpf_htonl(packet->seq), to_be = bpf_htonl(seq);
+  if (bpf_l4_csum_replace(skb, packet->l4 + TCP_AT_CHECKSUM, from_be, to_be, sizeof(to_be)) ||
+      bpf_skb_store_bytes(skb, packet->l4 + TCP_AT_SEQ, &to_be, sizeof(to_be), 0)) {
+    count(PACKET_DROP_FAILED, 1);
+    return TC_ACT_SHOT;
+  }
+  return TC_ACT_UNSPEC;
+}
+
 /* S opens a new connection from the same port: the old one is over, and the listener answers. */
 static __always_inline int reuse_key(struct packet_flow* flow, struct packet_flow* peer) {
   emit(flow, peer, PACKET_EVENT_REUSED);
@@ -74,10 +91,7 @@ static __always_inline int splice(struct __sk_buff* skb, __u32 l2) {
   if ((packet.flags & TCP_SYN) && flow->state == PACKET_FINISHED) return reuse_key(flow, peer);
   flow->seen_ifindex = skb->ifindex;
   int believed = track(flow, peer, &packet);
-  if (is_local_ack(flow, &packet)) {
-    count(PACKET_LOCAL_ACKS, 1);
-    return TC_ACT_UNSPEC;
-  }
+  if (is_local_ack(flow, &packet)) return pass_to_socket(skb, flow, &packet);
   return forward(skb, l2, flow, peer, &packet, believed);
 }
 

@@ -9,12 +9,19 @@
 
 #include "bpf/packet/packet_parse.bpf.h"
 
-/* Inside R's window, as far as we know it: never narrower than what R itself accepts, since its
- * acknowledgements and windows have passed here first. */
+/* Where R's window stops, as far as we know it. What S goes on with without a gap counts as inside:
+ * S knows of more window than we where an update was not believed, where the proxy's own socket sent
+ * one, or where rounding to the scale made one larger. Were such bytes disbelieved, so would be the
+ * acknowledgement of them, which carries the next window: the flow would never be believed again. */
+static __always_inline __u32 edge_of(const struct packet_flow* flow) {
+  __u32 sent = flow->sent, edge = flow->edge;
+  return is_before(edge, sent) ? sent : edge;
+}
+
+/* As R judges (tcp_sequence() in net/ipv4/tcp_input.c): what reaches over the edge is cut there. */
 static __always_inline int is_in_window(const struct packet_flow* flow,
                                         const struct packet* packet) {
-  __u32 end = end_of(packet);
-  return !is_before(end, (__u32)flow->acked) && !is_before(flow->edge, end);
+  return !is_before(end_of(packet), (__u32)flow->acked) && !is_before(edge_of(flow), packet->seq);
 }
 
 /* The end of both directions, once. */
@@ -40,7 +47,7 @@ static __always_inline void track_reset(struct packet_flow* flow, struct packet_
     return;
   }
   count(PACKET_RESETS_DOUBTED, 1);
-  if (!is_before(packet->seq, acked) && !is_before(flow->edge, packet->seq)) {
+  if (!is_before(packet->seq, acked) && !is_before(edge_of(flow), packet->seq)) {
     flow->reset_ns = bpf_ktime_get_coarse_ns();
     mark(flow, PACKET_RESET_MAYBE);
   }
@@ -86,7 +93,8 @@ static __always_inline int track(struct packet_flow* flow, struct packet_flow* p
     return 0;
   }
   __u32 acked = packet->ack + flow->ack_delta;
-  if (!(packet->flags & TCP_ACK) || !is_in_window(flow, packet) || is_before(peer->edge, acked)) {
+  if (!(packet->flags & TCP_ACK) || !is_in_window(flow, packet) ||
+      is_before(edge_of(peer), acked)) {
     count(PACKET_UNBELIEVED, 1);
     return 0;
   }

@@ -133,6 +133,72 @@ TEST_CASE("an acknowledgement of bytes that the proxy still owns is left to its 
   CHECK(flow.run(segment).action == TC_ACT_REDIRECT);
 }
 
+TEST_CASE("the proxy's socket gets acknowledgements under the number that it waits for") {
+  if (geteuid() != 0) return skip("needs root");
+  SplicedFlow flow;
+  flow.begin();
+  Segment segment = flow.from_client();
+  segment.ack -= 1;
+  const Bytes at_first = packet_in(flow.run(segment));
+  // The socket has none of the bytes that were forwarded.
+  segment.seq += 50'000;
+  CHECK(packet_in(flow.run(segment)) == at_first);
+  REQUIRE(flow.plane->widen(flow.keys.client, 1, SplicedFlow::client_seq + 700,
+                            SplicedFlow::client_seq + 90'000));
+  Segment expected = segment;
+  expected.seq = SplicedFlow::client_seq + 700;
+  CHECK(packet_in(flow.run(segment)) == ip_packet(expected));
+}
+
+TEST_CASE("an end hears of few acknowledgements beyond those of the socket that still sends to it") {
+  if (geteuid() != 0) return skip("needs root");
+  SplicedFlow flow;
+  flow.begin();
+  Segment data = flow.from_client();
+  data.payload = Bytes(1000, 1);
+  for (int i = 0; i < 50; ++i) {
+    flow.run(data);
+    data.seq += 1000;
+  }
+  const auto heard = [&] {
+    Segment answer = flow.from_backend();
+    answer.ack += 50'000;
+    const Bytes packet = packet_in(flow.run(answer));
+    return get32(packet, 20 + 8) - SplicedFlow::client_seq;
+  };
+  CHECK(heard() == 30'000);
+  REQUIRE(flow.plane->widen(flow.keys.client, 1, SplicedFlow::client_seq + 700,
+                            SplicedFlow::client_seq + 90'000));
+  CHECK(heard() == 30'700);
+  CHECK(flow.entry(flow.keys.client).acked - PACKET_EXTENDED ==
+        SplicedFlow::client_seq + std::uint64_t{50'000});
+  REQUIRE(flow.plane->finish_transition(flow.keys, 1));
+  CHECK(heard() == 50'000);
+}
+
+TEST_CASE("an end that goes on without a gap is believed, though its window was not seen here") {
+  if (geteuid() != 0) return skip("needs root");
+  SplicedFlow flow;
+  flow.splice();
+  Segment data = flow.from_client();
+  data.payload = Bytes(1000, 1);
+  std::uint32_t sent = 0;
+  for (; sent < 2 * SplicedFlow::window_bytes; sent += 1000) {
+    flow.run(data);
+    data.seq += 1000;
+  }
+  CHECK(flow.plane->counters()[PACKET_UNBELIEVED] == 0);
+  // So is the acknowledgement, which brings the next window.
+  Segment answer = flow.from_backend();
+  answer.ack += sent;
+  answer.window = 1000;
+  flow.run(answer);
+  CHECK(flow.plane->counters()[PACKET_UNBELIEVED] == 0);
+  const auto up = flow.entry(flow.keys.client);
+  CHECK(up.acked == PACKET_EXTENDED + SplicedFlow::client_seq + sent);
+  CHECK(up.edge == SplicedFlow::client_seq + sent + (1000u << 5));
+}
+
 TEST_CASE("blind packets are passed on for the end to judge and move none of our numbers") {
   if (geteuid() != 0) return skip("needs root");
   SplicedFlow flow;
