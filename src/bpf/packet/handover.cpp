@@ -73,6 +73,8 @@ struct Carrier {
   packet_key key{};
   std::uint32_t owned_end = 0;  // Behind the last byte, or FIN, that we have to bring to the end.
   std::uint32_t read_seq = 0;   // Behind the last byte that was read of the end.
+  std::uint32_t taken = 0;      // Behind the last byte that the end has acknowledged ...
+  Clock::time_point taken_at;   // ... since then.
   std::vector<char> unsent;     // Read from the other end, and not yet taken by this socket.
   bool shut = false;            // Our FIN is written.
   bool ended = false;           // The end's FIN was read.
@@ -111,6 +113,7 @@ struct Handover::State {
   Result<bool> send(Carrier& to);
   Result<void> pass_fin(Carrier& from, Carrier& to);
   bool is_done(const Carrier& carrier) const;
+  bool is_stalled(Carrier& carrier, Clock::time_point now) const;
   HandoverStep leave();
   HandoverStep give_up(packet_decline decline, std::string why);
   HandoverStep broken(std::string why);
@@ -218,6 +221,9 @@ HandoverStep Handover::State::transition(Clock::time_point now) {
   const bool settled = now - began >= limits.settle && grace.passed(ticket);
   if (settled && !moved && is_done(carriers[PACKET_CLIENT]) && is_done(carriers[PACKET_BACKEND]))
     return leave();
+  for (Carrier& carrier : carriers) {
+    if (is_stalled(carrier, now)) return broken("an end takes nothing of what is owed to it");
+  }
   return {.again = now - began < patience ? quick : slow, .why = {}};
 }
 
@@ -294,6 +300,18 @@ bool Handover::State::is_done(const Carrier& carrier) const {
   // A FIN has a number too.
   const auto position = read_tcp_position(carrier.fd);
   return position && position->received_seq == carrier.read_seq + (carrier.ended ? 1 : 0);
+}
+
+// Whether the end owes us the acknowledgement of anything, and has not moved for too long.
+bool Handover::State::is_stalled(Carrier& carrier, Clock::time_point now) const {
+  const auto entry = plane.read(carrier.key);
+  if (!entry) return true;
+  const bool owed = !carrier.unsent.empty() || is_before(entry->ack_seen, carrier.owned_end);
+  if (!owed || entry->ack_seen != carrier.taken || carrier.taken_at == Clock::time_point{}) {
+    carrier.taken = entry->ack_seen;
+    carrier.taken_at = now;
+  }
+  return now - carrier.taken_at >= limits.stall;
 }
 
 HandoverStep Handover::State::leave() {

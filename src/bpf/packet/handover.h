@@ -28,6 +28,8 @@ struct HandoverLimits {
   // Transition at least: a packet that left tc egress of lo waits in a queue that no grace period
   // covers.
   std::chrono::milliseconds settle{10};
+  // Transition: an end that takes nothing of what the proxy still owes it for so long is given up.
+  std::chrono::milliseconds stall{300'000};
 };
 
 struct HandoverPair {
@@ -43,7 +45,8 @@ enum class HandoverState : std::uint8_t {
   waiting,   // Call step() again after `again`.
   spliced,   // The sockets have left: close both descriptors, no FIN or RST follows.
   declined,  // Nothing was changed: go on relaying. `decline` says why.
-  broken,    // An end has reset, or the kernel refused in the midst: kill() was called; close both.
+  broken,    // An end has reset or takes nothing, or the kernel refused in the midst: kill() was
+             // called; close both.
 };
 
 struct HandoverStep {

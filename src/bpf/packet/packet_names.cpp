@@ -1,6 +1,7 @@
 #include <array>
 
 #include "bpf/packet/packet_splice.h"
+#include "core/session/counters.h"
 
 namespace sni {
 
@@ -30,25 +31,8 @@ const char* to_string(packet_stat stat) {
 }
 
 const char* to_string(packet_decline decline) {
-  static constexpr std::array names = {
-      "taken",
-      "the plane is off",
-      "the backend is not a TCP address",
-      "the table of flows is full",
-      "no hooked interface on the route",
-      "an interface of an untried kind",
-      "packets do not arrive under the expected addresses (NAT?)",
-      "timestamps, SACK or window scaling on one side only",
-      "ECN on one side only",
-      "TCP options that are not understood",
-      "segments of one side do not fit the other side's path",
-      "one side was promised more than the other has room for",
-      "bytes stay unacknowledged",
-      "the connection is closing",
-      "the kernel refused",
-  };
-  static_assert(names.size() == PACKET_DECLINES);
-  return decline < PACKET_DECLINES ? names[decline] : "unknown";
+  static_assert(packet_declines == PACKET_DECLINES);
+  return decline < PACKET_DECLINES ? to_string(static_cast<PacketDecline>(decline)) : "unknown";
 }
 
 const char* to_string(packet_state state) {

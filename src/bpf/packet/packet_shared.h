@@ -84,12 +84,12 @@ struct packet_flow {
   __u32 owned_end; /* Behind the last byte that the proxy's socket has to bring to S. */
   __u8 scale_from; /* Window scale of S. */
   __u8 scale_to;   /* The one that the proxy promised to R. */
-  __u16 ack_room; /* Bytes behind local_seq up to which S is told of R's acknowledgements while the
+  __u16 ack_room;  /* Bytes behind local_seq up to which S is told of R's acknowledgements while the
                    * proxy's socket still sends to S: see translated_ack(). */
-  __u32 base;  /* seq of the first byte that counts for this entry. */
-  __u32 stamp; /* Timestamp that the proxy's socket towards R would have sent ... */
+  __u32 base;      /* seq of the first byte that counts for this entry. */
+  __u32 stamp;     /* Timestamp that the proxy's socket towards R would have sent ... */
   __u32 local_seq; /* Transition: behind the last byte of S that the proxy's socket has. */
-  __u64 stamp_ns; /* ... at this time of CLOCK_MONOTONIC. */
+  __u64 stamp_ns;  /* ... at this time of CLOCK_MONOTONIC. */
 
   __u64 stamp_offset; /* PACKET_KNOWN | offset from S's timestamps to those for R; 0: not known. */
   __u64 acked;        /* PACKET_EXTENDED + what R has acknowledged, extended to 64 bits. */

@@ -68,6 +68,54 @@ inline const char* to_string(PlaneDecline reason) {
   return names[static_cast<std::size_t>(reason)];
 }
 
+// Why a connection is not joined at packet level, in the order of packet_decline in
+// bpf/packet/packet_shared.h.
+enum class PacketDecline : std::uint8_t {
+  taken,
+  off,
+  not_tcp,
+  full,
+  route,
+  device,
+  unseen,
+  options,
+  ecn,
+  odd_options,
+  mss,
+  promise,
+  busy,
+  closing,
+  refused,
+};
+inline constexpr std::size_t packet_declines = static_cast<std::size_t>(PacketDecline::refused) + 1;
+inline const char* to_string(PacketDecline reason) {
+  static constexpr const char* names[] = {
+      "taken",
+      "the plane is off",
+      "the backend is not a TCP address",
+      "the table of flows is full",
+      "no hooked interface on the route",
+      "an interface of an untried kind",
+      "packets do not arrive under the expected addresses (NAT?)",
+      "timestamps, SACK or window scaling on one side only",
+      "ECN on one side only",
+      "TCP options that are not understood",
+      "segments of one side do not fit the other side's path",
+      "one side was promised more than the other has room for",
+      "bytes stay unacknowledged",
+      "the connection is closing",
+      "the kernel refused"};
+  static_assert(std::size(names) == packet_declines);
+  return names[static_cast<std::size_t>(reason)];
+}
+
+// What a worker's packet plane does.
+struct PacketCounts {
+  Counter taken;                                  // Connections handed over.
+  Counter broken;                                 // Hand-overs that ended in a reset of both sides.
+  std::array<Counter, packet_declines> declined;  // Connections that stay in the relay for good.
+};
+
 // What a worker's resolver does.
 struct DnsCounters {
   Counter questions;    // Names that were asked of the resolvers.
@@ -91,6 +139,7 @@ struct Counters {
   Counter readers_stalled;    // A send found the reader's window shut.
   Counter planes_taken;       // Pairs handed to the kernel.
   std::array<Counter, plane_declines> planes_declined;
+  PacketCounts packet;
   DnsCounters dns;
 };
 

@@ -37,6 +37,9 @@ void add(std::vector<Total>& rows, const Counters& counters) {
   table.row("receives_deferred", counters.receives_deferred);
   table.row("planes_taken", counters.planes_taken);
   table.rows<PlaneDecline>("planes_declined", counters.planes_declined);
+  table.row("packet_taken", counters.packet.taken);
+  table.row("packet_broken", counters.packet.broken);
+  table.rows<PacketDecline>("packet_declined", counters.packet.declined);
   table.row("dns", counters.dns.questions, "questions");
   table.row("dns", counters.dns.merged, "merged");
   table.row("dns", counters.dns.cache_hits, "cache_hits");

@@ -268,7 +268,9 @@ std::optional<Event> Setup::connect(bool announced) {
   }
   sockets_.fds[index(Side::backend)] = std::move(*socket);
   const int backend = sockets_.fd(Side::backend);
-  if (family != AF_UNIX && announced) {
+  if (family == AF_UNIX) {
+    loop_.planes.decline_unix();
+  } else if (announced) {
     loop_.planes.announce(pair_, sockets_.fd(Side::client), backend, flow_.record.backend_address,
                           loop_.now_ms);
   }

@@ -61,10 +61,11 @@ bool may_come_back(packet_decline why) {
 
 }  // namespace
 
-PlanePacket::PlanePacket(PacketService& service, const FastPathConfig& config,
+PlanePacket::PlanePacket(PacketService& service, const FastPathConfig& config, PacketCounts& counts,
                          std::uint32_t ports_max, unsigned worker)
     : service_(service),
       config_(config),
+      counts_(counts),
       worker_(worker),
       // Names of an earlier process, whose flows may live on, do not come again.
       next_number_((now_ns() >> 10) & 0xffff'ffff'ffff),
@@ -81,13 +82,13 @@ PlaneTicket PlanePacket::announce(int client, int backend, const Endpoint& targe
                                   std::uint64_t now_ms) {
   const auto port = ports_.take(target, now_ms);
   if (!port) {
-    ++declines_[PACKET_DECLINE_FULL];
+    counts_.declined[PACKET_DECLINE_FULL].add();
     return no_ticket;
   }
   const auto bound = bind_local_port(backend, target.ip.is_v4() ? AF_INET : AF_INET6, *port);
   if (!bound) {
     ports_.release(target, *port, true, now_ms);
-    ++declines_[PACKET_DECLINE_REFUSED];
+    counts_.declined[PACKET_DECLINE_REFUSED].add();
     return no_ticket;
   }
   const auto way = route(IpAddress{}, target, now_ms);
@@ -156,7 +157,7 @@ HandoverPair PlanePacket::handover_pair(const Pair& pair, const PlaneView& view)
 }
 
 PlaneAnswer PlanePacket::decline(PlaneTicket ticket, packet_decline why) {
-  ++declines_[why];
+  counts_.declined[why].add();
   const Pair& pair = *pairs_.find(ticket);
   spdlog::debug("packet: a connection to {} stays in the relay: {}", pair.target.to_string(),
                 to_string(why));
@@ -169,13 +170,16 @@ PlaneAnswer PlanePacket::decline(PlaneTicket ticket, packet_decline why) {
   return PlaneAnswer::declined;
 }
 
-HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view) {
+HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
+                               std::chrono::milliseconds idle) {
   Pair& pair = *pairs_.find(ticket);
   if (pair.handover == nullptr) {
     pair.handover =
-        std::make_unique<Handover>(service_.splice(), service_.grace(), handover_pair(pair, view));
+        std::make_unique<Handover>(service_.splice(), service_.grace(), handover_pair(pair, view),
+                                   HandoverLimits{.stall = idle});
   }
   HandoverStep step = pair.handover->step(Clock::now());
+  if (step.state == HandoverState::broken) counts_.broken.add();
   if (step.state != HandoverState::declined) return step;
   pair.handover.reset();
   if (may_come_back(step.decline) && ++pair.tries < tries_max) {
@@ -206,7 +210,7 @@ void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
                          .source = flow.record.client.ip});
   order_.push_back(pair.name);
   service_.inbox(worker_).want_ticks(true);
-  ++taken_;
+  counts_.taken.add();
   flow.record.plane = PlaneId::packet;
   spdlog::debug("packet: a connection to {} was handed over after {} ms", pair.target.to_string(),
                 now_ms - flow.record.started_ms);

@@ -45,16 +45,18 @@ class PlanePacket {
     FlowEnd end;
   };
 
-  PlanePacket(PacketService& service, const FastPathConfig& config, std::uint32_t ports_max,
-              unsigned worker);
+  PlanePacket(PacketService& service, const FastPathConfig& config, PacketCounts& counts,
+              std::uint32_t ports_max, unsigned worker);
   ~PlanePacket();
 
   // no_ticket: declined. `backend` is not connected yet.
   PlaneTicket announce(int client, int backend, const Endpoint& target, std::uint64_t now_ms);
+  void decline_unix() { counts_.declined[PACKET_DECLINE_NOT_TCP].add(); }
   // Whether the relay is to come to rest for step(). declined: the ticket is gone.
   PlaneAnswer wants(PlaneTicket ticket, const PlaneView& view, std::uint64_t now_ms);
-  // Nothing is in flight on either socket, and nothing is held.
-  HandoverStep step(PlaneTicket ticket, const PlaneView& view);
+  // Nothing is in flight on either socket, and nothing is held. `idle`: how long an end may take
+  // nothing.
+  HandoverStep step(PlaneTicket ticket, const PlaneView& view, std::chrono::milliseconds idle);
   // After `spliced`. The flow stays in the ledger; the ticket is gone.
   void adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view, std::chrono::milliseconds idle,
              std::uint64_t now_ms);
@@ -68,9 +70,6 @@ class PlanePacket {
   // Resets all flows, both ways.
   void kill_all(EndReason reason, std::vector<Ended>& ended);
   std::size_t living() const { return flows_.size(); }
-
-  std::uint64_t taken() const { return taken_; }
-  const std::array<std::uint64_t, PACKET_DECLINES>& declines() const { return declines_; }
 
  private:
   // A connection that is not spliced yet.
@@ -123,6 +122,7 @@ class PlanePacket {
 
   PacketService& service_;
   FastPathConfig config_;
+  PacketCounts& counts_;
   unsigned worker_;
   std::uint64_t next_number_;
   LocalPorts ports_;
@@ -133,8 +133,6 @@ class PlanePacket {
   std::deque<std::uint64_t> order_;  // Names of flows, the one that is looked at next in front.
   std::deque<Lingering> lingering_;
   std::uint64_t looked_ms_ = 0;
-  std::uint64_t taken_ = 0;
-  std::array<std::uint64_t, PACKET_DECLINES> declines_{};
 
   // Ways that were asked for lately.
   struct Way {

@@ -8,7 +8,8 @@ Planes::Planes(const FastPath& path, const FastPathConfig& config, Counters& cou
     sockhash_ = std::make_unique<PlaneSockhash>(path, config, counters, worker);
   }
   if (path.packet != nullptr) {
-    packet_ = std::make_unique<PlanePacket>(*path.packet, config, path.packet_ports, worker);
+    packet_ = std::make_unique<PlanePacket>(*path.packet, config, counters.packet,
+                                            path.packet_ports, worker);
   }
 }
 

@@ -31,6 +31,10 @@ class Planes {
   // Before connect().
   void announce(PlanePair& pair, int client, int backend, const Endpoint& target,
                 std::uint64_t now_ms);
+  // Instead of announce(): the backend has no TCP address.
+  void decline_unix() {
+    if (packet_ != nullptr) packet_->decline_unix();
+  }
   // Bytes came from the client or were sent to it. Whether a plane wants both sockets.
   bool progress(PlanePair& pair, const PlaneView& view, std::uint64_t now_ms) {
     if (pair.packet_open) {

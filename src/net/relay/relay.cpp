@@ -148,7 +148,8 @@ std::optional<Event> Relay::counted(Side side, std::optional<Event> event,
 // ---- Hand-over --------------------------------------------------------------------------------
 
 std::optional<Event> Relay::hand_over() {
-  const HandoverStep step = loop().planes.packet().step(pair_.packet, view());
+  const HandoverStep step =
+      loop().planes.packet().step(pair_.packet, view(), place_.settings.timeouts.idle);
   switch (step.state) {
     case HandoverState::waiting:
       return std::nullopt;

@@ -187,6 +187,27 @@ TEST_CASE("bytes that wait unread at the hand-over are brought to the other side
   });
 }
 
+TEST_CASE("an end that takes nothing of what it is owed is given up, and the other one is told") {
+  in_lab([](SpliceLab& lab) {
+    auto pair = lab_pair(lab, {.backend_net = &lab.backend, .proxy_buffer = 8192});
+    send_all(pair.client.get(), "lost");
+    CHECK(wait_for(pair.client_side.get(), POLLIN, patience_ms));
+    ip("neigh replace 198.18.2.2 lladdr 02:00:00:00:00:01 dev b0 nud permanent");
+    Handover handover(*lab.plane, lab.grace, pair.pair, {.stall = std::chrono::milliseconds{300}});
+    HandoverStep step;
+    for (int i = 0; i < 1000 && step.state == HandoverState::waiting; ++i) {
+      std::this_thread::sleep_for(step.again);
+      step = handover.step(std::chrono::steady_clock::now());
+    }
+    CHECK(step.state == HandoverState::broken);
+    CAPTURE(step.why);
+    char byte = 0;
+    CHECK(wait_for(pair.client.get(), POLLIN, patience_ms));
+    CHECK(::recv(pair.client.get(), &byte, 1, 0) == -1);
+    CHECK(errno == ECONNRESET);
+  });
+}
+
 TEST_CASE("a connection whose packets come under other addresses is declined and works on") {
   in_lab([](SpliceLab& lab) {
     auto pair = lab_pair(lab, remote(lab));

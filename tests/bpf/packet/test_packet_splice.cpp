@@ -150,7 +150,8 @@ TEST_CASE("the proxy's socket gets acknowledgements under the number that it wai
   CHECK(packet_in(flow.run(segment)) == ip_packet(expected));
 }
 
-TEST_CASE("an end hears of few acknowledgements beyond those of the socket that still sends to it") {
+TEST_CASE(
+    "an end hears of few acknowledgements beyond those of the socket that still sends to it") {
   if (geteuid() != 0) return skip("needs root");
   SplicedFlow flow;
   flow.begin();
