@@ -136,6 +136,7 @@ std::vector<Proxy> planes(const std::string& program, bool privileged) {
   };
   add("userspace", "sni-proxy, userspace relay", "userspace", false);
   if (!privileged) return all;
+  add("packet", "sni-proxy, packet plane", "packet", false);
   add("sockhash", "sni-proxy, sockhash", "sockhash", false);
   add("sockhash-remote", "sni-proxy, sockhash, backend taken for a remote one", "sockhash", true);
   add("auto", "sni-proxy, auto", "auto", false);
