@@ -81,7 +81,7 @@ class Packet(ProxyTest):
         return self.proxy({
             "listener": [listener(host=self.front, port=processes.free_port())],
             "route": [{"names": ["one.example"], "backend": backend.address}],
-            "fast_path": EAGER | (fast_path or {}), **config}, command=self.lab.command)
+            **config, "fast_path": EAGER | (fast_path or {})}, command=self.lab.command)
 
     def connect(self, started, port=None, **_):
         connection = network.within(self.lab.client, lambda: socket.create_connection(
@@ -264,6 +264,7 @@ class Ends(Packet):
         self.assertTrue(backends.is_reset(connection, 40))
         self.line(started, "cut")
         self.assertEqual(started.wait(20), 0)
+        self.assertRegex(started.log(), r"ended: .* packet_taken=1\b")
 
     def test_a_process_that_is_killed_takes_its_flows_along(self):
         started = self.started("remote", backends.echo)
@@ -278,7 +279,7 @@ class Ends(Packet):
 
 
 class Declined(Packet):
-    def check_relayed(self, started, connection, reason):
+    def check_relayed(self, started, connection, counted):
         hello = tls.client_hello("one.example")
         connection.sendall(hello)
         backends.read_exactly(connection, len(hello))
@@ -286,18 +287,23 @@ class Declined(Packet):
         def declined():
             connection.sendall(b"ping")
             self.assertEqual(backends.read_exactly(connection, 4), b"ping")
-            return reason in started.log()
-        processes.wait_until(declined, f"a decline: {reason}", 30)
+            return f"stays in the relay: {counted}" in started.log()
+        processes.wait_until(declined, f"a decline: {counted}", 30)
         connection.close()
         self.assertIn("userspace", [record["plane"] for record in started.access(1)])
         self.assertNotIn(HANDED_OVER, started.log())
+        started.signal(signal.SIGTERM)
+        self.assertEqual(started.wait(20), 0)
+        counted = "packet_declined." + counted.replace(" ", "_") + "=1"
+        self.assertIn(counted, started.log())
 
     def test_behind_a_redirect_of_the_same_host_connections_stay_in_the_relay(self):
         started = self.started("remote", backends.echo)
         rules = ("add table ip n; add chain ip n c { type nat hook prerouting priority -100 ; }; "
                  f"add rule ip n c tcp dport 9999 redirect to :{started.port}")
         subprocess.run([*self.lab.command, "nft", rules], check=True, timeout=20)
-        self.check_relayed(started, self.connect(started, port=9999), "stays in the relay")
+        self.check_relayed(started, self.connect(started, port=9999),
+                           "packets do not arrive under the expected addresses (NAT?)")
 
     def test_a_full_table_leaves_the_rest_in_the_relay(self):
         started = self.started("remote", backends.echo, fast_path={"packet_flows": 1})
@@ -314,9 +320,25 @@ class Declined(Packet):
         processes.wait_until(declined, "a decline", 20)
         self.assertEqual(started.log().count(HANDED_OVER), 1)
 
+    def test_unix_backends_stay_in_the_relay(self):
+        path = f"{self.directory}/backend.sock"
+        backend = backends.SocketBackend(backends.echo, path=path)
+        self.addCleanup(backend.end)
+        started = self.started("remote", backends.echo, route=[
+            {"names": ["one.example"], "backend": backend.address}])
+        connection = self.connect(started)
+        hello = tls.client_hello("one.example")
+        connection.sendall(hello)
+        backends.read_exactly(connection, len(hello))
+        connection.close()
+        self.assertEqual(started.access(1)[0]["plane"], "userspace")
+        started.signal(signal.SIGTERM)
+        self.assertEqual(started.wait(20), 0)
+        self.assertIn("packet_declined.the_backend_is_not_a_TCP_address=1", started.log())
+
     def test_interfaces_that_are_not_named_are_left_alone(self):
         started = self.started("remote", backends.echo, fast_path={"interfaces": ["br0"]})
-        self.check_relayed(started, self.connect(started), "stays in the relay")
+        self.check_relayed(started, self.connect(started), "no hooked interface on the route")
 
 
 class Counted(Packet):
