@@ -72,7 +72,8 @@ struct Carrier {
   int fd = -1;
   packet_key key{};
   std::uint32_t owned_end = 0;  // Behind the last byte, or FIN, that we have to bring to the end.
-  std::uint32_t read_seq = 0;   // Behind the last byte that was read of the end.
+  std::uint32_t read_seq = 0;   // Behind the last byte that was read of the end ...
+  std::uint32_t local_seq = 0;  // ... and behind the last one that the socket has, as published.
   std::uint32_t taken = 0;      // Behind the last byte that the end has acknowledged ...
   Clock::time_point taken_at;   // ... since then.
   std::vector<char> unsent;     // Read from the other end, and not yet taken by this socket.
@@ -108,6 +109,7 @@ struct Handover::State {
   HandoverStep quiesce(Clock::time_point now);
   HandoverStep begin(Clock::time_point now, const TcpPosition& client, const TcpPosition& backend);
   HandoverStep transition(Clock::time_point now);
+  Result<void> publish_received(Carrier& from);
   Result<bool> drain(Carrier& from, Carrier& to);
   Result<bool> receive(Carrier& from, Carrier& to);
   Result<bool> send(Carrier& to);
@@ -185,7 +187,7 @@ HandoverStep Handover::State::begin(Clock::time_point now, const TcpPosition& cl
     entry.scale_to = other_facts->receive_scale;
     entry.ack_room = ack_room(from);
     entry.base = from.read_seq;
-    entry.local_seq = from.read_seq;
+    entry.local_seq = from.received_seq;
     entry.stamp = *stamp;
     entry.stamp_ns = stamp_ns;
     entry.acked = PACKET_EXTENDED + from.read_seq;
@@ -196,6 +198,7 @@ HandoverStep Handover::State::begin(Clock::time_point now, const TcpPosition& cl
     entry.ack_seen = from.acked_seq;
     carrier.owned_end = from.write_seq;
     carrier.read_seq = from.read_seq;
+    carrier.local_seq = from.received_seq;
   }
   if (auto done = plane.begin(pair.keys, entries[PACKET_CLIENT], entries[PACKET_BACKEND]); !done)
     return give_up(PACKET_DECLINE_REFUSED, done.error().what);
@@ -214,6 +217,7 @@ HandoverStep Handover::State::transition(Clock::time_point now) {
   for (const packet_side side : {PACKET_CLIENT, PACKET_BACKEND}) {
     Carrier& from = carriers[side];
     Carrier& to = carriers[side == PACKET_CLIENT ? PACKET_BACKEND : PACKET_CLIENT];
+    if (auto done = publish_received(from); !done) return broken(done.error().what);
     const auto drained = drain(from, to);
     if (!drained) return broken(drained.error().what);
     moved = moved || *drained;
@@ -225,6 +229,14 @@ HandoverStep Handover::State::transition(Clock::time_point now) {
     if (is_stalled(carrier, now)) return broken("an end takes nothing of what is owed to it");
   }
   return {.again = now - began < patience ? quick : slow, .why = {}};
+}
+
+// Bytes, or a FIN, that reached the socket as the programs began, and that need not be read yet.
+Result<void> Handover::State::publish_received(Carrier& from) {
+  const auto position = read_tcp_position(from.fd);
+  if (!position || !is_before(from.local_seq, position->received_seq)) return {};
+  from.local_seq = position->received_seq;
+  return plane.widen(from.key, pair.flow, from.local_seq, room_behind(from.fd, from.read_seq));
 }
 
 // true: bytes moved, or wait to.
@@ -251,9 +263,6 @@ Result<bool> Handover::State::send(Carrier& to) {
       return fail_sys("cannot write what was on its way at the hand-over", errno);
     }
     to.unsent.erase(to.unsent.begin(), to.unsent.begin() + sent);
-    to.owned_end += static_cast<std::uint32_t>(sent);
-    if (auto done = plane.publish(to.key, pair.flow, to.owned_end); !done)
-      return std::unexpected(done.error());
   }
   return true;
 }
@@ -269,6 +278,11 @@ Result<bool> Handover::State::receive(Carrier& from, Carrier& to) {
     from.read_seq += static_cast<std::uint32_t>(got);
     const std::uint32_t edge = room_behind(from.fd, from.read_seq);
     if (auto done = plane.widen(from.key, pair.flow, from.read_seq, edge); !done)
+      return std::unexpected(done.error());
+    // Before they are sent: until the end has acknowledged all of them its acknowledgements have to
+    // reach the socket, or the socket's buffer would stay full.
+    to.owned_end += static_cast<std::uint32_t>(got);
+    if (auto done = plane.publish(to.key, pair.flow, to.owned_end); !done)
       return std::unexpected(done.error());
     return true;
   }

@@ -1,6 +1,7 @@
 #include "bpf/packet/handover.h"
 
 #include <doctest/doctest.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <string>
@@ -184,6 +185,24 @@ TEST_CASE("bytes that wait unread at the hand-over are brought to the other side
     REQUIRE(end.size() == 1);
     CHECK(end[0].bytes[PACKET_CLIENT] == 10);
     CHECK(end[0].bytes[PACKET_BACKEND] == 9);
+  });
+}
+
+TEST_CASE("what waits unread at the hand-over may be more than a socket takes at once") {
+  in_lab([](SpliceLab& lab) {
+    auto pair = lab_pair(lab, {.backend_net = &lab.backend, .proxy_buffer = 16'384});
+    set_option(pair.client_side.get(), SOL_SOCKET, SO_SNDBUF, 4096);
+    const std::string early = pattern(20'000, 5);
+    send_all(pair.backend.get(), early);
+    int unread = 0;
+    for (int i = 0; i < patience_ms && unread < 20'000; ++i) {
+      wait_for(pair.backend_side.get(), POLLPRI, 1);
+      check(::ioctl(pair.backend_side.get(), FIONREAD, &unread), "FIONREAD");
+    }
+    REQUIRE(unread == 20'000);
+    check_taken(hand_over(lab, pair));
+    CHECK(receive(pair.client.get(), early.size()) == early);
+    exchange(pair, 100'000);
   });
 }
 
