@@ -28,7 +28,7 @@ std::string plane_configuration(const Proxy& proxy, const Scene& scene) {
       // Within the warm-up, so that what is measured is the plane.
       << "\nafter = \"50ms\"\n\n"
       << "[control]\nsocket = \"" << scene.directory << "/control.sock\"\n\n"
-      << "[log]\nlevel = \"warning\"\n";
+      << "[log]\nlevel = \"" << proxy.log_level << "\"\n";
   return out.str();
 }
 
@@ -123,7 +123,8 @@ std::vector<Proxy> planes(const std::string& program, bool privileged) {
   const auto said = run_tool({program, "--version"});
   const std::string version = said ? said->substr(0, said->find('\n')) : std::string();
   std::vector<Proxy> all;
-  const auto add = [&](const char* id, const char* title, const char* mode, bool as_remote) {
+  const auto add = [&](const char* id, const char* title, const char* mode, bool as_remote,
+                       const char* log_level = "warning") {
     all.push_back({.id = id,
                    .title = title,
                    .program = program,
@@ -132,9 +133,12 @@ std::vector<Proxy> planes(const std::string& program, bool privileged) {
                    .arguments = arguments,
                    .plane = mode,
                    .as_remote = as_remote,
+                   .log_level = log_level,
                    .module = {}});
   };
   add("userspace", "sni-proxy, userspace relay", "userspace", false);
+  add("userspace-logged", "sni-proxy, userspace relay, access lines as by default", "userspace",
+      false, "info");
   if (!privileged) return all;
   add("packet", "sni-proxy, packet plane", "packet", false);
   add("sockhash", "sni-proxy, sockhash", "sockhash", false);

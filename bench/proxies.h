@@ -1,8 +1,8 @@
 #pragma once
 
 // The proxies that the bench compares: the planes of the one under test, and every peer found on
-// the machine. Each gets a configuration written for it, with one worker, no access log, and the
-// same names leading to the same backends, in a directory of the run; nothing of the system's own
+// the machine. Each gets a configuration written for it, with one worker, no access log (but for one
+// row of ours, whose lines go to a file), and the same names leading to the same backends, in a directory of the run; nothing of the system's own
 // configuration is read or touched.
 
 #include <cstdint>
@@ -33,7 +33,8 @@ struct Proxy {
   std::vector<std::string> (*arguments)(const std::string& file);
   std::string plane;       // fast_path.mode of the proxy under test; empty for a peer.
   bool as_remote = false;  // Backends on this host, which all of the lab's are, count as remote.
-  std::string module;      // nginx: the file of its stream module, where it is one.
+  std::string log_level = "warning";  // Of the proxy under test; "info" has access lines.
+  std::string module;                 // nginx: the file of its stream module, where it is one.
 };
 
 // The planes of the proxy under test, `userspace` first: the others are compared with it. Those of

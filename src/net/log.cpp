@@ -1,33 +1,32 @@
 #include "net/log.h"
 
-#include <spdlog/async.h>
 #include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/null_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
-#include <array>
 #include <atomic>
-#include <future>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <utility>
+
+#include "net/log_writer.h"
 
 namespace sni {
 
 namespace {
 
-constexpr std::size_t queue_lines = 8192;
 constexpr std::string_view access_logger = "access";
 
 std::atomic<LogFormat> current_format{LogFormat::text};
-std::shared_ptr<spdlog::logger> access_lines;
-std::size_t dropped_before = 0;
+std::atomic<spdlog::level::level_enum> current_level{spdlog::level::off};
+std::atomic<std::shared_ptr<LogWriter>> current_writer;
+std::uint64_t lost_before = 0;
 
-// A line in the format that is configured by then: to give the sink another formatter at a reload
-// would wait for the write that it is in, and so for whoever does not read stderr. JSON is one
-// object a line. An access line is an object already: its members are taken over.
+// A line in the format that is configured by then. JSON is one object a line. An access line is an
+// object already: its members are taken over.
 class LineFormatter : public spdlog::formatter {
  public:
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
@@ -60,6 +59,24 @@ class LineFormatter : public spdlog::formatter {
                                          spdlog::pattern_time_type::local, ""};
 };
 
+// Lines of everybody but the connections.
+class QueueSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit QueueSink(std::shared_ptr<LogWriter> writer)
+      : base_sink(std::make_unique<LineFormatter>()), writer_(std::move(writer)) {}
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    writer_->put({line.data(), line.size()}, 1);
+  }
+  void flush_() override {}
+
+ private:
+  std::shared_ptr<LogWriter> writer_;
+};
+
 spdlog::level::level_enum level_of(LogLevel level) {
   switch (level) {
     case LogLevel::debug:
@@ -77,58 +94,55 @@ spdlog::level::level_enum level_of(LogLevel level) {
 }  // namespace
 
 void start_logging(const LogConfig& config) {
-  spdlog::init_thread_pool(queue_lines, 1);
-  dropped_before = 0;
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  const auto make = [&sink](std::string_view name) {
-    return std::make_shared<spdlog::async_logger>(std::string(name), sink, spdlog::thread_pool(),
-                                                  spdlog::async_overflow_policy::overrun_oldest);
-  };
-  access_lines = make(access_logger);
-  spdlog::set_default_logger(make("sni-proxy"));
-  spdlog::register_logger(access_lines);
-  spdlog::set_formatter(std::make_unique<LineFormatter>());
+  auto writer = std::make_shared<LogWriter>(STDERR_FILENO);
+  current_writer = writer;
+  lost_before = 0;
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("sni-proxy", std::make_shared<QueueSink>(writer)));
   configure_logging(config);
 }
 
 void configure_logging(const LogConfig& config) {
   current_format.store(config.format, std::memory_order_relaxed);
+  current_level.store(level_of(config.level), std::memory_order_relaxed);
   spdlog::set_level(level_of(config.level));
 }
 
 bool stop_logging() {
   report_dropped_lines();
-  std::promise<void> done;
-  auto flushed = done.get_future();
   // Whoever still logs finds a logger, which says nothing.
-  std::array loggers{std::exchange(access_lines, nullptr), spdlog::default_logger()};
-  spdlog::drop(std::string(access_logger));
+  current_level.store(spdlog::level::off, std::memory_order_relaxed);
   spdlog::set_default_logger(
       std::make_shared<spdlog::logger>("ended", std::make_shared<spdlog::sinks::null_sink_mt>()));
-  // The loggers and their sink go after the thread that writes to it, which goes with its pool.
-  std::thread flush([promise = std::move(done), kept = std::move(loggers)]() mutable {
-    spdlog::details::registry::instance().set_tp(nullptr);
-    kept = {};
-    promise.set_value();
-  });
-  if (flushed.wait_for(flush_patience) == std::future_status::ready) {
-    flush.join();
-    return true;
-  }
-  flush.detach();
-  return false;
+  const auto writer = current_writer.exchange(nullptr);
+  return writer == nullptr || writer->stop(flush_patience);
 }
 
 bool access_lines_wanted() {
-  return access_lines != nullptr && access_lines->should_log(spdlog::level::info);
+  return current_level.load(std::memory_order_relaxed) <= spdlog::level::info;
 }
 
 bool debug_lines_wanted() {
-  return access_lines != nullptr && access_lines->should_log(spdlog::level::debug);
+  return current_level.load(std::memory_order_relaxed) <= spdlog::level::debug;
 }
 
-void log_access(std::string_view line) {
-  if (access_lines != nullptr) access_lines->info(line);
+void AccessLines::add(std::string_view line) {
+  if (!access_lines_wanted()) return;
+  // It keeps the text of the second that it is in, and is for one thread.
+  thread_local LineFormatter formatter;
+  spdlog::memory_buf_t formatted;
+  formatter.format(
+      {spdlog::string_view_t(access_logger), spdlog::level::info, spdlog::string_view_t(line)},
+      formatted);
+  text_.append(formatted.data(), formatted.size());
+  ++lines_;
+  if (text_.size() >= bytes_max) hand_over();
+}
+
+void AccessLines::hand_over_text() {
+  if (const auto writer = current_writer.load()) writer->put(text_, lines_);
+  text_.clear();
+  lines_ = 0;
 }
 
 LogFormat log_format() {
@@ -136,12 +150,11 @@ LogFormat log_format() {
 }
 
 void report_dropped_lines() {
-  const auto pool = spdlog::thread_pool();
-  const std::size_t dropped = pool == nullptr ? 0 : pool->overrun_counter();
-  if (dropped == dropped_before) return;
-  spdlog::warn("{} log lines were dropped: whoever reads stderr is too slow",
-               dropped - dropped_before);
-  dropped_before = dropped;
+  const auto writer = current_writer.load();
+  const std::uint64_t lost = writer == nullptr ? 0 : writer->lost();
+  if (lost <= lost_before) return;
+  spdlog::warn("{} log lines were dropped: whoever reads stderr is too slow", lost - lost_before);
+  lost_before = lost;
 }
 
 }  // namespace sni

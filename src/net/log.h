@@ -1,13 +1,15 @@
 #pragma once
 
-// The log: to stderr, as text or JSON, one line an event. Workers put lines into a bounded queue
-// and never wait: when it is full the oldest line goes, and how many went is said
-// (report_dropped_lines). Text that came from the network must have passed escape_for_log() or the
+// The log: to stderr, as text or JSON, one line an event. Lines go into a bounded queue
+// (net/log_writer.h) and nobody waits: when it is full the oldest go, and how many went is said
+// (report_dropped_lines). Access lines go there by the turn of a worker, many at a time. Text that came from the network must have passed escape_for_log() or the
 // access line's formatter.
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/config/config.h"
 
@@ -23,9 +25,32 @@ inline constexpr std::chrono::seconds flush_patience{1};
 
 bool access_lines_wanted();
 bool debug_lines_wanted();
-// `line` as the access record's formatter for the configured format made it.
-void log_access(std::string_view line);
 LogFormat log_format();
+
+// The access lines of one worker's turn, for its thread alone. The end hands over what is left.
+class AccessLines {
+ public:
+  AccessLines() = default;
+  AccessLines(AccessLines&& other) noexcept
+      : text_(std::move(other.text_)), lines_(std::exchange(other.lines_, 0)) {}
+  AccessLines& operator=(AccessLines&&) = delete;
+  ~AccessLines() { hand_over(); }
+
+  // `line` as the access record's formatter for the configured format made it.
+  void add(std::string_view line);
+  // At the end of a turn, before the wait.
+  void hand_over() {
+    if (lines_ != 0) hand_over_text();
+  }
+
+ private:
+  static constexpr std::size_t bytes_max = 32 << 10;  // More than that is handed over at once.
+
+  void hand_over_text();
+
+  std::string text_;
+  std::uint64_t lines_ = 0;
+};
 
 // Says how many lines were dropped since the last call, if any. To be called now and then.
 void report_dropped_lines();

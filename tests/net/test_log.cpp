@@ -40,6 +40,11 @@ std::vector<std::string> lines_of(const LogConfig& config, Write&& write) {
   return capture.finish();
 }
 
+void log_access(std::string_view line) {
+  AccessLines lines;
+  lines.add(line);
+}
+
 // Its members but for the time, which is there and not empty.
 nlohmann::json parse(const std::string& line) {
   auto object = nlohmann::json::parse(line);
@@ -136,10 +141,63 @@ TEST_CASE_FIXTURE(LogRestored, "without a log there are no access lines, and not
   CHECK(stop_logging());
 }
 
+TEST_CASE_FIXTURE(LogRestored, "access lines leave by the turn, in their order") {
+  StderrCapture capture;
+  start_logging(as_text);
+  AccessLines turn;
+  for (int i = 0; i < 10; ++i) turn.add("line " + std::to_string(i));
+  spdlog::info("while they wait");
+  turn.hand_over();
+  turn.hand_over();
+  REQUIRE(stop_logging());
+  const auto lines = capture.finish();
+  REQUIRE(lines.size() == 11);
+  CHECK(lines[0].ends_with(" while they wait"));
+  for (std::size_t i = 0; i < 10; ++i) {
+    CHECK(lines[i + 1].ends_with(" info line " + std::to_string(i)));
+  }
+}
+
+TEST_CASE_FIXTURE(LogRestored, "a turn of very many lines hands over before its end") {
+  StderrCapture capture;
+  start_logging(as_text);
+  AccessLines turn;
+  for (int i = 0; i < 10'000; ++i) turn.add("one of many lines");
+  CHECK(eventually([&] { return capture.text().contains("one of many lines"); }));
+  turn.hand_over();
+  REQUIRE(stop_logging());
+  CHECK(capture.finish().size() == 10'000);
+}
+
+TEST_CASE_FIXTURE(LogRestored, "lines of a batch that is dropped are counted one by one") {
+  constexpr std::size_t written = 100'000;
+  StderrCapture capture(StderrCapture::Reader::stuck);
+  start_logging(as_text);
+  {
+    AccessLines turn;
+    for (std::size_t i = 0; i < written; ++i) {
+      turn.add(
+          "an access line of usual length, which has some 150 bytes: names, an address, numbers");
+      if (i % 100 == 0) turn.hand_over();
+    }
+    turn.add("the last one");
+  }
+  capture.read_on();
+  REQUIRE(eventually([&] { return capture.text().contains("the last one"); }));
+  REQUIRE(stop_logging());
+  std::size_t got = 0;
+  std::string told;
+  for (const std::string& line : capture.finish()) {
+    line.contains("dropped") ? void(told = line) : void(++got);
+  }
+  REQUIRE(got < written);
+  CHECK(told.contains(" " + std::to_string(written + 1 - got) + " log lines were dropped"));
+}
+
 TEST_CASE_FIXTURE(
     LogRestored,
     "a log that nobody reads holds nobody up, and tells later how many lines it lost") {
-  constexpr std::size_t written = 30'000;
+  constexpr std::size_t written = 200'000;
   for (int start = 0; start < 2; ++start) {
     StderrCapture capture(StderrCapture::Reader::stuck);
     start_logging(as_text);

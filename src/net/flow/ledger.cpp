@@ -9,11 +9,11 @@ namespace sni {
 
 namespace {
 
-void write_line(const FlowRecord& flow, const FlowEnd& end, std::uint64_t now_ms) {
+std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t now_ms) {
   const std::string backend = flow.backend == nullptr          ? std::string()
                               : flow.backend_address.port != 0 ? flow.backend_address.to_string()
                                                                : flow.backend->text;
-  log_access(access_line(
+  return access_line(
       {.client = flow.client,
        .listener = flow.listener->name,
        .server_name = flow.server_name,
@@ -28,7 +28,7 @@ void write_line(const FlowRecord& flow, const FlowEnd& end, std::uint64_t now_ms
        .plane = to_string(flow.plane),
        .end = to_string(end.reason),
        .error = flow.name_error.empty() ? to_string(flow.error) : flow.name_error},
-      log_format()));
+      log_format());
 }
 
 }  // namespace
@@ -52,7 +52,7 @@ void Ledger::end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t no
   const bool wanted =
       end.reason == EndReason::nothing_sent ? debug_lines_wanted() : access_lines_wanted();
   if (wanted && (reached || gate.admit(now_ms))) {
-    write_line(flow.record, end, now_ms);
+    lines_.add(line_of(flow.record, end, now_ms));
   }
   flows_.free(flow.place);
 }

@@ -10,6 +10,7 @@
 #include "core/session/flow_record.h"
 #include "core/session/log_gate.h"
 #include "net/flow/seat.h"
+#include "net/log.h"
 #include "net/loop/slots.h"
 
 namespace sni {
@@ -32,6 +33,9 @@ class Ledger {
   // loop.
   void end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t now_ms);
 
+  // The lines that were written since the last call leave the worker. Once a turn.
+  void hand_over_lines() { lines_.hand_over(); }
+
   std::uint32_t living() const { return flows_.used(); }
   template <typename Visit>
   void for_each(Visit&& visit) {
@@ -45,6 +49,7 @@ class Ledger {
   Counters& counters_;
   Slots<Flow> flows_;
   std::uint64_t next_serial_;
+  AccessLines lines_;
 };
 
 }  // namespace sni

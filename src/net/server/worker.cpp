@@ -111,6 +111,7 @@ Result<void> Worker::turn() {
   take_answers();
   expire_deadlines();
   end_evicted();
+  loop_->ledger.hand_over_lines();
   return {};
 }
 
