@@ -126,6 +126,38 @@ class Descriptors(ProxyTest):
     def test_a_limit_above_what_the_descriptors_allow_neither_spins_nor_stops(self):
         self.flood({"limits": {"connections": 1000}})
 
+    def test_few_descriptors_are_promised_as_they_are_and_no_backend_is_blamed(self):
+        backend = self.backend()
+        for self.LIMIT in (24, 32, 48):
+            with self.subTest(descriptors=self.LIMIT):
+                proxy = self.proxy({"route": [{"names": ["*"], "backend": backend.address}],
+                                    "fast_path": {"mode": "userspace"}},
+                                   preexec_fn=self.limited)
+                promised = int(proxy.wait_log(r"at most (\d+) connections?").group(1))
+                hello = tls.client_hello("one.example")
+                clients = [self.connect(proxy) for _ in range(24)]
+                for client in clients:
+                    try:
+                        client.sendall(hello)
+                    except ConnectionError:
+                        pass  # Refused.
+
+                def served(client):
+                    client.settimeout(1)
+                    try:
+                        return backends.read_exactly(client, len(hello)) == hello
+                    except (OSError, AssertionError):
+                        return False
+
+                count = sum(served(client) for client in clients)
+                for client in clients:
+                    client.close()
+                self.assertGreaterEqual(count, min(promised, len(clients)))
+                proxy.settle()
+                self.assertNotIn("unreachable", proxy.log())
+                self.assertRegex(proxy.log(), r"refused .*limits\.connections")
+                proxy.stop()
+
     def test_connections_leave_no_descriptor_behind(self):
         backend = self.backend()
         proxy = self.proxy({"route": [

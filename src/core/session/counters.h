@@ -137,6 +137,7 @@ struct Counters {
   Counter accept_errors;      // accept() failed: out of descriptors or memory.
   Counter receives_deferred;  // -EAGAIN or -ENOBUFS: armed again.
   Counter readers_stalled;    // A send found the reader's window shut.
+  Counter splices_evicted;    // Pipes that readers who stall had to leave to others.
   Counter planes_taken;       // Pairs handed to the kernel.
   std::array<Counter, plane_declines> planes_declined;
   PacketCounts packet;

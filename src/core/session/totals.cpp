@@ -34,6 +34,7 @@ void add(std::vector<Total>& rows, const Counters& counters) {
   table.row("client_bytes", counters.bytes_to_backend);
   table.row("server_bytes", counters.bytes_to_client);
   table.row("readers_stalled", counters.readers_stalled);
+  table.row("splices_evicted", counters.splices_evicted);
   table.row("receives_deferred", counters.receives_deferred);
   table.row("planes_taken", counters.planes_taken);
   table.rows<PlaneDecline>("planes_declined", counters.planes_declined);

@@ -260,6 +260,11 @@ std::optional<Event> Setup::start_connect() {
 std::optional<Event> Setup::connect(bool announced) {
   const int family = address_.ss_family;
   auto socket = open_backend_socket(family, settings_.tcp);
+  if (!socket && (socket.error().sys_errno == EMFILE || socket.error().sys_errno == ENFILE)) {
+    // Clients that are refused in this turn hold descriptors until then: no fault of the backend.
+    loop_.ring.pause(sockets_.tag(Op::connect, Side::backend));
+    return std::nullopt;
+  }
   if (!socket) {
     if (loop_.refusals_log.admit(loop_.now_ms)) spdlog::warn("{}", socket.error().what);
     targets_.connected(socket.error().sys_errno, 0, target_context());
@@ -283,6 +288,12 @@ std::optional<Event> Setup::connect(bool announced) {
 }
 
 std::optional<Event> Setup::on_connected(const Completion& completion) {
+  if (!sockets_.fds[index(Side::backend)]) {  // connect() waits for descriptors.
+    if (completion.result == -ETIME) return connect(/*announced=*/true);
+    targets_.connected(EMFILE, 0, target_context());
+    record_target();
+    return Event{.kind = Kind::connect_failed, .side = Side::backend};
+  }
   // The local port that a plane has chosen is taken for this backend: let the kernel choose.
   if (completion.result == -EADDRNOTAVAIL && pair_.packet != no_ticket) {
     loop_.planes.leave(pair_, /*connected=*/true, loop_.now_ms);

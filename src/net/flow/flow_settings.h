@@ -16,6 +16,7 @@ struct FlowSettings {
   AnswersConfig answers;
   TcpConfig tcp;
   std::uint32_t connections_max = 0;  // limits.connections, or what the descriptors allow.
+  std::uint32_t splices_max = 0;      // Kernel pipes of each worker, likewise.
 };
 
 }  // namespace sni

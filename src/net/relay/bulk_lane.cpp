@@ -1,6 +1,7 @@
 #include "net/relay/bulk_lane.h"
 
 #include <poll.h>
+#include <spdlog/spdlog.h>
 
 #include <cerrno>
 #include <utility>
@@ -23,7 +24,7 @@ constexpr std::uint32_t any_room = 1;
 
 bool BulkLane::start_receive(Loop& loop, const Sockets& sockets, bool allowed) {
   armed_ = gauge_.bulk() && allowed;
-  raise_mark(sockets, armed_ && gauge_.raises_mark());
+  raise_mark(sockets, armed_ && gauge_.raises_mark() && loop.splices.full_size());
   if (!armed_) return false;
   if (!std::exchange(waits_bounded_, true)) {
     bound_splice_waits(sockets.fd(Side::client));
@@ -56,10 +57,38 @@ std::optional<std::uint64_t> BulkLane::on_low_water_due(const Loop& loop, const 
   return std::nullopt;
 }
 
-Event BulkLane::on_readable(Loop& loop, const Sockets& sockets, const Completion& completion) {
+// Where no pipe is free, the one whose reader has stalled for longest is emptied into memory.
+std::unique_ptr<Splice> BulkLane::borrow(Loop& loop, std::uint64_t memory_max) {
+  if (auto splice = loop.splices.borrow()) return splice;
+  auto* longest = static_cast<BulkLane*>(loop.splices.longest_stalled(loop.now_ms));
+  if (longest == nullptr || !longest->evict(loop, memory_max)) return nullptr;
+  return loop.splices.borrow();
+}
+
+bool BulkLane::evict(Loop& loop, std::uint64_t memory_max) {
+  const auto parked = loop.parking.park_if_free(owner_, splice_->held(), memory_max);
+  if (!parked) return false;
+  splice_->take_all({(*parked)->data.get(), (*parked)->length});
+  pipe_->hold(*parked);
+  release(loop);
+  stalled_ = false;
+  evicted_ = true;
+  loop.counters.splices_evicted.add();
+  if (loop.splices.tell_eviction()) {
+    spdlog::info(
+        "readers that stall hold all kernel pipes for bulk: the longest-stalled ones go on from "
+        "memory (told once; splices_evicted counts)");
+  }
+  return true;
+}
+
+Event BulkLane::on_readable(Loop& loop, const Sockets& sockets, Pipe& pipe,
+                            std::uint64_t memory_max, const Completion& completion) {
   armed_ = false;
   if (completion.result == -ECANCELED) return *event_of_receive(side_, completion.result);
-  splice_ = loop.splices.borrow();
+  splice_ = borrow(loop, memory_max);
+  pipe_ = &pipe;
+  owner_ = {.slot = sockets.slot, .generation = sockets.generation};
   const ssize_t n = splice_ == nullptr ? 0 : splice_->fill(sockets.fd(side_));
   if (n <= 0) release(loop);
   // No pipe, or the end; or urgent data, at which splice() stops as if it were the end
@@ -87,7 +116,10 @@ Event BulkLane::on_writable(Loop& loop, const Sockets& sockets, Pipe& pipe,
 
 Event BulkLane::drain(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint32_t least) {
   const ssize_t n = splice_->drain(sockets.fd(other(side_)), least);
-  if (n > 0) pipe.count_sent(static_cast<std::uint64_t>(n));
+  if (n > 0) {
+    pipe.count_sent(static_cast<std::uint64_t>(n));
+    loop.splices.moved(*this);
+  }
   stalled_ = splice_->held() > 0;
   if (!stalled_) {
     release(loop);
@@ -97,6 +129,7 @@ Event BulkLane::drain(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint3
                           .value_or(Event{.kind = Kind::blocked, .side = side_});
   if (event.kind == Kind::blocked) {
     loop.counters.readers_stalled.add();
+    loop.splices.stalled(*this, loop.now_ms);
   } else {
     release(loop);
   }
@@ -104,6 +137,7 @@ Event BulkLane::drain(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint3
 }
 
 void BulkLane::release(Loop& loop) {
+  loop.splices.moved(*this);
   if (splice_ != nullptr) loop.splices.give_back(std::move(splice_));
 }
 

@@ -7,16 +7,18 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "core/session/session.h"
 #include "net/loop/loop.h"
 #include "net/loop/sockets.h"
 #include "net/relay/bulk_gauge.h"
 #include "net/relay/pipe.h"
+#include "net/relay/splice.h"
 
 namespace sni {
 
-class BulkLane {
+class BulkLane : private StalledSplice {
  public:
   // `side`: that it reads from.
   explicit BulkLane(Side side) : side_(side) {}
@@ -28,9 +30,15 @@ class BulkLane {
   // `allowed`: splice() sees all that arrives.
   bool start_receive(Loop& loop, const Sockets& sockets, bool allowed);
   bool armed() const { return armed_; }
-  Event on_readable(Loop& loop, const Sockets& sockets, const Completion& completion);
+  // `pipe`: where the bytes go if the pipe that is borrowed now is taken away later.
+  // `memory_max`: limits.relay_memory.
+  Event on_readable(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint64_t memory_max,
+                    const Completion& completion);
 
   bool holds_bytes() const { return splice_ != nullptr; }
+  // Whether the pipe was taken away since the last call: the bytes are in the direction's buffer, and
+  // what completes next as its send was a poll.
+  bool take_evicted() { return std::exchange(evicted_, false); }
   // Right after a receive the bytes are given on at once, which is the result; where the reader had
   // no room, a poll waits for some first.
   std::optional<Event> start_send(Loop& loop, const Sockets& sockets, Pipe& pipe);
@@ -42,18 +50,23 @@ class BulkLane {
   void release(Loop& loop);
 
  private:
+  std::unique_ptr<Splice> borrow(Loop& loop, std::uint64_t memory_max);
+  bool evict(Loop& loop, std::uint64_t memory_max);
   Event drain(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint32_t least);
   void raise_mark(const Sockets& sockets, bool raised);
 
   Side side_;
-  bool armed_ = false;          // The receive in flight is a poll of ours.
-  bool stalled_ = false;        // The reader had no room for all that was spliced.
+  bool armed_ = false;    // The receive in flight is a poll of ours.
+  bool stalled_ = false;  // The reader had no room for all that was spliced.
+  bool evicted_ = false;
   bool waits_bounded_ = false;  // bound_splice_waits() was called for both sockets.
   bool raised_ = false;         // The low-water mark is,
   bool queued_ = false;         // and the lane is in the queue.
   std::uint64_t since_ms_ = 0;  // When the latest receive under it was armed.
   BulkGauge gauge_;
-  std::unique_ptr<Splice> splice_;  // Borrowed while it holds bytes.
+  std::unique_ptr<Splice> splice_;  // Borrowed while it holds bytes,
+  Pipe* pipe_ = nullptr;            // in the place of this one,
+  ParkedOwner owner_;               // of this connection.
 };
 
 }  // namespace sni

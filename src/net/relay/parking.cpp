@@ -24,11 +24,27 @@ std::optional<Parking::Place> Parking::park(ParkedOwner owner, std::span<const s
   }
   staying_ += bytes.size() - freed;
   leaving_ += freed;
-  const ParkedBytes& added = parked_.emplace_back(
-      ParkedBytes{.owner = owner,
-                  .data = std::make_unique_for_overwrite<std::uint8_t[]>(bytes.size()),
-                  .length = static_cast<std::uint32_t>(bytes.size())});
-  std::ranges::copy(bytes, added.data.get());
+  const Place added = add(owner, static_cast<std::uint32_t>(bytes.size()));
+  std::ranges::copy(bytes, added->data.get());
+  return added;
+}
+
+std::optional<Parking::Place> Parking::park_if_free(ParkedOwner owner, std::uint32_t length,
+                                                    std::uint64_t budget_max) {
+  const std::uint64_t used =
+      budget_.used.fetch_add(length, std::memory_order_relaxed) + std::uint64_t{length};
+  if (used > budget_max) {
+    budget_.used.fetch_sub(length, std::memory_order_relaxed);
+    return std::nullopt;
+  }
+  staying_ += length;
+  return add(owner, length);
+}
+
+Parking::Place Parking::add(ParkedOwner owner, std::uint32_t length) {
+  parked_.push_back({.owner = owner,
+                     .data = std::make_unique_for_overwrite<std::uint8_t[]>(length),
+                     .length = length});
   return std::prev(parked_.end());
 }
 

@@ -45,11 +45,16 @@ class Parking {
   // Copies `bytes`. nullopt: `budget_max` bytes are used up, and not enough of them by this worker.
   std::optional<Place> park(ParkedOwner owner, std::span<const std::uint8_t> bytes,
                             std::uint64_t budget_max);
+  // Room for `length` bytes; nobody is ended for it. nullopt: `budget_max` bytes are used up.
+  std::optional<Place> park_if_free(ParkedOwner owner, std::uint32_t length,
+                                    std::uint64_t budget_max);
   void leave(Place place);
   // Whom park() has chosen to be ended; some may have ended since.
   std::vector<ParkedOwner> take_evicted() { return std::exchange(evicted_, {}); }
 
  private:
+  Place add(ParkedOwner owner, std::uint32_t length);
+
   ParkedBudget& budget_;
   std::list<ParkedBytes> parked_;  // The longest stalled first.
   std::uint64_t staying_ = 0;      // Bytes parked here but for those of the evicted,

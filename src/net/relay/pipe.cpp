@@ -17,6 +17,15 @@ void Pipe::hold(std::span<const std::uint8_t> bytes) {
   length_ = static_cast<std::uint32_t>(bytes.size());
 }
 
+void Pipe::hold(Parking::Place parked) {
+  assert(length_ == 0);
+  parked_ = parked;
+  data_ = parked->data.get();
+  length_ = parked->length;
+  stalled_ = true;
+  calm_sends_ = 0;
+}
+
 bool Pipe::sent(BufferPool& pool, Parking& parking, std::uint32_t count) {
   assert(count <= length_ - offset_);
   offset_ += count;

@@ -24,6 +24,8 @@ class Pipe {
   void hold(BufferPool& pool, BufferId buffer, std::uint32_t length);
   // Holds bytes of somebody else.
   void hold(std::span<const std::uint8_t> bytes);
+  // Holds parked bytes, whose reader has stalled already.
+  void hold(Parking::Place parked);
   std::span<const std::uint8_t> held() const { return {data_ + offset_, length_ - offset_}; }
 
   // `count` bytes were sent. Returns whether that was all; then everything is given back.

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "net/loop/transfer_event.h"
@@ -44,7 +45,8 @@ std::uint32_t Relay::receive_length(Side side) const {
 std::optional<Event> Relay::on_receive(Side side, const Completion& completion) {
   if (side == Side::backend && pair_.gated) return on_gated(completion);
   if (!lane(side).armed()) return on_buffer(side, completion);
-  const Event event = lane(side).on_readable(loop(), place_.sockets, completion);
+  const Event event = lane(side).on_readable(loop(), place_.sockets, pipe(side),
+                                             place_.settings.limits.relay_memory, completion);
   more_waiting_[index(side)] = event.kind == Kind::receive_again;
   if (event.kind == Kind::received) {
     active_ms_ = loop().now_ms;
@@ -111,6 +113,11 @@ std::optional<Event> Relay::start_send(Side side) {
 std::optional<Event> Relay::on_send(Side side, const Completion& completion) {
   if (side == Side::backend && gated_.take_pause() && completion.result != -ECANCELED) {
     return start_send(side);
+  }
+  // A poll for room that its lane no longer waits for: its result is no count of bytes.
+  if (lane(side).take_evicted() && completion.result != -ECANCELED) {
+    if (place_.session.phase() != Phase::closing) return start_send(side);
+    return event_of_send(side, -ECANCELED);
   }
   const std::uint64_t before = pipe(side).bytes_sent();
   return counted(side,

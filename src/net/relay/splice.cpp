@@ -1,6 +1,7 @@
 #include "net/relay/splice.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -19,9 +20,15 @@ std::unique_ptr<Splice> Splice::open() {
   auto splice = std::make_unique<Splice>();
   splice->read_end_ = UniqueFd::adopt(ends[0]);
   splice->write_end_ = UniqueFd::adopt(ends[1]);
-  // Beyond fs.pipe-user-pages-soft pipes are small, and then worth nothing here.
-  const int size = fcntl(ends[1], F_SETPIPE_SZ, limits::splice_bytes);
-  return size >= static_cast<int>(limits::splice_bytes) ? std::move(splice) : nullptr;
+  // Without CAP_SYS_RESOURCE all pipes of a user share fs.pipe-user-pages-soft, and a pipe has at most
+  // fs.pipe-max-size: what is refused is tried again at half the size.
+  for (std::uint32_t size = limits::splice_bytes; size >= splice_bytes_min; size /= 2) {
+    const int got = fcntl(ends[1], F_SETPIPE_SZ, size);
+    if (got < static_cast<int>(size)) continue;
+    splice->capacity_ = static_cast<std::uint32_t>(got);
+    return splice;
+  }
+  return nullptr;
 }
 
 ssize_t Splice::fill(int source) {
@@ -42,6 +49,16 @@ ssize_t Splice::drain(int target, std::uint32_t least) {
   return n;
 }
 
+void Splice::take_all(std::span<std::uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::read(read_end_.get(), bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;  // It cannot be: so many bytes are in there.
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+  held_ = 0;
+}
+
 void bound_splice_waits(int fd) {
   const timeval tick{.tv_sec = 0, .tv_usec = 1};
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tick, sizeof tick);
@@ -49,10 +66,11 @@ void bound_splice_waits(int fd) {
 }
 
 std::unique_ptr<Splice> SplicePool::borrow() {
-  if (borrowed_ >= limits::splices_max) return nullptr;
+  if (borrowed_ >= pipes_max_) return nullptr;
   std::unique_ptr<Splice> splice;
   if (spare_.empty()) {
     splice = Splice::open();
+    tell_small_pipes(splice.get());
   } else {
     splice = std::move(spare_.back());
     spare_.pop_back();
@@ -64,6 +82,36 @@ std::unique_ptr<Splice> SplicePool::borrow() {
 void SplicePool::give_back(std::unique_ptr<Splice> splice) {
   --borrowed_;
   if (splice->held() == 0) spare_.push_back(std::move(splice));
+}
+
+void SplicePool::tell_small_pipes(const Splice* splice) {
+  if (splice == nullptr || splice->capacity() >= limits::splice_bytes) return;
+  if (!std::exchange(full_size_, false)) return;
+  spdlog::warn(
+      "kernel pipes for bulk have {} KiB instead of {}: fs.pipe-user-pages-soft or "
+      "fs.pipe-max-size "
+      "allows no more (CAP_SYS_RESOURCE lifts both)",
+      splice->capacity() / 1024, limits::splice_bytes / 1024);
+}
+
+void SplicePool::stalled(StalledSplice& holder, std::uint64_t now_ms) {
+  if (std::exchange(holder.listed_, true)) return;
+  holder.since_ms_ = now_ms;
+  holder.before_ = last_;
+  holder.after_ = nullptr;
+  (last_ == nullptr ? first_ : last_->after_) = &holder;
+  last_ = &holder;
+}
+
+void SplicePool::moved(StalledSplice& holder) {
+  if (!std::exchange(holder.listed_, false)) return;
+  (holder.before_ == nullptr ? first_ : holder.before_->after_) = holder.after_;
+  (holder.after_ == nullptr ? last_ : holder.after_->before_) = holder.before_;
+}
+
+StalledSplice* SplicePool::longest_stalled(std::uint64_t now_ms) const {
+  if (first_ == nullptr || now_ms < first_->since_ms_ + splice_stalled_ms) return nullptr;
+  return first_;
 }
 
 }  // namespace sni

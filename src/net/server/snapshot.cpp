@@ -4,19 +4,20 @@
 
 #include <algorithm>
 
+#include "net/server/descriptor_budget.h"
 #include "net/server/own_addresses.h"
 
 namespace sni {
 
 namespace {
 
-// A connection has two descriptors. The rest is for rings, resolvers, BPF and the log.
-constexpr std::uint64_t descriptors_reserved = 256;
-constexpr std::uint64_t descriptors_per_worker = 2 * limits::splices_max;  // Pipes have two ends.
-constexpr std::uint64_t descriptors_per_connection = 2;
-constexpr std::uint64_t connections_ceiling = 1u << 24;  // Slot numbers, with room to spare.
+// Descriptors beside the workers': stdin, stdout and stderr with what was inherited, signals, address
+// and name events, timers, control, the guard, /dev/null and /etc files that are being read; seen
+// were 16. A kernel fast path has its programs and maps, seen were 18; so has XDP.
+constexpr std::uint64_t process_descriptors = 20;
+constexpr std::uint64_t bpf_descriptors = 24;
 
-std::uint32_t connections_by_descriptors(std::uint32_t workers, std::size_t listeners) {
+std::uint64_t raised_descriptor_limit() {
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
   if (files.rlim_cur < files.rlim_max) {
@@ -24,11 +25,30 @@ std::uint32_t connections_by_descriptors(std::uint32_t workers, std::size_t list
     setrlimit(RLIMIT_NOFILE, &files);
     getrlimit(RLIMIT_NOFILE, &files);
   }
-  // Very small limits keep half for connections, so that there is something to serve with.
-  const std::uint64_t reserved = std::min<std::uint64_t>(
-      descriptors_reserved + workers * (descriptors_per_worker + listeners), files.rlim_cur / 2);
-  const std::uint64_t count = (files.rlim_cur - reserved) / descriptors_per_connection;
-  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(count, 1, connections_ceiling));
+  return files.rlim_cur;
+}
+
+bool has_names(const Config& config) {
+  return std::ranges::any_of(config.routes, [](const RouteConfig& route) {
+    return std::ranges::any_of(route.backends, [](const Backend& backend) {
+      return backend.kind == Backend::Kind::name || backend.kind == Backend::Kind::requested_name;
+    });
+  });
+}
+
+DescriptorBudget descriptor_budget(const Config& config, const SystemNames& names) {
+  const std::size_t servers =
+      config.dns.servers.empty() ? names.resolv_conf.servers.size() : config.dns.servers.size();
+  const auto counted = static_cast<std::uint32_t>(std::min(servers, limits::dns_servers_max));
+  std::uint64_t process = process_descriptors;
+  if (config.fast_path.mode != FastPathMode::userspace) process += bpf_descriptors;
+  if (!config.xdp.interfaces.empty()) process += bpf_descriptors;
+  return share_descriptors({.limit = raised_descriptor_limit(),
+                            .process = process,
+                            .workers = std::max(config.workers, 1U),
+                            .listeners = static_cast<std::uint32_t>(config.listeners.size()),
+                            .name_servers = has_names(config) ? std::max(counted, 1U) : 0,
+                            .packet_plane = config.fast_path.mode == FastPathMode::packet});
 }
 
 }  // namespace
@@ -46,7 +66,7 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTabl
     listeners.push_back({.endpoint = listener.address, .v6only = listener.v6only});
     listener_configs.push_back(std::make_shared<const ListenerConfig>(listener));
   }
-  const std::uint32_t possible = connections_by_descriptors(config.workers, listeners.size());
+  const DescriptorBudget possible = descriptor_budget(config, **names);
   const std::uint32_t wanted = config.limits.connections;
   auto settings = std::make_shared<const FlowSettings>(
       FlowSettings{.timeouts = config.timeouts,
@@ -54,7 +74,9 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTabl
                    .abort_on_close = config.abort_on_close,
                    .answers = config.answers,
                    .tcp = config.tcp,
-                   .connections_max = wanted == 0 ? possible : std::min(wanted, possible)});
+                   .connections_max =
+                       wanted == 0 ? possible.connections : std::min(wanted, possible.connections),
+                   .splices_max = possible.splices});
   RouteTable routes(config, backends);
   Settled settled{
       .config = std::move(config),

@@ -58,7 +58,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
       Loop{.ring = std::move(*ring),
            .buffers = nullptr,
            .parking = Parking(shared_.parked),
-           .splices = {},
+           .splices = SplicePool(snapshot_->settings->splices_max),
            .low_water = {},
            .resolver = nullptr,
            .deadlines = Deadlines(0),

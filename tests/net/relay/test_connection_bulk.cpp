@@ -1,6 +1,9 @@
 #include <doctest/doctest.h>
 
+#include <sys/socket.h>
+
 #include <thread>
+#include <vector>
 
 #include "support/tcp_peer.h"
 #include "support/worker_harness.h"
@@ -54,4 +57,46 @@ TEST_CASE("what is less than a raised low-water mark arrives all the same, and s
     client.send("more");
     CHECK(backend.receive_text(4) == "more");
   }
+}
+
+TEST_CASE("readers that stall do not keep the kernel's pipes, and get all of their bytes") {
+  struct Pair {
+    TcpPeer client;
+    TcpPeer backend;
+    std::jthread sender;
+  };
+  const Bytes sent = pattern(16 << 20);
+  constexpr std::size_t read_first = 3 << 20;
+  TcpListener listener;
+  WorkerHarness proxy(config_for(listener.endpoint()));
+  proxy.start();
+  std::vector<Pair> pairs;
+  const auto evicted = [&] {
+    return proxy.sum([](const Counters& counters) -> auto& { return counters.splices_evicted; });
+  };
+  for (std::uint32_t i = 0; i < limits::splices_max + 2; ++i) {
+    Pair& pair = pairs.emplace_back(
+        Pair{.client = proxy.connect_to("a.example", {.receive_buffer_bytes = 256 << 10}),
+             .backend = listener.accept(),
+             .sender = {}});
+    pair.sender = std::jthread([&sent, fd = pair.backend.fd()] {
+      for (std::size_t at = 0; at < sent.size();) {
+        const ssize_t n = ::send(fd, sent.data() + at, sent.size() - at, MSG_NOSIGNAL);
+        if (n <= 0) return;
+        at += static_cast<std::size_t>(n);
+      }
+      shutdown(fd, SHUT_WR);
+    });
+    CHECK((pair.client.receive(read_first) == Bytes(sent.begin(), sent.begin() + read_first)));
+  }
+  CHECK(eventually([&] { return evicted() > 0; }));
+  CHECK(proxy.shared().parked.used.load() > 0);
+  const Bytes rest(sent.begin() + read_first, sent.end());
+  for (Pair& pair : pairs) {
+    const auto arrived = pair.client.receive_rest();
+    CHECK(arrived.end == End::fin);
+    CHECK((arrived.bytes == rest));
+  }
+  pairs.clear();
+  CHECK(proxy.becomes_empty());
 }

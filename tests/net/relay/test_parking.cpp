@@ -32,6 +32,20 @@ using Slots = std::vector<std::uint32_t>;
 
 }  // namespace
 
+TEST_CASE("room that is only taken where it is free ends nobody") {
+  ParkedBudget budget;
+  Lot lot(budget, 10);
+  REQUIRE(lot.park(1, "12345678"));
+  CHECK_FALSE(lot.parking.park_if_free({.slot = 2, .generation = 7}, 3, 10));
+  CHECK(budget.used == 8);
+  const auto place = lot.parking.park_if_free({.slot = 2, .generation = 7}, 2, 10);
+  REQUIRE(place);
+  CHECK(budget.used == 10);
+  CHECK(lot.evicted().empty());
+  lot.parking.leave(*place);
+  CHECK(budget.used == 8);
+}
+
 TEST_CASE("parked bytes are a copy, and are charged until they leave") {
   ParkedBudget budget;
   Lot lot(budget, 10);

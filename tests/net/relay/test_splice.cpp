@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,57 @@ TEST_CASE("what is filled from one socket drains into the other, and FIN shows a
   CHECK(splice->held() == text.size());
   while (splice->held() > 0) REQUIRE(splice->drain(target.get(), 1) > 0);
   CHECK(to.receive_text(text.size()) == text);
+}
+
+TEST_CASE("whoever has stalled for longest is found, once that is long enough") {
+  SplicePool pool;
+  StalledSplice first;
+  StalledSplice second;
+  StalledSplice third;
+  pool.stalled(first, 1000);
+  pool.stalled(second, 1100);
+  pool.stalled(third, 1200);
+  pool.stalled(first, 5000);  // It has moved nothing since.
+  CHECK(pool.longest_stalled(1000 + splice_stalled_ms - 1) == nullptr);
+  CHECK(pool.longest_stalled(1000 + splice_stalled_ms) == &first);
+  pool.moved(second);
+  pool.moved(first);
+  CHECK(pool.longest_stalled(9000) == &third);
+  pool.stalled(first, 9000);
+  pool.moved(third);
+  CHECK(pool.longest_stalled(9000) == nullptr);
+  CHECK(pool.longest_stalled(9000 + splice_stalled_ms) == &first);
+  pool.moved(first);
+  pool.moved(first);
+  CHECK(pool.longest_stalled(99'000) == nullptr);
+}
+
+TEST_CASE("a pipe is emptied into memory, whole") {
+  TcpListener listener;
+  TcpPeer from = TcpPeer::connect(listener.endpoint());
+  TcpPeer source = listener.accept();
+  const auto sent = pattern(100'000);
+  from.send(sent);
+  const auto splice = Splice::open();
+  REQUIRE(splice);
+  bound_splice_waits(source.fd());
+  while (splice->held() < sent.size()) {
+    const ssize_t n = splice->fill(source.fd());
+    REQUIRE((n > 0 || n == -EAGAIN));
+  }
+  std::vector<std::uint8_t> taken(splice->held());
+  splice->take_all(taken);
+  CHECK((taken == sent));
+  CHECK(splice->held() == 0);
+}
+
+TEST_CASE("a worker may have fewer pipes than usual, or none") {
+  SplicePool none(0);
+  CHECK(none.borrow() == nullptr);
+  SplicePool one(1);
+  const auto splice = one.borrow();
+  CHECK(splice != nullptr);
+  CHECK(one.borrow() == nullptr);
 }
 
 TEST_CASE("a worker's pipes are bounded, and one that comes back with bytes is not used again") {

@@ -1,0 +1,47 @@
+#include "net/server/descriptor_budget.h"
+
+#include <algorithm>
+
+#include "core/limits.h"
+
+namespace sni {
+
+namespace {
+
+constexpr std::uint64_t per_connection = 2;
+constexpr std::uint64_t per_splice = 2;  // A pipe has two ends.
+// Of each worker beside its listeners: the ring, its eventfd, and one to accept a client with that
+// is refused then.
+constexpr std::uint64_t per_worker = 3;
+// To one server: UDP, and TCP where an answer is truncated.
+constexpr std::uint64_t per_name_server = 2;
+constexpr std::uint64_t connections_ceiling = 1u << 24;  // Slot numbers, with room to spare.
+
+std::uint64_t saturating_less(std::uint64_t from, std::uint64_t what) {
+  return from > what ? from - what : 0;
+}
+
+}  // namespace
+
+DescriptorBudget share_descriptors(const DescriptorNeeds& needs) {
+  const std::uint64_t channel = per_name_server * needs.name_servers;
+  const std::uint64_t worker =
+      per_worker + needs.listeners + channel + (needs.packet_plane ? 1 : 0);
+  // The packet plane may hold a sixteenth of all for local ports (net/planes/fast_path.cpp).
+  const std::uint64_t ports = needs.packet_plane ? needs.limit / 16 : 0;
+  std::uint64_t left = saturating_less(needs.limit, needs.process + needs.workers * worker + ports);
+  std::uint64_t better = left / 2;
+  // A channel takes limits::dns_channel_questions, and then only ends those that it has.
+  const std::uint64_t more_channels =
+      std::min<std::uint64_t>(limits::dns_channels_max - 1, left / limits::dns_channel_questions);
+  const std::uint64_t resolvers = std::min(better, needs.workers * channel * more_channels);
+  better -= resolvers;
+  const std::uint64_t splices =
+      std::min<std::uint64_t>(limits::splices_max, better / (needs.workers * per_splice));
+  left -= resolvers + needs.workers * per_splice * splices;
+  return {.connections = static_cast<std::uint32_t>(
+              std::clamp<std::uint64_t>(left / per_connection, 1, connections_ceiling)),
+          .splices = static_cast<std::uint32_t>(splices)};
+}
+
+}  // namespace sni
