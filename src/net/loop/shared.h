@@ -4,6 +4,7 @@
 // loaded once.
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -18,14 +19,18 @@
 
 namespace sni {
 
+// Counts that all workers change stand apart, so that no two of them, nor what is only read, share a
+// line of the cache.
+inline constexpr std::size_t cache_line = 64;
+
 struct Shared {
   FastPath fast_path;             // Both set before the first worker starts.
   std::optional<DnsMap> dns_map;  // Answers of all workers; empty: each keeps its own alone.
-  std::atomic<std::uint32_t> connections{0};
-  std::atomic<std::uint32_t> pending_hellos{0};
-  FlightBudget flights;
-  ParkedBudget parked;
-  SourceCounts sources;
+  alignas(cache_line) std::atomic<std::uint32_t> connections{0};
+  alignas(cache_line) std::atomic<std::uint32_t> pending_hellos{0};
+  alignas(cache_line) FlightBudget flights;
+  alignas(cache_line) ParkedBudget parked;
+  alignas(cache_line) SourceCounts sources;
   EndpointBoard board{random_key()};  // Which endpoints do not answer.
   Admission admission;
 };
