@@ -130,6 +130,7 @@ class Carried(Packet):
                 if piece == b"bulk":
                     break
                 connection.sendall(piece)
+            connection.sendall(b"ok")
             down = streams.Task(streams.send, connection, BULK)
             digests.append(streams.receive(connection, BULK))
             down.result(240)
@@ -141,6 +142,7 @@ class Carried(Packet):
         connection, sent = self.handed_over(started)
         sockets = started.held()["socket"]
         connection.sendall(b"bulk")
+        self.assertEqual(backends.read_exactly(connection, 2), b"ok")
         up = streams.Task(streams.send, connection, BULK)
         expected = streams.digest(BULK)
         self.assertEqual(streams.receive(connection, BULK), expected)
@@ -150,7 +152,7 @@ class Carried(Packet):
         record = self.line(started)
         self.assertEqual(digests, [expected])
         self.assertEqual(record["client_bytes"], sent + 4 + BULK)
-        self.assertEqual(record["server_bytes"], sent + BULK)
+        self.assertEqual(record["server_bytes"], sent + 2 + BULK)
         self.assertGreaterEqual(self.forwarded_bytes(started), 2 * BULK)
         self.assertLessEqual(started.held()["socket"], sockets)
 
@@ -177,6 +179,36 @@ class Carried(Packet):
 
     def test_families_may_differ(self):
         self.check_bulk("mixed")
+
+    def test_hand_overs_under_full_traffic_both_ways_lose_no_byte(self):
+        size = 32 << 20
+
+        def handler(connection):
+            connection.settimeout(120)
+            backends.read_exactly(connection, len(hello))
+            down = streams.Task(streams.send, connection, size)
+            digests.append(streams.receive(connection, size))
+            down.result(120)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1)
+
+        digests = []
+        hello = tls.client_hello("one.example")
+        started = self.started("container", handler, fast_path={"packet_after_bytes": "256KiB"})
+        expected = streams.digest(size)
+        for _ in range(8):
+            connection = self.connect(started)
+            connection.settimeout(120)
+            connection.sendall(hello)
+            up = streams.Task(streams.send, connection, size)
+            self.assertEqual(streams.receive(connection, size), expected)
+            up.result(120)
+            self.assertEqual(connection.recv(1), b"")
+            connection.close()
+        for record in started.access(8):
+            self.assertEqual((record["client_bytes"], record["server_bytes"], record["end"]),
+                             (size + len(hello), size, "done"), record)
+        self.assertEqual(digests, [expected] * 8)
 
 
 class Ends(Packet):
