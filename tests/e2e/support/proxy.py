@@ -60,6 +60,7 @@ class Proxy(processes.Child):
         self.write(self.config)
         super().__init__([*command, BINARY, "--config", str(self.config_path)],
                          pathlib.Path(directory) / "proxy.log", **options)
+        self.logs_elsewhere = "stderr" in options
         if wait:
             self.wait_ready()
 
@@ -77,7 +78,7 @@ class Proxy(processes.Child):
 
     def wait_ready(self):
         self.wait_for_ports(*self.ports.values())
-        if self.config["log"]["level"] in ("debug", "info"):
+        if self.config["log"]["level"] in ("debug", "info") and not self.logs_elsewhere:
             self.wait_log("listening on ")  # All workers have what they need.
 
     def reload(self, config):
