@@ -20,8 +20,8 @@ namespace sni {
 
 class LogWriter {
  public:
-  // Bytes that may wait, and how many are written at a time: some 20,000 access lines, and 300.
-  static constexpr std::size_t queue_bytes_max = 4 << 20;
+  // Bytes that may wait, and how many are written at a time: some 9,000 access lines, and 300.
+  static constexpr std::size_t queue_bytes_max = 2 << 20;
   static constexpr std::size_t chunk_bytes = 64 << 10;
   static constexpr std::chrono::milliseconds collect_time{5};
 
