@@ -81,13 +81,14 @@ void ControlServer::dispatch() {
   const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
-    if (event.data.u64 == listener_id) {
+    const ClientId id = event.data.u64;  // A copy: epoll_event is packed.
+    if (id == listener_id) {
       accept_clients();
       continue;
     }
-    const auto client = clients_.find(event.data.u64);
+    const auto client = clients_.find(id);
     if (client == clients_.end()) continue;
-    if (!serve(client->first, client->second, event.events)) clients_.erase(client);
+    if (!serve(id, client->second, event.events)) clients_.erase(client);
   }
 }
 
