@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bpf/xdp/xdp_generation.h"
+#include "core/address/source.h"
 
 namespace sni {
 namespace {
@@ -47,7 +48,7 @@ void for_each_entry(const UniqueFd& map, Visit visit) {
 
 template <typename Key>
 void add_hits(const std::array<UniqueFd, GUARD_SHARDS>& exact, const UniqueFd& bans,
-              unsigned ban_length, std::vector<XdpHits>& hits) {
+              std::uint8_t ban_length, std::vector<XdpHits>& hits) {
   const auto add = [&hits](const Key& key, std::uint64_t packets, unsigned length, bool ban) {
     if (packets == 0) return;
     const IpPrefix prefix{.base = address_of(key), .length = static_cast<std::uint8_t>(length)};
@@ -58,14 +59,14 @@ void add_hits(const std::array<UniqueFd, GUARD_SHARDS>& exact, const UniqueFd& b
         shard, [&](const Key& key, const guard_value& value) { add(key, value.hits, 128, false); });
   }
   for_each_entry<Key, guard_ban>(bans, [&](const Key& key, const guard_ban& value) {
-    add(key, value.hits, ban_length, true);
+    add(key, value.hits, source_of(address_of(key), ban_length).length, true);
   });
 }
 
-unsigned mask_length(const guard_address_v6& mask) {
-  unsigned length = 0;
-  for (const __be32 word : mask.words_be) length += static_cast<unsigned>(std::popcount(word));
-  return length;
+std::uint8_t mask_length(const guard_address_v6& mask) {
+  int length = 0;
+  for (const __be32 word : mask.words_be) length += std::popcount(word);
+  return static_cast<std::uint8_t>(length);
 }
 
 }  // namespace

@@ -192,6 +192,11 @@ static __always_inline int filter_ipv4(struct cursor* cursor, struct source* sou
   return judge(source);
 }
 
+/* fe80::/10, whose addresses share a prefix though they are of different hosts. */
+static __always_inline bool is_link_local(const struct in6_addr* address) {
+  return (address->in6_u.u6_addr32[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
 static __always_inline int filter_ipv6(struct cursor* cursor, struct source* source) {
   struct ipv6hdr* ip = take(cursor, sizeof(*ip));
   if (!ip || ip->version != 6) return finish(GUARD_PASS_NOT_PARSED, GUARD_IPV6);
@@ -200,7 +205,9 @@ static __always_inline int filter_ipv6(struct cursor* cursor, struct source* sou
   struct guard_prefix_v6 prefix = {.length = 128};
   __builtin_memcpy(&prefix.address, &ip->saddr, sizeof(prefix.address));
   struct guard_address_v6 banned = prefix.address;
-  for (int i = 0; i < 4; i++) banned.words_be[i] &= source->settings->ban_mask_v6.words_be[i];
+  if (!is_link_local(&ip->saddr)) {
+    for (int i = 0; i < 4; i++) banned.words_be[i] &= source->settings->ban_mask_v6.words_be[i];
+  }
   source->protocol = GUARD_IPV6;
   __u32 exact = source->generation * GUARD_SHARDS + guard_shard(guard_fold_v6(&prefix.address));
   source->listed = find(&EXACT_V6, exact, &prefix.address);

@@ -88,7 +88,7 @@ struct guard_prefix_v6 {
 };
 SNI_STATIC_ASSERT(sizeof(struct guard_prefix_v6) == 20, "guard_prefix_v6 has a hole");
 
-/* BANS_V4 by address, BANS_V6 by the address under guard_settings.ban_mask_v6. */
+/* BANS_V4 by address, BANS_V6 by the address under guard_settings.ban_mask_v6, link-local ones whole. */
 struct guard_ban {
   __u32 until_s;
   __u32 pad;

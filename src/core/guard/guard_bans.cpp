@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <iterator>
 
+#include "core/address/source.h"
 #include "core/limits.h"
 
 namespace sni {
 
 IpPrefix BanTable::source_of(const IpAddress& address) const {
-  const std::uint8_t length = address.is_v4() ? std::uint8_t{128} : policy_.ipv6_length;
-  return {.base = address.masked(length), .length = length};
+  return sni::source_of(address, policy_.ipv6_length);
 }
 
 bool BanTable::is_banned(const IpAddress& address, GuardTime now) const {

@@ -1,14 +1,14 @@
 #pragma once
 
 // Open connections per source address, for limits.connections_per_source; shared by all workers and
-// used only where that limit is set. IPv6 counts by /64, since one subscriber has at least that.
+// used only where that limit is set. IPv6 counts by /64 (core/address/source.h).
 
 #include <array>
 #include <cstdint>
 #include <mutex>
 #include <unordered_map>
 
-#include "core/address/address.h"
+#include "core/address/source.h"
 
 namespace sni {
 
@@ -16,7 +16,7 @@ class SourceCounts {
  public:
   // Counts one more connection unless the source has `max` already.
   bool acquire(const IpAddress& address, std::uint32_t max) {
-    const IpAddress key = source_of(address);
+    const IpAddress key = source_of(address, ipv6_source_bits).base;
     Shard& shard = shard_of(key);
     const std::lock_guard lock(shard.mutex);
     std::uint32_t& count = shard.counts[key];
@@ -26,7 +26,7 @@ class SourceCounts {
   }
 
   void release(const IpAddress& address) {
-    const IpAddress key = source_of(address);
+    const IpAddress key = source_of(address, ipv6_source_bits).base;
     Shard& shard = shard_of(key);
     const std::lock_guard lock(shard.mutex);
     const auto found = shard.counts.find(key);
@@ -34,15 +34,12 @@ class SourceCounts {
   }
 
  private:
-  static constexpr unsigned ipv6_source_bits = 64;
+  static constexpr std::uint8_t ipv6_source_bits = 64;
   struct Shard {
     std::mutex mutex;
     std::unordered_map<IpAddress, std::uint32_t> counts;
   };
 
-  static IpAddress source_of(const IpAddress& address) {
-    return address.is_v4() ? address : address.masked(ipv6_source_bits);
-  }
   Shard& shard_of(const IpAddress& key) {
     return shards_[std::hash<IpAddress>{}(key) % shards_.size()];
   }

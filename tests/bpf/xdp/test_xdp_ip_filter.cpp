@@ -252,6 +252,9 @@ TEST_CASE("bans reach the listeners only, end by themselves and never touch the 
   CHECK(guarded.judge_v6("2001:db8:0:7:ffff::1") == GUARD_DROP_BANNED);
   CHECK(guarded.judge_v6("2001:db8:0:7:ffff::1", 22) == GUARD_PASS_UNLISTED);
   CHECK(guarded.judge_v6("2001:db8:0:8::1") == GUARD_PASS_UNLISTED);
+  REQUIRE(guarded.generation().ban({.source = prefix("fe80::7"), .until = later}));
+  CHECK(guarded.judge_v6("fe80::7") == GUARD_DROP_BANNED);
+  CHECK(guarded.judge_v6("fe80::8") == GUARD_PASS_UNLISTED);
   guarded.generation().unban(prefix("192.0.2.7"));
   CHECK(guarded.judge_v4("192.0.2.7") == GUARD_PASS_UNLISTED);
 }

@@ -52,6 +52,14 @@ TEST_CASE("IPv6 sources are banned by the prefix length of the policy") {
   CHECK(!bans.is_banned(*parse_ip("2001:db8:0:8::1"), 1000));
 }
 
+TEST_CASE("a link-local source is banned alone, since its neighbours share its prefix") {
+  BanTable bans(policy);
+  CHECK(bans.ban(*parse_ip("fe80::1"), 1000)->source == prefix("fe80::1"));
+  CHECK(bans.is_banned(*parse_ip("fe80::1"), 1000));
+  CHECK(!bans.is_banned(*parse_ip("fe80::2"), 1000));
+  CHECK(bans.lift(prefix("fe80::/10")).size() == 1);
+}
+
 TEST_CASE("the end of a ban is reported once") {
   BanTable bans(policy);
   bans.ban(source, 1000);

@@ -36,13 +36,16 @@ TEST_CASE("a refused connection is not counted") {
   CHECK(counts.acquire(source, 1));
 }
 
-TEST_CASE("IPv4 addresses count each for itself, IPv6 addresses by their /64") {
+TEST_CASE("IPv4 addresses count each for itself, IPv6 addresses by their /64 unless it is link-local") {
   SourceCounts counts;
   CHECK(counts.acquire(address("192.0.2.1"), 1));
   CHECK(counts.acquire(address("192.0.2.2"), 1));
   CHECK(counts.acquire(address("2001:db8:0:1::1"), 1));
   CHECK_FALSE(counts.acquire(address("2001:db8:0:1:ffff::2"), 1));
   CHECK(counts.acquire(address("2001:db8:0:2::1"), 1));
+  CHECK(counts.acquire(address("fe80::1"), 1));
+  CHECK(counts.acquire(address("fe80::2"), 1));
+  CHECK_FALSE(counts.acquire(address("fe80::2"), 1));
   counts.release(address("2001:db8:0:1:8000::"));
   CHECK(counts.acquire(address("2001:db8:0:1::1"), 1));
 }
