@@ -193,7 +193,7 @@ static __always_inline int filter_ipv4(struct cursor* cursor, struct source* sou
 }
 
 /* fe80::/10, whose addresses share a prefix though they are of different hosts. */
-static __always_inline bool is_link_local(const struct in6_addr* address) {
+static __always_inline int is_link_local(const struct in6_addr* address) {
   return (address->in6_u.u6_addr32[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
 }
 
