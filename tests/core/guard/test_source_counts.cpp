@@ -36,7 +36,8 @@ TEST_CASE("a refused connection is not counted") {
   CHECK(counts.acquire(source, 1));
 }
 
-TEST_CASE("IPv4 addresses count each for itself, IPv6 addresses by their /64 unless it is link-local") {
+TEST_CASE(
+    "IPv4 and link-local addresses count each for itself, other IPv6 addresses by their /64") {
   SourceCounts counts;
   CHECK(counts.acquire(address("192.0.2.1"), 1));
   CHECK(counts.acquire(address("192.0.2.2"), 1));
