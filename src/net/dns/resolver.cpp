@@ -54,11 +54,11 @@ bool asks_alike(const DnsConfig& config, const SystemNames& system, const DnsCon
 Resolver::Resolver(const DnsConfig& config, std::shared_ptr<const SystemNames> system,
                    ResolverIo& io, DnsCounters& counters, const DnsMap* answers)
     : io_(io),
-      counters_(counters),
       shared_(answers),
       config_(config),
       system_(std::move(system)),
-      callers_{Callers(config, random_key()), Callers(config, random_key())} {}
+      callers_{Callers(config, random_key()), Callers(config, random_key())},
+      counters_(counters) {}
 
 Result<std::unique_ptr<Resolver>> Resolver::create(const DnsConfig& config,
                                                    std::shared_ptr<const SystemNames> system,
