@@ -137,8 +137,8 @@ std::vector<Proxy> planes(const std::string& program, bool privileged) {
                    .module = {}});
   };
   add("userspace", "sni-proxy, userspace relay", "userspace", false);
-  add("userspace-logged", "sni-proxy, userspace relay, access lines as by default", "userspace",
-      false, "info");
+  add("logged", "sni-proxy, userspace relay, access lines as by default", "userspace", false,
+      "info");
   if (!privileged) return all;
   add("packet", "sni-proxy, packet plane", "packet", false);
   add("sockhash", "sni-proxy, sockhash", "sockhash", false);
