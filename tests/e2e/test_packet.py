@@ -122,6 +122,15 @@ class Packet(ProxyTest):
         return record
 
 
+def bulk_both_ways(connection, size, digests):
+    """A backend's part: sends and takes `size` bytes at once, and ends in order."""
+    down = streams.Task(streams.send, connection, size)
+    digests.append(streams.receive(connection, size))
+    down.result(240)
+    connection.shutdown(socket.SHUT_WR)
+    connection.recv(1)
+
+
 class Carried(Packet):
     def check_bulk(self, place):
         def handler(connection):
@@ -131,11 +140,7 @@ class Carried(Packet):
                     break
                 connection.sendall(piece)
             connection.sendall(b"ok")
-            down = streams.Task(streams.send, connection, BULK)
-            digests.append(streams.receive(connection, BULK))
-            down.result(240)
-            connection.shutdown(socket.SHUT_WR)
-            connection.recv(1)
+            bulk_both_ways(connection, BULK, digests)
 
         digests = []
         started = self.started(place, handler)
@@ -186,11 +191,7 @@ class Carried(Packet):
         def handler(connection):
             connection.settimeout(120)
             backends.read_exactly(connection, len(hello))
-            down = streams.Task(streams.send, connection, size)
-            digests.append(streams.receive(connection, size))
-            down.result(120)
-            connection.shutdown(socket.SHUT_WR)
-            connection.recv(1)
+            bulk_both_ways(connection, size, digests)
 
         digests = []
         hello = tls.client_hello("one.example")

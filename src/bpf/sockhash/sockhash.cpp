@@ -10,7 +10,6 @@
 #include <string_view>
 #include <utility>
 
-#include "bpf/libbpf_print.h"
 #include "bpf/sockhash/cgroup_root.h"
 #include "sock_relay.skel.h"
 
@@ -112,7 +111,8 @@ Sockhash::~Sockhash() {
 }
 
 Result<void> Sockhash::open(const SockhashOptions& options) {
-  keep_libbpf_quiet();
+  // libbpf prints to stderr by itself; what matters of it goes into our errors.
+  libbpf_set_print(nullptr);
   log_.assign(verifier_log_bytes, '\0');
   LIBBPF_OPTS(bpf_object_open_opts, open_options, .object_name = "sock_relay",
               .kernel_log_buf = log_.data(), .kernel_log_size = log_.size());

@@ -1,8 +1,6 @@
 #include "net/guard/guard_build.h"
 
 #include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -10,21 +8,17 @@
 #include <stop_token>
 #include <utility>
 
+#include "net/give_way.h"
+
 namespace sni {
 namespace {
 
 // Between the parts that a retired generation gives up.
 constexpr std::chrono::milliseconds drain_pause{20};
 
-// What works beside the workers gives way to them (nice(2)), and still gets on where every CPU is
-// taken: of one CPU about a quarter, and a tenth.
+// Both still get on where every CPU is taken.
 constexpr int build_nice = 5;
 constexpr int retire_nice = 10;
-
-// For the calling thread alone, as Linux has it (setpriority(2)).
-void give_way(int nice) {
-  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nice);
-}
 
 void make(GuardBuild& build, bool with_xdp) {
   std::vector<GuardEntry> entries = entries_of(build.input);

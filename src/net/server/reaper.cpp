@@ -2,10 +2,10 @@
 
 #include <malloc.h>
 #include <pthread.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <stop_token>
+
+#include "net/give_way.h"
 
 namespace sni {
 
@@ -28,7 +28,7 @@ void Reaper::take(std::shared_ptr<const void> object) {
 
 void Reaper::run(const std::stop_token& stop) {
   pthread_setname_np(pthread_self(), "reaper");
-  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), reaper_nice);  // Of this thread alone.
+  give_way(reaper_nice);
   for (;;) {
     Garbage taken;
     {
