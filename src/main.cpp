@@ -2,12 +2,15 @@
 
 #include <CLI/CLI.hpp>
 
+#include <chrono>
 #include <cstdio>
 #include <string>
 
 #include "bpf/xdp/xdp_probe.h"
+#include "core/route/explain.h"
 #include "main/bench_exec.h"
 #include "main/control_cli.h"
+#include "main/operate_cli.h"
 #include "net/loop/ring.h"
 #include "net/planes/fast_path.h"
 #include "net/server/server.h"
@@ -41,7 +44,42 @@ int run(const std::string& path) {
   return server.run(std::move(*loaded), std::move(*signals)) ? 0 : exit_failed;
 }
 
-int check(const std::string& path) {
+// Says what becomes of the client that `question` describes; status 1 where no backend gets it.
+int explain(const sni::LoadedConfig& loaded, const sni::ExplainQuestion& question) {
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  const auto explanation = sni::explain(*loaded.config, loaded.block_file, question, now);
+  if (!explanation) return fail(explanation.error());
+  for (const std::string& line : explanation->lines) std::printf("%s\n", line.c_str());
+  return explanation->served ? 0 : exit_failed;
+}
+
+// What `check` was asked beside the file.
+struct CheckOptions {
+  sni::ExplainQuestion question;
+  std::string source;
+  CLI::Option* explain = nullptr;
+};
+
+void add_explain(CLI::App& command, CheckOptions& options) {
+  options.explain =
+      command.add_option("--explain", options.question.name,
+                         "Say which route and backend this server name gets, and why; "
+                         "\"\": a client without a name");
+  command.add_option("--alpn", options.question.alpn, "With --explain: protocols that are offered")
+      ->needs(options.explain);
+  command.add_option("--listener", options.question.listener, "With --explain: where it connects")
+      ->needs(options.explain);
+  command.add_option("--source", options.source, "With --explain: the client's address")
+      ->needs(options.explain);
+}
+
+int check(const std::string& path, CheckOptions& options) {
+  if (!options.source.empty()) {
+    options.question.source = sni::parse_ip(options.source);
+    if (!options.question.source) {
+      return fail({.what = "--source: '" + options.source + "' is no address"});
+    }
+  }
   const auto loaded = sni::load_config(path);
   if (!loaded) {
     fail(loaded.error());
@@ -52,6 +90,7 @@ int check(const std::string& path) {
     std::fprintf(stderr, "%s: warning: %s\n", path.c_str(), warning.c_str());
   }
   if (!loaded->config) return exit_mistakes;
+  if (*options.explain) return explain(*loaded, options.question);
   const auto counted = [](std::size_t count, const std::string& what) {
     return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
   };
@@ -85,12 +124,15 @@ int main(int argc, char** argv) {
   CLI::App* check_command =
       app.add_subcommand("check", "Print every mistake of a configuration file");
   check_command->add_option("--config,config", config, "Configuration file (TOML)")->required();
+  CheckOptions check_options;
+  add_explain(*check_command, check_options);
   CLI::App* probe_command =
       app.add_subcommand("probe", "Print what this kernel and these privileges allow");
   CLI::App* bench_command =
       app.add_subcommand("bench", "Measure the relay planes and other proxies side by side");
   bench_command->prefix_command()->set_help_flag();  // All that follows is sni-proxy-bench's.
   const sni::ControlCli control(app);
+  const sni::OperateCli operate(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -99,7 +141,8 @@ int main(int argc, char** argv) {
   }
 
   if (const auto status = control.run()) return *status;
-  if (*check_command) return check(config);
+  if (const auto status = operate.run()) return *status;
+  if (*check_command) return check(config, check_options);
   if (*probe_command) return probe();
   if (*bench_command) return sni::become_bench(bench_command->remaining());
   if (config.empty()) {

@@ -35,7 +35,12 @@ std::uint64_t number(const json& object, const char* name) {
   return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
 }
 
-int block(const std::string& socket, const std::string& prefix, const std::string& duration) {
+void print(const json& result) {
+  std::puts(result.dump(2).c_str());
+}
+
+int block(const std::string& socket, const std::string& prefix, const std::string& duration,
+          bool as_json) {
   json request = {{"command", "block"}, {"prefix", prefix}};
   if (!duration.empty()) {
     const auto length = parse_duration(duration);
@@ -44,21 +49,27 @@ int block(const std::string& socket, const std::string& prefix, const std::strin
     request["for_s"] = static_cast<std::uint64_t>(seconds);
   }
   const auto result = control_call(socket, std::move(request));
-  return result ? 0 : fail(result.error());
+  if (!result) return fail(result.error());
+  if (as_json) print(*result);
+  return 0;
 }
 
-int unblock(const std::string& socket, const std::string& prefix) {
-  const auto result = control_call(socket, {{"command", "unblock"}, {"prefix", prefix}});
-  if (!result) return fail(result.error());
-  for (const json& ban : result->at("bans")) {
+void tell_unblocked(const json& result, const std::string& prefix) {
+  for (const json& ban : result.at("bans")) {
     std::printf("lifted the ban of %s\n", ban.get<std::string>().c_str());
   }
-  if (result->at("configured") == true) {
+  if (result.at("configured") == true) {
     std::printf("%s stands in the configuration: a reload blocks it again\n", prefix.c_str());
   }
-  for (const json& outer : result->at("still_by")) {
+  for (const json& outer : result.at("still_by")) {
     std::printf("still blocked by %s\n", outer.get<std::string>().c_str());
   }
+}
+
+int unblock(const std::string& socket, const std::string& prefix, bool as_json) {
+  const auto result = control_call(socket, {{"command", "unblock"}, {"prefix", prefix}});
+  if (!result) return fail(result.error());
+  as_json ? print(*result) : tell_unblocked(*result, prefix);
   if (result->at("was_blocked") == true || !result->at("bans").empty()) return 0;
   return fail({.what = prefix + " was not blocked"});
 }
@@ -70,7 +81,7 @@ void sort_by_prefix(std::vector<json>& entries) {
   });
 }
 
-int blocklist(const std::string& socket) {
+int blocklist(const std::string& socket, bool as_json) {
   std::vector<json> entries;
   json next = 0;
   while (!next.is_null()) {
@@ -80,6 +91,10 @@ int blocklist(const std::string& socket) {
     next = page->at("next");
   }
   sort_by_prefix(entries);
+  if (as_json) {
+    print(entries);
+    return 0;
+  }
   for (const json& entry : entries) {
     std::string notes;
     if (entry.contains("left_s")) {
@@ -93,9 +108,13 @@ int blocklist(const std::string& socket) {
   return 0;
 }
 
-int blocklist_hits(const std::string& socket) {
+int blocklist_hits(const std::string& socket, bool as_json) {
   const auto result = control_call(socket, {{"command", "blocklist_hits"}});
   if (!result) return fail(result.error());
+  if (as_json) {
+    print(*result);
+    return 0;
+  }
   for (const json& hit : result->at("hits")) {
     std::printf("%12llu %-5s %s\n", static_cast<unsigned long long>(number(hit, "packets")),
                 member(hit, "kind").c_str(), member(hit, "prefix").c_str());
@@ -115,7 +134,7 @@ int status(const std::string& socket, bool as_json) {
 }  // namespace
 
 struct ControlCli::Options {
-  std::string socket = Config{}.control_socket;
+  std::string socket = ControlConfig{}.socket;
   std::string prefix;
   std::string duration;
   bool hits = false;
@@ -135,6 +154,7 @@ ControlCli::ControlCli(CLI::App& app) : options_(std::make_unique<Options>()) {
   for (CLI::App* command : {options.block, options.unblock, options.blocklist, options.status}) {
     command->add_option("--socket", options.socket, "The proxy's control socket")
         ->capture_default_str();
+    command->add_flag("--json", options.json, "Print the answer as JSON");
   }
   for (CLI::App* command : {options.block, options.unblock}) {
     command->add_option("ADDR[/LEN]", options.prefix, "Address or prefix")->required();
@@ -143,18 +163,20 @@ ControlCli::ControlCli(CLI::App& app) : options_(std::make_unique<Options>()) {
                             "How long, as in 10m; else until it is unblocked or the proxy ends");
   options.blocklist->add_flag("--hits", options.hits,
                               "Print what XDP has dropped, by entry, since the last reload");
-  options.status->add_flag("--json", options.json, "Print it as JSON");
 }
 
 ControlCli::~ControlCli() = default;
 
 std::optional<int> ControlCli::run() const {
   const Options& options = *options_;
-  if (*options.block) return block(options.socket, options.prefix, options.duration);
-  if (*options.unblock) return unblock(options.socket, options.prefix);
+  if (*options.block) {
+    return block(options.socket, options.prefix, options.duration, options.json);
+  }
+  if (*options.unblock) return unblock(options.socket, options.prefix, options.json);
   if (*options.status) return status(options.socket, options.json);
   if (!*options.blocklist) return std::nullopt;
-  return options.hits ? blocklist_hits(options.socket) : blocklist(options.socket);
+  return options.hits ? blocklist_hits(options.socket, options.json)
+                      : blocklist(options.socket, options.json);
 }
 
 }  // namespace sni

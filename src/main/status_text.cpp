@@ -53,6 +53,12 @@ void append_count(std::string& out, const std::string& name, const json& value) 
 
 }  // namespace
 
+std::string totals_text(const json& totals) {
+  std::string out;
+  for (const auto& [name, value] : totals.items()) append_count(out, name, value);
+  return out;
+}
+
 std::string status_text(const json& status) {
   const std::chrono::seconds uptime(number(status, "uptime_s"));
   const json& config = member(status, "config");
@@ -67,8 +73,7 @@ std::string status_text(const json& status) {
   out += "connections " + std::to_string(number(status, "connections")) + " of at most " +
          std::to_string(number(status, "connections_max")) + " (" +
          of_workers(member(status, "workers")) + ")\n";
-  for (const auto& [name, value] : member(status, "totals").items()) append_count(out, name, value);
-  return out;
+  return out + totals_text(member(status, "totals"));
 }
 
 }  // namespace sni

@@ -42,6 +42,7 @@ constexpr Op op_of(Operation operation) {
 
 Connection::Connection(Loop& loop, ConnectionStart start)
     : loop_(loop), flow_(start.flow), settings_(start.snapshot->settings) {
+  flow_.slot = start.slot;
   sockets_.slot = start.slot;
   sockets_.generation = start.generation;
   sockets_.fds[index(Side::client)] = std::move(start.client);
@@ -320,6 +321,17 @@ std::chrono::milliseconds Connection::idle() const {
 std::chrono::milliseconds Connection::half_closed() const {
   return half_closed_timeout(settings_->timeouts, *flow_.record.listener,
                              flow_.record.route->config);
+}
+
+FlowProgress Connection::progress() {
+  FlowProgress progress{.phase = session_.phase(),
+                        .idle_ms = loop_.now_ms - flow_.record.started_ms};
+  if (!relay_ || session_.phase() == Phase::closed) return progress;
+  progress.plane = relay_->carrier();
+  progress.to_backend = relay_->forwarded(Side::client);
+  progress.to_client = relay_->forwarded(Side::backend);
+  progress.idle_ms = relay_->idle_ms();
+  return progress;
 }
 
 void Connection::set_deadline(std::chrono::milliseconds delay) {

@@ -23,6 +23,7 @@
 #include "net/connect/answering.h"
 #include "net/connect/setup.h"
 #include "net/flow/ledger.h"
+#include "net/flow/live_flow.h"
 #include "net/loop/loop.h"
 #include "net/loop/sockets.h"
 #include "net/relay/relay.h"
@@ -52,6 +53,9 @@ class Connection {
     return relay_ ? relay_->on_low_water_due(side) : std::nullopt;
   }
   void kill(EndReason reason) { advance({.kind = Event::Kind::kill, .reason = reason}); }
+
+  // What the kernel has moved for it is looked up.
+  FlowProgress progress();
 
   // Nothing is in flight and both sockets are closed: the slot can be freed.
   bool closed() const { return session_.phase() == Phase::closed; }

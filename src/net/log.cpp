@@ -24,6 +24,7 @@ std::atomic<LogFormat> current_format{LogFormat::text};
 std::atomic<spdlog::level::level_enum> current_level{spdlog::level::off};
 std::atomic<std::shared_ptr<LogWriter>> current_writer;
 std::uint64_t lost_before = 0;
+std::atomic<LogLevel> configured_level{LogLevel::info};
 
 // A line in the format that is configured by then. JSON is one object a line. An access line is an
 // object already: its members are taken over.
@@ -104,8 +105,17 @@ void start_logging(const LogConfig& config) {
 
 void configure_logging(const LogConfig& config) {
   current_format.store(config.format, std::memory_order_relaxed);
-  current_level.store(level_of(config.level), std::memory_order_relaxed);
-  spdlog::set_level(level_of(config.level));
+  set_log_level(config.level);
+}
+
+void set_log_level(LogLevel level) {
+  configured_level.store(level, std::memory_order_relaxed);
+  current_level.store(level_of(level), std::memory_order_relaxed);
+  spdlog::set_level(level_of(level));
+}
+
+LogLevel log_level_now() {
+  return configured_level.load(std::memory_order_relaxed);
 }
 
 bool stop_logging() {
@@ -147,6 +157,11 @@ void AccessLines::hand_over_text() {
 
 LogFormat log_format() {
   return current_format.load(std::memory_order_relaxed);
+}
+
+std::uint64_t dropped_log_lines() {
+  const auto writer = current_writer.load();
+  return writer == nullptr ? 0 : writer->lost();
 }
 
 void report_dropped_lines() {

@@ -18,6 +18,9 @@ namespace sni {
 void start_logging(const LogConfig& config);
 // A reload: level and format change from the next line on. Does not wait for who reads stderr.
 void configure_logging(const LogConfig& config);
+// Until the next configure_logging().
+void set_log_level(LogLevel level);
+LogLevel log_level_now();
 // Writes out what is queued. False: nobody read stderr for flush_patience, and a thread is left
 // that hangs in write(2), so that the process must end by std::_Exit().
 [[nodiscard]] bool stop_logging();
@@ -52,6 +55,8 @@ class AccessLines {
   std::uint64_t lines_ = 0;
 };
 
+// Since the start.
+std::uint64_t dropped_log_lines();
 // Says how many lines were dropped since the last call, if any. To be called now and then.
 void report_dropped_lines();
 

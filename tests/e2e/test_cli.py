@@ -62,6 +62,23 @@ class CommandLine(ProxyTest):
             status, output, errors = self.call(*arguments)
             self.assertEqual((status, output), (0, f"{path}: OK (1 listener, 2 routes)\n"), errors)
 
+    def test_check_explains_what_becomes_of_a_client(self):
+        path = self.file(GOOD + '[access]\nblock = ["192.0.2.0/24"]\n')
+        status, output, errors = self.call("check", path, "--explain", "one.example")
+        self.assertEqual((status, errors), (0, ""))
+        self.assertRegex(output, r"\nroute one.example, by its name one.example\nbackend \S+\n$")
+        for arguments, last in ((["--explain", "other.example"], "no route takes it"),
+                                (["--explain", "one.example", "--source", "192.0.2.1"],
+                                 "source 192.0.2.1: blocked by 192.0.2.0/24 in access.block")):
+            status, output, errors = self.call("check", path, *arguments)
+            self.assertEqual((status, errors), (1, ""))
+            self.assertEqual(output.splitlines()[-1], last)
+        for arguments, error in ((["--explain", "a b"], "'a b'"), (["--alpn", "h2"], "--explain"),
+                                 (["--explain", "a", "--source", "x"], "'x' is no address")):
+            status, _, errors = self.call("check", path, *arguments)
+            self.assertEqual(status, 1)
+            self.assertIn(error, errors)
+
     def test_check_says_what_to_write_instead_of_what_other_programs_take(self):
         def address(text):
             return GOOD.replace('"127.0.0.1:44300"', text)

@@ -177,6 +177,18 @@ struct XdpConfig {
   bool operator==(const XdpConfig&) const = default;
 };
 
+struct ControlConfig {
+  std::string socket = "/run/sni-proxy/control.sock";
+  std::string group;          // Of the socket; empty: that of the process.
+  std::uint32_t mode = 0600;  // Of the socket.
+  bool operator==(const ControlConfig&) const = default;
+};
+
+struct MetricsConfig {
+  std::string listen;  // "address:port" or "unix:/path"; empty: nothing is exported.
+  bool operator==(const MetricsConfig&) const = default;
+};
+
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 enum class LogFormat : std::uint8_t { text, json };
 
@@ -200,7 +212,8 @@ struct Config {
   AccessConfig access;
   BansConfig bans;
   XdpConfig xdp;
-  std::string control_socket = "/run/sni-proxy/control.sock";
+  ControlConfig control;
+  MetricsConfig metrics;
   LogConfig log;
   bool operator==(const Config&) const = default;
 };

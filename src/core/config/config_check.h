@@ -34,6 +34,7 @@ struct ConfigPlaces {
   Position limits;
   Position access;
   Position block_file;
+  Position control_group;
   Position bans;
 };
 

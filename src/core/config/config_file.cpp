@@ -8,6 +8,7 @@
 
 #include "core/config/config_check.h"
 #include "core/config/config_forms.h"
+#include "core/config/log_level.h"
 #include "core/config/toml_reader.h"
 #include "core/limits.h"
 #include "core/route/backend.h"
@@ -49,10 +50,7 @@ const auto families_form =
                                     {"ipv4", AddressFamilies::ipv4},
                                     {"ipv6", AddressFamilies::ipv6},
                                     {"prefer_ipv4", AddressFamilies::prefer_ipv4}});
-const auto log_level_form = forms::choice<LogLevel>({{"debug", LogLevel::debug},
-                                                     {"info", LogLevel::info},
-                                                     {"warning", LogLevel::warning},
-                                                     {"error", LogLevel::error}});
+const Form<LogLevel> log_level_form = parse_log_level;
 const auto log_format_form =
     forms::choice<LogFormat>({{"text", LogFormat::text}, {"json", LogFormat::json}});
 
@@ -136,7 +134,15 @@ void ConfigReader::read(TableReader& root) {
     table.read("mode", config_.xdp.mode, xdp_mode_form);
   });
   root.read_table("control", [this](TableReader& table) {
-    table.read<std::string>("socket", config_.control_socket, forms::socket_path);
+    ControlConfig& control = config_.control;
+    table.read<std::string>("socket", control.socket, forms::socket_path);
+    table.read<std::string>("group", control.group, forms::group);
+    places_.control_group = table.position_of("group");
+    table.read<std::uint32_t>("mode", control.mode, forms::socket_mode);
+  });
+  root.read_table("metrics", [this](TableReader& table) {
+    table.read<std::string>("listen", config_.metrics.listen,
+                            with_interface(forms::metrics_address));
   });
   root.read_table("log", [this](TableReader& table) {
     table.read("level", config_.log.level, log_level_form);
@@ -292,6 +298,7 @@ ConfigResult read_config(std::string_view text, std::string_view file_name,
     result.config = reader.take();
     check_config(*result.config, reader.places(), diagnostics);
     result.block_file = reader.places().block_file;
+    result.control_group = reader.places().control_group;
   }
   if (diagnostics.has_errors()) result.config.reset();
   result.diagnostics = diagnostics.take();

@@ -17,8 +17,9 @@ namespace {
 
 constexpr std::uint16_t dns_port = 53;
 constexpr std::size_t listener_name_max = 64;
-constexpr std::size_t alpn_max = 255;      // RFC 7301: one length byte.
-constexpr std::size_t interface_max = 15;  // IFNAMSIZ less its terminator.
+constexpr std::size_t group_name_max = 32;  // LOGIN_NAME_MAX of most systems.
+constexpr std::size_t alpn_max = 255;       // RFC 7301: one length byte.
+constexpr std::size_t interface_max = 15;   // IFNAMSIZ less its terminator.
 
 bool is_absolute_path(std::string_view text) {
   return text.starts_with('/') && text.find('\0') == text.npos;
@@ -201,6 +202,45 @@ Result<std::string> socket_path(std::string_view text) {
                 std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
                 " bytes that a UNIX socket can have");
   }
+  return std::string(text);
+}
+
+Result<std::string> group(std::string_view text) {
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  };
+  if (text.size() <= group_name_max && std::ranges::all_of(text, is_plain)) {
+    return std::string(text);
+  }
+  return fail(quoted(text) + " is no name of a group");
+}
+
+Result<std::uint32_t> socket_mode(std::string_view text) {
+  std::uint32_t mode = 0;
+  const bool digits = !text.empty() && text.size() <= 4 &&
+                      std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '7'; });
+  if (digits) {
+    for (const char c : text) mode = mode * 8 + static_cast<std::uint32_t>(c - '0');
+  }
+  if (!digits || mode > 0777) {
+    return fail(quoted(text) + " is no mode; write it in octal, as in \"0660\"");
+  }
+  if ((mode & 0600) != 0600) {
+    return fail(quoted(text) + " shuts out the socket's owner; write at least \"0600\"");
+  }
+  return mode;
+}
+
+Result<std::string> metrics_address(std::string_view text, const InterfaceLookup& interfaces) {
+  constexpr std::string_view unix_prefix = "unix:";
+  if (text.empty()) return std::string();
+  if (text.starts_with(unix_prefix)) {
+    const auto path = socket_path(text.substr(unix_prefix.size()));
+    return path ? Result<std::string>(std::string(text)) : std::unexpected(path.error());
+  }
+  const auto address = listen_address(text, interfaces);
+  if (!address) return std::unexpected(address.error());
   return std::string(text);
 }
 

@@ -45,6 +45,12 @@ Result<std::string> interface(std::string_view text);
 Result<std::string> optional_path(std::string_view text);
 // An absolute path that fits into a UNIX socket's address.
 Result<std::string> socket_path(std::string_view text);
+// A group as its name or number can be looked up, or "" for none.
+Result<std::string> group(std::string_view text);
+// The permission bits of a socket in octal, as in "0660".
+Result<std::uint32_t> socket_mode(std::string_view text);
+// "address:port" or "unix:/path", or "" for none.
+Result<std::string> metrics_address(std::string_view text, const InterfaceLookup& interfaces = {});
 
 // The index of the one of `names` that `text` is.
 Result<std::size_t> one_of(std::string_view text, std::span<const std::string_view> names);

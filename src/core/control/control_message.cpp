@@ -9,6 +9,15 @@ namespace sni {
 
 using nlohmann::json;
 
+namespace {
+
+// Paths and the like need not be UTF-8; what is not becomes U+FFFD.
+std::string line_of(const json& message) {
+  return message.dump(-1, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace);
+}
+
+}  // namespace
+
 Result<json> parse_control_request(std::string_view line) {
   json request = json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!request.is_object()) return fail("the request is no JSON object");
@@ -24,11 +33,11 @@ Result<json> parse_control_request(std::string_view line) {
 }
 
 std::string control_answer(json result) {
-  return json{{"version", control_version}, {"ok", true}, {"result", std::move(result)}}.dump();
+  return line_of({{"version", control_version}, {"ok", true}, {"result", std::move(result)}});
 }
 
 std::string control_refusal(const std::string& why) {
-  return json{{"version", control_version}, {"ok", false}, {"error", why}}.dump();
+  return line_of({{"version", control_version}, {"ok", false}, {"error", why}});
 }
 
 Result<IpPrefix> requested_prefix(const json& request) {

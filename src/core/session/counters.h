@@ -23,6 +23,31 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
+// How long something took, in milliseconds of the loop's clock: how often, by bounds (inclusive,
+// rising; the last bucket has no bound), and the sum.
+template <const auto& bounds>
+class Histogram {
+ public:
+  void add(std::uint64_t ms) {
+    std::size_t bucket = 0;
+    while (bucket < bounds.size() && ms > bounds[bucket]) ++bucket;
+    buckets_[bucket].add();
+    sum_ms_.add(ms);
+  }
+  std::uint64_t bucket(std::size_t i) const { return buckets_[i].value(); }
+  std::uint64_t sum_ms() const { return sum_ms_.value(); }
+
+ private:
+  std::array<Counter, bounds.size() + 1> buckets_;
+  Counter sum_ms_;
+};
+inline constexpr std::array<std::uint32_t, 13> set_up_bounds_ms{
+    1, 2, 5, 10, 25, 50, 100, 250, 500, 1'000, 2'500, 5'000, 10'000};
+inline constexpr std::array<std::uint32_t, 10> life_bounds_ms{
+    10, 100, 1'000, 5'000, 30'000, 60'000, 600'000, 3'600'000, 21'600'000, 86'400'000};
+using SetUpTimes = Histogram<set_up_bounds_ms>;
+using LifeTimes = Histogram<life_bounds_ms>;
+
 // Why an accepted socket was closed at once.
 enum class Refusal : std::uint8_t {
   blocked,      // On the blocklist.
@@ -142,6 +167,10 @@ struct Counters {
   std::array<Counter, plane_declines> planes_declined;
   PacketCounts packet;
   DnsCounters dns;
+  SetUpTimes hello_times;    // From accept to a complete hello.
+  SetUpTimes resolve_times;  // Of names that were not in the cache, answered or not.
+  SetUpTimes connect_times;  // Of attempts that reached their backend.
+  LifeTimes life_times;      // From accept to the end.
 };
 
 }  // namespace sni

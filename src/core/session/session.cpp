@@ -32,6 +32,7 @@ const char* to_string(EndReason reason) {
                                           "hello_memory",
                                           "relay_memory",
                                           "cut",
+                                          "killed",
                                           "internal"};
   static_assert(std::size(names) == end_reasons);
   return names[static_cast<std::size_t>(reason)];

@@ -72,6 +72,7 @@ enum class EndReason : std::uint8_t {
   hello_memory,         // limits.hello_memory was used up when it came.
   relay_memory,         // limits.relay_memory was used up by readers that stall.
   cut,                  // By the drain deadline.
+  killed,               // By the command of that name.
   internal,             // An operation failed in a way we do not know.
 };
 inline constexpr std::size_t end_reasons = static_cast<std::size_t>(EndReason::internal) + 1;

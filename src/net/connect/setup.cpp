@@ -130,6 +130,7 @@ Event Setup::refuse(FlightError error) {
 Event Setup::route(const FirstFlight& flight) {
   flow_.seat.leave_hello();
   FlowRecord& record = flow_.record;
+  loop_.counters.hello_times.add(loop_.now_ms - record.started_ms);
   const bool is_tls = record.listener->protocol == Protocol::tls;
   record.server_name = flight.name();
   if (is_tls && flight.name_length == 0 && !flight.raw_name.empty()) {
@@ -227,20 +228,34 @@ void Setup::record_target() {
 }
 
 std::optional<Event> Setup::start_resolve() {
+  asked_ms_ = 0;
   const auto answer = loop_.resolver->resolve(
       targets_.name(),
       targets_.name_is_configured() ? Resolver::Source::configuration : Resolver::Source::client,
       pack(sockets_.tag(Op::resolver, Side::backend)), loop_.now_ms);
-  if (!answer) return std::nullopt;
+  if (!answer) {
+    asked_ms_ = loop_.now_ms;
+    return std::nullopt;
+  }
   return on_resolved(*answer);
 }
 
+// Answers from the cache took no time.
+void Setup::count_resolve_time() {
+  if (asked_ms_ == 0) return;
+  const std::uint64_t took = loop_.now_ms - std::exchange(asked_ms_, 0);
+  flow_.record.resolve_ms += static_cast<std::uint32_t>(took);
+  loop_.counters.resolve_times.add(took);
+}
+
 Event Setup::on_resolved(const Resolution& resolution) {
+  count_resolve_time();
   targets_.resolved(resolution);
   return {.kind = resolution.count() > 0 ? Kind::resolved : Kind::unresolved};
 }
 
 void Setup::on_resolve_timeout() {
+  count_resolve_time();
   loop_.resolver->cancel(pack(sockets_.tag(Op::resolver, Side::backend)));
   targets_.not_resolved();
   record_target();
@@ -254,6 +269,7 @@ std::uint64_t Setup::attempt_until_ms() const {
 // ---- Connect ----------------------------------------------------------------------------------
 
 std::optional<Event> Setup::start_connect() {
+  asked_ms_ = loop_.now_ms;
   return connect(/*announced=*/true);
 }
 
@@ -304,6 +320,9 @@ std::optional<Event> Setup::on_connected(const Completion& completion) {
   const auto limit = static_cast<std::uint64_t>(settings_.timeouts.connect.count());
   targets_.connected(-completion.result, in_time ? limit : 0, target_context());
   record_target();
+  const std::uint64_t took = loop_.now_ms - asked_ms_;
+  flow_.record.connect_ms += static_cast<std::uint32_t>(took);
+  if (completion.result == 0) loop_.counters.connect_times.add(took);
   if (completion.result == 0) return Event{.kind = Kind::connected, .side = Side::backend};
   loop_.planes.leave(pair_, /*connected=*/false, loop_.now_ms);
   sockets_.fds[index(Side::backend)].reset();

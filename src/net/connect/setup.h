@@ -61,6 +61,7 @@ class Setup {
   Event route(const FirstFlight& flight);
   std::optional<Event> turn_away(const FirstFlight& flight);
   void record_target();
+  void count_resolve_time();
   TargetContext target_context() {
     return {.board = loop_.shared.board, .log = loop_.refusals_log, .now_ms = loop_.now_ms};
   }
@@ -78,6 +79,7 @@ class Setup {
   std::size_t needed_ = 1;  // Bytes that must be there before the next scan.
   TargetList targets_;
   std::uint64_t until_ms_ = 0;  // When timeouts.setup is over; counted from the route on.
+  std::uint64_t asked_ms_ = 0;  // When the question or the attempt under way began.
   PlanePair pair_;
   sockaddr_storage address_{};  // Read by the kernel until the connect completes.
 };

@@ -12,39 +12,28 @@
 
 #include "core/limits.h"
 #include "net/control/control_address.h"
+#include "net/group_id.h"
 
 namespace sni {
 namespace {
 
 using nlohmann::json;
 
-// Whether somebody accepts connections there.
-bool is_served(const sockaddr_un& address) {
-  const UniqueFd probe = UniqueFd::adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return probe && connect(probe.get(), as_sockaddr(address), sizeof address) == 0;
-}
-
-// Only a socket may be removed to make place: the path may be a typing error.
-bool is_socket(const std::string& path) {
-  struct stat status{};
-  return lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
-}
-
 // Of the listener in epoll; clients have numbers from 1 on.
 constexpr std::uint64_t listener_id = 0;
 
 }  // namespace
 
-Result<std::unique_ptr<ControlServer>> ControlServer::listen(const std::string& path) {
-  auto server = std::unique_ptr<ControlServer>(new ControlServer(path));
-  if (auto opened = server->open(); !opened) {
+Result<std::unique_ptr<ControlServer>> ControlServer::listen(const ControlConfig& config) {
+  auto server = std::unique_ptr<ControlServer>(new ControlServer(config.socket));
+  if (auto opened = server->open(config); !opened) {
     server->path_.clear();
     return std::unexpected(opened.error());
   }
   return server;
 }
 
-Result<void> ControlServer::open() {
+Result<void> ControlServer::open(const ControlConfig& config) {
   const std::string act = "cannot open the control socket " + path_;
   const auto address = control_address(path_);
   if (!address) return std::unexpected(address.error());
@@ -62,6 +51,10 @@ Result<void> ControlServer::open() {
   fchmod(listener_.get(), 0600);
   if (bind(listener_.get(), as_sockaddr(*address), sizeof *address) != 0)
     return fail_sys(act, errno);
+  if (auto given = give_away(config); !given) {
+    unlink(path_.c_str());
+    return given;
+  }
   if (::listen(listener_.get(), limits::control_clients_max) != 0) return fail_sys(act, errno);
 
   epoll_ = UniqueFd::adopt(epoll_create1(EPOLL_CLOEXEC));
@@ -72,11 +65,43 @@ Result<void> ControlServer::open() {
   return {};
 }
 
+// Nobody can connect before listen().
+Result<void> ControlServer::give_away(const ControlConfig& config) const {
+  const std::string act = "cannot open the control socket " + path_;
+  if (!config.group.empty()) {
+    const auto group = group_id(config.group);
+    if (!group) return fail(act + ": this host has no group '" + config.group + "'");
+    if (chown(path_.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+      return fail_sys(act + ": cannot give it to the group '" + config.group + "'", errno);
+    }
+  }
+  if (chmod(path_.c_str(), config.mode) != 0) return fail_sys(act, errno);
+  return {};
+}
+
 ControlServer::~ControlServer() {
   if (!path_.empty()) unlink(path_.c_str());
 }
 
-void ControlServer::dispatch() {
+std::optional<std::uint64_t> ControlServer::deadline_ms() const {
+  std::optional<std::uint64_t> first;
+  for (const auto& [id, client] : clients_) {
+    if (client.output.empty()) continue;
+    const std::uint64_t due = client.progress_ms + limits::control_patience_ms;
+    first = std::min(first.value_or(due), due);
+  }
+  return first;
+}
+
+void ControlServer::cut_slow_clients() {
+  std::erase_if(clients_, [this](const auto& each) {
+    const Client& client = each.second;
+    return !client.output.empty() && now_ms_ >= client.progress_ms + limits::control_patience_ms;
+  });
+}
+
+void ControlServer::dispatch(std::uint64_t now_ms) {
+  now_ms_ = now_ms;
   std::array<epoll_event, limits::control_clients_max + 1> events;
   const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
   for (int i = 0; i < count; ++i) {
@@ -90,6 +115,7 @@ void ControlServer::dispatch() {
     if (client == clients_.end()) continue;
     if (!serve(id, client->second, event.events)) clients_.erase(client);
   }
+  cut_slow_clients();
 }
 
 void ControlServer::accept_clients() {
@@ -150,6 +176,7 @@ void ControlServer::answer_lines(ClientId id, Client& client) {
   if (!client.awaited && client.output.empty() &&
       client.input.size() > limits::control_request_max) {
     client.output = control_refusal("the request is too long") + '\n';
+    client.progress_ms = now_ms_;
     client.input.clear();
     client.ending = true;
   }
@@ -161,6 +188,7 @@ bool ControlServer::flush(Client& client) {
         send(client.fd.get(), client.output.data(), client.output.size(), MSG_NOSIGNAL);
     if (size < 0) return errno == EAGAIN || errno == EINTR;
     client.output.erase(0, static_cast<std::size_t>(size));
+    client.progress_ms = now_ms_;
   }
   return true;
 }
@@ -181,6 +209,7 @@ void ControlServer::reply(ClientId id, const Result<json>& result) {
   const auto client = clients_.find(id);
   if (client == clients_.end() || !client->second.awaited) return;
   client->second.awaited = false;
+  client->second.progress_ms = now_ms_;
   client->second.output =
       (result ? control_answer(*result) : control_refusal(result.error().what)) + '\n';
   if (answering_ != id && !proceed(id, client->second)) clients_.erase(client);

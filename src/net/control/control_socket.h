@@ -1,6 +1,7 @@
 #pragma once
 
-// The control socket: a UNIX socket of mode 0600 on which a running proxy takes commands.
+// The control socket: a UNIX socket on which a running proxy takes commands. Whoever may open it
+// may do all that it offers; it is its owner's alone unless the configuration gives it to a group.
 //
 // A request is one line of JSON and gets one line back:
 //
@@ -9,7 +10,8 @@
 //   {"version": 1, "ok": false, "error": "..."}
 //
 // The main thread serves it between other things and never waits for a client: what a client does
-// not read stays queued, and until then none of its further requests is read. A command may be
+// not read stays queued, and until then none of its further requests is read. A client that reads
+// nothing for limits::control_patience_ms is cut. A command may be
 // answered later, when workers or a thread of its own have done their part; its client waits, and
 // all others go on. The answer to a client that has left is dropped.
 
@@ -18,11 +20,13 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "core/config/config.h"
 #include "core/control/control_message.h"
 #include "core/error.h"
 #include "core/unique_fd.h"
@@ -47,26 +51,31 @@ class ControlServer {
  public:
   // Makes the last directory of the path where it is missing, and takes the place of a socket that
   // nobody listens on any more.
-  static Result<std::unique_ptr<ControlServer>> listen(const std::string& path);
+  static Result<std::unique_ptr<ControlServer>> listen(const ControlConfig& config);
   ~ControlServer();
 
   void add(std::unique_ptr<ControlCommands> commands) { commands_.push_back(std::move(commands)); }
-  // Readable when there is something to dispatch().
+  // Readable when there is something to dispatch(), which also wants to be called at deadline_ms().
+  // `now_ms`: CLOCK_MONOTONIC.
   int fd() const { return epoll_.get(); }
-  void dispatch();
+  std::optional<std::uint64_t> deadline_ms() const;
+  void dispatch(std::uint64_t now_ms);
 
  private:
   using ClientId = std::uint64_t;  // Never used again; rises, so that the first is the oldest.
   struct Client {
     UniqueFd fd;
-    std::string input;     // Less than a line, unless an answer is awaited.
-    std::string output;    // What is not written yet.
-    bool awaited = false;  // A command is at work on its answer.
-    bool ending = false;   // To be closed once the output is written.
+    std::string input;              // Less than a line, unless an answer is awaited.
+    std::string output;             // What is not written yet.
+    bool awaited = false;           // A command is at work on its answer.
+    bool ending = false;            // To be closed once the output is written.
+    std::uint64_t progress_ms = 0;  // When it read something of the output, or that began.
   };
 
   explicit ControlServer(std::string path) : path_(std::move(path)) {}
-  Result<void> open();
+  Result<void> open(const ControlConfig& config);
+  Result<void> give_away(const ControlConfig& config) const;
+  void cut_slow_clients();
   void accept_clients();
   bool serve(ClientId id, Client& client, std::uint32_t events);
   bool receive(Client& client);
@@ -81,7 +90,8 @@ class ControlServer {
   UniqueFd epoll_;
   std::map<ClientId, Client> clients_;
   ClientId last_id_ = 0;
-  ClientId answering_ = 0;  // Whose lines are being looked at; 0: nobody's.
+  std::uint64_t now_ms_ = 0;  // Of dispatch().
+  ClientId answering_ = 0;    // Whose lines are being looked at; 0: nobody's.
   std::vector<std::unique_ptr<ControlCommands>> commands_;
 };
 

@@ -10,9 +10,7 @@ namespace sni {
 namespace {
 
 std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t now_ms) {
-  const std::string backend = flow.backend == nullptr          ? std::string()
-                              : flow.backend_address.port != 0 ? flow.backend_address.to_string()
-                                                               : flow.backend->text;
+  const std::string backend = backend_of(flow);
   return access_line(
       {.client = flow.client,
        .listener = flow.listener->name,
@@ -33,6 +31,11 @@ std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t no
 
 }  // namespace
 
+std::string backend_of(const FlowRecord& flow) {
+  if (flow.backend == nullptr) return {};
+  return flow.backend_address.port != 0 ? flow.backend_address.to_string() : flow.backend->text;
+}
+
 Flow& Ledger::open(FlowRecord record, Seat seat) {
   record.serial = next_serial_++;
   const std::uint32_t place = flows_.acquire();
@@ -44,6 +47,7 @@ void Ledger::end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t no
   counters_.ended[static_cast<std::size_t>(end.reason)].add();
   counters_.bytes_to_backend.add(end.to_backend);
   counters_.bytes_to_client.add(end.to_client);
+  counters_.life_times.add(now_ms - flow.record.started_ms);
   if (is_bad_hello(end.reason)) {
     shared_.admission.report(flow.record.client.ip, Conduct::bad_hello);
   }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "core/session/flow_id.h"
 #include "core/session/flow_record.h"
 #include "core/session/log_gate.h"
 #include "net/flow/seat.h"
@@ -19,13 +20,23 @@ struct Flow {
   FlowRecord record;
   Seat seat;
   std::uint32_t place = 0;  // In the ledger.
+  // Who carries it: a connection in this slot of the worker, or the packet plane under this name
+  // (not 0).
+  std::uint32_t slot = 0;
+  std::uint64_t splice = 0;
 };
+
+// The address that was tried last or is connected to, or what the configuration calls it; empty: it
+// has not come so far.
+std::string backend_of(const FlowRecord& flow);
 
 class Ledger {
  public:
   // `worker` makes the serials of all workers differ. Both outlive the ledger.
   Ledger(unsigned worker, Shared& shared, Counters& counters)
-      : shared_(shared), counters_(counters), next_serial_((std::uint64_t{worker} << 48) + 1) {}
+      : shared_(shared),
+        counters_(counters),
+        next_serial_((std::uint64_t{worker} << flow_serial_bits) + 1) {}
 
   // Gives the record its serial. The flow stays where it is until end().
   Flow& open(FlowRecord record, Seat seat);
@@ -37,6 +48,9 @@ class Ledger {
   void hand_over_lines() { lines_.hand_over(); }
 
   std::uint32_t living() const { return flows_.used(); }
+  // Places from 0 to places() - 1 have a flow or none.
+  std::uint32_t places() const { return flows_.capacity(); }
+  Flow* find(std::uint32_t place) { return flows_.find(place); }
   template <typename Visit>
   void for_each(Visit&& visit) {
     for (std::uint32_t place = 0; place < flows_.capacity(); ++place) {

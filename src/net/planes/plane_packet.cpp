@@ -212,6 +212,7 @@ void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
   service_.inbox(worker_).want_ticks(true);
   counts_.taken.add();
   flow.record.plane = PlaneId::packet;
+  flow.splice = pair.name;
   spdlog::debug("packet: a connection to {} was handed over after {} ms", pair.target.to_string(),
                 now_ms - flow.record.started_ms);
   pairs_.free(ticket);

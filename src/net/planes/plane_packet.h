@@ -30,6 +30,7 @@
 #include "core/config/config.h"
 #include "core/session/counters.h"
 #include "net/flow/ledger.h"
+#include "net/flow/live_flow.h"
 #include "net/guard/admission.h"
 #include "net/loop/slots.h"
 #include "net/planes/packet_service.h"
@@ -69,6 +70,10 @@ class PlanePacket {
   void work(const Admission& admission, std::uint64_t now_ms, std::vector<Ended>& ended);
   // Resets all flows, both ways.
   void kill_all(EndReason reason, std::vector<Ended>& ended);
+  // Resets one, both ways; `flow` is the Flow's `splice`.
+  void kill(std::uint64_t flow, EndReason reason, std::uint64_t now_ms, std::vector<Ended>& ended);
+  // nullopt: there is no such flow.
+  std::optional<FlowProgress> progress(std::uint64_t flow) const;
   std::size_t living() const { return flows_.size(); }
 
  private:

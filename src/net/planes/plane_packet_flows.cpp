@@ -158,16 +158,40 @@ void PlanePacket::end_lingering(std::uint64_t now_ms) {
   }
 }
 
-void PlanePacket::kill_all(EndReason reason, std::vector<Ended>& ended) {
-  while (!flows_.empty()) {
-    const auto& [name, flow] = *flows_.begin();
-    FlowEnd last{.reason = reason, .to_backend = flow.relayed[0], .to_client = flow.relayed[1]};
-    const auto client = service_.splice().read(flow.keys.client);
-    const auto backend = service_.splice().read(flow.keys.backend);
-    if (client) last.to_backend += PacketEntry{.key = flow.keys.client, .flow = *client}.bytes();
-    if (backend) last.to_client += PacketEntry{.key = flow.keys.backend, .flow = *backend}.bytes();
-    end(name, last, true, 0, ended);
+std::optional<FlowProgress> PlanePacket::progress(std::uint64_t name) const {
+  const auto found = flows_.find(name);
+  if (found == flows_.end()) return std::nullopt;
+  const Spliced& flow = found->second;
+  FlowProgress progress{.phase = Phase::relaying,
+                        .plane = PlaneId::packet,
+                        .to_backend = flow.relayed[0],
+                        .to_client = flow.relayed[1]};
+  std::uint64_t last_ns = 0;
+  const auto client = service_.splice().read(flow.keys.client);
+  const auto backend = service_.splice().read(flow.keys.backend);
+  if (client && client->flow == name) {
+    progress.to_backend += PacketEntry{.key = flow.keys.client, .flow = *client}.bytes();
+    last_ns = client->last_ns;
   }
+  if (backend && backend->flow == name) {
+    progress.to_client += PacketEntry{.key = flow.keys.backend, .flow = *backend}.bytes();
+    last_ns = std::max(last_ns, std::uint64_t{backend->last_ns});
+  }
+  const std::uint64_t now = clock_ns();
+  if (last_ns != 0 && last_ns < now) progress.idle_ms = (now - last_ns) / 1'000'000;
+  return progress;
+}
+
+void PlanePacket::kill(std::uint64_t name, EndReason reason, std::uint64_t now_ms,
+                       std::vector<Ended>& ended) {
+  const auto last = progress(name);
+  if (!last) return;
+  end(name, {.reason = reason, .to_backend = last->to_backend, .to_client = last->to_client}, true,
+      now_ms, ended);
+}
+
+void PlanePacket::kill_all(EndReason reason, std::vector<Ended>& ended) {
+  while (!flows_.empty()) kill(flows_.begin()->first, reason, 0, ended);
 }
 
 }  // namespace sni

@@ -188,6 +188,11 @@ std::optional<std::uint64_t> Relay::idle_at(std::uint64_t idle_ms) {
   return std::nullopt;
 }
 
+std::uint64_t Relay::idle_ms() {
+  if (loop().planes.moved(pair_)) active_ms_ = loop().now_ms;
+  return loop().now_ms - active_ms_;
+}
+
 bool Relay::flushed() {
   const Side target = place_.session.reset_target();
   const std::uint32_t unacknowledged_now = unacknowledged_bytes(fd(target));

@@ -57,11 +57,14 @@ class Relay {
 
   // When the connection will have been idle for `idle_ms`, as it looks now; nullopt: it has.
   std::optional<std::uint64_t> idle_at(std::uint64_t idle_ms);
+  // Since bytes moved last.
+  std::uint64_t idle_ms();
   // A reset of one side waits until the other has all that came before, or takes nothing for
   // limits::linger_ms_max.
   void begin_flush() { active_ms_ = loop().now_ms; }
   bool flushed();
 
+  PlaneId carrier() const { return pair_.carrier; }
   // Bytes that came from `side` and were sent to the other one.
   std::uint64_t forwarded(Side side) const;
   // Gives back what is borrowed. Both sockets are still open.

@@ -19,7 +19,10 @@ std::vector<std::string> keep_fixed(const Config& running, Config& next) {
     wanted = current;
   };
   keep("server.workers", running.workers, next.workers);
-  keep("control.socket", running.control_socket, next.control_socket);
+  keep("control.socket", running.control.socket, next.control.socket);
+  keep("control.group", running.control.group, next.control.group);
+  keep("control.mode", running.control.mode, next.control.mode);
+  keep("metrics.listen", running.metrics.listen, next.metrics.listen);
   keep("fast_path", running.fast_path, next.fast_path);
   keep("xdp.interfaces", running.xdp.interfaces, next.xdp.interfaces);
   keep("xdp.mode", running.xdp.mode, next.xdp.mode);

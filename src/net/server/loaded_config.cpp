@@ -5,6 +5,7 @@
 #include "core/config/config_file.h"
 #include "core/guard/block_file.h"
 #include "core/limits.h"
+#include "net/group_id.h"
 #include "net/guard/guard_warnings.h"
 #include "net/interface_index.h"
 #include "net/read_file.h"
@@ -42,6 +43,18 @@ void load_block_file(LoadedConfig& loaded, const std::string& config_path, Posit
   loaded.config.reset();
 }
 
+// A socket of a group that is not there would be nobody's.
+void check_group(LoadedConfig& loaded, const std::string& config_path, Position position) {
+  const std::string& group = loaded.config->control.group;
+  if (group.empty() || group_id(group)) return;
+  loaded.diagnostics.push_back(
+      {.severity = Severity::error,
+       .file = config_path,
+       .position = position,
+       .message = "'group' in [control]: this host has no group '" + group + "'"});
+  loaded.config.reset();
+}
+
 }  // namespace
 
 Result<LoadedConfig> load_config(const std::string& path) {
@@ -53,7 +66,8 @@ Result<LoadedConfig> load_config(const std::string& path) {
                       .block_file = {},
                       .warnings = {}};
   if (!loaded.config) return loaded;
-  load_block_file(loaded, path, result.block_file);
+  check_group(loaded, path, result.control_group);
+  if (loaded.config) load_block_file(loaded, path, result.block_file);
   if (!loaded.config) return loaded;
   const auto needed = needed_sources(*loaded.config);
   if (needed) loaded.warnings = guard_warnings(*loaded.config, loaded.block_file, *needed);

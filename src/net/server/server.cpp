@@ -16,6 +16,7 @@
 #include "net/dns/dns_map_start.h"
 #include "net/guard/guard_commands.h"
 #include "net/log.h"
+#include "net/metrics/metrics_server.h"
 #include "net/server/fixed_settings.h"
 #include "net/server/own_addresses.h"
 
@@ -28,13 +29,6 @@ constexpr int drain_look_ms = 20;
 
 // How long further address events are waited for.
 constexpr std::uint64_t addresses_settle_ms = 100;
-
-void warn_of_lowered_limits(const Snapshot& snapshot) {
-  const std::uint32_t wanted = snapshot.config.limits.connections;
-  if (wanted <= snapshot.settings->connections_max) return;
-  spdlog::warn("limits.connections is {}, but the limit of open files allows {} (ulimit -n)",
-               wanted, snapshot.settings->connections_max);
-}
 
 std::string described(const ListenerConfig& listener) {
   return listener.address.to_string() + " (" + listener.name + ", " +
@@ -76,6 +70,7 @@ Result<void> Server::serve(LoadedConfig loaded) {
   log_totals();
   guard_->log_totals();
   workers_.clear();
+  metrics_.reset();
   gather_.reset();
   control_.reset();
   guard_.reset();
@@ -112,7 +107,8 @@ Result<void> Server::start(LoadedConfig loaded) {
   auto gather = Gather::create();
   if (!gather) return std::unexpected(gather.error());
   gather_ = std::move(*gather);
-  open_control(settled.control_socket);
+  open_control(settled.control);
+  if (auto opened = open_metrics(settled.metrics); !opened) return opened;
   workers_.resize(settled.workers);
   listeners_.emplace(settled.workers);
   loaded_at_ = std::chrono::system_clock::now();
@@ -134,13 +130,13 @@ void Server::log_start(const Snapshot& snapshot) const {
 }
 
 // The proxy serves without a control socket too: as another user than root it may have no place.
-void Server::open_control(const std::string& path) {
-  auto control = ControlServer::listen(path);
+void Server::open_control(const ControlConfig& config) {
+  auto control = ControlServer::listen(config);
   if (!control) return spdlog::warn("{}; commands are not taken", control.error().what);
   control_ = std::move(*control);
   control_->add(std::make_unique<GuardCommands>(*guard_));
   control_->add(commands());
-  spdlog::info("taking commands on {}", path);
+  spdlog::info("taking commands on {}", config.socket);
 }
 
 // Opens what the next snapshot listens on beyond the running one, then hands both to the workers:
@@ -174,25 +170,30 @@ Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
 }
 
 Result<void> Server::wait_for_signals() {
+  manager_.ready(summary());
+  if (manager_.alive_every_ms()) alive_due_ms_ = monotonic_ms();
   while (!all_ended()) {
     // poll() passes over a negative descriptor.
-    std::array<pollfd, 6> waits{
+    std::array<pollfd, 7> waits{
         {{.fd = signals_.get(), .events = POLLIN, .revents = 0},
          {.fd = addresses_.get(), .events = POLLIN, .revents = 0},
          {.fd = guard_->fd(), .events = POLLIN, .revents = 0},
          {.fd = control_ ? control_->fd() : -1, .events = POLLIN, .revents = 0},
          {.fd = gather_->fd(), .events = POLLIN, .revents = 0},
-         {.fd = names_watch_ ? names_watch_->fd() : -1, .events = POLLIN, .revents = 0}}};
+         {.fd = names_watch_ ? names_watch_->fd() : -1, .events = POLLIN, .revents = 0},
+         {.fd = metrics_ ? metrics_->fd() : -1, .events = POLLIN, .revents = 0}}};
     poll(waits.data(), waits.size(), wait_ms());
     report_dropped_lines();
     if (waits[1].revents != 0) note_address_event();
+    if (alive_due_ms_ && *alive_due_ms_ <= monotonic_ms()) look_after_workers();
     if (addresses_due_ms_ && *addresses_due_ms_ <= monotonic_ms()) take_own_addresses();
     if (waits[5].revents != 0) on_names_changed();
     guard_->work();
-    if (control_) control_->dispatch();
+    if (control_) control_->dispatch(monotonic_ms());
+    if (metrics_) metrics_->dispatch(monotonic_ms());
     gather_->dispatch(monotonic_ms());
     SignalsCome come = read_signals(signals_);
-    if (come.reload && come.ends == 0 && !draining_) reload();
+    if (come.reload && come.ends == 0 && !draining_) (void)reload();
     for (; come.ends > 0; --come.ends) draining_ ? stop() : drain();
     if (const auto error = failure()) return std::unexpected(*error);
     if (draining_ && monotonic_ms() >= drain_deadline_ms_) stop();
@@ -203,37 +204,13 @@ Result<void> Server::wait_for_signals() {
 int Server::wait_ms() const {
   auto wait = static_cast<std::uint64_t>(draining_ ? drain_look_ms : guard_->wait_ms());
   const std::uint64_t now = monotonic_ms();
-  for (const auto& due : {gather_->deadline_ms(), addresses_due_ms_}) {
+  const auto slow_client = control_ ? control_->deadline_ms() : std::nullopt;
+  const auto slow_scraper = metrics_ ? metrics_->deadline_ms() : std::nullopt;
+  for (const auto& due :
+       {gather_->deadline_ms(), addresses_due_ms_, slow_client, slow_scraper, alive_due_ms_}) {
     if (due) wait = std::min(wait, *due <= now ? 0 : *due - now);
   }
   return static_cast<int>(wait);
-}
-
-void Server::reload() {
-  auto loaded = load_config(config_path_);
-  if (!loaded) return spdlog::error("reload: {}; nothing is changed", loaded.error().what);
-  for (const Diagnostic& diagnostic : loaded->diagnostics) {
-    spdlog::warn("reload: {}", diagnostic.to_string());
-  }
-  if (!loaded->config)
-    return spdlog::error("reload: the configuration has mistakes; nothing is changed");
-  for (const std::string& warning : loaded->warnings) spdlog::warn("reload: {}", warning);
-  settle(*loaded->config);
-  for (const std::string& key : keep_fixed(snapshot_->config, *loaded->config)) {
-    spdlog::warn("reload: {} takes effect at the next start", key);
-  }
-  auto next = make_snapshot(std::move(*loaded->config), backends_, &reaper_);
-  if (!next) return spdlog::error("reload: {}; nothing is changed", next.error().what);
-  const auto snapshot = *next;
-  if (const auto adopted = adopt(std::move(*next)); !adopted) {
-    return spdlog::error("reload: {}; nothing is changed", adopted.error().what);
-  }
-  guard_->reload(guard_input(snapshot->config, std::move(loaded->block_file)));
-  configure_logging(snapshot->config.log);
-  loaded_at_ = std::chrono::system_clock::now();
-  warn_of_lowered_limits(*snapshot);
-  spdlog::info("reloaded: {}, {}", counted(snapshot->config.listeners.size(), "listener"),
-               counted(snapshot->config.routes.size(), "route"));
 }
 
 // A container that starts or ends brings several events, and a host may start many.
@@ -272,11 +249,30 @@ void Server::on_names_changed() {
   take_names(std::move(*names));
 }
 
+std::string Server::summary() const {
+  const Config& config = snapshot_->config;
+  return "serving " + counted(config.listeners.size(), "listener") + ", " +
+         counted(config.routes.size(), "route");
+}
+
+// A worker that is stuck does not answer, and one that has ended in a drain needs not.
+void Server::look_after_workers() {
+  alive_due_ms_ = monotonic_ms() + *manager_.alive_every_ms();
+  gather([](const Worker& /*worker*/) { return std::any(true); },
+         [this](const Gather::Answers& answers) {
+           for (std::size_t i = 0; i < answers.size(); ++i) {
+             if (!answers[i].has_value() && !workers_[i]->ended()) return;
+           }
+           manager_.alive();
+         });
+}
+
 void Server::drain() {
   draining_ = true;
   const auto limit = snapshot_->config.timeouts.drain;
   drain_deadline_ms_ = monotonic_ms() + static_cast<std::uint64_t>(limit.count());
   const std::uint32_t left = shared_.connections.load(std::memory_order_relaxed);
+  manager_.stopping("draining " + counted(left, "connection"));
   if (left == 0) {
     spdlog::info("draining: no connection is left");
   } else {

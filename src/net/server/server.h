@@ -22,8 +22,10 @@
 #include "net/control/gather.h"
 #include "net/dns/names_watch.h"
 #include "net/guard/guard.h"
+#include "net/metrics/metrics_server.h"
 #include "net/server/listener_set.h"
 #include "net/server/loaded_config.h"
+#include "net/server/service_manager.h"
 #include "net/server/signals.h"
 #include "net/server/snapshot.h"
 #include "net/server/worker.h"
@@ -33,11 +35,11 @@ namespace sni {
 class ControlCommands;
 class ControlServer;
 
-class Server {
+class Server : private MetricsSource {
  public:
   // `version` as `status` tells it.
   Server(std::string config_path, std::string version);
-  ~Server();
+  ~Server() override;
 
   // Serves until told to end; signals as take_signals() gives them. False: it could not start or go
   // on, and the log says why.
@@ -46,28 +48,43 @@ class Server {
  private:
   Result<void> serve(LoadedConfig loaded);
   Result<void> start(LoadedConfig loaded);
-  void open_control(const std::string& path);
+  void open_control(const ControlConfig& config);
+  Result<void> open_metrics(const MetricsConfig& config);  // server_metrics.cpp.
+  bool ready() const override;
+  std::string metrics() const override;
   Result<void> wait_for_signals();
-  void reload();
+  // What came of a reload, as the log has it.
+  struct Reloaded {
+    std::string failure;                // Why nothing is changed; empty: it is done.
+    std::vector<std::string> messages;  // Mistakes and warnings.
+  };
+  Reloaded reload();  // server_reload.cpp.
   void note_address_event();
   void take_own_addresses();
   void on_names_changed();
   void take_names(std::shared_ptr<const SystemNames> names);
   Result<void> adopt(std::shared_ptr<const Snapshot> next);
+  // The service manager hears that all workers are alive, if they are.
+  void look_after_workers();
+  std::string summary() const;
   void drain();
   void stop();
   bool all_ended() const;
   std::optional<Error> failure() const;
   void log_start(const Snapshot& snapshot) const;
+  static void warn_of_lowered_limits(const Snapshot& snapshot);
   void log_totals() const;
   int wait_ms() const;
 
-  // What commands see of it: server_status.cpp.
+  // What commands see of it: server_commands.cpp, server_status.cpp.
   class Commands;
   std::unique_ptr<ControlCommands> commands();
   // Asks every worker; `done` comes later, from wait_for_signals().
   void gather(const WorkerQuestion& question, Gather::Done done);
+  // Asks one worker: `done` gets one answer, which is empty where none came.
+  void ask(std::size_t worker, const WorkerQuestion& question, Gather::Done done);
   nlohmann::json status() const;
+  nlohmann::json counted_totals() const;
   std::vector<Total> totals() const;
 
   std::string config_path_;
@@ -82,13 +99,17 @@ class Server {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Guard> guard_;
   std::unique_ptr<ControlServer> control_;  // Null: it could not be opened.
+  std::unique_ptr<MetricsServer> metrics_;  // Null: it is not configured.
   std::unique_ptr<Gather> gather_;          // Replies to control_, so it goes first.
+  ServiceManager manager_ = ServiceManager::from_environment();
+  std::optional<std::uint64_t> alive_due_ms_;  // nullopt: no watchdog is set.
   UniqueFd signals_;
   std::shared_ptr<const SystemNames> names_;  // That workers have been given.
   std::optional<NamesWatch> names_watch_;     // Empty where they cannot be watched.
   UniqueFd addresses_;                        // Empty where they cannot be watched.
   // When to look what the addresses of this host are; nullopt: nothing has been heard of them.
   std::optional<std::uint64_t> addresses_due_ms_;
+  std::uint64_t reloads_failed_ = 0;
   bool draining_ = false;
   bool stopped_ = false;
   std::uint64_t drain_deadline_ms_ = 0;

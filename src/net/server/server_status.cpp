@@ -16,7 +16,6 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
-#include "net/control/control_socket.h"
 #include "net/server/server.h"
 
 namespace sni {
@@ -24,9 +23,6 @@ namespace sni {
 namespace {
 
 using nlohmann::json;
-
-// How long the main thread waits for its workers, who look between two completions.
-constexpr std::uint64_t worker_answer_ms = 2000;
 
 std::string utc(std::chrono::system_clock::time_point time) {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
@@ -55,48 +51,7 @@ json counted(const std::vector<Total>& totals) {
   return counts;
 }
 
-json of_workers(const Gather::Answers& answers) {
-  json workers = json::array();
-  for (std::size_t i = 0; i < answers.size(); ++i) {
-    const auto* load = std::any_cast<WorkerLoad>(&answers[i]);
-    workers.push_back({{"number", i}, {"connections", load ? json(load->connections) : json()}});
-  }
-  return workers;
-}
-
 }  // namespace
-
-class Server::Commands : public ControlCommands {
- public:
-  explicit Commands(Server& server) : server_(server) {}
-
-  bool run(std::string_view command, const json& /*request*/, const ControlReply& reply) override {
-    if (command != "status") return false;
-    server_.gather([](const Worker& worker) { return std::any(worker.load()); },
-                   [this, reply](const Gather::Answers& answers) {
-                     json status = server_.status();
-                     status["workers"] = of_workers(answers);
-                     reply(std::move(status));
-                   });
-    return true;
-  }
-
- private:
-  Server& server_;
-};
-
-std::unique_ptr<ControlCommands> Server::commands() {
-  return std::make_unique<Commands>(*this);
-}
-
-void Server::gather(const WorkerQuestion& question, Gather::Done done) {
-  const std::uint64_t deadline = monotonic_ms() + worker_answer_ms;
-  auto tickets = gather_->ask(workers_.size(), deadline, std::move(done));
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    if (workers_[i]->ended()) continue;  // Its ticket is dropped here.
-    workers_[i]->tell(Ask{.question = question, .ticket = std::move(tickets[i])});
-  }
-}
 
 json Server::status() const {
   const auto uptime =
@@ -109,7 +64,11 @@ json Server::status() const {
           {"listeners", draining_ ? json::array() : listed(snapshot_->config.listeners)},
           {"connections", shared_.connections.load(std::memory_order_relaxed)},
           {"connections_max", snapshot_->settings->connections_max},
-          {"totals", counted(totals())}};
+          {"totals", counted_totals()}};
+}
+
+json Server::counted_totals() const {
+  return counted(totals());
 }
 
 std::vector<Total> Server::totals() const {

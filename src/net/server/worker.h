@@ -19,8 +19,10 @@
 #include <variant>
 #include <vector>
 
+#include "core/control/flow_filter.h"
 #include "net/connection.h"
 #include "net/control/gather.h"
+#include "net/flow/live_flow.h"
 #include "net/loop/loop.h"
 #include "net/loop/slots.h"
 #include "net/server/listener_set.h"
@@ -41,7 +43,7 @@ struct Drain {};  // Stop accepting; end when the last connection has.
 struct Stop {};   // Cut all connections, then end.
 // What the main thread wants to know of each worker, asked on the worker's own thread.
 class Worker;
-using WorkerQuestion = std::function<std::any(const Worker&)>;
+using WorkerQuestion = std::function<std::any(Worker&)>;
 struct Ask {
   WorkerQuestion question;
   Gather::Ticket ticket;
@@ -67,7 +69,12 @@ class Worker final : private ResolverIo {
   // Why it ended, if not by command. Only once ended().
   const std::optional<Error>& failure() const { return failure_; }
   const Counters& counters() const { return counters_; }
-  WorkerLoad load() const { return {.connections = slots_.used()}; }
+  // Answers to a WorkerQuestion: on the worker's own thread. A page from `from` on, which is 0 or
+  // the `next` of the page before. Connections that come or go meanwhile may be missed.
+  WorkerLoad load() const { return {.connections = loop_ ? loop_->ledger.living() : 0}; }
+  FlowPage list_flows(const FlowFilter& filter, std::uint32_t from);
+  FlowPage kill_flows(const FlowFilter& filter, std::uint32_t from);
+
   std::uint32_t cut() const { return cut_; }  // Connections that Stop ended. Only once ended().
 
  private:
@@ -113,6 +120,10 @@ class Worker final : private ResolverIo {
   bool has_listeners() const;
   std::size_t spliced();  // Flows without a slot.
   void free_if_closed(std::uint32_t slot);
+  template <typename Visit>
+  FlowPage visit_flows(const FlowFilter& filter, std::uint32_t from, Visit&& visit);
+  // nullopt: it is about to end.
+  std::optional<FlowProgress> progress_of(const Flow& flow);
 
   void watch(std::uint32_t id, int fd, bool readable, bool writable) override;
   void unwatch(std::uint32_t id) override;

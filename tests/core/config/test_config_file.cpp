@@ -118,6 +118,10 @@ constexpr std::string_view every_key = R"(
   mode = "generic"
   [control]
   socket = "/tmp/control.sock"
+  group = "adm"
+  mode = "0660"
+  [metrics]
+  listen = "127.0.0.1:9443"
   [log]
   level = "warning"
   format = "json"
@@ -201,7 +205,9 @@ TEST_CASE("each key beside listeners and routes lands in its field") {
                                   .duration_max = 1h,
                                   .ipv6_prefix = 56});
   CHECK(config.xdp == XdpConfig{.interfaces = {"eth0", "wan0.7"}, .mode = XdpMode::generic});
-  CHECK(config.control_socket == "/tmp/control.sock");
+  CHECK(config.control ==
+        ControlConfig{.socket = "/tmp/control.sock", .group = "adm", .mode = 0660});
+  CHECK(config.metrics.listen == "127.0.0.1:9443");
   CHECK(config.log == LogConfig{.level = LogLevel::warning, .format = LogFormat::json});
 }
 

@@ -59,3 +59,8 @@ TEST_CASE("answers are one line each") {
   CHECK_FALSE(control_answer({{"a", "b\n"}}).contains('\n'));
   CHECK_FALSE(control_refusal("no\nway").contains('\n'));
 }
+
+TEST_CASE("an answer with bytes that are no UTF-8 is a line all the same") {
+  CHECK(json::parse(control_answer("a\xff")).at("result") == "a\ufffd");
+  CHECK(json::parse(control_refusal("/tmp/\xff\xfe")).at("error") == "/tmp/\ufffd\ufffd");
+}

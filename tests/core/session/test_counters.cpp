@@ -38,3 +38,14 @@ TEST_CASE("every refusal, end and decline has a name of its own") {
   }
   CHECK(names.size() == plane_declines);
 }
+
+TEST_CASE("a histogram counts each time in the bucket whose bound it does not pass, and sums") {
+  SetUpTimes times;
+  for (const std::uint64_t ms : {0, 1, 2, 3, 10'000, 10'001, 500'000}) times.add(ms);
+  CHECK(times.bucket(0) == 2);
+  CHECK(times.bucket(1) == 1);
+  CHECK(times.bucket(2) == 1);
+  CHECK(times.bucket(set_up_bounds_ms.size() - 1) == 1);
+  CHECK(times.bucket(set_up_bounds_ms.size()) == 2);
+  CHECK(times.sum_ms() == 520'007);
+}

@@ -46,7 +46,8 @@ def complete(config, directory):
         "listener": config.get("listener") or [listener()],
         "route": config.get("route") or [nobody],
         "timeouts": {"drain": "2s"} | config.get("timeouts", {}),
-        "control": {"socket": str(pathlib.Path(directory) / "control.sock")},
+        "control": {"socket": str(pathlib.Path(directory) / "control.sock")} |
+                   config.get("control", {}),
         "log": {"level": "debug", "format": "json"} | config.get("log", {}),
     }
     whole.update({table: content for table, content in config.items() if table not in whole})

@@ -61,8 +61,9 @@ class TestCommands : public ControlCommands {
 // A server that is dispatched in a thread, with a command that gives back what it got.
 class Serving {
  public:
-  explicit Serving(const std::string& path) {
-    auto server = ControlServer::listen(path);
+  explicit Serving(const std::string& path) : Serving(ControlConfig{.socket = path}) {}
+  explicit Serving(const ControlConfig& config) {
+    auto server = ControlServer::listen(config);
     REQUIRE_MESSAGE(server, server.error().what);
     server_ = std::move(*server);
     server_->add(std::make_unique<TestCommands>());
@@ -70,7 +71,7 @@ class Serving {
       while (!stop_) {
         pollfd wait{.fd = server_->fd(), .events = POLLIN, .revents = 0};
         poll(&wait, 1, 10);
-        server_->dispatch();
+        server_->dispatch(0);
       }
     });
   }
@@ -134,6 +135,67 @@ TEST_CASE("only the owner may use the socket") {
     struct stat status{};
     REQUIRE(stat(path.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
+  }
+  remove_directory(path);
+}
+
+TEST_CASE("the socket has the mode and the group of the configuration") {
+  const std::string path = fresh_path();
+  {
+    const Serving serving(
+        ControlConfig{.socket = path, .group = std::to_string(getegid()), .mode = 0660});
+    struct stat status{};
+    REQUIRE(stat(path.c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0660);
+    CHECK(status.st_gid == getegid());
+  }
+  const auto nobody = ControlServer::listen({.socket = path, .group = "no-such-group"});
+  REQUIRE(!nobody);
+  CHECK(nobody.error().what ==
+        "cannot open the control socket " + path + ": this host has no group 'no-such-group'");
+  CHECK(access(path.c_str(), F_OK) != 0);
+  remove_directory(path);
+}
+
+TEST_CASE("a client that reads nothing of its answer is cut, one that reads slowly is not") {
+  const std::string path = fresh_path();
+  {
+    auto server = *ControlServer::listen({.socket = path});
+    server->add(std::make_unique<TestCommands>());
+    const UniqueFd lazy = connected(path);
+    const UniqueFd slow = connected(path);
+    const UniqueFd idle = connected(path);
+    CHECK_FALSE(server->deadline_ms());
+    std::uint64_t now = 1'000;
+    for (const UniqueFd* each : {&lazy, &slow}) {
+      say(*each, R"({"version":1,"command":"fill","bytes":8000000})"
+                 "\n");
+    }
+    const auto dispatch = [&] {
+      for (int i = 0; i < 10; ++i) server->dispatch(now);
+    };
+    dispatch();
+    CHECK(server->deadline_ms() == now + limits::control_patience_ms);
+    std::string bytes(4'000'000, ' ');
+    now += limits::control_patience_ms - 1;
+    REQUIRE(recv(slow.get(), bytes.data(), bytes.size(), 0) > 100'000);
+    dispatch();
+    now += 1;
+    dispatch();
+    // What the kernel has taken is still there, and then the end.
+    while (recv(lazy.get(), bytes.data(), bytes.size(), 0) > 0) {
+    }
+    std::size_t received = 0;
+    for (int turns = 0; received < 4'000'000 && turns < 1'000; ++turns) {
+      dispatch();
+      const ssize_t size = recv(slow.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+      if (size > 0) received += static_cast<std::size_t>(size);
+    }
+    CHECK(received >= 4'000'000);
+    say(idle, R"({"version":1,"command":"echo","value":1})"
+              "\n");
+    dispatch();
+    CHECK(json::parse(line_from(idle)).at("result") == 1);
   }
   remove_directory(path);
 }
@@ -273,7 +335,7 @@ TEST_CASE("a second proxy does not take the socket of a running one, but one tha
   const std::string path = fresh_path();
   {
     const Serving serving(path);
-    const auto second = ControlServer::listen(path);
+    const auto second = ControlServer::listen({.socket = path});
     REQUIRE(!second);
     CHECK(second.error().what ==
           "cannot open the control socket " + path + ": another proxy listens there");
@@ -297,7 +359,7 @@ TEST_CASE("a file that is no socket is not removed") {
   FILE* file = fopen(path.c_str(), "w");
   REQUIRE(file != nullptr);
   fclose(file);
-  CHECK(!ControlServer::listen(path));
+  CHECK(!ControlServer::listen({.socket = path}));
   CHECK(access(path.c_str(), F_OK) == 0);
   unlink(path.c_str());
   remove_directory(path);

@@ -33,10 +33,11 @@ TEST_CASE("what cannot change is named and stays") {
   running.workers = 2;
   Config next = with_listener(false);
   next.workers = 3;
-  next.control_socket = "/elsewhere";
-  CHECK(keep_fixed(running, next) ==
-        std::vector<std::string>{"server.workers", "control.socket", "v6only of listener https"});
+  next.control = {.socket = "/elsewhere", .group = "adm", .mode = 0660};
+  CHECK(keep_fixed(running, next) == std::vector<std::string>{"server.workers", "control.socket",
+                                                              "control.group", "control.mode",
+                                                              "v6only of listener https"});
   CHECK(next.workers == 2);
-  CHECK(next.control_socket == running.control_socket);
+  CHECK(next.control == running.control);
   CHECK(next.listeners[0].v6only);
 }

@@ -1,0 +1,15 @@
+#pragma once
+
+// Levels of the log by their names.
+
+#include <string_view>
+
+#include "core/config/config.h"
+#include "core/error.h"
+
+namespace sni {
+
+std::string_view to_string(LogLevel level);
+Result<LogLevel> parse_log_level(std::string_view text);
+
+}  // namespace sni

@@ -1,0 +1,166 @@
+#include "core/route/explain.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/hello/server_name.h"
+#include "core/route/route_table.h"
+
+namespace sni {
+
+namespace {
+
+// The entry with the longest prefix that holds the address now.
+const AccessEntry* holder(std::span<const AccessEntry> entries, const IpAddress& address,
+                          std::chrono::sys_seconds now) {
+  const AccessEntry* best = nullptr;
+  for (const AccessEntry& entry : entries) {
+    if (!entry.prefix.contains(address) || (entry.until && *entry.until <= now)) continue;
+    if (best == nullptr || entry.prefix.length > best->prefix.length) best = &entry;
+  }
+  return best;
+}
+
+// Whether the source is let in.
+bool explain_access(const Config& config, std::span<const AccessEntry> block_file,
+                    const IpAddress& source, std::chrono::sys_seconds now, Explanation& out) {
+  const AccessConfig& access = config.access;
+  const std::string who = "source " + source.to_string();
+  if (const auto* entry = holder(access.allow, source, now)) {
+    out.lines.push_back(who + ": allowed by " + entry->prefix.to_string() + " in access.allow");
+    return true;
+  }
+  for (const auto& [list, name] : {std::pair(std::span(access.block), "access.block"),
+                                   std::pair(block_file, "access.block_file")}) {
+    if (const auto* entry = holder(list, source, now)) {
+      out.lines.push_back(who + ": blocked by " + entry->prefix.to_string() + " in " + name);
+      return false;
+    }
+  }
+  out.lines.push_back(who + (access.default_allow
+                                 ? ": in no list, so it is let in"
+                                 : ": in no list, and access.default is \"deny\""));
+  return access.default_allow;
+}
+
+// As on the wire (RFC 7301 section 3.1), without the length of the whole.
+std::vector<std::uint8_t> alpn_list(std::span<const std::string> protocols) {
+  std::vector<std::uint8_t> list;
+  for (const std::string& protocol : protocols) {
+    list.push_back(static_cast<std::uint8_t>(protocol.size()));
+    list.insert(list.end(), protocol.begin(), protocol.end());
+  }
+  return list;
+}
+
+// Which of the route's names takes this one: the most exact.
+std::string_view matching(const RouteConfig& route, std::string_view name) {
+  std::string_view best;
+  for (const std::string_view each : route.names) {
+    if (each == name) return each;
+    const bool suffix =
+        each.starts_with("*.") && name.size() + 1 > each.size() && name.ends_with(each.substr(1));
+    const bool any = each == "*" || (each == "-" && name.empty());
+    if ((suffix || any) && each.size() > best.size()) best = each;
+  }
+  return best;
+}
+
+std::string lead(const RouteConfig& route, std::string_view name) {
+  if (route.refuse != Refuse::no) return "no backend: the route refuses";
+  if (route.redirect != Redirect::no && !route.redirect_except_acme) {
+    return "no backend: the route redirects to https";
+  }
+  std::string text = "backend ";
+  for (std::size_t i = 0; i < route.backends.size(); ++i) {
+    const Backend& backend = route.backends[i];
+    if (i > 0) text += ", then ";
+    text += backend.text;
+    if (backend.kind == Backend::Kind::requested_name && !name.empty()) {
+      text += " (" + std::string(name) + ':' + std::to_string(backend.port) + ')';
+    }
+  }
+  return text;
+}
+
+struct Place {
+  std::size_t listener;
+  RouteRef route;
+};
+
+// Whether a route on this listener takes the client.
+RouteRef route_on(const Config& config, const RouteTable& table, std::size_t listener,
+                  std::string_view name, const ExplainQuestion& question) {
+  const bool tls = config.listeners[listener].protocol == Protocol::tls;
+  const auto alpn = tls ? alpn_list(question.alpn) : std::vector<std::uint8_t>();
+  return table.find(static_cast<std::uint32_t>(listener), name, alpn);
+}
+
+Result<Place> find_place(const Config& config, const RouteTable& table, std::string_view name,
+                         const ExplainQuestion& question) {
+  if (!question.listener.empty()) {
+    const auto found =
+        std::ranges::find(config.listeners, question.listener, &ListenerConfig::name);
+    if (found == config.listeners.end()) {
+      return fail("the configuration has no listener '" + question.listener + "'");
+    }
+    const auto index = static_cast<std::size_t>(found - config.listeners.begin());
+    return Place{.listener = index, .route = route_on(config, table, index, name, question)};
+  }
+  for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+    if (auto route = route_on(config, table, i, name, question)) {
+      return Place{.listener = i, .route = std::move(route)};
+    }
+  }
+  return Place{.listener = 0, .route = {}};
+}
+
+}  // namespace
+
+Result<Explanation> explain(const Config& config, std::span<const AccessEntry> block_file,
+                            const ExplainQuestion& question, std::chrono::sys_seconds now) {
+  std::array<char, limits::server_name_max> buffer;
+  const auto length =
+      question.name.empty() ? 0 : canonical_server_name(question.name, std::span(buffer));
+  if (!length) {
+    return fail("'" + question.name + "' " + std::string(to_string(name_problem(question.name))));
+  }
+  for (const std::string& protocol : question.alpn) {
+    if (protocol.empty() || protocol.size() > UINT8_MAX)
+      return fail("an ALPN protocol has 1 to 255 bytes");
+  }
+  const std::string_view name(buffer.data(), *length);
+  BackendTable backends;
+  const RouteTable table(config, backends);
+  const auto place = find_place(config, table, name, question);
+  if (!place) return std::unexpected(place.error());
+
+  Explanation out;
+  const ListenerConfig& listener = config.listeners[place->listener];
+  out.lines.push_back("listener " + listener.name + " (" + listener.address.to_string() + ", " +
+                      (listener.protocol == Protocol::tls ? "tls" : "http") + ")");
+  if (question.source && !explain_access(config, block_file, *question.source, now, out)) {
+    return out;
+  }
+  out.lines.push_back(name.empty() ? std::string("name none") : "name " + std::string(name));
+  if (place->route == nullptr) {
+    out.lines.push_back("no route takes it" +
+                        std::string(question.listener.empty() ? "" : " on this listener"));
+    return out;
+  }
+  const RouteConfig& route = place->route->config;
+  std::string line =
+      "route " + route.names.front() + ", by its name " + std::string(matching(route, name));
+  for (std::size_t i = 0; i < route.alpn.size(); ++i) {
+    line += (i == 0 ? " and its alpn " : " ") + route.alpn[i];
+  }
+  out.lines.push_back(std::move(line));
+  RouteConfig whole = route;
+  for (const BackendRef& backend : place->route->backends)
+    whole.backends.push_back(backend->backend);
+  out.lines.push_back(lead(whole, name));
+  out.served = out.lines.back().starts_with("backend ");
+  return out;
+}
+
+}  // namespace sni

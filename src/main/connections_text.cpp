@@ -1,0 +1,95 @@
+#include "main/connections_text.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "core/config/duration.h"
+
+namespace sni {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array<const char*, 11> titles{"ID",    "CLIENT", "NAME", "ROUTE", "BACKEND", "STATE",
+                                             "PLANE", "UP",     "DOWN", "AGE",   "IDLE"};
+constexpr std::size_t first_number = 7;  // From there on columns are set to the right.
+using Row = std::array<std::string, titles.size()>;
+
+std::string text(const json& object, const char* name) {
+  const auto found = object.find(name);
+  const bool there = found != object.end() && found->is_string() && !found->empty();
+  const std::string value = there ? found->get<std::string>() : std::string();
+  return value.empty() ? "-" : value;
+}
+
+std::uint64_t number(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
+
+// Three digits and a unit: "17.3M".
+std::string size(std::uint64_t bytes) {
+  constexpr std::string_view units = " KMGTPE";
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (; value >= 1000 && unit + 1 < units.size(); ++unit) value /= 1024;
+  if (unit == 0) return std::to_string(bytes);
+  std::array<char, 32> out;
+  std::snprintf(out.data(), out.size(), "%.*f%c",
+                value < 10    ? 2
+                : value < 100 ? 1
+                              : 0,
+                value, units[unit]);
+  return out.data();
+}
+
+// Whole seconds from 10 s on.
+std::string span(std::uint64_t ms) {
+  return format_duration(std::chrono::milliseconds(ms < 10'000 ? ms : ms / 1000 * 1000));
+}
+
+Row row_of(const json& flow) {
+  return {text(flow, "id"),
+          text(flow, "client"),
+          text(flow, "server_name"),
+          text(flow, "route"),
+          text(flow, "backend"),
+          text(flow, "state"),
+          text(flow, "plane"),
+          size(number(flow, "client_bytes")),
+          size(number(flow, "server_bytes")),
+          span(number(flow, "age_ms")),
+          span(number(flow, "idle_ms"))};
+}
+
+}  // namespace
+
+std::string connections_text(json connections) {
+  std::vector<json> sorted(std::make_move_iterator(connections.begin()),
+                           std::make_move_iterator(connections.end()));
+  std::ranges::stable_sort(sorted, std::ranges::greater(),
+                           [](const json& flow) { return number(flow, "age_ms"); });
+  std::vector<Row> rows(1);
+  std::ranges::copy(titles, rows.front().begin());
+  for (const json& flow : sorted) rows.push_back(row_of(flow));
+  std::array<std::size_t, titles.size()> widths{};
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string out;
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string pad(widths[i] - row[i].size(), ' ');
+      out += i == 0 ? "" : "  ";
+      out += i < first_number ? row[i] + pad : pad + row[i];
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+}  // namespace sni

@@ -1,0 +1,189 @@
+#include "main/operate_cli.h"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/config/config.h"
+#include "main/connections_text.h"
+#include "main/status_text.h"
+#include "net/control/control_client.h"
+
+namespace sni {
+namespace {
+
+using nlohmann::json;
+
+int complain(const std::string& what) {
+  std::fprintf(stderr, "sni-proxy: %s\n", what.c_str());
+  return 1;
+}
+
+void print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+}
+
+const json& member(const json& object, const char* name) {
+  static const json nothing;
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  return found == object.end() ? nothing : *found;
+}
+
+// The pages of all workers together; "unanswered" has the workers that did not answer.
+Result<json> all_connections(const std::string& socket, json request) {
+  json whole = {{"connections", json::array()}, {"unanswered", json::array()}};
+  json next = 0;
+  while (!next.is_null()) {
+    request["from"] = next;
+    auto page = control_call(socket, request);
+    if (!page) return page;
+    for (json& each : page->at("connections")) whole["connections"].push_back(std::move(each));
+    if (page->contains("unanswered")) whole["unanswered"].push_back(page->at("unanswered"));
+    next = page->at("next");
+  }
+  return whole;
+}
+
+// The list may be incomplete; that is worth a status of its own to scripts.
+int complain_of_unanswered(const json& result) {
+  const json& unanswered = member(result, "unanswered");
+  if (unanswered.empty()) return 0;
+  return complain("these workers did not answer in time: " + unanswered.dump());
+}
+
+}  // namespace
+
+struct OperateCli::Options {
+  std::string socket = ControlConfig{}.socket;
+  std::string id;
+  std::string name;
+  std::string source;
+  std::string backend;
+  std::string level;
+  bool json = false;
+  CLI::App* connections = nullptr;
+  CLI::App* kill = nullptr;
+  CLI::App* stats = nullptr;
+  CLI::App* reload = nullptr;
+  CLI::App* drain = nullptr;
+  CLI::App* log_level = nullptr;
+
+  nlohmann::json flows(const char* command) const {
+    nlohmann::json request = {{"command", command}};
+    const auto add = [&request](const char* member, const std::string& value) {
+      if (!value.empty()) request[member] = value;
+    };
+    add("id", id);
+    add("source", source);
+    add("backend", backend);
+    if (named()) request["name"] = name;
+    return request;
+  }
+  // --name "" is for clients that named nobody.
+  bool named() const { return (*connections)["--name"]->count() + (*kill)["--name"]->count() > 0; }
+  int list() const;
+  int end() const;
+  int count() const;
+  int read_again() const;
+  int start_drain() const;
+  int set_level() const;
+};
+
+int OperateCli::Options::list() const {
+  auto result = all_connections(socket, flows("connections"));
+  if (!result) return complain(result.error().what);
+  print(json ? result->at("connections").dump(2) + '\n'
+             : connections_text(result->at("connections")));
+  return complain_of_unanswered(*result);
+}
+
+int OperateCli::Options::end() const {
+  const auto result = control_call(socket, flows("kill"));
+  if (!result) return complain(result.error().what);
+  const auto killed = member(*result, "killed");
+  print(json ? result->dump(2) + '\n' : "killed " + killed.dump() + '\n');
+  if (const int status = complain_of_unanswered(*result)) return status;
+  return killed == 0 ? complain("no such connection") : 0;
+}
+
+int OperateCli::Options::count() const {
+  const auto result = control_call(socket, {{"command", "stats"}});
+  if (!result) return complain(result.error().what);
+  print(json ? result->dump(2) + '\n' : totals_text(*result));
+  return 0;
+}
+
+int OperateCli::Options::read_again() const {
+  const auto result = control_call(socket, {{"command", "reload"}});
+  if (!result) return complain(result.error().what);
+  if (json) {
+    print(result->dump(2) + '\n');
+  } else {
+    for (const auto& message : member(*result, "messages")) {
+      std::fprintf(stderr, "%s\n", message.get<std::string>().c_str());
+    }
+  }
+  const auto& failure = member(*result, "failure");
+  return failure.is_string() ? complain(failure.get<std::string>() + "; nothing is changed") : 0;
+}
+
+int OperateCli::Options::start_drain() const {
+  const auto result = control_call(socket, {{"command", "drain"}});
+  if (!result) return complain(result.error().what);
+  const std::string left = member(*result, "connections").dump();
+  print(json ? result->dump(2) + '\n' : "draining, connections left: " + left + '\n');
+  return 0;
+}
+
+int OperateCli::Options::set_level() const {
+  nlohmann::json request = {{"command", "log_level"}};
+  if (!level.empty()) request["level"] = level;
+  const auto result = control_call(socket, std::move(request));
+  if (!result) return complain(result.error().what);
+  const auto& now = member(*result, "level");
+  print(json ? result->dump(2) + '\n' : now.get<std::string>() + '\n');
+  return 0;
+}
+
+OperateCli::OperateCli(CLI::App& app) : options_(std::make_unique<Options>()) {
+  Options& options = *options_;
+  options.connections = app.add_subcommand("connections", "Print the connections that live");
+  options.kill = app.add_subcommand("kill", "End connections, both ends by a reset");
+  options.stats = app.add_subcommand("stats", "Print what has been counted since the start");
+  options.reload = app.add_subcommand("reload", "Read the configuration again, print its mistakes");
+  options.drain = app.add_subcommand("drain", "Accept no more, end with the last connection");
+  options.log_level =
+      app.add_subcommand("log-level", "Print the log's level, or set it until the next reload");
+  for (CLI::App* command : {options.connections, options.kill, options.stats, options.reload,
+                            options.drain, options.log_level}) {
+    command->add_option("--socket", options.socket, "The proxy's control socket")
+        ->capture_default_str();
+    command->add_flag("--json", options.json, "Print the answer as JSON");
+  }
+  for (CLI::App* command : {options.connections, options.kill}) {
+    command->add_option("ID", options.id, "One connection, by its id as in 1-42");
+    command->add_option("--name", options.name,
+                        "Those of this server name, or of *.example.com; \"\": without a name");
+    command->add_option("--source", options.source, "Those of this client address or prefix");
+    command->add_option("--backend", options.backend,
+                        "Those to this backend, as configured or by its address");
+  }
+  options.log_level->add_option("LEVEL", options.level, "debug, info, warning or error");
+}
+
+OperateCli::~OperateCli() = default;
+
+std::optional<int> OperateCli::run() const {
+  const Options& options = *options_;
+  if (*options.connections) return options.list();
+  if (*options.kill) return options.end();
+  if (*options.stats) return options.count();
+  if (*options.reload) return options.read_again();
+  if (*options.drain) return options.start_drain();
+  if (*options.log_level) return options.set_level();
+  return std::nullopt;
+}
+
+}  // namespace sni

@@ -1,0 +1,48 @@
+#pragma once
+
+// What is told of connections while they live: a worker fills a page of them at a time, so that a
+// list of any length never keeps it from its work for longer than one page takes.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/address/address.h"
+#include "core/session/flow_record.h"
+#include "core/session/session.h"
+
+namespace sni {
+
+// How far it has come.
+struct FlowProgress {
+  Phase phase = Phase::hello;
+  PlaneId plane = PlaneId::none;
+  std::uint64_t to_backend = 0;  // Bytes that were sent on.
+  std::uint64_t to_client = 0;
+  std::uint64_t idle_ms = 0;  // Since bytes moved last, or since accept where none have.
+};
+
+struct LiveFlow {
+  std::uint64_t serial = 0;
+  Endpoint client;
+  std::string listener;
+  std::string server_name;  // As it came: not only printable characters.
+  std::string route;        // Empty: none yet.
+  std::string backend;      // The address that is tried or connected to; empty: none yet.
+  std::uint64_t age_ms = 0;
+  FlowProgress progress;
+};
+
+struct FlowPage {
+  std::vector<LiveFlow> flows;  // Of a list.
+  std::uint32_t killed = 0;
+  std::optional<std::uint32_t> next;  // Where the next page begins; nullopt: this was the last one.
+};
+
+// Places in the ledger that one page looks at, about 50 ns each, and connections that it has or
+// ends, about 1 us each.
+inline constexpr std::uint32_t flow_page_places = 4096;
+inline constexpr std::uint32_t flow_page_flows = 512;
+
+}  // namespace sni

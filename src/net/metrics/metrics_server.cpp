@@ -1,0 +1,207 @@
+#include "net/metrics/metrics_server.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "core/address/address.h"
+#include "core/limits.h"
+#include "net/control/control_address.h"
+#include "net/interface_index.h"
+
+namespace sni {
+namespace {
+
+constexpr std::string_view unix_prefix = "unix:";
+constexpr std::string_view text_type = "text/plain; charset=utf-8";
+constexpr std::string_view metrics_type = "text/plain; version=0.0.4; charset=utf-8";
+constexpr std::uint64_t listener_id = 0;  // In epoll; clients have numbers from 1 on.
+constexpr int backlog = 64;
+
+Result<UniqueFd> open_tcp(const std::string& text) {
+  const std::string act = "cannot serve metrics on " + text;
+  const auto address = parse_endpoint(text, interface_index);
+  if (!address) return fail(act + ": it is no address and port");
+  sockaddr_storage storage{};
+  const socklen_t size = to_sockaddr(*address, storage);
+  UniqueFd fd =
+      UniqueFd::adopt(socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (!fd || bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0) {
+    return fail_sys(act, errno);
+  }
+  return fd;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MetricsServer>> MetricsServer::listen(const std::string& address,
+                                                             const MetricsSource& source) {
+  auto server = std::unique_ptr<MetricsServer>(new MetricsServer(source));
+  if (auto opened = server->open(address); !opened) return std::unexpected(opened.error());
+  return server;
+}
+
+MetricsServer::~MetricsServer() {
+  if (!path_.empty()) unlink(path_.c_str());
+}
+
+Result<void> MetricsServer::open(const std::string& address) {
+  auto listener = address.starts_with(unix_prefix) ? open_unix(address.substr(unix_prefix.size()))
+                                                   : open_tcp(address);
+  if (!listener) return std::unexpected(listener.error());
+  listener_ = std::move(*listener);
+  epoll_ = UniqueFd::adopt(epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = listener_id}};
+  if (::listen(listener_.get(), backlog) != 0 || !epoll_ ||
+      epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, listener_.get(), &event) != 0) {
+    return fail_sys("cannot serve metrics on " + address, errno);
+  }
+  return {};
+}
+
+Result<UniqueFd> MetricsServer::open_unix(const std::string& path) {
+  const std::string act = "cannot serve metrics on " + path;
+  const auto address = control_address(path);
+  if (!address) return std::unexpected(address.error());
+  if (is_served(*address)) return fail(act + ": another program listens there");
+  if (is_socket(path)) unlink(path.c_str());
+  UniqueFd fd = UniqueFd::adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return fail_sys(act, errno);
+  fchmod(fd.get(), 0600);
+  if (bind(fd.get(), as_sockaddr(*address), sizeof *address) != 0) return fail_sys(act, errno);
+  path_ = path;
+  // The mode at bind() is cut by the umask; nobody can connect before listen().
+  if (chmod(path.c_str(), 0660) != 0) return fail_sys(act, errno);
+  return fd;
+}
+
+bool MetricsServer::is_late(const Client& client, std::uint64_t now_ms) {
+  return client.waits && now_ms >= client.progress_ms + limits::scrape_patience_ms;
+}
+
+std::optional<std::uint64_t> MetricsServer::deadline_ms() const {
+  std::optional<std::uint64_t> first;
+  for (const auto& [id, client] : clients_) {
+    if (!client.waits) continue;
+    const std::uint64_t due = client.progress_ms + limits::scrape_patience_ms;
+    first = std::min(first.value_or(due), due);
+  }
+  return first;
+}
+
+void MetricsServer::dispatch(std::uint64_t now_ms) {
+  now_ms_ = now_ms;
+  std::array<epoll_event, limits::scrape_clients_max + 1> events;
+  const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
+  for (int i = 0; i < count; ++i) {
+    const std::uint64_t id = events[static_cast<std::size_t>(i)].data.u64;
+    if (id == listener_id) {
+      accept_clients();
+      continue;
+    }
+    const auto client = clients_.find(id);
+    if (client == clients_.end()) continue;
+    bool goes_on = serve(client->second);
+    if (goes_on) {
+      epoll_event event{.events = client->second.output.empty() ? EPOLLIN : EPOLLOUT,
+                        .data = {.u64 = id}};
+      goes_on = epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, client->second.fd.get(), &event) == 0;
+    }
+    if (!goes_on) clients_.erase(client);
+  }
+  std::erase_if(clients_, [now_ms](const auto& each) { return is_late(each.second, now_ms); });
+}
+
+void MetricsServer::accept_clients() {
+  for (int taken = 0; taken < backlog; ++taken) {
+    UniqueFd fd =
+        UniqueFd::adopt(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd) return;
+    // The oldest gives way, so that forgotten ones cannot lock the scraper out.
+    if (clients_.size() >= limits::scrape_clients_max) clients_.erase(clients_.begin());
+    const ClientId id = ++last_id_;
+    epoll_event event{.events = EPOLLIN, .data = {.u64 = id}};
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) continue;
+    Client& client = clients_[id];
+    client.fd = std::move(fd);
+    client.progress_ms = now_ms_;
+  }
+}
+
+// False: the client is done with. One request a turn: others wait too.
+bool MetricsServer::serve(Client& client) {
+  if (client.output.empty()) {
+    if (!receive(client)) return false;
+    const auto request = parse_http_request(client.input);
+    if (!request) {
+      client.waits = client.waits || !client.input.empty();
+      if (client.input.size() < http_request_max) return true;
+      client.output =
+          http_answer("431 Request Header Fields Too Large", text_type, "", false, false);
+      client.ending = true;
+    } else {
+      client.output = answer(*request);
+      // Nobody needs pipelining here, and one client must not ask for much at once.
+      client.ending = !request->keep_alive || client.input.size() > request->length;
+      client.input.clear();
+    }
+    client.waits = true;
+    client.progress_ms = now_ms_;
+  }
+  if (!flush(client)) return false;
+  if (!client.output.empty()) return true;
+  client.waits = false;
+  return !client.ending;
+}
+
+bool MetricsServer::receive(Client& client) {
+  std::array<char, 4096> bytes;
+  const ssize_t size = recv(client.fd.get(), bytes.data(), bytes.size(), 0);
+  if (size < 0) return errno == EAGAIN || errno == EINTR;
+  if (size == 0) return false;
+  if (client.input.empty()) client.progress_ms = now_ms_;  // The head has its time from here on.
+  client.input.append(bytes.data(), static_cast<std::size_t>(size));
+  return true;
+}
+
+bool MetricsServer::flush(Client& client) {
+  const ssize_t size =
+      send(client.fd.get(), client.output.data(), client.output.size(), MSG_NOSIGNAL);
+  if (size < 0) return errno == EAGAIN || errno == EINTR;
+  client.output.erase(0, static_cast<std::size_t>(size));
+  client.progress_ms = now_ms_;
+  return true;
+}
+
+std::string MetricsServer::answer(const HttpRequest& request) const {
+  const auto text = [&request](std::string_view status, std::string_view body,
+                               std::string_view type = text_type) {
+    return http_answer(status, type, body, request.head, request.keep_alive);
+  };
+  switch (request.fault) {
+    case HttpRequest::Fault::none:
+      break;
+    case HttpRequest::Fault::malformed:
+      return text("400 Bad Request", "this is no HTTP request\n");
+    case HttpRequest::Fault::method:
+      return text("405 Method Not Allowed", "GET and HEAD are served\n");
+    case HttpRequest::Fault::version:
+      return text("505 HTTP Version Not Supported", "HTTP/1.0 and 1.1 are served\n");
+  }
+  if (request.path == "/metrics") return text("200 OK", source_.metrics(), metrics_type);
+  if (request.path == "/healthz") return text("200 OK", "ok\n");
+  if (request.path == "/readyz") {
+    return source_.ready() ? text("200 OK", "ready\n")
+                           : text("503 Service Unavailable", "draining\n");
+  }
+  return text("404 Not Found", "there are /metrics, /healthz and /readyz\n");
+}
+
+}  // namespace sni

@@ -1,0 +1,74 @@
+#pragma once
+
+// Theory of operation: /metrics for Prometheus, /healthz and /readyz for whoever watches services,
+// over HTTP/1.x on a TCP or a UNIX socket of its own. The main thread serves it between other
+// things, as the control socket, and waits for no client: each has a bounded head to send, gets its
+// answer as fast as it reads, and is cut where nothing has moved for limits::scrape_patience_ms. A
+// scraper may keep its connection for the next scrape.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/metrics/http_request.h"
+#include "core/unique_fd.h"
+
+namespace sni {
+
+// What there is to tell, asked at each request.
+class MetricsSource {
+ public:
+  virtual ~MetricsSource() = default;
+  virtual std::string metrics() const = 0;
+  virtual bool ready() const = 0;
+};
+
+class MetricsServer {
+ public:
+  // `address`: "address:port", or "unix:/path", whose socket is of mode 0660. `source` outlives the
+  // server.
+  static Result<std::unique_ptr<MetricsServer>> listen(const std::string& address,
+                                                       const MetricsSource& source);
+  ~MetricsServer();
+
+  // Readable when there is something to dispatch(), which also wants to be called at deadline_ms().
+  // `now_ms`: CLOCK_MONOTONIC.
+  int fd() const { return epoll_.get(); }
+  std::optional<std::uint64_t> deadline_ms() const;
+  void dispatch(std::uint64_t now_ms);
+
+ private:
+  using ClientId = std::uint64_t;  // Rises, so that the first is the oldest.
+  struct Client {
+    UniqueFd fd;
+    std::string input;
+    std::string output;
+    bool ending = false;
+    bool waits = true;              // For the rest of a head, or for its reader.
+    std::uint64_t progress_ms = 0;  // When something moved last.
+  };
+
+  explicit MetricsServer(const MetricsSource& source) : source_(source) {}
+  Result<void> open(const std::string& address);
+  Result<UniqueFd> open_unix(const std::string& path);
+  void accept_clients();
+  bool serve(Client& client);
+  bool receive(Client& client);
+  bool flush(Client& client);
+  std::string answer(const HttpRequest& request) const;
+  static bool is_late(const Client& client, std::uint64_t now_ms);
+
+  const MetricsSource& source_;
+  std::string path_;  // Of a UNIX socket; empty: it is none.
+  UniqueFd listener_;
+  UniqueFd epoll_;
+  std::map<ClientId, Client> clients_;
+  ClientId last_id_ = 0;
+  std::uint64_t now_ms_ = 0;
+};
+
+}  // namespace sni

@@ -1,0 +1,86 @@
+// What the process tells of itself to scrapers.
+
+#include <dirent.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/metrics/metrics_text.h"
+#include "net/log.h"
+#include "net/metrics/metrics_server.h"
+#include "net/server/server.h"
+
+namespace sni {
+
+namespace {
+
+std::uint64_t since_epoch_s(std::chrono::system_clock::time_point time) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
+}
+
+// Linux 6.2 and newer tell the number as the directory's size (proc_fd_getattr in fs/proc/fd.c);
+// before that there is only the list.
+std::uint64_t open_descriptors() {
+  constexpr const char* path = "/proc/self/fd";
+  struct stat status{};
+  if (stat(path, &status) == 0 && status.st_size > 0) {
+    return static_cast<std::uint64_t>(status.st_size);
+  }
+  DIR* directory = opendir(path);
+  if (directory == nullptr) return 0;
+  std::uint64_t entries = 0;
+  while (readdir(directory) != nullptr) ++entries;
+  closedir(directory);
+  return entries > 3 ? entries - 3 : 0;  // ".", "..", and the directory itself.
+}
+
+}  // namespace
+
+// What is asked for by name and cannot be had is an error.
+Result<void> Server::open_metrics(const MetricsConfig& config) {
+  if (config.listen.empty()) return {};
+  auto server = MetricsServer::listen(config.listen, *this);
+  if (!server) return std::unexpected(server.error());
+  metrics_ = std::move(*server);
+  spdlog::info("serving metrics on {}", config.listen);
+  return {};
+}
+
+bool Server::ready() const {
+  return !draining_ &&
+         std::ranges::none_of(workers_, [](const auto& worker) { return worker->ended(); });
+}
+
+std::string Server::metrics() const {
+  std::vector<const Counters*> counters;
+  for (const auto& worker : workers_) counters.push_back(&worker->counters());
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  const auto ended =
+      std::ranges::count_if(workers_, [](const auto& worker) { return worker->ended(); });
+  const auto age = std::chrono::steady_clock::now() - started_;
+  const auto started = std::chrono::system_clock::now() -
+                       std::chrono::duration_cast<std::chrono::system_clock::duration>(age);
+  return metrics_text(counters,
+                      {.version = version_,
+                       .serving = ready(),
+                       .started_s = since_epoch_s(started),
+                       .config_loaded_s = since_epoch_s(loaded_at_),
+                       .reloads_failed = reloads_failed_,
+                       .workers = static_cast<std::uint32_t>(workers_.size()),
+                       .workers_ended = static_cast<std::uint32_t>(ended),
+                       .connections = shared_.connections.load(std::memory_order_relaxed),
+                       .connections_max = snapshot_->settings->connections_max,
+                       .pending_hellos = shared_.pending_hellos.load(std::memory_order_relaxed),
+                       .hello_bytes = shared_.flights.used.load(std::memory_order_relaxed),
+                       .relay_bytes = shared_.parked.used.load(std::memory_order_relaxed),
+                       .descriptors = open_descriptors(),
+                       .descriptors_max = files.rlim_cur,
+                       .log_lines_dropped = dropped_log_lines()});
+}
+
+}  // namespace sni

@@ -1,0 +1,56 @@
+// SIGHUP, and the command `reload`: the configuration is read again. With a mistake nothing changes.
+
+#include <spdlog/spdlog.h>
+
+#include "core/counted.h"
+#include "net/log.h"
+#include "net/server/fixed_settings.h"
+#include "net/server/server.h"
+
+namespace sni {
+
+Server::Reloaded Server::reload() {
+  Reloaded outcome;
+  manager_.reloading();
+  const auto refuse = [this, &outcome](std::string why) {
+    spdlog::error("reload: {}; nothing is changed", why);
+    outcome.failure = std::move(why);
+    ++reloads_failed_;
+    manager_.ready(summary() + "; the last reload found mistakes");
+    return outcome;
+  };
+  const auto warn = [&outcome](std::string text) {
+    spdlog::warn("reload: {}", text);
+    outcome.messages.push_back(std::move(text));
+  };
+  auto loaded = load_config(config_path_);
+  if (!loaded) return refuse(loaded.error().what);
+  for (const Diagnostic& diagnostic : loaded->diagnostics) warn(diagnostic.to_string());
+  if (!loaded->config) return refuse("the configuration has mistakes");
+  for (const std::string& warning : loaded->warnings) warn(warning);
+  settle(*loaded->config);
+  for (const std::string& key : keep_fixed(snapshot_->config, *loaded->config)) {
+    warn(key + " takes effect at the next start");
+  }
+  auto next = make_snapshot(std::move(*loaded->config), backends_, &reaper_);
+  if (!next) return refuse(next.error().what);
+  const auto snapshot = *next;
+  if (const auto adopted = adopt(std::move(*next)); !adopted) return refuse(adopted.error().what);
+  guard_->reload(guard_input(snapshot->config, std::move(loaded->block_file)));
+  configure_logging(snapshot->config.log);
+  loaded_at_ = std::chrono::system_clock::now();
+  warn_of_lowered_limits(*snapshot);
+  manager_.ready(summary());
+  spdlog::info("reloaded: {}, {}", counted(snapshot->config.listeners.size(), "listener"),
+               counted(snapshot->config.routes.size(), "route"));
+  return outcome;
+}
+
+void Server::warn_of_lowered_limits(const Snapshot& snapshot) {
+  const std::uint32_t wanted = snapshot.config.limits.connections;
+  if (wanted <= snapshot.settings->connections_max) return;
+  spdlog::warn("limits.connections is {}, but the limit of open files allows {} (ulimit -n)",
+               wanted, snapshot.settings->connections_max);
+}
+
+}  // namespace sni

@@ -1,0 +1,76 @@
+// What commands see of the worker's connections, and do to them: a page at a time.
+
+#include <algorithm>
+
+#include "net/server/worker.h"
+
+namespace sni {
+
+namespace {
+
+LiveFlow described(const Flow& flow, const FlowProgress& progress, std::uint64_t now_ms) {
+  const FlowRecord& record = flow.record;
+  return {.serial = record.serial,
+          .client = record.client,
+          .listener = record.listener->name,
+          .server_name = record.server_name,
+          .route = record.route == nullptr ? std::string() : record.route->config.names.front(),
+          .backend = backend_of(record),
+          .age_ms = now_ms - record.started_ms,
+          .progress = progress};
+}
+
+}  // namespace
+
+template <typename Visit>
+FlowPage Worker::visit_flows(const FlowFilter& filter, std::uint32_t from, Visit&& visit) {
+  FlowPage page;
+  if (!loop_) return page;
+  Ledger& ledger = loop_->ledger;
+  const std::uint32_t end = std::min(ledger.places(), std::max(from, from + flow_page_places));
+  std::uint32_t found = 0;
+  for (std::uint32_t place = from; place < end; ++place) {
+    Flow* flow = ledger.find(place);
+    if (flow == nullptr || !filter.matches(flow->record)) continue;
+    if (found++ == flow_page_flows) {
+      page.next = place;
+      return page;
+    }
+    visit(page, *flow);
+  }
+  if (end < ledger.places()) page.next = end;
+  return page;
+}
+
+FlowPage Worker::list_flows(const FlowFilter& filter, std::uint32_t from) {
+  return visit_flows(filter, from, [this](FlowPage& page, const Flow& flow) {
+    if (const auto progress = progress_of(flow)) {
+      page.flows.push_back(described(flow, *progress, loop_->now_ms));
+    }
+  });
+}
+
+std::optional<FlowProgress> Worker::progress_of(const Flow& flow) {
+  if (flow.splice != 0) return loop_->planes.packet().progress(flow.splice);
+  Connection* connection = slots_.find(flow.slot);
+  return connection == nullptr ? std::nullopt : std::optional(connection->progress());
+}
+
+FlowPage Worker::kill_flows(const FlowFilter& filter, std::uint32_t from) {
+  std::vector<PlanePacket::Ended> ended;
+  FlowPage page = visit_flows(filter, from, [this, &ended](FlowPage& killing, Flow& flow) {
+    ++killing.killed;
+    if (flow.splice != 0) {
+      return loop_->planes.packet().kill(flow.splice, EndReason::killed, loop_->now_ms, ended);
+    }
+    const std::uint32_t slot = flow.slot;
+    slots_.find(slot)->kill(EndReason::killed);
+    free_if_closed(slot);
+  });
+  for (const auto& each : ended) {
+    loop_->ledger.end(*each.flow, each.end, loop_->refusals_log, loop_->now_ms);
+  }
+  return page;
+}
+
+}  // namespace sni

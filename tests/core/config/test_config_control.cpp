@@ -1,0 +1,33 @@
+// [control] and [metrics]: who may reach a running proxy, and where.
+
+#include <doctest/doctest.h>
+
+#include "support/config_mistakes.h"
+
+using namespace sni;
+
+TEST_CASE("modes, groups and addresses that are none say what to write") {
+  check_after_base({
+      {"[metrics]\nlisten = 'localhost'\n",
+       {"c.toml:4:10: 'listen' in [metrics]: 'localhost' has a name, and listeners take "
+        "addresses, as in \"0.0.0.0:443\" or \"[::]:443\""}},
+      {"[metrics]\nlisten = 'unix:metrics.sock'\n",
+       {"c.toml:4:10: 'listen' in [metrics]: 'metrics.sock' is no absolute path"}},
+      {"[control]\nmode = '660x'\n",
+       {"c.toml:4:8: 'mode' in [control]: '660x' is no mode; write it in octal, as in \"0660\""}},
+      {"[control]\nmode = '1660'\n",
+       {"c.toml:4:8: 'mode' in [control]: '1660' is no mode; write it in octal, as in \"0660\""}},
+      {"[control]\nmode = '0066'\n",
+       {"c.toml:4:8: 'mode' in [control]: '0066' shuts out the socket's owner; write at least "
+        "\"0600\""}},
+      {"[control]\ngroup = 'a b'\n",
+       {"c.toml:4:9: 'group' in [control]: 'a b' is no name of a group"}},
+  });
+}
+
+TEST_CASE("metrics are served on an address, on a UNIX socket or nowhere") {
+  const std::string base(config_base);
+  for (const char* listen : {"127.0.0.1:9443", "[::1]:9443", "unix:/run/metrics.sock", ""}) {
+    CHECK(read_valid(base + "[metrics]\nlisten = '" + listen + "'\n").metrics.listen == listen);
+  }
+}

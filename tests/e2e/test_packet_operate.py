@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""Commands about connections that have left the proxy by the packet plane."""
+
+import json
+import subprocess
+
+import test_packet
+from support import backends
+from support.case import main
+from support.proxy import BINARY
+
+
+
+class Operated(test_packet.Packet):
+    def command(self, started, *arguments):
+        done = subprocess.run(
+            [BINARY, *arguments, "--socket", started.config["control"]["socket"], "--json"],
+            capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return json.loads(done.stdout)
+
+    def test_a_connection_that_has_left_is_listed_with_its_bytes_and_killed(self):
+        started = self.started("remote", backends.echo)
+        connection, sent = self.handed_over(started)
+        found, = self.command(started, "connections", "--name", "one.example")
+        self.assertEqual((found["plane"], found["state"]), ("packet", "relaying"))
+        self.assertEqual((found["client_bytes"], found["server_bytes"]), (sent, sent))
+        connection.sendall(b"more")
+        backends.read_exactly(connection, 4)
+        self.assertEqual(self.command(started, "kill", found["id"]), {"killed": 1})
+        self.assertTrue(backends.is_reset(connection))
+        record = self.line(started, end="killed")
+        self.assertEqual((record["client_bytes"], record["server_bytes"]), (sent + 4, sent + 4))
+        self.assertEqual(self.command(started, "connections"), [])
+
+
+if __name__ == "__main__":
+    main()

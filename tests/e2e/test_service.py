@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""What a service manager hears (sd_notify): readiness, reloads, life, the end."""
+
+import os
+import signal
+import socket
+import unittest
+
+from support import backends, processes
+from support.case import ProxyTest, main
+
+
+class Service(ProxyTest):
+    def managed(self, watchdog_us=0, **config):
+        path = self.directory / "notify"
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.manager.close)
+        self.manager.bind(str(path))
+        self.manager.settimeout(20)
+        env = os.environ | {"NOTIFY_SOCKET": str(path)}
+        if watchdog_us:
+            env["WATCHDOG_USEC"] = str(watchdog_us)
+        return self.relay(process={"env": env}, **config)
+
+    def heard(self):
+        return self.manager.recv(4096).decode()
+
+    def test_readiness_reload_and_end_are_told_in_their_order(self):
+        started = self.managed()
+        self.assertEqual(self.heard(), "READY=1\nSTATUS=serving 1 listener, 1 route")
+        started.signal(signal.SIGHUP)
+        self.assertRegex(self.heard(), r"^RELOADING=1\nMONOTONIC_USEC=\d+$")
+        self.assertEqual(self.heard(), "READY=1\nSTATUS=serving 1 listener, 1 route")
+        started.reload("nonsense")
+        self.assertTrue(self.heard().startswith("RELOADING=1\n"))
+        self.assertEqual(self.heard(), "READY=1\nSTATUS=serving 1 listener, 1 route; "
+                                       "the last reload found mistakes")
+        held, hello = self.connect_hello(started)
+        backends.read_exactly(held, len(hello))
+        started.signal(signal.SIGTERM)
+        self.assertEqual(self.heard(), "STOPPING=1\nSTATUS=draining 1 connection")
+
+    def test_it_is_ready_only_when_clients_can_connect(self):
+        started = self.managed()
+        self.assertTrue(self.heard().startswith("READY=1\n"))
+        self.connect(started).close()
+
+    def test_the_watchdog_hears_while_workers_answer(self):
+        self.managed(watchdog_us=200_000)
+        self.assertTrue(self.heard().startswith("READY=1\n"))
+        for _ in range(5):
+            self.assertEqual(self.heard(), "WATCHDOG=1")
+
+
+if __name__ == "__main__":
+    main()
