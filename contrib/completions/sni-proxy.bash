@@ -1,0 +1,28 @@
+# bash completion of sni-proxy.
+_sni_proxy() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
+  local commands="check probe bench status stats connections kill reload drain log-level block unblock blocklist"
+  case $before in
+    --config | --socket)
+      mapfile -t COMPREPLY < <(compgen -f -- "$word")
+      return
+      ;;
+    log-level)
+      mapfile -t COMPREPLY < <(compgen -W "debug info warning error --json --socket" -- "$word")
+      return
+      ;;
+    --name | --source | --backend | --for) return ;;
+  esac
+  local options="--config --help --version $commands"
+  case ${COMP_WORDS[1]} in
+    check) options="--config --help" ;;
+    probe) options="--help" ;;
+    bench) options="--help --json --html" ;;
+    connections | kill) options="--name --source --backend --json --socket --help" ;;
+    block) options="--for --json --socket --help" ;;
+    blocklist) options="--hits --json --socket --help" ;;
+    status | stats | reload | drain | unblock | log-level) options="--json --socket --help" ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+}
+complete -F _sni_proxy sni-proxy

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""What `cmake --install` puts into place: complete, and right by the tools that read it."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import unittest
+
+from support import proxy
+from support.case import ProxyTest, main
+
+BUILD = pathlib.Path(proxy.BINARY).parent
+COMMANDS = re.compile(r"^  ([a-z-]+) {2,}\S", re.MULTILINE)
+
+
+def run(*command, **options):
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+@unittest.skipUnless((BUILD / "cmake_install.cmake").exists() and shutil.which("cmake"),
+                     "needs cmake and the tree that the program was built in")
+class Install(ProxyTest):
+    def setUp(self):
+        super().setUp()
+        self.prefix = self.directory / "usr"
+        built = run("cmake", "--build", str(BUILD), "--target", "man")
+        self.assertEqual(built.returncode, 0, built.stdout + built.stderr)
+        done = run("cmake", "--install", str(BUILD), "--prefix", str(self.prefix),
+                   "--component", "Unspecified")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def subcommands(self):
+        text = run(str(self.prefix / "bin/sni-proxy"), "--help").stdout
+        found = COMMANDS.findall(text[text.index("Subcommands:"):])
+        self.assertIn("connections", found)
+        return found
+
+    def test_everything_is_there(self):
+        for path in ("bin/sni-proxy", "lib/systemd/system/sni-proxy.service",
+                     "lib/sysusers.d/sni-proxy.conf", "share/man/man1/sni-proxy.1",
+                     "share/man/man5/sni-proxy.toml.5", "share/sni-proxy/config.toml.example",
+                     "share/bash-completion/completions/sni-proxy",
+                     "share/zsh/site-functions/_sni-proxy",
+                     "share/fish/vendor_completions.d/sni-proxy.fish",
+                     "share/doc/sni-proxy/README.md", "share/doc/sni-proxy/docs/operation.md"):
+            with self.subTest(path):
+                self.assertTrue((self.prefix / path).is_file())
+        self.assertFalse((self.prefix / "etc").exists())
+
+    def test_each_command_has_its_completions_and_its_place_in_the_manual(self):
+        texts = [(self.prefix / path).read_text() for path in (
+            "share/man/man1/sni-proxy.1", "share/bash-completion/completions/sni-proxy",
+            "share/zsh/site-functions/_sni-proxy",
+            "share/fish/vendor_completions.d/sni-proxy.fish")]
+        for command in self.subcommands():
+            for text in texts:
+                self.assertRegex(text.replace("\\-", "-"), rf"(?m)\b{command}\b", command)
+
+    @unittest.skipUnless(shutil.which("bash"), "needs bash")
+    def test_bash_completes_commands(self):
+        script = self.prefix / "share/bash-completion/completions/sni-proxy"
+        done = run("bash", "-c", f"source {script}; COMP_WORDS=(sni-proxy co) COMP_CWORD=1; "
+                                 "_sni_proxy; echo ${COMPREPLY[*]}")
+        self.assertEqual((done.stdout, done.stderr), ("connections\n", ""))
+
+    @unittest.skipUnless(shutil.which("man"), "needs man")
+    def test_manual_pages_have_no_mistakes(self):
+        for page in ("man1/sni-proxy.1", "man5/sni-proxy.toml.5"):
+            done = run("man", "--warnings", "-l", str(self.prefix / "share/man" / page),
+                       env=os.environ | {"MANWIDTH": "120", "LC_ALL": "C.UTF-8"})
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertNotIn("@", done.stdout.splitlines()[-1])
+        self.assertIn("keepalive_idle = \"1m\"", done.stdout)
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "needs systemd-analyze")
+    def test_the_unit_is_right_and_exposes_little(self):
+        unit = self.prefix / "lib/systemd/system/sni-proxy.service"
+        self.assertIn(f"ExecStart={self.prefix}/bin/sni-proxy --config", unit.read_text())
+        done = run("systemd-analyze", "verify", "--man=no", str(unit))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        done = run("systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit))
+        self.assertEqual(done.returncode, 0, done.stdout[-300:] + done.stderr)
+
+
+if __name__ == "__main__":
+    main()
