@@ -70,9 +70,15 @@ std::string status_text(const json& status) {
     out += "listening on " + text(listener, "address") + " (" + text(listener, "name") + ", " +
            text(listener, "protocol") + ")\n";
   }
-  out += "connections " + std::to_string(number(status, "connections")) + " of at most " +
-         std::to_string(number(status, "connections_max")) + " (" +
-         of_workers(member(status, "workers")) + ")\n";
+  const json& planes = member(status, "planes");
+  out += text(planes, "used") + '\n';
+  for (const json& line : member(planes, "missing")) {
+    if (line.is_string()) out += "  " + line.get<std::string>() + '\n';
+  }
+  out += "connections " + std::to_string(number(status, "connections")) + " (" +
+         of_workers(member(status, "workers")) + "), of which " +
+         std::to_string(number(status, "relayed")) + " are relayed, of at most " +
+         std::to_string(number(status, "relayed_max")) + '\n';
   return out + totals_text(member(status, "totals"));
 }
 

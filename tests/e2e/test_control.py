@@ -58,7 +58,7 @@ class Control(ProxyTest):
         self.assertEqual((done, errors), (0, ""))
         self.assertIn(f"serving, pid {started.pid}", out)
         self.assertIn("listening on " + started.config["listener"][0]["address"], out)
-        self.assertRegex(out, r"connections 0 of at most \d+ \(worker 0: 0, worker 1: 0\)")
+        self.assertRegex(out, r"connections 0 \(worker 0: 0, worker 1: 0\), of which 0 are relayed, of at most \d+")
         self.assertRegex(out, r"(?m)^ +1  refused: blocked$")
 
     def await_status(self, started, reached):

@@ -72,16 +72,23 @@ class Packet(ProxyTest):
         self.lab = Lab()
         self.addCleanup(self.lab.end)
 
-    def started(self, place, handler, fast_path=None, **config):
-        """A proxy that hands over at once, and a backend."""
-        where, backend_address, self.front = PLACES[place]
+    def place_backend(self, place, handler):
+        where, address, _ = PLACES[place]
         backend = network.within(getattr(self.lab, where), lambda: backends.SocketBackend(
-            handler, host=backend_address))
+            handler, host=address))
         self.addCleanup(backend.end)
+        return backend
+
+    def started(self, place, handler, fast_path=None, wrapper=(), **config):
+        """A proxy that hands over at once, and a backend. `wrapper`: a command that starts the
+        proxy with other rights or limits."""
+        backend = self.place_backend(place, handler)
+        self.front = PLACES[place][2]
         return self.proxy({
             "listener": [listener(host=self.front, port=processes.free_port())],
             "route": [{"names": ["one.example"], "backend": backend.address}],
-            **config, "fast_path": EAGER | (fast_path or {})}, command=self.lab.command)
+            **config, "fast_path": EAGER | (fast_path or {})},
+            command=[*self.lab.command, *wrapper])
 
     def connect(self, started, port=None, **_):
         connection = network.within(self.lab.client, lambda: socket.create_connection(

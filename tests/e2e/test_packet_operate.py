@@ -5,10 +5,9 @@ import json
 import subprocess
 
 import test_packet
-from support import backends
+from support import backends, processes
 from support.case import main
 from support.proxy import BINARY
-
 
 
 class Operated(test_packet.Packet):
@@ -22,9 +21,13 @@ class Operated(test_packet.Packet):
     def test_a_connection_that_has_left_is_listed_with_its_bytes_and_killed(self):
         started = self.started("remote", backends.echo)
         connection, sent = self.handed_over(started)
-        found, = self.command(started, "connections", "--name", "one.example")
+        def listed():
+            found, = self.command(started, "connections", "--name", "one.example")
+            return found if (found["client_bytes"], found["server_bytes"]) == (sent, sent) else None
+
+        # The programs count what is acknowledged, which may take a moment.
+        found = processes.wait_until(listed, "both directions to be counted")
         self.assertEqual((found["plane"], found["state"]), ("packet", "relaying"))
-        self.assertEqual((found["client_bytes"], found["server_bytes"]), (sent, sent))
         connection.sendall(b"more")
         backends.read_exactly(connection, 4)
         self.assertEqual(self.command(started, "kill", found["id"]), {"killed": 1})

@@ -153,45 +153,24 @@ class Planes(PlaneTest):
             connection.sendall(bytes(100))
             connection.close()
 
-        for mode in ("auto", "sockhash"):
-            proxy = self.relay(handler, fast_path={"mode": mode, **planes.EAGER})
-            of_self_test = planes.counters()[planes.CAPTURES]
-            for _ in range(5):
-                for task in [streams.Task(client, index) for index in range(40)]:
-                    task.result()
-            proxy.access(200)
-            self.assertEqual(planes.counters()[planes.CAPTURES], of_self_test)
-            proxy.end()
-
-    def test_auto_takes_backends_on_this_host_that_cannot_notice_and_leaves_remote_ones(self):
-        unseen = planes.unseen()
-        for plane in PLANES:
-            proxy = self.on_plane(plane, backends.echo, mode="auto")
-            self.assertRegex(proxy.log(), "remote backends: relayed in userspace")
-            if plane == "local" and not unseen:
-                self.assertRegex(proxy.log(), "relayed in userspace, as they would notice")
-            expected = "sockhash" if plane == "local" and unseen else "userspace"
-            connection, hello = self.connect_hello(proxy)
-            for _ in range(3):
-                self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
-                connection.sendall(hello)
-            connection.shutdown(socket.SHUT_WR)
-            self.assertEqual(backends.read_to_end(connection), hello)
-            connection.close()
-            self.assertEqual(proxy.access(2 if plane == "local" else 1)[-1]["plane"], expected)
-            proxy.end()
+        proxy = self.relay(handler, fast_path={"mode": "sockhash", **planes.EAGER})
+        of_self_test = planes.counters()[planes.CAPTURES]
+        for _ in range(5):
+            for task in [streams.Task(client, index) for index in range(40)]:
+                task.result()
+        proxy.access(200)
+        self.assertEqual(planes.counters()[planes.CAPTURES], of_self_test)
 
     def test_programs_and_maps_have_their_names_and_end_with_the_process(self):
-        for mode in ("auto", "sockhash"):
-            proxy = self.relay(fast_path={"mode": mode})
-            programs, maps = planes.held("prog", proxy), planes.held("map", proxy)
-            self.assertLessEqual({"redirect_msg", "redirect_skb", "capture_backend"},
-                                 set(programs.values()))
-            self.assertLessEqual({"SOCK_MAP", "SOURCE_MAP", "LOCAL_MAP", "DNS_CACHE",
-                                  "TRAFFIC_STATS"}, set(maps.values()))
-            proxy.end()
-            planes.wait_gone("prog", programs)
-            planes.wait_gone("map", maps)
+        proxy = self.relay(fast_path={"mode": "sockhash"})
+        programs, maps = planes.held("prog", proxy), planes.held("map", proxy)
+        self.assertLessEqual({"redirect_msg", "redirect_skb", "capture_backend"},
+                             set(programs.values()))
+        self.assertLessEqual({"SOCK_MAP", "SOURCE_MAP", "LOCAL_MAP", "DNS_CACHE",
+                              "TRAFFIC_STATS"}, set(maps.values()))
+        proxy.end()
+        planes.wait_gone("prog", programs)
+        planes.wait_gone("map", maps)
 
 
 if __name__ == "__main__":

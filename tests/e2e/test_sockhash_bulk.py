@@ -13,7 +13,7 @@ GIB = streams.GIB
 
 
 class Bulk(PlaneTest):
-    def carry(self, plane, mode):
+    def carry(self, plane):
         self.in_network()
         hello_length = len(tls.client_hello("one.example"))
         hashes = queue.Queue()
@@ -25,7 +25,7 @@ class Bulk(PlaneTest):
             hashes.put(streams.receive(connection, GIB))
             sending.result()
 
-        proxy = self.on_plane(plane, handler, mode)
+        proxy = self.on_plane(plane, handler)
         connection, _ = self.connect_hello(proxy, seconds=60)
         self.assertEqual(backends.read_exactly(connection, 5), b"ready")
         sending = streams.Task(streams.send, connection, GIB)
@@ -34,24 +34,16 @@ class Bulk(PlaneTest):
         self.assertEqual(hashes.get(timeout=60), DIGEST)
         connection.close()
         line = proxy.access(2 if plane == "local" else 1)[-1]
-        taken = mode == "sockhash" or plane == "local" and planes.unseen()
         self.assertEqual((line["plane"], line["client_bytes"], line["server_bytes"]),
-                         ("sockhash" if taken else "userspace", GIB + hello_length, GIB + 5))
-        if taken:
-            self.assert_moved(plane, 1 << 20)
+                         ("sockhash", GIB + hello_length, GIB + 5))
+        self.assert_moved(plane, 1 << 20)
         proxy.end()
 
     def test_a_backend_on_this_host(self):
-        self.carry("local", "sockhash")
-
-    def test_a_backend_on_this_host_in_mode_auto(self):
-        self.carry("local", "auto")
+        self.carry("local")
 
     def test_a_remote_backend(self):
-        self.carry("remote", "sockhash")
-
-    def test_a_remote_backend_in_mode_auto(self):
-        self.carry("remote", "auto")
+        self.carry("remote")
 
 
 DIGEST = streams.digest(GIB)

@@ -15,14 +15,13 @@ AT_ONCE = 8
 
 class Chaos(PlaneTest, ScriptedTest):
     def test_nothing_is_lost_invented_reordered_or_left_open(self):
-        for plane, mode in (("local", "sockhash"), ("remote", "sockhash"), ("local", "auto")):
+        for plane in PLANES:
             proxy, lines = self.run_scripts(
                 lambda handler: self.on_plane(
-                    plane, handler, mode, {"names": ["*"], "log": {"level": "info"}}), 120)
-            if mode == "sockhash" or planes.unseen():
-                self.assert_moved(plane, 1 << 20)
-                taken = sum(line["plane"] == "sockhash" for line in lines.values())
-                self.assertGreater(taken, 60)
+                    plane, handler, config={"names": ["*"], "log": {"level": "info"}}), 120)
+            self.assert_moved(plane, 1 << 20)
+            taken = sum(line["plane"] == "sockhash" for line in lines.values())
+            self.assertGreater(taken, 60)
             proxy.end()
 
     def test_hand_overs_under_full_traffic_from_both_sides(self):

@@ -33,6 +33,7 @@ enum class End : std::uint8_t { fin, reset };
 struct TcpOptions {
   int segment_bytes = 0;         // 0: the path's own.
   int receive_buffer_bytes = 0;  // 0: the system's.
+  std::uint8_t host = 1;         // Listens on 127.0.0.host.
 };
 // A reader that stalls after some tens of KiB, and not after megabytes: its writer's kernel sizes
 // the send buffer by the segments (tcp_sndbuf_expand), and loopback's have 64 KiB.
@@ -208,7 +209,7 @@ class TcpListener {
     check_call(static_cast<bool>(fd_), "socket");
     set_options(fd_.get(), options);
     sockaddr_storage address;
-    const socklen_t length = to_sockaddr(loopback(0), address);
+    const socklen_t length = to_sockaddr({.ip = IpAddress::v4(127, 0, 0, options.host)}, address);
     check_call(bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), length) == 0, "bind");
     check_call(listen(fd_.get(), 4096) == 0, "listen");
     endpoint_ = local_endpoint(fd_.get());

@@ -10,11 +10,13 @@
 namespace sni {
 namespace {
 
-// Bound on any address, IPv4 too where the host has IPv6 at all. Port 0: the kernel chooses. Gives
-// the port.
-Result<std::uint16_t> hold(UniqueFd& holder, std::uint16_t port) {
+// Ports that share() looks at before it leaves the choice to the kernel.
+constexpr std::size_t looks_max = 32;
+
+// Bound on any address, IPv4 too where the host has IPv6 at all.
+Result<UniqueFd> bound_on_any(std::uint16_t port) {
   for (const sa_family_t family : {sa_family_t{AF_INET6}, sa_family_t{AF_INET}}) {
-    holder = UniqueFd::adopt(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    auto holder = UniqueFd::adopt(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!holder) {
       if (errno == EAFNOSUPPORT) continue;
       break;
@@ -23,22 +25,25 @@ Result<std::uint16_t> hold(UniqueFd& holder, std::uint16_t port) {
     if (family == AF_INET6) {
       ::setsockopt(holder.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     }
-    if (const auto bound = bind_local_port(holder.get(), family, port); !bound) {
-      if (bound.error().sys_errno == EADDRNOTAVAIL) continue;  // IPv6 is switched off.
-      return std::unexpected(bound.error());
-    }
-    sockaddr_storage address{};
-    socklen_t size = sizeof address;
-    ::getsockname(holder.get(), reinterpret_cast<sockaddr*>(&address), &size);
-    if (const auto local = from_sockaddr(address)) return local->port;
+    const auto bound = bind_local_port(holder.get(), family, port);
+    if (bound) return holder;
+    if (bound.error().sys_errno != EADDRNOTAVAIL) return std::unexpected(bound.error());
+    // IPv6 is switched off.
   }
-  return fail_sys("cannot reserve a local port", errno);
+  return fail_sys("cannot hold local port " + std::to_string(port), errno);
 }
 
 }  // namespace
 
-Result<void> bind_local_port(int fd, sa_family_t family, std::uint16_t port) {
+Result<void> allow_holding(int fd) {
   const int on = 1;
+  if (::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
+    return fail_sys("cannot set SO_REUSEADDR", errno);
+  }
+  return {};
+}
+
+Result<void> bind_local_port(int fd, sa_family_t family, std::uint16_t port) {
   sockaddr_storage address{};
   socklen_t size = sizeof(sockaddr_in);
   if (family == AF_INET6) {
@@ -51,89 +56,72 @@ Result<void> bind_local_port(int fd, sa_family_t family, std::uint16_t port) {
     v4.sin_family = AF_INET;
     v4.sin_port = htons(port);
   }
-  if (::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      ::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) != 0) {
+  if (const auto allowed = allow_holding(fd); !allowed) return allowed;
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) != 0) {
     return fail_sys("cannot bind to local port " + std::to_string(port), errno);
   }
   return {};
 }
 
-std::optional<std::uint16_t> LocalPorts::take(const Endpoint& backend, std::uint64_t now_ms) {
-  auto found = backends_.find(backend);
-  if (found == backends_.end()) {
-    if (backends_.size() >= limits_.backends) drop_idle_backend(now_ms);
-    if (backends_.size() >= limits_.backends) {
+std::optional<std::uint16_t> LocalPorts::share(const Endpoint& backend) {
+  if (ports_.size() < limits_.sharing_from) return std::nullopt;
+  const auto taken = tuples_.find(backend);
+  for (std::size_t i = 0; i < std::min(looks_max, ports_.size()); ++i) {
+    const std::uint16_t port = ports_[cursor_++ % ports_.size()];
+    if (taken != tuples_.end() && taken->second.contains(port)) continue;
+    tuples_[backend].insert(port);
+    ++holders_[port].tuples;
+    ++counters_.shared;
+    return port;
+  }
+  return std::nullopt;
+}
+
+bool LocalPorts::hold(const Endpoint& backend, std::uint16_t port) {
+  auto found = holders_.find(port);
+  if (found == holders_.end()) {
+    if (holders_.size() >= limits_.holders) {
       ++counters_.exhausted;
-      return std::nullopt;
+      return false;
     }
-    found = backends_.try_emplace(backend).first;
+    auto bound = bound_on_any(port);
+    if (!bound) {
+      ++counters_.refused;
+      return false;
+    }
+    found =
+        holders_.try_emplace(port, Holder{.fd = std::move(*bound), .place = ports_.size()}).first;
+    ports_.push_back(port);
   }
-  Tuples& tuples = found->second;
-  while (!tuples.resting.empty() && tuples.resting.front().until_ms <= now_ms) {
-    tuples.free.push_back(tuples.resting.front().port);
-    tuples.resting.pop_front();
-  }
-  std::optional<std::uint16_t> port;
-  if (!tuples.free.empty()) {
-    port = tuples.free.back();
-    tuples.free.pop_back();
-  }
-  while (!port && (tuples.next < ports_.size() || grow(0))) {
-    const std::uint16_t candidate = ports_[tuples.next++];
-    if (std::erase(tuples.ahead, candidate) == 0) port = candidate;
-  }
-  if (!port) {
-    ++counters_.exhausted;
-    return std::nullopt;
-  }
-  ++tuples.live;
-  ++live_;
-  ++counters_.taken;
-  return port;
+  if (!tuples_[backend].insert(port).second) return false;  // A connect with it is under way.
+  ++found->second.tuples;
+  return true;
 }
 
-void LocalPorts::release(const Endpoint& backend, std::uint16_t port, bool used,
+void LocalPorts::release(const Endpoint& backend, std::uint16_t port, bool rest,
                          std::uint64_t now_ms) {
-  const auto found = backends_.find(backend);
-  if (found == backends_.end()) return;
-  Tuples& tuples = found->second;
-  --tuples.live;
-  --live_;
-  if (used) {
-    tuples.resting.push_back({.port = port, .until_ms = now_ms + limits_.rest_ms});
-  } else {
-    tuples.free.push_back(port);
+  if (!rest) return drop(backend, port);
+  resting_.push_back({.backend = backend, .port = port, .until_ms = now_ms + limits_.rest_ms});
+}
+
+void LocalPorts::expire(std::uint64_t now_ms) {
+  while (!resting_.empty() && resting_.front().until_ms <= now_ms) {
+    drop(resting_.front().backend, resting_.front().port);
+    resting_.pop_front();
   }
 }
 
-bool LocalPorts::adopt(const Endpoint& backend, std::uint16_t port) {
-  if (std::ranges::find(ports_, port) == ports_.end() && !grow(port)) return false;
-  Tuples& tuples = backends_[backend];
-  tuples.ahead.push_back(port);
-  ++tuples.live;
-  ++live_;
-  return true;
-}
-
-bool LocalPorts::grow(std::uint16_t port) {
-  if (ports_.size() >= limits_.ports) return false;
-  UniqueFd holder;
-  const auto held = hold(holder, port);
-  if (!held) {
-    ++counters_.refused;
-    return false;
-  }
-  ports_.push_back(*held);
-  holders_.push_back(std::move(holder));
-  return true;
-}
-
-void LocalPorts::drop_idle_backend(std::uint64_t now_ms) {
-  const auto idle = std::ranges::find_if(backends_, [now_ms](const auto& each) {
-    const Tuples& tuples = each.second;
-    return tuples.live == 0 && (tuples.resting.empty() || tuples.resting.back().until_ms <= now_ms);
-  });
-  if (idle != backends_.end()) backends_.erase(idle);
+void LocalPorts::drop(const Endpoint& backend, std::uint16_t port) {
+  const auto tuples = tuples_.find(backend);
+  if (tuples == tuples_.end() || tuples->second.erase(port) == 0) return;
+  if (tuples->second.empty()) tuples_.erase(tuples);
+  const auto holder = holders_.find(port);
+  if (--holder->second.tuples > 0) return;
+  const std::size_t place = holder->second.place;
+  ports_[place] = ports_.back();
+  holders_[ports_[place]].place = place;
+  ports_.pop_back();
+  holders_.erase(port);
 }
 
 }  // namespace sni

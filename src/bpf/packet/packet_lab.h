@@ -19,6 +19,8 @@ class PacketLab {
   // To be called on a thread of its own, which afterwards is in the proxy's namespace and can only
   // end. `program_fd` is for frames with a MAC header. Needs CAP_SYS_ADMIN and CAP_NET_ADMIN.
   static Result<PacketLab> build(int program_fd);
+  // Without namespaces: the caller's lo, to which the caller has attached the program, as the wire.
+  static Result<PacketLab> on_own_loopback();
 
   // The calling thread's namespace, for the sockets that it opens next.
   Result<void> enter_far() const { return enter(far_); }

@@ -2,7 +2,8 @@
 
 // Whether this kernel really joins connections at packet level, tried between two network namespaces
 // at start and by `sni-proxy probe`, in well under a second: hand-over, bytes both ways, their count
-// and the end, for each family and for a backend on lo.
+// and the end, for each family and for a backend on lo. Without CAP_SYS_ADMIN, which namespaces need,
+// all of it is tried on the host's own lo, once.
 
 #include <string>
 #include <vector>
@@ -25,8 +26,8 @@ struct PacketSelfTest {
   std::string reason() const;
 };
 
-// Before any flow: it uses the plane's table and takes its events. On threads of its own, so that
-// the caller stays in its network namespace.
+// Before any flow: it uses the plane's table and takes its events. The plane is attached to lo by
+// then. On a thread of its own, so that the caller stays in its network namespace.
 PacketSelfTest run_packet_self_test(PacketSplice& plane);
 
 // Pure. Lines for `sni-proxy probe`: the verdict, then each case.

@@ -121,8 +121,9 @@ void add_state(Text& text, const ProcessState& state) {
              state.workers_ended);
   text.gauge("connections", "Connections that live, whoever carries their bytes.",
              state.connections);
-  text.gauge("connections_max", "limits.connections, or what the descriptors allow.",
-             state.connections_max);
+  text.gauge("relayed", "Connections whose sockets the proxy has.", state.relayed);
+  text.gauge("relayed_max", "limits.connections, or what the descriptors allow.",
+             state.relayed_max);
   text.gauge("pending_hellos", "Connections whose first flight is not complete.",
              state.pending_hellos);
   text.gauge("hello_memory_bytes", "First flights that are held.", state.hello_bytes);

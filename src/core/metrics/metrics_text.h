@@ -23,7 +23,8 @@ struct ProcessState {
   std::uint32_t workers = 0;
   std::uint32_t workers_ended = 0;
   std::uint32_t connections = 0;
-  std::uint32_t connections_max = 0;
+  std::uint32_t relayed = 0;
+  std::uint32_t relayed_max = 0;
   std::uint32_t pending_hellos = 0;
   std::uint64_t hello_bytes = 0;  // Of first flights that are held.
   std::uint64_t relay_bytes = 0;  // Held for readers that stall.

@@ -292,8 +292,8 @@ std::optional<Event> Setup::connect(bool announced) {
   if (family == AF_UNIX) {
     loop_.planes.decline_unix();
   } else if (announced) {
-    loop_.planes.announce(pair_, sockets_.fd(Side::client), backend, flow_.record.backend_address,
-                          loop_.now_ms);
+    loop_.planes.announce(pair_, sockets_.fd(Side::client), flow_.record.client.ip.is_v4(), backend,
+                          flow_.record.backend_address, loop_.now_ms);
   }
   const socklen_t length = family == AF_UNIX    ? sizeof(sockaddr_un)
                            : family == AF_INET6 ? sizeof(sockaddr_in6)

@@ -6,7 +6,9 @@ std::expected<Seat, Refusal> Doorman::admit(const IpAddress& source,
                                             const FlowSettings& settings) const {
   if (const auto refusal = shared_.admission.refuses(source)) return std::unexpected(*refusal);
   shared_.admission.report(source, Conduct::connected);
-  auto seat = Seat::take(shared_, settings.connections_max, settings.limits.pending_hellos);
+  auto seat = Seat::take(shared_, {.connections = settings.connections_max,
+                                   .relayed = settings.relayed_max,
+                                   .hellos = settings.limits.pending_hellos});
   if (!seat) return seat;
   if (const auto refusal = count_source(*seat, source, settings)) return std::unexpected(*refusal);
   return seat;

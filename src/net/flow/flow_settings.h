@@ -15,8 +15,9 @@ struct FlowSettings {
   bool abort_on_close = false;  // A FIN ends a client whose backend is not there yet.
   AnswersConfig answers;
   TcpConfig tcp;
-  std::uint32_t connections_max = 0;  // limits.connections, or what the descriptors allow.
-  std::uint32_t splices_max = 0;      // Kernel pipes of each worker, likewise.
+  std::uint32_t connections_max = UINT32_MAX;  // limits.connections.
+  std::uint32_t relayed_max = 0;               // That, or what the descriptors allow.
+  std::uint32_t splices_max = 0;               // Kernel pipes of each worker, likewise.
 };
 
 }  // namespace sni

@@ -2,19 +2,35 @@
 
 namespace sni {
 
-std::expected<Seat, Refusal> Seat::take(Shared& shared, std::uint32_t connections_max,
-                                        std::uint32_t hellos_max) {
-  if (shared.pending_hellos.load(std::memory_order_relaxed) >= hellos_max) {
+namespace {
+
+// Counts one more in both, or in neither.
+bool count(Shared& shared, const SeatBounds& bounds) {
+  const std::uint64_t held =
+      shared.fast_path.packet == nullptr
+          ? 0
+          : shared.fast_path.packet->held_ports().load(std::memory_order_relaxed);
+  if (shared.connections.fetch_add(1, std::memory_order_relaxed) < bounds.connections) {
+    const std::uint64_t relayed = shared.relayed.fetch_add(1, std::memory_order_relaxed);
+    if (2 * relayed + held < 2 * std::uint64_t{bounds.relayed}) return true;
+    shared.relayed.fetch_sub(1, std::memory_order_relaxed);
+  }
+  shared.connections.fetch_sub(1, std::memory_order_relaxed);
+  return false;
+}
+
+}  // namespace
+
+std::expected<Seat, Refusal> Seat::take(Shared& shared, const SeatBounds& bounds) {
+  if (shared.pending_hellos.load(std::memory_order_relaxed) >= bounds.hellos) {
     return std::unexpected(Refusal::pending_hellos);
   }
-  if (shared.connections.fetch_add(1, std::memory_order_relaxed) >= connections_max) {
-    shared.connections.fetch_sub(1, std::memory_order_relaxed);
-    return std::unexpected(Refusal::connections);
-  }
+  if (!count(shared, bounds)) return std::unexpected(Refusal::connections);
   shared.pending_hellos.fetch_add(1, std::memory_order_relaxed);
   Seat seat;
   seat.shared_ = &shared;
   seat.in_hello_ = true;
+  seat.has_sockets_ = true;
   return seat;
 }
 
@@ -31,6 +47,11 @@ void Seat::leave_hello() {
   shared_->pending_hellos.fetch_sub(1, std::memory_order_relaxed);
 }
 
+void Seat::leave_sockets() {
+  if (!std::exchange(has_sockets_, false)) return;
+  shared_->relayed.fetch_sub(1, std::memory_order_relaxed);
+}
+
 void Seat::leave_source() {
   if (source_) shared_->sources.release(*source_);
   source_.reset();
@@ -39,6 +60,7 @@ void Seat::leave_source() {
 Seat::~Seat() {
   if (shared_ == nullptr) return;
   leave_hello();
+  leave_sockets();
   leave_source();
   shared_->connections.fetch_sub(1, std::memory_order_relaxed);
 }

@@ -1,8 +1,8 @@
 #pragma once
 
-// A connection's place among those that the limits count: all connections, hellos that are not
-// complete, and connections of one source. Whoever holds the seat is counted, once each; the end of
-// the seat gives everything back.
+// A connection's place among those that the limits count: all connections, those whose sockets the
+// proxy has, hellos that are not complete, and connections of one source. Whoever holds the seat is
+// counted, once each; the end of the seat gives everything back.
 
 #include <cstdint>
 #include <expected>
@@ -15,6 +15,13 @@
 
 namespace sni {
 
+// At most so many at once, in the process.
+struct SeatBounds {
+  std::uint32_t connections = 0;
+  std::uint32_t relayed = 0;  // With two descriptors each; ports that are held count as a half.
+  std::uint32_t hellos = 0;
+};
+
 class Seat {
  public:
   Seat() = default;  // Counted nowhere.
@@ -26,25 +33,28 @@ class Seat {
   ~Seat();
 
   // Counts a connection and its hello. `shared` outlives the seat.
-  static std::expected<Seat, Refusal> take(Shared& shared, std::uint32_t connections_max,
-                                           std::uint32_t hellos_max);
+  static std::expected<Seat, Refusal> take(Shared& shared, const SeatBounds& bounds);
   // Counts the connection for `source`; the source before it is given back. sources_max 0: sources
   // are not counted.
   std::optional<Refusal> take_source(const IpAddress& source, std::uint32_t sources_max);
   // The hello is complete, or will never be.
   void leave_hello();
+  // A plane has taken the connection over whole: its sockets are gone.
+  void leave_sockets();
 
  private:
   void swap(Seat& other) noexcept {
     std::swap(shared_, other.shared_);
     std::swap(source_, other.source_);
     std::swap(in_hello_, other.in_hello_);
+    std::swap(has_sockets_, other.has_sockets_);
   }
   void leave_source();
 
   Shared* shared_ = nullptr;
   std::optional<IpAddress> source_;
   bool in_hello_ = false;
+  bool has_sockets_ = false;
 };
 
 }  // namespace sni

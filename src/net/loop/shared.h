@@ -27,6 +27,7 @@ struct Shared {
   FastPath fast_path;             // Both set before the first worker starts.
   std::optional<DnsMap> dns_map;  // Answers of all workers; empty: each keeps its own alone.
   alignas(cache_line) std::atomic<std::uint32_t> connections{0};
+  std::atomic<std::uint32_t> relayed{0};  // Those whose two sockets the proxy has.
   alignas(cache_line) std::atomic<std::uint32_t> pending_hellos{0};
   alignas(cache_line) FlightBudget flights;
   alignas(cache_line) ParkedBudget parked;

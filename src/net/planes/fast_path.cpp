@@ -17,14 +17,17 @@ namespace {
 constexpr std::uint32_t slots_max = 32 * 1024;
 constexpr std::uint32_t slots_per_worker_min = 64;
 
-// Local ports that the packet plane may reserve, one descriptor each; flows to one backend at once.
-constexpr rlim_t packet_ports_max = 8192;
 constexpr std::uint32_t packet_probe_flows = 16;
 
 std::string kernel_release() {
   utsname system{};
   uname(&system);
   return system.release;
+}
+
+void note(FastPath& path, std::string line) {
+  spdlog::debug("{}", line);
+  path.missing.push_back(std::move(line));
 }
 
 // `level` of what cannot be had: nobody is warned of what nobody asked for.
@@ -48,19 +51,17 @@ Result<void> choose_planes(FastPath& path, const FastPathConfig& config,
     log_plane("backends on this host", verdict.local,
               automatic ? spdlog::level::debug : spdlog::level::warn);
   } else if (automatic) {
-    spdlog::debug(
-        "sockhash, backends on this host: relayed in userspace, as they would notice ({}); "
-        "fast_path.mode = \"sockhash\" forces them",
-        verdict.unseen.reason);
+    note(path, "sockhash, backends on this host: relayed in userspace, as they would notice (" +
+                   verdict.unseen.reason + "); fast_path.mode = \"sockhash\" forces them");
   } else {
     spdlog::warn("sockhash, backends on this host: used, and they may notice ({})",
                  verdict.unseen.reason);
   }
   if (!path.local) path.sockhash->detach_capture();
   if (automatic) {
-    spdlog::debug(
-        "sockhash, remote backends: relayed in userspace, which costs less CPU (fast_path.mode = "
-        "\"sockhash\" forces them)");
+    note(path,
+         "sockhash, remote backends: relayed in userspace, which costs less CPU (fast_path.mode = "
+         "\"sockhash\" forces them)");
     return {};
   }
   path.remote = verdict.remote.usable;
@@ -70,46 +71,46 @@ Result<void> choose_planes(FastPath& path, const FastPathConfig& config,
               verdict.local.reason + "; " + verdict.remote.reason);
 }
 
-Result<FastPath> load_fast_path(const Config& config, std::uint32_t connections_max) {
+Result<void> start_sockhash(FastPath& path, const Config& config, std::uint32_t connections_max) {
   const std::uint32_t least = slots_per_worker_min * config.workers;
   auto loaded =
       Sockhash::load({.object_file = config.fast_path.object_file,
                       .slots = std::clamp(connections_max, least, std::max(least, slots_max)),
                       .workers = config.workers});
   if (!loaded) return std::unexpected(loaded.error());
-  FastPath path{.sockhash = std::move(*loaded)};
+  path.sockhash = std::move(*loaded);
   std::string capture_failure;
   if (config.fast_path.same_host)
     if (const auto done = path.sockhash->attach_capture(); !done)
       capture_failure = done.error().what;
   const SelfTest test = run_self_test(*path.sockhash);
   for (const auto& step : path.sockhash->steps()) spdlog::debug("sockhash: {}", step);
-  const auto chosen =
-      choose_planes(path, config.fast_path, judge(test, kernel_release(), capture_failure));
-  if (!chosen) return std::unexpected(chosen.error());
-  return path;
+  return choose_planes(path, config.fast_path, judge(test, kernel_release(), capture_failure));
 }
 
-// A sixteenth of the descriptors may be spent on local ports.
-std::uint32_t packet_ports(std::uint32_t workers) {
+// A flow gives two descriptors back for the one that holds its port, so half of all can be holders.
+// While it is handed over it has all three: a sixteenth of all is left for that (descriptor_budget).
+PacketShare share_of_worker(std::uint32_t workers) {
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
-  const auto all = std::min<rlim_t>(files.rlim_cur / 16, packet_ports_max);
-  return std::max(1U, static_cast<std::uint32_t>(all) / workers);
+  const auto of_each = [&](rlim_t all) {
+    return static_cast<std::uint32_t>(std::clamp<rlim_t>(all / workers, 1, 65'536));
+  };
+  return {.holders = of_each(files.rlim_cur / 2), .handovers = of_each(files.rlim_cur / 16)};
 }
 
 Result<std::unique_ptr<PacketService>> start_packet_plane(const Config& config) {
   auto service =
       PacketService::start(config.fast_path, config.fast_path.packet_flows, config.workers);
   if (!service) return service;
-  for (const std::string& step : (*service)->steps()) spdlog::info("packet: {}", step);
+  for (const std::string& step : (*service)->steps()) spdlog::debug("packet: {}", step);
   return service;
 }
 
-std::string probe_packet_plane() {
+std::vector<std::string> probe_packet_plane() {
   const auto service = PacketService::start({}, packet_probe_flows, 1);
-  if (!service) return "packet plane: no (" + service.error().what + ")";
-  return "packet plane: yes (" + (*service)->steps().back() + ")";
+  if (!service) return {"packet plane: no, " + service.error().what};
+  return describe((*service)->self_test());
 }
 
 std::vector<std::string> probe_sockhash() {
@@ -124,24 +125,41 @@ std::vector<std::string> probe_sockhash() {
 }  // namespace
 
 std::vector<std::string> probe_fast_path() {
-  std::vector<std::string> lines{probe_packet_plane()};
+  std::vector<std::string> lines = probe_packet_plane();
   std::ranges::move(probe_sockhash(), std::back_inserter(lines));
   return lines;
 }
 
+std::string in_words(const FastPath& path) {
+  if (path.packet != nullptr) return "packet plane";
+  if (path.local && path.remote) return "sockhash for all backends";
+  if (path.local) return "sockhash for backends on this host";
+  if (path.remote) return "sockhash for remote backends";
+  return "relaying in userspace";
+}
+
 Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections_max) {
   const FastPathMode mode = config.fast_path.mode;
-  if (mode == FastPathMode::userspace) return FastPath{};
-  if (mode == FastPathMode::packet) {
+  const bool automatic = mode == FastPathMode::automatic;
+  FastPath path;
+  if (automatic || mode == FastPathMode::packet) {
     auto packet = start_packet_plane(config);
-    if (!packet) return std::unexpected(packet.error());
-    return FastPath{.packet = std::move(*packet), .packet_ports = packet_ports(config.workers)};
+    if (packet) {
+      path.packet = std::move(*packet);
+      path.packet_share = share_of_worker(config.workers);
+    } else if (!automatic) {
+      return fail("fast_path.mode is \"packet\", which is not possible here: " +
+                  packet.error().what);
+    } else {
+      note(path, "packet: not possible (" + packet.error().what + ")");
+    }
   }
-  auto path = load_fast_path(config, connections_max);
-  if (!path && mode == FastPathMode::automatic) {
-    spdlog::debug("sockhash: not possible ({}), everything is relayed in userspace",
-                  path.error().what);
-    return FastPath{};
+  // What the packet plane declines it has mostly watched for a while: too late for the SOCKHASH.
+  if (mode == FastPathMode::sockhash || (automatic && path.packet == nullptr)) {
+    const auto started = start_sockhash(path, config, connections_max);
+    if (!started && !automatic) return std::unexpected(started.error());
+    if (!started) note(path, "sockhash: not possible (" + started.error().what + ")");
+    if (!path.local && !path.remote) path.sockhash.reset();
   }
   return path;
 }

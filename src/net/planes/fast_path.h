@@ -1,9 +1,10 @@
 #pragma once
 
-// What of the kernel fast path there is in this process: the SOCKHASH programs, loaded, attached
-// and tried once at start, and which of their planes the workers may use. `auto` degrades with a
-// line in the log that says what is missing; a mode asked for by name that cannot be had at all is
-// an error.
+// What of the kernel fast path there is in this process: the programs of the packet plane or of the
+// SOCKHASH, loaded, attached and tried once at start, and which of them the workers may use. `auto`
+// takes the packet plane; where that is not possible, the SOCKHASH for backends on this host if they
+// do not notice; and says at debug what is missing. A mode asked for by name that cannot be had at
+// all is an error.
 
 #include <memory>
 #include <string>
@@ -20,11 +21,15 @@ struct FastPath {
   bool local = false;                     // Backends on this host.
   bool remote = false;                    // All others.
   std::unique_ptr<PacketService> packet;  // Empty: no packet plane.
-  std::uint32_t packet_ports = 0;         // Local ports that each worker may reserve for it.
+  PacketShare packet_share;               // Of each worker.
+  std::vector<std::string> missing;       // What `auto` goes without, and why; for the operator.
 };
 
 // `connections_max`: how many pairs there can be at once.
 Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections_max);
+
+// For the start line: "packet plane", "sockhash for backends on this host".
+std::string in_words(const FastPath& path);
 
 // Lines for `sni-proxy probe`: what would be possible, by loading and trying it.
 std::vector<std::string> probe_fast_path();

@@ -125,6 +125,8 @@ Result<void> PacketService::set_up(const FastPathConfig& config, std::uint32_t f
   const std::uint32_t index = loopback->hook().interface;
   steps_.push_back(std::string("attached to lo (") + to_string(loopback->kind()) + ", egress)");
   hooks_[index].attachment = std::move(*loopback);
+  self_test_ = run_packet_self_test(*splice_);
+  if (!self_test_.passed()) return fail(self_test_.reason());
 
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   return {};

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "bpf/packet/handover.h"
+#include "bpf/packet/packet_self_test.h"
 #include "bpf/packet/packet_splice.h"
 #include "bpf/packet/route_lookup.h"
 #include "bpf/packet/tc_attachment.h"
@@ -44,6 +45,12 @@ class PacketInbox {
   std::vector<packet_event> events_;
 };
 
+// What one worker may use of what is limited.
+struct PacketShare {
+  std::uint32_t holders = 0;    // Local ports of spliced flows, a descriptor each.
+  std::uint32_t handovers = 0;  // At once: such a pair has its two descriptors and a held port.
+};
+
 // Names of flows. 0 is none.
 constexpr std::uint64_t packet_flow_name(unsigned worker, std::uint64_t number) {
   return (std::uint64_t{worker} + 1) << 48 | number;
@@ -54,8 +61,8 @@ constexpr std::uint64_t worker_of_packet_flow(std::uint64_t flow) {
 
 class PacketService {
  public:
-  // Loads the programs and attaches them to loopback, which shows that it can be done; other
-  // interfaces follow as connections need them, unless `config.interfaces` names them.
+  // Loads the programs, attaches them to loopback and tries them; other interfaces follow as
+  // connections need them.
   static Result<std::unique_ptr<PacketService>> start(const FastPathConfig& config,
                                                       std::uint32_t flows, unsigned workers);
   ~PacketService();
@@ -67,10 +74,14 @@ class PacketService {
   PacketInbox& inbox(unsigned worker) { return *inboxes_[worker]; }
   // Lines for the log: what was loaded and where it is attached.
   std::vector<std::string> steps() const;
+  const PacketSelfTest& self_test() const { return self_test_; }
 
   // Sees to it that the programs see what arrives from where this route leads. PACKET_TAKEN, or why
   // not. From any thread.
   packet_decline hook(const PacketRoute& route);
+  // Local ports that workers hold, a descriptor each.
+  std::atomic<std::uint32_t>& held_ports() { return held_ports_; }
+  const std::atomic<std::uint32_t>& held_ports() const { return held_ports_; }
   // Changes whenever an interface, an address or a route has.
   std::uint64_t routes_version() const { return routes_version_.load(std::memory_order_acquire); }
 
@@ -90,12 +101,14 @@ class PacketService {
 
   std::vector<std::string> allowed_;  // Names of interfaces; empty: all.
   std::unique_ptr<PacketSplice> splice_;
+  PacketSelfTest self_test_;
   GracePeriods grace_;
   std::vector<std::unique_ptr<PacketInbox>> inboxes_;
   std::vector<packet_event> events_;
   UniqueFd watch_;
   UniqueFd stop_fd_;
   std::atomic<std::uint64_t> routes_version_{1};
+  std::atomic<std::uint32_t> held_ports_{0};
 
   mutable std::mutex mutex_;  // Of what follows.
   std::optional<TcAttacher> ethernet_;

@@ -62,14 +62,15 @@ bool may_come_back(packet_decline why) {
 }  // namespace
 
 PlanePacket::PlanePacket(PacketService& service, const FastPathConfig& config, PacketCounts& counts,
-                         std::uint32_t ports_max, unsigned worker)
+                         const PacketShare& share, unsigned worker)
     : service_(service),
       config_(config),
       counts_(counts),
       worker_(worker),
       // Names of an earlier process, whose flows may live on, do not come again.
       next_number_((now_ns() >> 10) & 0xffff'ffff'ffff),
-      ports_({.ports = ports_max}),
+      handovers_max_(share.handovers),
+      ports_({.holders = share.holders, .sharing_from = share.holders / 4}),
       conntrack_(Conntrack::open()) {
   if (auto lookup = RouteLookup::open()) lookup_ = std::move(*lookup);
 }
@@ -78,24 +79,23 @@ PlanePacket::~PlanePacket() = default;
 
 // ---- Until it is spliced ----------------------------------------------------------------------
 
-PlaneTicket PlanePacket::announce(int client, int backend, const Endpoint& target,
-                                  std::uint64_t now_ms) {
-  const auto port = ports_.take(target, now_ms);
-  if (!port) {
-    counts_.declined[PACKET_DECLINE_FULL].add();
-    return no_ticket;
+PlaneTicket PlanePacket::announce(int client, bool client_is_v4, int backend,
+                                  const Endpoint& target, std::uint64_t now_ms) {
+  const sa_family_t family = target.ip.is_v4() ? AF_INET : AF_INET6;
+  auto port = ports_.share(target);
+  if (port && !bind_local_port(backend, family, *port)) {
+    release_port(target, *std::exchange(port, std::nullopt), false, now_ms);
   }
-  const auto bound = bind_local_port(backend, target.ip.is_v4() ? AF_INET : AF_INET6, *port);
-  if (!bound) {
-    ports_.release(target, *port, true, now_ms);
+  if (!port && !allow_holding(backend)) {
     counts_.declined[PACKET_DECLINE_REFUSED].add();
     return no_ticket;
   }
   const auto way = route(IpAddress{}, target, now_ms);
-  const bool mixed = target.ip.is_v4() != far_end(client).ip.is_v4();
+  const bool mixed = target.ip.is_v4() != client_is_v4;
   if (mixed || (way && way->local)) limit_segments(client, backend);
   const PlaneTicket ticket = pairs_.acquire();
-  pairs_.emplace(ticket, Pair{.target = target, .port = *port, .keys = {}, .handover = nullptr});
+  pairs_.emplace(ticket,
+                 Pair{.target = target, .port = port.value_or(0), .keys = {}, .handover = nullptr});
   return ticket;
 }
 
@@ -111,7 +111,9 @@ PlaneAnswer PlanePacket::wants(PlaneTicket ticket, const PlaneView& view, std::u
     return why == PACKET_TAKEN ? PlaneAnswer::undecided : decline(ticket, why);
   }
   const packet_decline why = check_handover(service_.splice(), handover_pair(pair, view));
-  if (why == PACKET_TAKEN) return PlaneAnswer::wanted;
+  if (why == PACKET_TAKEN) {
+    return handovers_ < handovers_max_ ? PlaneAnswer::wanted : PlaneAnswer::undecided;
+  }
   if (why == PACKET_DECLINE_UNSEEN && now_ms - pair.watched_ms < unseen_ms) {
     return PlaneAnswer::undecided;
   }
@@ -166,7 +168,7 @@ PlaneAnswer PlanePacket::decline(PlaneTicket ticket, packet_decline why) {
     service_.splice().unwatch(pair.keys.backend, pair.name);
   }
   pairs_.find(ticket)->name = 0;
-  pairs_.find(ticket)->retry_ms = UINT64_MAX;  // Its port stays taken until leave().
+  pairs_.find(ticket)->retry_ms = UINT64_MAX;  // A shared port stays taken until leave().
   return PlaneAnswer::declined;
 }
 
@@ -174,6 +176,11 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
                                std::chrono::milliseconds idle) {
   Pair& pair = *pairs_.find(ticket);
   if (pair.handover == nullptr) {
+    if (!hold_port(pair)) {
+      (void)decline(ticket, PACKET_DECLINE_FULL);
+      return {.state = HandoverState::declined, .decline = PACKET_DECLINE_FULL};
+    }
+    ++handovers_;
     pair.handover =
         std::make_unique<Handover>(service_.splice(), service_.grace(), handover_pair(pair, view),
                                    HandoverLimits{.stall = idle});
@@ -181,13 +188,15 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
   HandoverStep step = pair.handover->step(Clock::now());
   if (step.state == HandoverState::broken) counts_.broken.add();
   if (step.state != HandoverState::declined) return step;
-  pair.handover.reset();
+  end_handover(pair, false, 0);
   if (may_come_back(step.decline) && ++pair.tries < tries_max) {
     pair.retry_ms =
         static_cast<std::uint64_t>(
             std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch())
                 .count()) +
         (retry_ms << pair.tries);
+    spdlog::debug("packet: a hand-over to {} is put off for {} ms: {}", pair.target.to_string(),
+                  retry_ms << pair.tries, to_string(step.decline));
   } else {
     (void)decline(ticket, step.decline);
   }
@@ -201,7 +210,7 @@ void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
       pair.name, Spliced{.flow = &flow,
                          .keys = pair.keys,
                          .target = pair.target,
-                         .port = pair.port,
+                         .port = local_port(pair),
                          .idle_ns = static_cast<std::uint64_t>(
                              std::chrono::duration_cast<std::chrono::nanoseconds>(idle).count()),
                          .relayed = {view.sent_to_backend, view.sent_to_client},
@@ -212,23 +221,59 @@ void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
   service_.inbox(worker_).want_ticks(true);
   counts_.taken.add();
   flow.record.plane = PlaneId::packet;
+  flow.seat.leave_sockets();
   flow.splice = pair.name;
   spdlog::debug("packet: a connection to {} was handed over after {} ms", pair.target.to_string(),
                 now_ms - flow.record.started_ms);
+  --handovers_;
   pairs_.free(ticket);
 }
 
 void PlanePacket::leave(PlaneTicket ticket, bool connected, std::uint64_t now_ms) {
   Pair& pair = *pairs_.find(ticket);
-  if (pair.handover != nullptr && pair.handover->begun()) {
-    // Cut in the midst: the ends are told, since our sockets no longer know their numbers.
+  const bool cut = pair.handover != nullptr && pair.handover->begun();
+  if (cut) {
+    // In the midst: the ends are told, since our sockets no longer know their numbers.
     (void)service_.splice().kill(pair.keys, pair.name);
   } else if (pair.name != 0) {
     service_.splice().unwatch(pair.keys.client, pair.name);
     service_.splice().unwatch(pair.keys.backend, pair.name);
   }
-  ports_.release(pair.target, pair.port, connected, now_ms);
+  end_handover(pair, cut, now_ms);
+  if (pair.port != 0) release_port(pair.target, pair.port, connected, now_ms);
   pairs_.free(ticket);
+}
+
+std::uint16_t PlanePacket::local_port(const Pair& pair) {
+  return packet_target(pair.keys.backend).port;
+}
+
+bool PlanePacket::hold_port(const Pair& pair) {
+  if (pair.port != 0) return true;
+  const bool held = ports_.hold(pair.target, local_port(pair));
+  count_ports();
+  return held;
+}
+
+void PlanePacket::release_port(const Endpoint& target, std::uint16_t port, bool rest,
+                               std::uint64_t now_ms) {
+  ports_.release(target, port, rest, now_ms);
+  count_ports();
+}
+
+void PlanePacket::count_ports() {
+  const auto held = static_cast<std::uint32_t>(ports_.holders());
+  // The difference may be negative: the sum of all workers is right modulo 2^32.
+  service_.held_ports().fetch_add(held - std::exchange(counted_ports_, held),
+                                  std::memory_order_relaxed);
+}
+
+// Not spliced: the socket keeps its port itself, unless the connection was `cut`.
+void PlanePacket::end_handover(Pair& pair, bool cut, std::uint64_t now_ms) {
+  if (pair.handover == nullptr) return;
+  pair.handover.reset();
+  --handovers_;
+  if (pair.port == 0) release_port(pair.target, local_port(pair), cut, now_ms);
 }
 
 std::optional<PacketRoute> PlanePacket::route(const IpAddress& source, const Endpoint& target,

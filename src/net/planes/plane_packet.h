@@ -3,8 +3,9 @@
 // Theory of operation: the packet plane (bpf/packet/) as one worker uses it. A connection goes
 // through these steps; what it cannot do it declines with a counted reason and stays in the relay:
 //
-//   announce   before connect(): a local port of ours, and for backends on this host the client's
-//              MSS, without which the backend's segments would not fit the client's way
+//   announce   before connect(): its local port can be held later (bpf/packet/local_ports.h), and
+//              a backend on this host is told the client's MSS, without which its segments would
+//              not fit the client's way
 //   wants      after bytes have moved: old enough or large enough? Then its two keys are watched,
 //              and once packets of both directions have come under them the relay is to come to
 //              rest
@@ -47,11 +48,12 @@ class PlanePacket {
   };
 
   PlanePacket(PacketService& service, const FastPathConfig& config, PacketCounts& counts,
-              std::uint32_t ports_max, unsigned worker);
+              const PacketShare& share, unsigned worker);
   ~PlanePacket();
 
   // no_ticket: declined. `backend` is not connected yet.
-  PlaneTicket announce(int client, int backend, const Endpoint& target, std::uint64_t now_ms);
+  PlaneTicket announce(int client, bool client_is_v4, int backend, const Endpoint& target,
+                       std::uint64_t now_ms);
   void decline_unix() { counts_.declined[PACKET_DECLINE_NOT_TCP].add(); }
   // Whether the relay is to come to rest for step(). declined: the ticket is gone.
   PlaneAnswer wants(PlaneTicket ticket, const PlaneView& view, std::uint64_t now_ms);
@@ -80,7 +82,7 @@ class PlanePacket {
   // A connection that is not spliced yet.
   struct Pair {
     Endpoint target;
-    std::uint16_t port = 0;
+    std::uint16_t port = 0;  // Of LocalPorts::share(); 0: the kernel has chosen.
     std::uint64_t name = 0;  // Not 0: the keys are watched.
     PacketPair keys;
     std::uint64_t watched_ms = 0;
@@ -114,6 +116,11 @@ class PlanePacket {
   std::optional<PacketRoute> route(const IpAddress& source, const Endpoint& target,
                                    std::uint64_t now_ms);
   HandoverPair handover_pair(const Pair& pair, const PlaneView& view) const;
+  static std::uint16_t local_port(const Pair& pair);
+  bool hold_port(const Pair& pair);
+  void release_port(const Endpoint& target, std::uint16_t port, bool rest, std::uint64_t now_ms);
+  void count_ports();
+  void end_handover(Pair& pair, bool cut, std::uint64_t now_ms);
 
   void on_event(const packet_event& event, std::uint64_t now_ms, std::vector<Ended>& ended);
   void look_at_some(const Admission& admission, std::uint64_t now_ms, std::vector<Ended>& ended);
@@ -130,7 +137,10 @@ class PlanePacket {
   PacketCounts& counts_;
   unsigned worker_;
   std::uint64_t next_number_;
+  std::uint32_t handovers_ = 0;  // Under way.
+  std::uint32_t handovers_max_;
   LocalPorts ports_;
+  std::uint32_t counted_ports_ = 0;  // In PacketService::held_ports().
   std::optional<RouteLookup> lookup_;
   std::optional<Conntrack> conntrack_;
   Slots<Pair> pairs_;

@@ -38,7 +38,7 @@ void PlanePacket::work(const Admission& admission, std::uint64_t now_ms,
   looked_ms_ = now_ms;
   end_lingering(now_ms);
   look_at_some(admission, now_ms, ended);
-  service_.inbox(worker_).want_ticks(!flows_.empty() || !lingering_.empty());
+  service_.inbox(worker_).want_ticks(ports_.holders() > 0);  // Flows, and what lingers and rests.
 }
 
 void PlanePacket::on_event(const packet_event& event, std::uint64_t now_ms,
@@ -150,10 +150,12 @@ void PlanePacket::end(std::uint64_t name, const FlowEnd& end, bool kill, std::ui
 }
 
 void PlanePacket::end_lingering(std::uint64_t now_ms) {
+  ports_.expire(now_ms);
+  count_ports();
   while (!lingering_.empty() && lingering_.front().until_ms <= now_ms) {
     const Lingering& each = lingering_.front();
     service_.splice().forget(each.keys, each.name);
-    ports_.release(each.target, each.port, false, now_ms);
+    release_port(each.target, each.port, false, now_ms);
     lingering_.pop_front();
   }
 }

@@ -9,14 +9,16 @@ Planes::Planes(const FastPath& path, const FastPathConfig& config, Counters& cou
   }
   if (path.packet != nullptr) {
     packet_ = std::make_unique<PlanePacket>(*path.packet, config, counters.packet,
-                                            path.packet_ports, worker);
+                                            path.packet_share, worker);
   }
 }
 
-void Planes::announce(PlanePair& pair, int client, int backend, const Endpoint& target,
-                      std::uint64_t now_ms) {
-  if (packet_ != nullptr) pair.packet = packet_->announce(client, backend, target, now_ms);
-  pair.packet_open = pair.packet != no_ticket;
+void Planes::announce(PlanePair& pair, int client, bool client_is_v4, int backend,
+                      const Endpoint& target, std::uint64_t now_ms) {
+  if (packet_ != nullptr) {
+    pair.packet = packet_->announce(client, client_is_v4, backend, target, now_ms);
+    pair.packet_open = pair.packet != no_ticket;
+  }
   if (sockhash_ != nullptr) pair.sockhash = sockhash_->announce(client, backend);
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// The planes of one worker, in the order in which they are offered a pair, and a connection's place
-// on them. A connection that no plane follows pays one comparison where bytes move.
+// The planes of one worker, of which FastPath has at most one, and a connection's place on them. A
+// connection that no plane follows pays one comparison where bytes move.
 
 #include <cstdint>
 #include <memory>
@@ -16,7 +16,7 @@ namespace sni {
 // A connection's place on the planes.
 struct PlanePair {
   PlaneTicket packet = no_ticket;
-  bool packet_open = false;  // It may still be taken over whole: others wait.
+  bool packet_open = false;  // It may still be taken over whole.
   PlaneTicket sockhash = no_ticket;
   PlaneId carrier =
       PlaneId::userspace;  // Once taken it stays: the bytes are the kernel's to count.
@@ -29,7 +29,7 @@ class Planes {
   Planes(const FastPath& path, const FastPathConfig& config, Counters& counters, unsigned worker);
 
   // Before connect().
-  void announce(PlanePair& pair, int client, int backend, const Endpoint& target,
+  void announce(PlanePair& pair, int client, bool client_is_v4, int backend, const Endpoint& target,
                 std::uint64_t now_ms);
   // Instead of announce(): the backend has no TCP address.
   void decline_unix() {

@@ -27,7 +27,7 @@ DescriptorBudget share_descriptors(const DescriptorNeeds& needs) {
   const std::uint64_t channel = per_name_server * needs.name_servers;
   const std::uint64_t worker =
       per_worker + needs.listeners + channel + (needs.packet_plane ? 1 : 0);
-  // The packet plane may hold a sixteenth of all for local ports (net/planes/fast_path.cpp).
+  // A connection that is being handed over holds its port with a third one (net/planes/fast_path.cpp).
   const std::uint64_t ports = needs.packet_plane ? needs.limit / 16 : 0;
   std::uint64_t left = saturating_less(needs.limit, needs.process + needs.workers * worker + ports);
   std::uint64_t better = left / 2;

@@ -92,7 +92,7 @@ Result<void> Server::start(LoadedConfig loaded) {
   const RingFeatures ring = probe_ring();
   if (!ring.available) return fail(ring.reason);
   spdlog::debug("io_uring{}", ring.defer_taskrun ? " with deferred task work" : "");
-  auto fast_path = start_fast_path((*snapshot)->config, (*snapshot)->settings->connections_max);
+  auto fast_path = start_fast_path((*snapshot)->config, (*snapshot)->settings->relayed_max);
   if (!fast_path) return std::unexpected(fast_path.error());
   shared_.fast_path = std::move(*fast_path);
   log_start(**snapshot);
@@ -118,14 +118,9 @@ Result<void> Server::start(LoadedConfig loaded) {
 void Server::log_start(const Snapshot& snapshot) const {
   utsname system{};
   uname(&system);
-  const FastPath& path = shared_.fast_path;
   spdlog::info("sni-proxy {} on Linux {}: {}, at most {}, {}", version_, system.release,
                counted(snapshot.config.workers, "worker"),
-               counted(snapshot.settings->connections_max, "connection"),
-               path.local && path.remote ? "sockhash for all backends"
-               : path.local              ? "sockhash for backends on this host"
-               : path.remote             ? "sockhash for remote backends"
-                                         : "relaying in userspace");
+               counted(snapshot.settings->relayed_max, "connection"), in_words(shared_.fast_path));
   warn_of_lowered_limits(snapshot);
 }
 

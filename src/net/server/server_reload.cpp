@@ -48,9 +48,9 @@ Server::Reloaded Server::reload() {
 
 void Server::warn_of_lowered_limits(const Snapshot& snapshot) {
   const std::uint32_t wanted = snapshot.config.limits.connections;
-  if (wanted <= snapshot.settings->connections_max) return;
+  if (wanted <= snapshot.settings->relayed_max) return;
   spdlog::warn("limits.connections is {}, but the limit of open files allows {} (ulimit -n)",
-               wanted, snapshot.settings->connections_max);
+               wanted, snapshot.settings->relayed_max);
 }
 
 }  // namespace sni

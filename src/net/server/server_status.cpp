@@ -4,9 +4,13 @@
 //     -> {"version": "0.2.0", "pid": 1, "state": "serving" | "draining", "uptime_s": 42,
 //         "config": {"path": ..., "loaded": "2026-01-01T00:00:00Z"},
 //         "listeners": [{"name": ..., "address": ..., "protocol": ...}, ...],
-//         "connections": 3, "connections_max": 9000,
+//         "planes": {"used": "packet plane", "missing": ["sockhash: ...", ...]},
+//         "connections": 3, "relayed": 1, "relayed_max": 9000,
 //         "workers": [{"number": 0, "connections": 3}, {"number": 1, "connections": null}],
 //         "totals": {"accepted": 5, "ended": {"done": 2, ...}, ...}}
+//
+// planes: in words; what is missing is told where fast_path.mode is "auto". relayed: the connections
+// whose sockets the proxy has; those of the packet plane have none.
 //
 // connections: null is a worker that did not answer in time, or has ended.
 
@@ -56,15 +60,18 @@ json counted(const std::vector<Total>& totals) {
 json Server::status() const {
   const auto uptime =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
-  return {{"version", version_},
-          {"pid", getpid()},
-          {"state", draining_ ? "draining" : "serving"},
-          {"uptime_s", uptime.count()},
-          {"config", {{"path", config_path_}, {"loaded", utc(loaded_at_)}}},
-          {"listeners", draining_ ? json::array() : listed(snapshot_->config.listeners)},
-          {"connections", shared_.connections.load(std::memory_order_relaxed)},
-          {"connections_max", snapshot_->settings->connections_max},
-          {"totals", counted_totals()}};
+  return {
+      {"version", version_},
+      {"pid", getpid()},
+      {"state", draining_ ? "draining" : "serving"},
+      {"uptime_s", uptime.count()},
+      {"config", {{"path", config_path_}, {"loaded", utc(loaded_at_)}}},
+      {"listeners", draining_ ? json::array() : listed(snapshot_->config.listeners)},
+      {"planes", {{"used", in_words(shared_.fast_path)}, {"missing", shared_.fast_path.missing}}},
+      {"connections", shared_.connections.load(std::memory_order_relaxed)},
+      {"relayed", shared_.relayed.load(std::memory_order_relaxed)},
+      {"relayed_max", snapshot_->settings->relayed_max},
+      {"totals", counted_totals()}};
 }
 
 json Server::counted_totals() const {

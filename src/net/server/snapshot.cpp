@@ -48,7 +48,8 @@ DescriptorBudget descriptor_budget(const Config& config, const SystemNames& name
                             .workers = std::max(config.workers, 1U),
                             .listeners = static_cast<std::uint32_t>(config.listeners.size()),
                             .name_servers = has_names(config) ? std::max(counted, 1U) : 0,
-                            .packet_plane = config.fast_path.mode == FastPathMode::packet});
+                            .packet_plane = config.fast_path.mode == FastPathMode::packet ||
+                                            config.fast_path.mode == FastPathMode::automatic});
 }
 
 }  // namespace
@@ -68,15 +69,15 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTabl
   }
   const DescriptorBudget possible = descriptor_budget(config, **names);
   const std::uint32_t wanted = config.limits.connections;
-  auto settings = std::make_shared<const FlowSettings>(
-      FlowSettings{.timeouts = config.timeouts,
-                   .limits = config.limits,
-                   .abort_on_close = config.abort_on_close,
-                   .answers = config.answers,
-                   .tcp = config.tcp,
-                   .connections_max =
-                       wanted == 0 ? possible.connections : std::min(wanted, possible.connections),
-                   .splices_max = possible.splices});
+  auto settings = std::make_shared<const FlowSettings>(FlowSettings{
+      .timeouts = config.timeouts,
+      .limits = config.limits,
+      .abort_on_close = config.abort_on_close,
+      .answers = config.answers,
+      .tcp = config.tcp,
+      .connections_max = wanted == 0 ? UINT32_MAX : wanted,
+      .relayed_max = wanted == 0 ? possible.connections : std::min(wanted, possible.connections),
+      .splices_max = possible.splices});
   RouteTable routes(config, backends);
   Settled settled{
       .config = std::move(config),

@@ -25,12 +25,6 @@ void set_port_range(int first, int last) {
   REQUIRE(file.good());
 }
 
-std::uint16_t taken(LocalPorts& ports, const Endpoint& target, std::uint64_t now_ms = 0) {
-  const auto port = ports.take(target, now_ms);
-  REQUIRE(port);
-  return *port;
-}
-
 std::uint16_t local_port_of(int fd) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
@@ -38,53 +32,39 @@ std::uint16_t local_port_of(int fd) {
   return from_sockaddr(address)->port;
 }
 
+// A connection to the listener whose port the kernel chose.
+UniqueFd connected_to(std::uint16_t listener) {
+  UniqueFd fd = tcp_socket();
+  REQUIRE(allow_holding(fd.get()));
+  connect_to(fd.get(), listener);
+  return fd;
+}
+
 }  // namespace
 
-TEST_CASE("one port serves many backends, and a backend gets none twice while it lives") {
-  in_own_network([] {
-    LocalPorts ports({.ports = 3});
-    const std::set one = {taken(ports, backend(1)), taken(ports, backend(1)),
-                          taken(ports, backend(1))};
-    CHECK(one.size() == 3);
-    CHECK(!ports.take(backend(1), 0));
-    const std::set two = {taken(ports, backend(2)), taken(ports, backend(2)),
-                          taken(ports, backend(2))};
-    CHECK(two == one);
-    CHECK(ports.reserved() == 3);
-    CHECK(ports.live() == 6);
-    CHECK(ports.counters().taken == 6);
-    CHECK(ports.counters().exhausted == 1);
-  });
-}
-
-TEST_CASE("a tuple rests after its connection, and one that was never used does not") {
-  in_own_network([] {
-    LocalPorts ports({.ports = 1, .rest_ms = 60'000});
-    const auto port = taken(ports, backend(1), 1000);
-    ports.release(backend(1), port, false, 1000);
-    CHECK(taken(ports, backend(1), 1000) == port);
-    ports.release(backend(1), port, true, 2000);
-    CHECK(!ports.take(backend(1), 61'999));
-    CHECK(taken(ports, backend(1), 62'000) == port);
-    CHECK(ports.live() == 1);
-  });
-}
-
-TEST_CASE("the kernel never chooses a reserved port by itself") {
+TEST_CASE("the kernel chooses no port that is held, though nothing is connected with it any more") {
   in_own_network([] {
     set_port_range(40'000, 40'007);
     const auto listener = Listener::open(30'000);
-    LocalPorts ports({.ports = 4});
-    std::set<std::uint16_t> reserved;
-    for (int i = 0; i < 4; ++i) reserved.insert(taken(ports, backend(listener.port)));
+    LocalPorts ports({.holders = 4, .sharing_from = 4});
+    std::set<std::uint16_t> held;
+    for (int i = 0; i < 4; ++i) {
+      const auto connection = connected_to(listener.port);
+      const std::uint16_t port = local_port_of(connection.get());
+      REQUIRE(ports.hold(backend(listener.port), port));
+      held.insert(port);
+      const linger reset{.l_onoff = 1, .l_linger = 0};  // Leaves no TIME_WAIT.
+      setsockopt(connection.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
+    CHECK(held.size() == 4);
+    CHECK(ports.holders() == 4);
     std::set<std::uint16_t> chosen;
     std::vector<UniqueFd> connections;
     for (int i = 0; i < 4; ++i) {
-      connections.push_back(tcp_socket());
-      connect_to(connections.back().get(), listener.port);
+      connections.push_back(connected_to(listener.port));
       chosen.insert(local_port_of(connections.back().get()));
     }
-    for (const auto port : chosen) CHECK(!reserved.contains(port));
+    for (const auto port : chosen) CHECK(!held.contains(port));
     CHECK(chosen.size() == 4);
     auto address = loopback(listener.port);
     const auto fifth = tcp_socket();
@@ -93,58 +73,80 @@ TEST_CASE("the kernel never chooses a reserved port by itself") {
   });
 }
 
-TEST_CASE("our own sockets connect from a reserved port, to many backends at once") {
+TEST_CASE("few holders are shared by nobody, and many serve other backends") {
   in_own_network([] {
-    const auto one = Listener::open();
-    const auto two = Listener::open();
-    LocalPorts ports({.ports = 1});
+    LocalPorts ports({.holders = 3, .sharing_from = 2});
+    REQUIRE(ports.hold(backend(1), 40'000));
+    CHECK(!ports.share(backend(2)));
+    REQUIRE(ports.hold(backend(1), 40'001));
+    const std::set shared = {ports.share(backend(2)), ports.share(backend(2))};
+    CHECK(shared == std::set<std::optional<std::uint16_t>>{40'000, 40'001});
+    CHECK(!ports.share(backend(2)));  // Both of its tuples live.
+    CHECK(!ports.share(backend(1)));
+    CHECK(ports.holders() == 2);
+    CHECK(ports.counters().shared == 2);
+  });
+}
+
+TEST_CASE("our own sockets connect from one held port to many backends at once") {
+  in_own_network([] {
+    LocalPorts ports({.holders = 1, .sharing_from = 1});
+    REQUIRE(ports.hold(backend(1), 40'000));
     std::vector<UniqueFd> connections;
-    for (const auto* listener : {&one, &two}) {
-      const auto port = taken(ports, backend(listener->port));
+    for (const auto& listener : {Listener::open(), Listener::open()}) {
+      const auto port = ports.share(backend(listener.port));
+      REQUIRE(port);
       connections.push_back(tcp_socket());
-      const auto bound = bind_local_port(connections.back().get(), AF_INET, port);
+      const auto bound = bind_local_port(connections.back().get(), AF_INET, *port);
       REQUIRE_MESSAGE(bound, bound.error().what);
-      connect_to(connections.back().get(), listener->port);
-      CHECK(local_port_of(connections.back().get()) == port);
+      connect_to(connections.back().get(), listener.port);
+      CHECK(local_port_of(connections.back().get()) == 40'000);
     }
   });
 }
 
-TEST_CASE("ports of flows that outlived a process are reserved again and not given out") {
+TEST_CASE("a tuple that was used rests, and a port is held until its last tuple has rested") {
   in_own_network([] {
-    LocalPorts ports({.ports = 2});
-    REQUIRE(ports.adopt(backend(1), 40'001));
-    CHECK(ports.reserved() == 1);
-    const auto other = taken(ports, backend(1));
-    CHECK(other != 40'001);
-    CHECK(!ports.take(backend(1), 0));
-    CHECK(taken(ports, backend(2)) == 40'001);
-    ports.release(backend(1), 40'001, true, 0);
-    CHECK(taken(ports, backend(1), 60'000) == 40'001);
-    CHECK(!ports.adopt(backend(1), 40'003));
-    CHECK(ports.live() == 3);
+    LocalPorts ports({.holders = 1, .sharing_from = 1, .rest_ms = 60'000});
+    REQUIRE(ports.hold(backend(1), 40'000));
+    REQUIRE(ports.share(backend(2)) == 40'000);
+    ports.release(backend(2), 40'000, true, 1000);
+    ports.expire(60'999);
+    CHECK(!ports.share(backend(2)));
+    ports.expire(61'000);
+    CHECK(ports.share(backend(2)) == 40'000);
+    ports.release(backend(2), 40'000, false, 61'000);
+    CHECK(ports.share(backend(2)) == 40'000);
+    ports.release(backend(1), 40'000, false, 61'000);
+    CHECK(ports.holders() == 1);
+    ports.release(backend(2), 40'000, false, 61'000);
+    CHECK(ports.holders() == 0);
+    CHECK(!ports.share(backend(3)));
   });
 }
 
-TEST_CASE("backends that are idle make room for others") {
+TEST_CASE("a tuple is held once, and holders have an end") {
   in_own_network([] {
-    LocalPorts ports({.ports = 1, .backends = 2, .rest_ms = 1000});
-    const auto port = taken(ports, backend(1));
-    taken(ports, backend(2));
-    CHECK(!ports.take(backend(3), 0));
-    ports.release(backend(1), port, true, 0);
-    CHECK(!ports.take(backend(3), 999));
-    CHECK(taken(ports, backend(3), 1000) == port);
-  });
-}
-
-TEST_CASE("where the kernel gives no port the connection goes without") {
-  in_own_network([] {
-    set_port_range(40'000, 40'000);
-    LocalPorts ports({.ports = 8});
-    CHECK(taken(ports, backend(1)) == 40'000);
-    CHECK(!ports.take(backend(1), 0));
-    CHECK(ports.counters().refused == 1);
+    LocalPorts ports({.holders = 1, .sharing_from = 1});
+    REQUIRE(ports.hold(backend(1), 40'000));
+    CHECK(!ports.hold(backend(1), 40'000));
+    CHECK(!ports.hold(backend(1), 40'001));
     CHECK(ports.counters().exhausted == 1);
+    REQUIRE(ports.hold(backend(2), 40'000));
+    ports.release(backend(1), 40'000, false, 0);
+    ports.release(backend(2), 40'000, false, 0);
+    CHECK(ports.hold(backend(1), 40'001));
+  });
+}
+
+TEST_CASE("a port that somebody else has for himself is not held") {
+  in_own_network([] {
+    const auto other = tcp_socket();
+    auto address = loopback(40'000);
+    REQUIRE(bind(other.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    LocalPorts ports({});
+    CHECK(!ports.hold(backend(1), 40'000));
+    CHECK(ports.counters().refused == 1);
+    CHECK(ports.holders() == 0);
   });
 }

@@ -133,6 +133,7 @@ class Proxy(processes.Child):
             more = now - before
             more["pipe"] = max(0, now["pipe"] - 2 * pipes)
             more["anon_inode:[io_uring]"] = 0  # A worker's own, which may start after `before`.
+            more["anon_inode:bpf_link"] = 0  # To an interface, once a connection needs it.
             return +more
         try:
             processes.wait_until(lambda: not surplus(), "every descriptor to be closed", seconds)

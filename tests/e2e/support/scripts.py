@@ -99,8 +99,9 @@ class ScriptedTest(ProxyTest):
         client.run()
         return client
 
-    def run_scripts(self, start, count):
-        """`start` makes a proxy before a backend with the given handler."""
+    def run_scripts(self, start, count, lingering=0):
+        """`start` makes a proxy before a backend with the given handler. `lingering`: seconds for
+        which descriptors are held after the end of a connection."""
         allow_descriptors(8000)
         hello_length = len(tls.client_hello("c1000.example"))
         served = {}
@@ -133,7 +134,8 @@ class ScriptedTest(ProxyTest):
         processes.wait_until(lambda: all(side.over for side in served.values()),
                              "the backends to read to the end", 60)
         # Both directions of all that were open at once may have had a pipe.
-        proxy.wait_given_back(before, pipes=2 * WORKERS)
+        proxy.wait_given_back(before, pipes=2 * WORKERS,
+                              seconds=lingering + processes.PATIENCE_S)
         self.assertEqual(len(lines), count)
         for seed, client in visited.items():
             with self.subTest(seed=seed):

@@ -12,11 +12,13 @@ const IpAddress two = *parse_ip("192.0.2.2");
 FlowSettings settings_with(std::uint32_t connections, std::uint32_t per_source,
                            std::uint32_t hellos = 100) {
   return {.limits = {.connections_per_source = per_source, .pending_hellos = hellos},
-          .connections_max = connections};
+          .connections_max = connections,
+          .relayed_max = connections};
 }
 
 bool is_empty(Shared& shared) {
-  return shared.connections == 0 && shared.pending_hellos == 0 && shared.sources.acquire(one, 1);
+  return shared.connections == 0 && shared.relayed == 0 && shared.pending_hellos == 0 &&
+         shared.sources.acquire(one, 1);
 }
 
 }  // namespace
@@ -43,6 +45,27 @@ TEST_CASE("a seat that is moved is counted once, and its hello is left once") {
     second.leave_hello();
     CHECK(shared.pending_hellos == 0);
     CHECK(shared.connections == 1);
+  }
+  CHECK(is_empty(shared));
+}
+
+TEST_CASE(
+    "a connection without sockets counts among all and takes no place of those that are relayed") {
+  Shared shared;
+  FlowSettings settings = settings_with(2, 10);
+  settings.relayed_max = 1;
+  {
+    auto first = Doorman(shared).admit(one, settings);
+    REQUIRE(first);
+    CHECK(Doorman(shared).admit(one, settings).error() == Refusal::connections);
+    first->leave_sockets();
+    first->leave_sockets();
+    CHECK(shared.relayed == 0);
+    const auto second = Doorman(shared).admit(one, settings);
+    REQUIRE(second);
+    CHECK(Doorman(shared).admit(one, settings).error() == Refusal::connections);
+    CHECK(shared.connections == 2);
+    CHECK(shared.relayed == 1);
   }
   CHECK(is_empty(shared));
 }

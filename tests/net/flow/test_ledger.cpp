@@ -13,7 +13,7 @@ namespace {
 
 struct LedgerWorld {
   Flow& open(const char* name = "a.example") {
-    auto seat = Doorman(shared).admit(*parse_ip("192.0.2.1"), {.connections_max = 10});
+    auto seat = Doorman(shared).admit(*parse_ip("192.0.2.1"), {.relayed_max = 10});
     REQUIRE(seat);
     return ledger.open({.listener = listener, .server_name = name}, std::move(*seat));
   }

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""fast_path.mode = "auto": the packet plane where the host and the pair allow it, else the relay."""
+
+
+import test_packet
+from support import backends, network, processes, tls
+from support.case import main
+
+AUTO = {"mode": "auto", "packet_after": "200ms", "packet_after_bytes": "64KiB"}
+
+
+def without(*capabilities):
+    dropped = ",".join(f"-{each}" for each in capabilities)
+    return ["setpriv", "--bounding-set", dropped]
+
+
+class Automatic(test_packet.Packet):
+    def test_connections_that_last_are_handed_over_and_short_ones_are_not(self):
+        started = self.started("remote", backends.echo, fast_path=AUTO)
+        self.assertRegex(started.log(), "sni-proxy .*, packet plane")
+        connection, sent = self.handed_over(started)
+        connection.close()
+        self.assertEqual(self.line(started)["client_bytes"], sent)
+        short = self.connect(started)
+        hello = tls.client_hello("one.example")
+        short.sendall(hello)
+        backends.read_exactly(short, len(hello))
+        short.close()
+        self.assertEqual(started.access(2)[-1]["plane"], "userspace")
+
+    def test_without_the_right_to_make_namespaces_the_self_test_runs_on_loopback(self):
+        started = self.started("remote", backends.echo, fast_path=AUTO,
+                               wrapper=without("sys_admin"))
+        connection, _ = self.handed_over(started)
+        connection.close()
+        self.line(started)
+
+    def test_without_rights_everything_is_relayed_and_nobody_is_warned(self):
+        started = self.started("remote", backends.echo, fast_path=AUTO,
+                               wrapper=without("sys_admin", "bpf", "net_admin", "perfmon"))
+        self.assertRegex(started.log(), '"debug","message":"packet: not possible ')
+        self.assertRegex(started.log(), "sni-proxy .*, relaying in userspace")
+        self.assertNotIn('"level":"warn', started.log())
+        connection = self.connect(started)
+        hello = tls.client_hello("one.example")
+        connection.sendall(hello)
+        backends.read_exactly(connection, len(hello))
+        connection.close()
+        self.assertEqual(started.access(1)[0]["plane"], "userspace")
+
+
+class Descriptors(test_packet.Packet):
+    def test_more_flows_live_than_there_are_descriptors(self):
+        """Three backends share the held ports."""
+        limit, each = 160, 30
+        ports = [processes.free_port() for _ in range(3)]
+        routes = []
+        for index, port in enumerate(ports):
+            backend = network.within(self.lab.client, lambda port=port: backends.SocketBackend(
+                backends.echo, host=test_packet.Lab.client_address, port=port))
+            self.addCleanup(backend.end)
+            routes.append({"names": [f"n{index}.example"], "backend": backend.address})
+        started = self.started("remote", backends.echo, route=routes, server={"workers": 1},
+                               wrapper=["prlimit", f"--nofile={limit}"])
+        connections = []
+        for turn in range(each * len(ports)):
+            connection = self.connect(started)
+            hello = tls.client_hello(f"n{turn % len(ports)}.example")
+            connection.sendall(hello)
+            backends.read_exactly(connection, len(hello))
+
+            def over(connection=connection, count=turn + 1):
+                connection.sendall(b"ping")
+                backends.read_exactly(connection, 4)
+                return started.log().count(test_packet.HANDED_OVER) >= count
+            processes.wait_until(over, "the hand-over", 20)
+            connections.append(connection)
+        held = sum(started.held().values())
+        self.assertLess(held, limit)
+        for connection in connections:
+            connection.sendall(b"still")
+            self.assertEqual(backends.read_exactly(connection, 5), b"still")
+        for connection in connections:
+            connection.close()
+        for record in started.access(len(connections)):
+            self.assertEqual((record["plane"], record["end"]), ("packet", "done"), record)
+
+
+if __name__ == "__main__":
+    main()
