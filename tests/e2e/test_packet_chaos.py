@@ -1,10 +1,17 @@
 #!/usr/bin/env python3
-"""The packet plane under connections whose both sides write, stall, half-close and reset at random."""
+"""The packet plane under connections whose both sides write, stall, half-close and reset at random,
+and hand-overs under full traffic from both sides."""
+
+import os
+import socket
 
 import test_packet
+from support import backends, streams, tls
 from support.case import main
 from support.scripts import ScriptedTest
 
+CONNECTIONS = int(os.environ.get("SNI_HAND_OVERS", "64"))
+AT_ONCE = 8
 LINGER_S = 60  # For which the port of a flow that has ended is held.
 
 
@@ -19,6 +26,44 @@ class Chaos(test_packet.Packet, ScriptedTest):
         _, lines = self.run_scripts(start, 200, LINGER_S)
         taken = sum(line["plane"] == "packet" for line in lines.values())
         self.assertGreater(taken, 5)
+
+    def test_hand_overs_under_full_traffic_from_both_sides(self):
+        count = 24_000_000
+        hello = tls.client_hello("one.example")
+        expected = streams.digest(count)
+
+        def exchange(connection):
+            connection.settimeout(60)
+            sending = streams.Task(self.send_and_end, connection, count)
+            self.assertEqual(streams.receive(connection, count), expected)
+            self.assertEqual(connection.recv(1), b"")
+            sending.result()
+            connection.close()
+
+        def handler(connection):
+            backends.read_exactly(connection, len(hello))
+            exchange(connection)
+
+        def clients(turns):
+            for _ in range(turns):
+                connection = self.connect(started)
+                connection.sendall(hello)
+                exchange(connection)
+
+        started = self.started("container", handler, fast_path={"packet_after_bytes": "64KiB"},
+                               log={"level": "info"})
+        for task in [streams.Task(clients, CONNECTIONS // AT_ONCE) for _ in range(AT_ONCE)]:
+            task.result(600)
+        lines = started.access(CONNECTIONS)
+        self.assertEqual({(line["end"], line["client_bytes"], line["server_bytes"])
+                          for line in lines}, {("done", count + len(hello), count)})
+        taken = sum(line["plane"] == "packet" for line in lines)
+        self.assertGreater(taken, CONNECTIONS // 2, taken)
+
+    @staticmethod
+    def send_and_end(connection, count):
+        streams.send(connection, count)
+        connection.shutdown(socket.SHUT_WR)
 
 
 if __name__ == "__main__":

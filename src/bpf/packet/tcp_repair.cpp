@@ -19,6 +19,11 @@ bool get_tcp(int fd, int option, T& value) {
   return ::getsockopt(fd, IPPROTO_TCP, option, &value, &size) == 0;
 }
 
+// More than any window (RFC 7323 2.3: 2^30).
+constexpr int no_clamp = 1 << 30;
+// SO_BUF_LOCK's bit for the receive buffer (SOCK_RCVBUF_LOCK of include/net/sock.h).
+constexpr int receive_lock = 2;
+
 bool set_int(int fd, int level, int option, int value) {
   return ::setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
@@ -89,6 +94,27 @@ Result<TcpFacts> read_tcp_facts(int fd) {
       .receive_scale = info.tcpi_rcv_wscale,
       .received_bytes = info.tcpi_bytes_received,
   };
+}
+
+void match_windows(int client_fd, int backend_fd) {
+  const auto clamp = [](int fd, int other_fd) {
+    tcp_info info{};
+    if (!get_tcp(other_fd, TCP_INFO, info) || info.tcpi_snd_wnd == 0) return;
+    // Less by an eighth: promises are rounded up to the window's scale, and the end's room varies.
+    const std::uint32_t room = info.tcpi_snd_wnd - info.tcpi_snd_wnd / 8;
+    // The kernel would raise the clamp with the buffer (tcp_rcv_space_adjust).
+    set_int(fd, SOL_SOCKET, SO_BUF_LOCK, receive_lock);
+    set_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, static_cast<int>(room));
+  };
+  clamp(client_fd, backend_fd);
+  clamp(backend_fd, client_fd);
+}
+
+void free_windows(int client_fd, int backend_fd) {
+  for (const int fd : {client_fd, backend_fd}) {
+    set_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, no_clamp);
+    set_int(fd, SOL_SOCKET, SO_BUF_LOCK, 0);
+  }
 }
 
 Result<TcpPosition> read_tcp_position(int fd) {

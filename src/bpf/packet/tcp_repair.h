@@ -22,6 +22,13 @@ Result<TcpFacts> read_tcp_facts(int fd);
 // A short stay in repair mode: nothing is sent for it. Nobody else may use the socket meanwhile.
 Result<TcpPosition> read_tcp_position(int fd);
 
+// From now on neither socket promises its end more than the other one's end has room for. What was
+// promised already stands until it is used up. The kernel undoes it when it learns better how much
+// memory the segments take (tcp_measure_rcv_mss): not before a connection's first bytes.
+void match_windows(int client_fd, int backend_fd);
+// Ends that.
+void free_windows(int client_fd, int backend_fd);
+
 // What the socket would stamp a segment with now.
 Result<std::uint32_t> read_tcp_stamp(int fd);
 

@@ -17,8 +17,8 @@ using Clock = std::chrono::steady_clock;
 // How long a connection whose packets are not seen is asked again: behind NAT they never are.
 constexpr std::uint64_t unseen_ms = 3'000;
 // Hand-overs that found the connection busy, and the pause before the next, which doubles.
-constexpr std::uint32_t tries_max = 6;
-constexpr std::uint64_t retry_ms = 100;
+constexpr std::uint32_t tries_max = 8;
+constexpr std::uint64_t retry_ms = 10;
 // Answers to route questions are kept so long at most: the path MTU has no event.
 constexpr std::uint64_t way_ms = 10'000;
 
@@ -108,7 +108,9 @@ PlaneAnswer PlanePacket::wants(PlaneTicket ticket, const PlaneView& view, std::u
                      view.age_ms >= static_cast<std::uint64_t>(config_.packet_after.count());
     if (!due) return PlaneAnswer::undecided;
     const packet_decline why = watch(pair, view, now_ms);
-    return why == PACKET_TAKEN ? PlaneAnswer::undecided : decline(ticket, why);
+    if (why != PACKET_TAKEN) return decline(ticket, why, view);
+    match_windows(view.client, view.backend);
+    return PlaneAnswer::undecided;
   }
   const packet_decline why = check_handover(service_.splice(), handover_pair(pair, view));
   if (why == PACKET_TAKEN) {
@@ -117,7 +119,7 @@ PlaneAnswer PlanePacket::wants(PlaneTicket ticket, const PlaneView& view, std::u
   if (why == PACKET_DECLINE_UNSEEN && now_ms - pair.watched_ms < unseen_ms) {
     return PlaneAnswer::undecided;
   }
-  return decline(ticket, why);
+  return decline(ticket, why, view);
 }
 
 packet_decline PlanePacket::watch(Pair& pair, const PlaneView& view, std::uint64_t now_ms) {
@@ -158,12 +160,13 @@ HandoverPair PlanePacket::handover_pair(const Pair& pair, const PlaneView& view)
           .backend_ifindex = pair.backend_ifindex};
 }
 
-PlaneAnswer PlanePacket::decline(PlaneTicket ticket, packet_decline why) {
+PlaneAnswer PlanePacket::decline(PlaneTicket ticket, packet_decline why, const PlaneView& view) {
   counts_.declined[why].add();
   const Pair& pair = *pairs_.find(ticket);
   spdlog::debug("packet: a connection to {} stays in the relay: {}", pair.target.to_string(),
                 to_string(why));
   if (pair.name != 0) {
+    free_windows(view.client, view.backend);
     service_.splice().unwatch(pair.keys.client, pair.name);
     service_.splice().unwatch(pair.keys.backend, pair.name);
   }
@@ -177,7 +180,7 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
   Pair& pair = *pairs_.find(ticket);
   if (pair.handover == nullptr) {
     if (!hold_port(pair)) {
-      (void)decline(ticket, PACKET_DECLINE_FULL);
+      (void)decline(ticket, PACKET_DECLINE_FULL, view);
       return {.state = HandoverState::declined, .decline = PACKET_DECLINE_FULL};
     }
     ++handovers_;
@@ -195,10 +198,11 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
             std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch())
                 .count()) +
         (retry_ms << pair.tries);
+    if (step.decline == PACKET_DECLINE_PROMISE) match_windows(view.client, view.backend);
     spdlog::debug("packet: a hand-over to {} is put off for {} ms: {}", pair.target.to_string(),
                   retry_ms << pair.tries, to_string(step.decline));
   } else {
-    (void)decline(ticket, step.decline);
+    (void)decline(ticket, step.decline, view);
   }
   return step;
 }

@@ -28,6 +28,7 @@
 #include "bpf/packet/local_ports.h"
 #include "bpf/packet/packet_splice.h"
 #include "bpf/packet/route_lookup.h"
+#include "bpf/packet/tcp_repair.h"
 #include "core/config/config.h"
 #include "core/session/counters.h"
 #include "net/flow/ledger.h"
@@ -112,7 +113,7 @@ class PlanePacket {
   };
 
   packet_decline watch(Pair& pair, const PlaneView& view, std::uint64_t now_ms);
-  PlaneAnswer decline(PlaneTicket ticket, packet_decline why);
+  PlaneAnswer decline(PlaneTicket ticket, packet_decline why, const PlaneView& view);
   std::optional<PacketRoute> route(const IpAddress& source, const Endpoint& target,
                                    std::uint64_t now_ms);
   HandoverPair handover_pair(const Pair& pair, const PlaneView& view) const;
