@@ -40,19 +40,29 @@ inline constexpr std::size_t config_key_depth_max = 16;
 inline constexpr std::size_t diagnostics_max = 1000;
 // Each worker has a socket of its own per listener.
 inline constexpr std::size_t listeners_max = 64;
-// Backends of one route, and protocols in one route's alpn.
-inline constexpr std::size_t route_backends_max = 8;
+// Backends of one route (a bit each of what is left to try), their greatest weight, and protocols in
+// one route's alpn.
+inline constexpr std::size_t route_backends_max = 64;
+inline constexpr std::uint32_t backend_weight_max = 256;
+inline constexpr std::uint32_t route_retries_max = 10;
 inline constexpr std::size_t route_alpn_max = 16;
 
 // Addresses that a name may have, more than an answer of 4 KiB holds; timeouts.setup bounds how many
 // of them one connection tries.
 inline constexpr std::size_t backend_addresses_max = 256;
 
-// Endpoints that did not answer, of all workers (32 KiB), and how long others are tried before them:
-// a host that is back is used again soon, and one that stays away costs a connection in ten seconds.
+// Endpoints that are out, of all workers (32 KiB), and for how long others are tried before them at
+// first and at most; it doubles with each try. A host that is back is used again soon, and one that
+// stays away costs a connection a minute.
 inline constexpr std::size_t board_endpoints = 4096;
-inline constexpr std::uint64_t silent_ms = 10'000;
-// How often the log says that a backend's place is taken by another.
+inline constexpr std::uint64_t out_ms = 2'000;
+inline constexpr std::uint64_t out_ms_max = 60'000;
+// Connects of one connection that may be under way at once (RFC 8305 section 5): more would only
+// burden a network that is slow as a whole.
+inline constexpr std::size_t attempts_max = 4;
+// Addresses of one name whose connections are counted; those of more are spread without a count.
+inline constexpr std::size_t counted_addresses = 64;
+// How often the log says that a backend's place is taken by another, or that all are out.
 inline constexpr std::uint64_t failover_told_ms = 10'000;
 
 // Answers to clients without a backend: unread input that is thrown away before the close, so that

@@ -26,12 +26,12 @@ constexpr std::chrono::milliseconds flush_interval{10};
 
 constexpr Op op_of(Operation operation) {
   switch (operation) {
+    case Operation::connect:
+      return Op::connect;
     case Operation::receive:
       return Op::receive;
     case Operation::send:
       return Op::send;
-    case Operation::connect:
-      return Op::connect;
     case Operation::watch:
       return Op::watch;
   }
@@ -59,9 +59,18 @@ void Connection::advance(Event event) {
     if (!next_ && relay_ && session_.phase() == Phase::relaying && relay_->take_wanted()) {
       next_ = Event{.kind = Kind::wanted};
     }
-    if (!next_) return;
+    if (!next_) break;
     event = *next_;
   }
+  if (kept_ != nullptr) drop_kept();
+}
+
+// Once bytes have come of either side there is no other backend any more. What is being sent of the
+// flight stays until it is sent.
+void Connection::drop_kept() {
+  const Phase phase = session_.phase();
+  if (phase == Phase::retreating || (phase == Phase::relaying && !session_.spoken())) return;
+  if (!session_.armed(Operation::send, Side::client)) kept_.reset();
 }
 
 // ---- What the session asks for ----------------------------------------------------------------
@@ -74,13 +83,19 @@ void Connection::perform(const Action& action) {
       next_ = setup_->choose_target();
       return;
     case Action::Kind::resolve:
-      begin_attempt();
       next_ = setup_->start_resolve();
-      return;
+      return next_ ? void() : watch_setup();
     case Action::Kind::connect:
-      begin_attempt();
       next_ = setup_->start_connect();
-      return;
+      return next_ ? void() : watch_setup();
+    case Action::Kind::give_up:
+      return setup_->give_up();
+    case Action::Kind::cancel_others:
+      return setup_->cancel_others();
+    case Action::Kind::begin_relay:
+      return begin_relay();
+    case Action::Kind::retreat:
+      return retreat();
     case Action::Kind::send:
       return start_send(action.side);
     case Action::Kind::answer:
@@ -145,11 +160,8 @@ void Connection::flush() {
 }
 
 void Connection::cancel(bool sends_too) {
-  if (session_.phase() == Phase::connecting) {
-    return loop_.ring.cancel(sockets_.tag(Op::connect, Side::backend));
-  }
-  for (const Operation operation :
-       {Operation::receive, Operation::send, Operation::connect, Operation::watch}) {
+  if (session_.attempts() > 0) setup_->cancel_all();
+  for (const Operation operation : {Operation::receive, Operation::send, Operation::watch}) {
     if (operation == Operation::send && !sends_too) continue;
     for (const Side side : {Side::client, Side::backend}) {
       if (session_.armed(operation, side)) loop_.ring.cancel(sockets_.tag(op_of(operation), side));
@@ -210,7 +222,20 @@ void Connection::on_completion(const Completion& completion) {
 std::optional<Event> Connection::on_receive(Side side, const Completion& completion) {
   if (setup_ != nullptr) return setup_->on_received(completion);
   if (answering_ != nullptr) return answering_->on_received(completion);
-  return relay_->on_receive(side, completion);
+  const auto event = relay_->on_receive(side, completion);
+  if (kept_ == nullptr || side != Side::backend || !event) return event;
+  return turned_away(*event);
+}
+
+// Whether the end of the backend is to lead to another one. The kernel may have moved bytes that no
+// receive has seen.
+std::optional<Event> Connection::turned_away(const Event& event) {
+  if (event.kind != Kind::eof && event.kind != Kind::reset) return event;
+  if (session_.phase() != Phase::relaying || session_.spoken()) return event;
+  if (relay_->carrier() != PlaneId::userspace || relay_->forwarded(Side::backend) != 0)
+    return event;
+  reset_early_ = event.kind == Kind::reset;
+  return Event{.kind = Kind::turned_away, .side = Side::backend};
 }
 
 std::optional<Event> Connection::on_send(Side side, const Completion& completion) {
@@ -222,17 +247,22 @@ std::optional<Event> Connection::on_connect(const Completion& completion) {
   if (session_.phase() == Phase::closing) {
     return Event{.kind = Kind::cancelled, .side = Side::backend, .operation = Operation::connect};
   }
-  const auto event = setup_->on_connected(completion);
-  if (!event || event->kind != Kind::connected) return event;
+  return setup_->on_connected(completion);
+}
+
+void Connection::begin_relay() {
+  // Moving a flight leaves its bytes where they are.
+  const auto first = setup_->flight();
   relay_.emplace(RelayPlace{.loop = loop_,
                             .sockets = sockets_,
                             .session = session_,
                             .flow = flow_,
                             .settings = *settings_},
-                 setup_->pair(), setup_->take_flight());
+                 setup_->take_pair(),
+                 setup_->may_retry() ? Flight(loop_.shared.flights) : setup_->take_flight(), first);
+  if (setup_->may_retry()) kept_ = std::move(setup_);
   setup_.reset();
   set_deadline(idle());
-  return event;
 }
 
 std::optional<Event> Connection::on_watch(Side side, const Completion& completion) {
@@ -285,19 +315,7 @@ void Connection::on_deadline() {
     }
     case Phase::resolving:
     case Phase::connecting:
-      // A poll would find the FIN again and again, so a reset behind it is looked for.
-      if (half_closed_ && take_error(sockets_.fd(Side::client)) != 0) {
-        return kill(EndReason::client_left);
-      }
-      if (loop_.now_ms < attempt_until_ms_) {
-        const std::uint64_t look_ms =
-            loop_.now_ms + (half_closed_ ? set_up_unwatched_ms : UINT32_MAX);
-        loop_.deadlines.set(sockets_.slot, std::min(attempt_until_ms_, look_ms));
-        if (!half_closed_) advance({.kind = Kind::set_up_slowly});
-        return;
-      }
-      if (session_.phase() == Phase::resolving) setup_->on_resolve_timeout();
-      break;
+      return on_setup_deadline();
     case Phase::resetting:
       if (!relay_->flushed()) return set_deadline(flush_interval);
       return advance({.kind = Kind::flushed});
@@ -307,11 +325,36 @@ void Connection::on_deadline() {
   advance({.kind = Kind::deadline});
 }
 
-// Most attempts end at once and need no watch.
-void Connection::begin_attempt() {
-  attempt_until_ms_ = setup_->attempt_until_ms();
-  loop_.deadlines.set(sockets_.slot,
-                      std::min(attempt_until_ms_, loop_.now_ms + set_up_unwatched_ms));
+void Connection::retreat() {
+  relay_->release();
+  relay_.reset();
+  sockets_.fds[index(Side::backend)].reset();
+  setup_ = std::move(kept_);
+  setup_->turned_away(reset_early_);
+}
+
+void Connection::on_setup_deadline() {
+  // A poll would find the FIN again and again, so a reset behind it is looked for.
+  if (half_closed_ && take_error(sockets_.fd(Side::client)) != 0) {
+    return kill(EndReason::client_left);
+  }
+  if (const auto event = setup_->due(session_.phase() == Phase::resolving)) {
+    advance(*event);
+  } else if (!half_closed_) {
+    advance({.kind = Kind::set_up_slowly});
+  }
+  const Phase phase = session_.phase();
+  if (phase == Phase::resolving || phase == Phase::connecting) watch_setup();
+}
+
+// Most attempts end at once and need no watch of the client.
+void Connection::watch_setup() {
+  const bool watched = session_.armed(Operation::watch, Side::client) && !half_closed_;
+  const std::uint64_t look_ms = watched ? UINT64_MAX : loop_.now_ms + set_up_unwatched_ms;
+  const std::uint64_t due_ms = setup_->due_at_ms(session_.phase() == Phase::resolving);
+  const std::uint64_t next_ms = std::min(due_ms, look_ms);
+  if (next_ms == UINT64_MAX) return loop_.deadlines.clear(sockets_.slot);
+  loop_.deadlines.set(sockets_.slot, next_ms);
 }
 
 std::chrono::milliseconds Connection::idle() const {

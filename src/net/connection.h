@@ -80,7 +80,12 @@ class Connection {
   void hand_over();
   void close();
 
-  void begin_attempt();
+  void begin_relay();
+  void retreat();
+  void drop_kept();
+  std::optional<Event> turned_away(const Event& event);
+  void on_setup_deadline();
+  void watch_setup();
   std::chrono::milliseconds idle() const;
   std::chrono::milliseconds half_closed() const;
   void set_deadline(std::chrono::milliseconds delay);
@@ -91,10 +96,11 @@ class Connection {
   Flow& flow_;
   std::shared_ptr<const FlowSettings> settings_;
   std::unique_ptr<Setup> setup_;          // Until the backend is up or an answer begins.
+  std::unique_ptr<Setup> kept_;           // After that, while another backend may be tried.
   std::unique_ptr<Answering> answering_;  // From then on, for a client that is not served.
   std::optional<Relay> relay_;            // From then on, for all others.
+  bool reset_early_ = false;              // Retreating: from a backend that has sent RST.
   bool half_closed_ = false;              // The client has sent its FIN while no backend is there.
-  std::uint64_t attempt_until_ms_ = 0;    // When the question or the connect is given up.
   std::optional<Event> next_;
   bool taken_over_ = false;  // The flow lives on in a plane.
 };

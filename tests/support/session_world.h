@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/limits.h"
 #include "core/session/session.h"
 #include "support/gated_backend.h"
 
@@ -50,10 +51,15 @@ class SessionWorld {
       events.push_back({.kind = Kind::resolved});
       events.push_back({.kind = Kind::unresolved});
     }
-    if (phase == Phase::resolving || phase == Phase::connecting)
+    if (phase == Phase::resolving || phase == Phase::connecting) {
       events.push_back({.kind = Kind::set_up_slowly});
+      events.push_back({.kind = Kind::attempt_due});
+      if (session_.attempts() > 0) events.push_back({.kind = Kind::attempt_over});
+    }
     if (phase == Phase::resetting) events.push_back({.kind = Kind::flushed});
-    if (phase < Phase::resetting) events.push_back({.kind = Kind::deadline});
+    if (phase < Phase::resetting && phase != Phase::connecting) {
+      events.push_back({.kind = Kind::deadline});
+    }
     if (phase == Phase::draining) events.push_back({.kind = Kind::half_closed});
     if (phase == Phase::relaying) events.push_back({.kind = Kind::wanted});
     return events;
@@ -66,7 +72,8 @@ class SessionWorld {
     const std::size_t from = index(event.side);
     if (event.kind == Kind::received && !was_closing) held_[from] = true;
     if (event.kind == Kind::sent || event.kind == Kind::send_failed) held_[from] = false;
-    if (event.kind == Kind::connected) held_[index(Side::client)] = true;
+    if (event.kind == Kind::connected || event.kind == Kind::connect_failed) --attempts_;
+    if (event.kind == Kind::cancelled && event.operation == Operation::connect) --attempts_;
     if (event.kind == Kind::eof) eof_[from] = true;
     if (event.kind == Kind::handed_over) handed_over_ = true;
     const Actions actions = session_.step(event);
@@ -86,6 +93,7 @@ class SessionWorld {
     bytes.push_back(due_.has_value());
     for (const auto& each : resting_) bytes.append(each.begin(), each.end());
     bytes.push_back(handing_over_);
+    bytes.push_back(static_cast<char>(retreats_));
     return bytes;
   }
 
@@ -115,6 +123,27 @@ class SessionWorld {
     if (const auto event = gated_->happen(choose_)) give(*event);
   }
 
+  // How a receive can end.
+  template <typename Add>
+  void add_receive_ends(Side side, Add&& add) const {
+    const Phase phase = session_.phase();
+    for (const Kind kind : {Kind::eof, Kind::reset, Kind::receive_again}) add(kind);
+    if (side == Side::backend && phase == Phase::relaying && !session_.spoken() && retreats_ < 2) {
+      add(Kind::turned_away);
+    }
+    if (phase == Phase::hello) {
+      add(Kind::flight_incomplete);
+      add(Kind::flight_routed);
+      add(Kind::flight_refused, EndReason::no_route);
+      add(Kind::flight_invalid, EndReason::malformed);
+    } else if (phase == Phase::answering) {
+      add(Kind::discarded);
+      add(Kind::discarded_all);
+    } else {
+      for (int weight = 0; weight < 8; ++weight) add(Kind::received);
+    }
+  }
+
   // Every way in which something that is armed can complete now.
   std::vector<Event> completions() const {
     std::vector<Event> events;
@@ -124,18 +153,7 @@ class SessionWorld {
         events.push_back({.kind = kind, .side = side, .reason = reason});
       };
       if (session_.armed(Operation::receive, side) && !(gated() && side == Side::backend)) {
-        for (const Kind kind : {Kind::eof, Kind::reset, Kind::receive_again}) add(kind);
-        if (phase == Phase::hello) {
-          add(Kind::flight_incomplete);
-          add(Kind::flight_routed);
-          add(Kind::flight_refused, EndReason::no_route);
-          add(Kind::flight_invalid, EndReason::malformed);
-        } else if (phase == Phase::answering) {
-          add(Kind::discarded);
-          add(Kind::discarded_all);
-        } else {
-          for (int weight = 0; weight < 8; ++weight) add(Kind::received);
-        }
+        add_receive_ends(side, add);
       }
       if (session_.armed(Operation::send, side)) {
         for (int weight = 0; weight < 8; ++weight) add(Kind::sent);
@@ -143,7 +161,7 @@ class SessionWorld {
         if (phase != Phase::answering) add(Kind::overcommitted);
       }
       if (session_.armed(Operation::connect, side) && phase != Phase::closing) {
-        add(Kind::connected);
+        if (!session_.won()) add(Kind::connected);
         add(Kind::connect_failed);
       }
       for (const Operation operation : {Operation::receive, Operation::watch}) {
@@ -164,7 +182,7 @@ class SessionWorld {
       }
     }
     // The cancel of a connect that takes too long ends it as failed; see connect_failed above.
-    if (phase != Phase::closing) return events;
+    if (phase != Phase::closing && phase != Phase::retreating) return events;
     for (const Operation operation :
          {Operation::receive, Operation::send, Operation::connect, Operation::watch}) {
       for (const Side side : {Side::client, Side::backend}) {
@@ -199,11 +217,15 @@ class SessionWorld {
         }
         fin_sent_[side] = true;
         return;
+      case Action::Kind::connect:
+        require(!was_closing, "nothing is started while closing");
+        [[fallthrough]];
+      case Action::Kind::give_up:
+      case Action::Kind::retreat:
+      case Action::Kind::cancel_others:
+      case Action::Kind::begin_relay:
       case Action::Kind::next_target:
-        due_ = {{.kind = Kind::target_ready},
-                {.kind = Kind::target_named},
-                {.kind = Kind::target_exhausted, .reason = EndReason::unreachable}};
-        return;
+        return perform_setup(action);
       case Action::Kind::rest:
         for (const Side each : {Side::client, Side::backend}) {
           resting_[0][index(each)] = session_.armed(Operation::receive, each);
@@ -227,10 +249,43 @@ class SessionWorld {
       case Action::Kind::cancel:
       case Action::Kind::answer:
       case Action::Kind::resolve:
-      case Action::Kind::connect:
       case Action::Kind::watch:
       case Action::Kind::flush:
       case Action::Kind::reset:
+        return;
+    }
+  }
+
+  void perform_setup(const Action& action) {
+    switch (action.kind) {
+      case Action::Kind::connect:
+        require(!session_.won(), "nothing is started once a backend is there");
+        require(++attempts_ <= limits::attempts_max, "attempts have a bound");
+        return;
+      case Action::Kind::give_up:
+        require(attempts_ > 0, "what is given up is under way");
+        return;
+      case Action::Kind::retreat:
+        require(!session_.anything_armed(), "nothing is in flight when a backend is left");
+        require(!session_.spoken() && !fin_sent_[1] && !handed_over_, "nothing has gone on");
+        held_[index(Side::client)] = false;
+        eof_ = {};  // To be found again.
+        ++retreats_;
+        return;
+      case Action::Kind::cancel_others:
+        require(session_.won(), "others are cancelled when one has won");
+        return;
+      case Action::Kind::begin_relay:
+        require(session_.won() && attempts_ == 0, "the relay begins when no attempt is left");
+        held_[index(Side::client)] = true;
+        return;
+      case Action::Kind::next_target:
+        require(!session_.won(), "nothing is looked for once a backend is there");
+        due_ = {{.kind = Kind::target_ready},
+                {.kind = Kind::target_named},
+                {.kind = Kind::target_exhausted, .reason = EndReason::unreachable}};
+        return;
+      default:
         return;
     }
   }
@@ -257,7 +312,7 @@ class SessionWorld {
   }
 
   void check_end() const {
-    require(!session_.anything_armed(), "nothing is in flight at the close");
+    require(!session_.anything_armed() && attempts_ == 0, "nothing is in flight at the close");
     require((session_.reason() == EndReason::none) == handed_over_, "every end has a reason");
     if (session_.reason() != EndReason::done) return;
     require(eof_[0] && eof_[1], "done means that both sides have ended");
@@ -273,6 +328,8 @@ class SessionWorld {
   std::array<bool, 2> fin_sent_{};
   // By operation (receive, watch) and side: armed when the session asked for rest.
   std::array<std::array<bool, 2>, 2> resting_{};
+  std::size_t attempts_ = 0;  // Connects under way, as the actions have it.
+  std::size_t retreats_ = 0;  // Bounded, so that the states are.
   bool handing_over_ = false;
   bool handed_over_ = false;
   std::optional<std::vector<Event>> due_;

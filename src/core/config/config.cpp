@@ -4,6 +4,10 @@
 
 namespace sni {
 
+std::chrono::milliseconds connect_timeout(const TimeoutConfig& timeouts, const RouteConfig& route) {
+  return route.connect.count() != 0 ? route.connect : timeouts.connect;
+}
+
 std::chrono::milliseconds idle_timeout(const TimeoutConfig& timeouts,
                                        const ListenerConfig& listener, const RouteConfig& route) {
   if (route.idle.count() != 0) return route.idle;

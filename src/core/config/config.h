@@ -27,7 +27,7 @@ struct ListenerConfig {
   auto operator<=>(const ListenerConfig&) const = default;
 };
 
-// Where a route leads. `text` is what the file says, for logs.
+// Where a route leads. `text` is what the file says of its place, for logs.
 struct Backend {
   enum class Kind : std::uint8_t {
     address,         // endpoint
@@ -40,7 +40,19 @@ struct Backend {
   std::string host;  // A name is in lower case, with its last dot if it has one.
   std::uint16_t port = 0;
   std::string text;
+  // What its route makes of it.
+  std::uint32_t weight = 1;  // Its share of the connections, beside that of the others.
+  bool backup = false;       // Only where none of the others can be reached.
   bool operator==(const Backend&) const = default;
+};
+
+// By what a route spreads its connections over its backends, and over the addresses of each.
+enum class Balance : std::uint8_t {
+  first,              // None but the first one that can be reached.
+  round_robin,        // In turns.
+  least_connections,  // The one with the fewest.
+  random_two,         // The one with fewer of two picked at random.
+  source_hash,        // The same one for the same source address.
 };
 
 // What a route does with its clients instead of serving them.
@@ -55,21 +67,25 @@ enum class Redirect : std::uint8_t { no, https };
 struct RouteConfig {
   // Lower case, no trailing dot: "a.example", "*.example", "*", and "-" for clients without a name.
   std::vector<std::string> names;
-  std::vector<Backend> backends;       // Tried in turn; empty where the route refuses or redirects.
+  std::vector<Backend> backends;       // Empty where the route refuses or redirects.
   std::vector<std::string> listeners;  // Never empty once read.
   std::vector<std::string> alpn;       // Empty: any.
   bool allow_private = false;  // requested_name only: private and own addresses are allowed.
   Refuse refuse = Refuse::no;
   Redirect redirect = Redirect::no;
-  bool redirect_except_acme = false;  // What ACME servers ask for goes to the backend.
-  std::chrono::milliseconds idle{0};  // 0: that of the listener.
+  Balance balance = Balance::first;
+  std::uint32_t retries = 1;             // After a backend that ends before it has sent a byte.
+  bool redirect_except_acme = false;     // What ACME servers ask for goes to the backend.
+  std::chrono::milliseconds idle{0};     // 0: that of the listener.
+  std::chrono::milliseconds connect{0};  // 0: that of [timeouts].
   bool operator==(const RouteConfig&) const = default;
 };
 
 struct TimeoutConfig {
   std::chrono::milliseconds hello{5'000};
-  std::chrono::milliseconds connect{5'000};  // Per address.
-  std::chrono::milliseconds setup{30'000};   // From the hello to the backend, all tries together.
+  std::chrono::milliseconds connect{5'000};      // Per address.
+  std::chrono::milliseconds attempt_delay{250};  // Until the next address is tried beside it.
+  std::chrono::milliseconds setup{30'000};  // From the hello to the backend, all tries together.
   std::chrono::milliseconds idle{600'000};
   std::chrono::milliseconds half_closed{600'000};  // As idle, once one side has sent its FIN.
   std::chrono::milliseconds drain{30'000};
@@ -218,6 +234,8 @@ struct Config {
   bool operator==(const Config&) const = default;
 };
 
+// How long a backend address of this route has for an answer.
+std::chrono::milliseconds connect_timeout(const TimeoutConfig& timeouts, const RouteConfig& route);
 // The idle timeout of a connection by this listener and route.
 std::chrono::milliseconds idle_timeout(const TimeoutConfig& timeouts,
                                        const ListenerConfig& listener, const RouteConfig& route);

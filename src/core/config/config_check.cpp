@@ -45,6 +45,7 @@ class ConfigCheck {
   void check_routes();
   void check_route_listeners(std::size_t index);
   void check_backends(std::size_t index, std::span<const ListenerEndpoint> own);
+  void check_balance(std::size_t index);
   void check_alpn(std::size_t index);
   void check_outcome(std::size_t index);
   void check_numbers();
@@ -119,6 +120,7 @@ void ConfigCheck::check_routes() {
   for (std::size_t i = 0; i < config_.routes.size(); ++i) {
     check_route_listeners(i);
     check_backends(i, own);
+    check_balance(i);
     check_alpn(i);
     check_outcome(i);
   }
@@ -181,6 +183,29 @@ void ConfigCheck::check_backends(std::size_t index, std::span<const ListenerEndp
   }
 }
 
+// What is written and makes no difference is a warning.
+void ConfigCheck::check_balance(std::size_t index) {
+  const RouteConfig& route = config_.routes[index];
+  const ConfigPlaces::Route& place = places_.routes[index];
+  const bool balances = route.balance != Balance::first;
+  for (std::size_t i = 0; i < route.backends.size(); ++i) {
+    if (balances || route.backends[i].weight == 1) continue;
+    diagnostics_.warning(
+        place.backends[i],
+        "'weight' of a backend has no effect with balance = \"first\" in [[route]]");
+  }
+  const auto is_backup = [](const Backend& backend) { return backend.backup; };
+  if (!route.backends.empty() && std::ranges::all_of(route.backends, is_backup)) {
+    diagnostics_.warning(place.backends.front(),
+                         "'backup' has no effect where every backend of [[route]] is one");
+  }
+  const auto is_name = [](const Backend& backend) { return backend.kind == Backend::Kind::name; };
+  if (balances && route.backends.size() <= 1 && std::ranges::none_of(route.backends, is_name)) {
+    diagnostics_.warning(place.balance,
+                         "'balance' in [[route]] has no effect with a single backend address");
+  }
+}
+
 void ConfigCheck::check_alpn(std::size_t index) {
   const RouteConfig& route = config_.routes[index];
   if (route.alpn.empty()) return;
@@ -240,6 +265,11 @@ void ConfigCheck::check_numbers() {
   if (config_.timeouts.setup < config_.timeouts.connect) {
     diagnostics_.warning(places_.timeouts,
                          "'connect' in [timeouts] has no effect, since it is greater than 'setup'");
+  }
+  if (config_.timeouts.attempt_delay > config_.timeouts.connect) {
+    diagnostics_.warning(places_.timeouts,
+                         "'attempt_delay' in [timeouts] has no effect, since it is greater than "
+                         "'connect'");
   }
   if (config_.dns.ttl_min > config_.dns.ttl_max) {
     error(places_.dns, "'ttl_min' in [dns] is greater than 'ttl_max'");

@@ -21,6 +21,7 @@ struct ConfigPlaces {
     Position table;
     Position refuse;
     Position redirect;
+    Position balance;
     Position alpn;
     Position allow_private;
     std::vector<Position> names;

@@ -43,6 +43,11 @@ const auto refuse_form = forms::choice<Refuse>({{"no", Refuse::no},
                                                 {"drop", Refuse::drop}});
 const auto redirect_form =
     forms::choice<Redirect>({{"no", Redirect::no}, {"https", Redirect::https}});
+const auto balance_form = forms::choice<Balance>({{"first", Balance::first},
+                                                  {"round_robin", Balance::round_robin},
+                                                  {"least_connections", Balance::least_connections},
+                                                  {"random_two", Balance::random_two},
+                                                  {"source_hash", Balance::source_hash}});
 const auto xdp_mode_form = forms::choice<XdpMode>(
     {{"auto", XdpMode::automatic}, {"native", XdpMode::native}, {"generic", XdpMode::generic}});
 const auto families_form =
@@ -80,6 +85,7 @@ class ConfigReader {
  private:
   void read_listener(TableReader& table);
   void read_route(TableReader& table);
+  std::vector<Located<Backend>> read_backends(TableReader& route);
   void read_timeouts(TableReader& table);
   void read_limits(TableReader& table);
   void read_tcp(TableReader& table);
@@ -186,14 +192,18 @@ void ConfigReader::read_route(TableReader& table) {
   }
   table.reject_empty("listeners");
   auto names = table.read_list<std::string>("names", forms::route_name);
-  auto backends = table.read_one_or_list("backend", with_interface(parse_backend));
+  auto backends = read_backends(table);
+  table.read("balance", route.balance, balance_form);
+  table.read("retries", route.retries, 0, limits::route_retries_max);
   auto listeners = table.read_list("listeners", text_form);
   auto alpn = table.read_list<std::string>("alpn", forms::alpn);
   table.read("allow_private", route.allow_private);
   table.read("idle", route.idle, forms::optional_duration(idle_min, idle_max));
+  table.read("connect", route.connect, forms::optional_duration(10ms, 1h));
   places_.routes.push_back({.table = at,
                             .refuse = table.position_of("refuse"),
                             .redirect = table.position_of("redirect"),
+                            .balance = table.position_of("balance"),
                             .alpn = table.position_of("alpn"),
                             .allow_private = table.position_of("allow_private"),
                             .names = positions_of(names),
@@ -206,11 +216,25 @@ void ConfigReader::read_route(TableReader& table) {
   config_.routes.push_back(std::move(route));
 }
 
+std::vector<Located<Backend>> ConfigReader::read_backends(TableReader& route) {
+  const auto form = with_interface(parse_backend);
+  return route.read_strings_or_tables<Backend>(
+      "backend", form, [&](TableReader& table) -> std::optional<Backend> {
+        Backend backend;
+        table.require("address");
+        const bool known = table.read("address", backend, form).has_value();
+        table.read("weight", backend.weight, 1, limits::backend_weight_max);
+        table.read("backup", backend.backup);
+        return known ? std::optional(std::move(backend)) : std::nullopt;
+      });
+}
+
 void ConfigReader::read_timeouts(TableReader& table) {
   TimeoutConfig& timeouts = config_.timeouts;
   places_.timeouts = table.position();
   table.read("hello", timeouts.hello, forms::duration(10ms, 1h));
   table.read("connect", timeouts.connect, forms::duration(10ms, 1h));
+  table.read("attempt_delay", timeouts.attempt_delay, forms::duration(10ms, 1h));
   table.read("setup", timeouts.setup, forms::duration(10ms, 1h));
   table.read("idle", timeouts.idle, forms::duration(idle_min, idle_max));
   table.read("half_closed", timeouts.half_closed, forms::duration(idle_min, idle_max));

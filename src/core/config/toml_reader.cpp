@@ -6,11 +6,23 @@
 
 namespace sni {
 
+std::string TableReader::label_of(std::string_view key, Written written) {
+  switch (written) {
+    case Written::table:
+      return "[" + std::string(key) + "]";
+    case Written::array_of_tables:
+      return "[[" + std::string(key) + "]]";
+    case Written::value:
+      break;
+  }
+  return quoted(key);
+}
+
 TableReader::TableReader(const TableReader& parent, const TomlTable& table, Position position,
-                         std::string_view key, bool of_array)
+                         std::string_view key, Written written)
     : table_(&table),
       position_(position),
-      label_((of_array ? "[[" : "[") + std::string(key) + (of_array ? "]]" : "]")),
+      label_(label_of(key, written)),
       prefix_(std::string(key) + '.'),
       diagnostics_(parent.diagnostics_),
       keys_(parent.keys_) {}
@@ -41,12 +53,12 @@ Position TableReader::position_of(std::string_view key) const {
 void TableReader::read_table(std::string_view key, const std::function<void(TableReader&)>& read) {
   static const TomlTable empty;
   const TomlNode* node = find(key);
-  if (node == nullptr) return read_one(key, empty, position_, false, read);
+  if (node == nullptr) return read_one(key, empty, position_, Written::table, read);
   const auto* table = std::get_if<TomlTable>(&node->value);
   if (table == nullptr) {
     return wrong_type(key, *node, "a table, written [" + std::string(key) + "]");
   }
-  read_one(key, *table, node->position, false, read);
+  read_one(key, *table, node->position, Written::table, read);
 }
 
 void TableReader::read_tables(std::string_view key, const std::function<void(TableReader&)>& read) {
@@ -55,14 +67,14 @@ void TableReader::read_tables(std::string_view key, const std::function<void(Tab
   const TomlNode* node = find(key);
   if (node == nullptr) {
     // Nothing to read, but the keys that such a table has are still asked for.
-    if (keys_ != nullptr) read_one(key, empty, position_, true, read);
+    if (keys_ != nullptr) read_one(key, empty, position_, Written::array_of_tables, read);
     return;
   }
   const auto* items = std::get_if<TomlArray>(&node->value);
   if (items == nullptr) return wrong_type(key, *node, expected);
   for (const TomlNode& item : *items) {
     if (const auto* table = std::get_if<TomlTable>(&item.value)) {
-      read_one(key, *table, item.position, true, read);
+      read_one(key, *table, item.position, Written::array_of_tables, read);
     } else {
       wrong_type(key, item, expected);
     }
@@ -70,8 +82,8 @@ void TableReader::read_tables(std::string_view key, const std::function<void(Tab
 }
 
 void TableReader::read_one(std::string_view key, const TomlTable& table, Position position,
-                           bool of_array, const std::function<void(TableReader&)>& read) {
-  TableReader reader(*this, table, position, key, of_array);
+                           Written written, const std::function<void(TableReader&)>& read) {
+  TableReader reader(*this, table, position, key, written);
   read(reader);
   reader.reject_unknown();
 }

@@ -65,6 +65,12 @@ class TableReader {
   template <typename T>
   std::vector<Located<T>> read_one_or_list(std::string_view key, const Form<T>& form);
 
+  // A string, a table, or an array of either; `read` makes a value of a table, if it can.
+  template <typename T>
+  std::vector<Located<T>> read_strings_or_tables(
+      std::string_view key, const Form<T>& form,
+      const std::function<std::optional<T>(TableReader&)>& read);
+
   // Reports that `key` must be there, unless it is.
   void require(std::string_view key);
   // Reports that the array at `key`, if it is there, must not be empty.
@@ -80,9 +86,11 @@ class TableReader {
   void reject_unknown();
 
  private:
+  enum class Written : std::uint8_t { table, array_of_tables, value };  // [a], [[a]], a = { }
   TableReader(const TableReader& parent, const TomlTable& table, Position position,
-              std::string_view key, bool of_array);
+              std::string_view key, Written written);
 
+  static std::string label_of(std::string_view key, Written written);
   const TomlNode* peek(std::string_view key) const;
   const TomlNode* find(std::string_view key);
   std::optional<std::uint64_t> integer(std::string_view key, std::uint64_t min, std::uint64_t max);
@@ -90,7 +98,7 @@ class TableReader {
   const TomlArray* array(std::string_view key, const TomlNode& node);
   void wrong_type(std::string_view key, const TomlNode& node, std::string_view expected);
   void mistake(std::string_view key, Position position, std::string_view what);
-  void read_one(std::string_view key, const TomlTable& table, Position position, bool of_array,
+  void read_one(std::string_view key, const TomlTable& table, Position position, Written written,
                 const std::function<void(TableReader&)>& read);
   std::string place() const;
 
@@ -148,6 +156,37 @@ std::vector<Located<T>> TableReader::read_one_or_list(std::string_view key, cons
   T value;
   std::vector<Located<T>> list;
   if (const auto position = read(key, value, form)) list.push_back({std::move(value), *position});
+  return list;
+}
+
+template <typename T>
+std::vector<Located<T>> TableReader::read_strings_or_tables(
+    std::string_view key, const Form<T>& form,
+    const std::function<std::optional<T>(TableReader&)>& read) {
+  std::vector<Located<T>> list;
+  const auto add_table = [&](const TomlTable& table, Position position) {
+    read_one(key, table, position, Written::value, [&](TableReader& reader) {
+      if (auto value = read(reader)) list.push_back({*std::move(value), position});
+    });
+  };
+  // Nothing to read, but the keys that such a table has are still asked for.
+  if (keys_ != nullptr) add_table({}, position_);
+  const TomlNode* node = peek(key);
+  const auto* table = node == nullptr ? nullptr : std::get_if<TomlTable>(&node->value);
+  const auto* items = node == nullptr ? nullptr : std::get_if<TomlArray>(&node->value);
+  if (table == nullptr && items == nullptr) return read_one_or_list(key, form);
+  find(key);
+  if (table != nullptr) {
+    add_table(*table, node->position);
+    return list;
+  }
+  for (const TomlNode& item : *items) {
+    if (const auto* inner = std::get_if<TomlTable>(&item.value)) {
+      add_table(*inner, item.position);
+    } else if (auto value = convert(key, item, form)) {
+      list.push_back({*std::move(value), item.position});
+    }
+  }
   return list;
 }
 

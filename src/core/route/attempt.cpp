@@ -16,6 +16,8 @@ const char* to_string(AttemptError error) {
       return "too many names are being resolved";
     case AttemptError::no_name:
       return "client sent no name";
+    case AttemptError::disabled:
+      return "disabled by command";
     case AttemptError::forbidden:
       return "address is not allowed";
     case AttemptError::refused:
@@ -28,6 +30,8 @@ const char* to_string(AttemptError error) {
       return "network is unreachable";
     case AttemptError::reset:
       return "connection reset";
+    case AttemptError::ended:
+      return "closed without an answer";
     case AttemptError::no_file:
       return "no such file";
     case AttemptError::not_permitted:

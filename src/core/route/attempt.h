@@ -15,14 +15,16 @@ enum class AttemptError : std::uint8_t {
   resolver_failed,      // Resolvers answered with a failure.
   resolver_overloaded,  // Too many names are being asked for.
   no_name,              // A "{name}" backend, and a client that names nobody.
+  disabled,             // By command, and there is no other backend.
   // The address.
   forbidden,
   // The connection.
   refused,
-  no_answer,  // Not within timeouts.connect.
+  no_answer,  // Not within timeouts.connect, or another one was faster.
   host_unreachable,
   network_unreachable,
   reset,
+  ended,          // Without a byte.
   no_file,        // A UNIX socket that is not there,
   not_permitted,  // or not for us; also a firewall on this host.
   no_local_port,

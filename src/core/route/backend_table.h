@@ -13,24 +13,44 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "core/config/config.h"
+#include "core/route/address_loads.h"
 
 namespace sni {
 
 using BackendId = std::uint64_t;  // From 1.
 
 struct BackendEntry {
-  BackendEntry(BackendId given_id, const Backend& given) : id(given_id), backend(given) {}
+  BackendEntry(BackendId given_id, const Backend& given);
 
   const BackendId id;
-  const Backend backend;
+  const Backend backend;     // Without what a route makes of it.
+  const std::uint64_t seed;  // Of its text: the same in every process.
+  // By command: it gets no new connections, and keeps those that it has.
+  mutable std::atomic<bool> disabled{false};
   // Counts connections, so that each begins with another one of the backend's addresses.
   mutable std::atomic<std::uint32_t> turn{0};
   // Connections that another one has served in its place since the log told of it, and when it did;
   // 0: never.
   mutable std::atomic<std::uint32_t> failovers{0};
   mutable std::atomic<std::uint64_t> failover_told_ms{0};
+  // When the log told last that everything is out which a route has beside it; 0: never.
+  mutable std::atomic<std::uint64_t> all_out_told_ms{0};
+  // Connections to each of its addresses, where a route wants to know: set once, then never again.
+  mutable std::atomic<AddressLoads*> addresses{nullptr};
+  // Connections to it, and those that are on their way. Alone on its line of the cache.
+  alignas(64) mutable std::atomic<std::uint32_t> connections{0};
+
+  // From now on `addresses` is there, if it is a name. By the table's thread.
+  void count_addresses() const;
+
+  BackendEntry(const BackendEntry&) = delete;
+  BackendEntry& operator=(const BackendEntry&) = delete;
+
+ private:
+  mutable std::unique_ptr<AddressLoads> own_addresses_;
 };
 using BackendRef = std::shared_ptr<const BackendEntry>;
 
@@ -38,6 +58,8 @@ class BackendTable {
  public:
   // The entry of this backend, a new one if nobody names it.
   BackendRef intern(const Backend& backend);
+  // Those that somebody names, by their ids.
+  std::vector<BackendRef> named() const;
   // Entries that are named, and some that were until lately.
   std::size_t size() const { return entries_.size(); }
 

@@ -1,5 +1,6 @@
 #include "core/route/endpoint_board.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace sni {
@@ -8,15 +9,18 @@ namespace {
 constexpr std::uint64_t in_use = std::uint64_t{1} << 63;
 constexpr std::uint64_t configured_bit = std::uint64_t{1} << 62;
 constexpr std::uint64_t answered_bit = std::uint64_t{1} << 61;
+constexpr unsigned tries_shift = 57;
+constexpr std::uint64_t tries_max = 15;
+constexpr std::uint64_t tries_mask = tries_max << tries_shift;
 constexpr unsigned tag_shift = 34;
-constexpr std::uint64_t tag_mask = ((std::uint64_t{1} << 27) - 1) << tag_shift;
+constexpr std::uint64_t tag_mask = ((std::uint64_t{1} << 23) - 1) << tag_shift;
 constexpr std::uint64_t time_mask = (std::uint64_t{1} << tag_shift) - 1;
 constexpr std::uint64_t tick_ms = 10;
 
 constexpr auto order = std::memory_order_relaxed;  // A word depends on nothing beside itself.
 
 std::uint64_t tag_of(EndpointBoard::Id id) {
-  return (id >> 37 << tag_shift) & tag_mask;
+  return (id >> 41 << tag_shift) & tag_mask;
 }
 
 std::uint64_t ticks(std::uint64_t time_ms) {
@@ -29,6 +33,16 @@ std::int64_t distance(std::uint64_t a, std::uint64_t b) {
   const bool backward = forward > time_mask / 2;
   return static_cast<std::int64_t>(forward) -
          (backward ? static_cast<std::int64_t>(time_mask) + 1 : 0);
+}
+
+// How long it is out after so many tries in vain.
+std::uint64_t out_for_ms(std::uint64_t tries) {
+  return std::min(limits::out_ms << tries, limits::out_ms_max);
+}
+
+// Out from now on, for the first time.
+std::uint64_t fresh(std::uint64_t tag, bool configured, std::uint64_t now_ms) {
+  return in_use | tag | (configured ? configured_bit : 0) | ticks(now_ms + out_for_ms(0));
 }
 
 bool is_due(std::uint64_t word, std::uint64_t now) {
@@ -78,11 +92,17 @@ bool EndpointBoard::add(Id id, bool configured, std::uint64_t begun_ms, std::uin
   for (;;) {
     // Somebody else has taken the place meanwhile: the next one that finds out tries again.
     if ((known & tag_mask) != tag_of(id)) return false;
-    const bool had_answered = (known & answered_bit) != 0;
-    if (had_answered && distance(ticks(begun_ms), known & time_mask) >= 0) return false;
-    const std::uint64_t silent = in_use | tag_of(id) | (configured ? configured_bit : 0) |
-                                 (known & configured_bit) | ticks(now_ms + limits::silent_ms);
-    if (word->compare_exchange_weak(known, silent, order)) return had_answered;
+    if ((known & answered_bit) == 0) {
+      // It is out already, and whoever tries it has set the time until the next try.
+      const bool same = !configured || (known & configured_bit) != 0;
+      if (same || word->compare_exchange_weak(known, known | configured_bit, order)) return false;
+      continue;
+    }
+    if (distance(ticks(begun_ms), known & time_mask) >= 0) return false;
+    const bool still_configured = configured || (known & configured_bit) != 0;
+    if (word->compare_exchange_weak(known, fresh(tag_of(id), still_configured, now_ms), order)) {
+      return true;
+    }
   }
 }
 
@@ -100,22 +120,25 @@ bool EndpointBoard::insert(Id id, bool configured, std::uint64_t now_ms) {
     }
   }
   if (place == nullptr) return false;
-  const std::uint64_t silent =
-      in_use | tag_of(id) | (configured ? configured_bit : 0) | ticks(now_ms + limits::silent_ms);
   // Where another worker was faster, it may have been with this very endpoint.
-  return place->compare_exchange_strong(replaced, silent, order);
+  return place->compare_exchange_strong(replaced, fresh(tag_of(id), configured, now_ms), order);
 }
 
-void EndpointBoard::answered(Id id, std::uint64_t now_ms) {
+bool EndpointBoard::answered(Id id, std::uint64_t now_ms) {
+  bool news = false;
   // Two workers that found out at once may have left two words.
   for (auto& word : set_of(id).words) {
     std::uint64_t known = word.load(order);
     while ((known & in_use) != 0 && (known & tag_mask) == tag_of(id)) {
+      const bool was_out = (known & answered_bit) == 0;
       const std::uint64_t now =
           in_use | tag_of(id) | (known & configured_bit) | answered_bit | ticks(now_ms);
-      if (known == now || word.compare_exchange_weak(known, now, order)) break;
+      if (known != now && !word.compare_exchange_weak(known, now, order)) continue;
+      news |= was_out;
+      break;
     }
   }
+  return news;
 }
 
 bool EndpointBoard::puts_off(Id id, std::uint64_t now_ms) {
@@ -124,9 +147,18 @@ bool EndpointBoard::puts_off(Id id, std::uint64_t now_ms) {
   std::uint64_t known = word->load(order);
   if ((known & tag_mask) != tag_of(id) || (known & answered_bit) != 0) return false;
   if (!is_due(known, ticks(now_ms))) return true;
-  const std::uint64_t again = (known & ~time_mask) | ticks(now_ms + limits::silent_ms);
+  const std::uint64_t tries = std::min((known & tries_mask) >> tries_shift, tries_max - 1) + 1;
+  const std::uint64_t again =
+      (known & ~time_mask & ~tries_mask) | tries << tries_shift | ticks(now_ms + out_for_ms(tries));
   // Whoever is faster tries it, or has just heard from it.
   return !word->compare_exchange_strong(known, again, order);
+}
+
+bool EndpointBoard::is_out(Id id) const {
+  return std::ranges::any_of(set_of(id).words, [id](const auto& word) {
+    const std::uint64_t known = word.load(order);
+    return (known & in_use) != 0 && (known & tag_mask) == tag_of(id) && (known & answered_bit) == 0;
+  });
 }
 
 }  // namespace sni

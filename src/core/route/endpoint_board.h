@@ -1,22 +1,24 @@
 #pragma once
 
-// Endpoints that did not answer a connect() lately, as all workers see them. Connections try such
-// an endpoint after all others, so that a dead host costs its waiting time to the few that find out
-// and not to everybody. When an endpoint has been put off for long enough one connection tries it
-// again, while the others still put it off: what is dead for good costs one of them its waiting
-// time in each such period.
+// Endpoints that are out, as all workers see them: they did not answer a connect(), or refused it,
+// or reset the connection before they had sent a byte. Connections try such an endpoint after all
+// others, so that a dead host costs its waiting time to the few that find out and not to everybody.
+// When an endpoint has been out for long enough one connection tries it again, while the others
+// still put it off. Each such try in vain doubles the time until the next (limits::out_ms to
+// out_ms_max).
 //
 // Theory of operation: a fixed table of 64-bit words in sets of eight, one cache line each. A word
 // is all that is known of an endpoint, its tag included, and changes by compare-and-swap alone: no
 // lock, nothing to free, and a reader never sees the state of one endpoint under the tag of
 // another. Sets and tags come from a keyed hash, so nobody can choose endpoints that collide; where
-// 27 bits of a tag agree by chance within a set, one endpoint is tried later than it could be.
+// 23 bits of a tag agree by chance within a set, one endpoint is tried later than it could be.
 //
 //   bit 63  in use
 //   bit 62  configured: named by the configuration, not by a client ("{name}")
-//   bit 61  answered: it was silent and has answered since, at the time given
-//   60..34  tag
-//   33..0   time in ticks of 10 ms, which wraps after five years: answered at, else put off until
+//   bit 61  answered: it was out and has answered since, at the time given
+//   60..57  tries in vain since it is out
+//   56..34  tag
+//   33..0   time in ticks of 10 ms, which wraps after five years: answered at, else out until
 //
 // A set that is full forgets first what clients have named, then what is due or has answered, then
 // what is due first. Clients can never push out what is configured.
@@ -46,13 +48,15 @@ class EndpointBoard {
   Id id_of(const Endpoint& endpoint) const;
   Id id_of(std::string_view unix_path) const { return siphash(key_, unix_path); }
 
-  // A connect() that began at `begun_ms` found nobody. Whether that is news; it says nothing where
-  // a later one was answered. From a client's name it is remembered where there is room.
+  // A connect() that began at `begun_ms` has failed. Whether that is news; it says nothing where a
+  // later one was answered. From a client's name it is remembered where there is room.
   bool add(Id id, bool configured, std::uint64_t begun_ms, std::uint64_t now_ms);
-  // A connect() was answered, if only by a refusal.
-  void answered(Id id, std::uint64_t now_ms);
+  // A connect() was answered. Whether that is news.
+  bool answered(Id id, std::uint64_t now_ms);
   // Whether to try others first. Who is told no is the one that tries it again.
   bool puts_off(Id id, std::uint64_t now_ms);
+  // The same for who only looks: nobody is made to try it.
+  bool is_out(Id id) const;
 
  private:
   static constexpr std::size_t set_words = 8;
@@ -62,6 +66,7 @@ class EndpointBoard {
   };
 
   Set& set_of(Id id) { return sets_[id % sets]; }
+  const Set& set_of(Id id) const { return sets_[id % sets]; }
   std::atomic<std::uint64_t>* find(Id id);
   bool insert(Id id, bool configured, std::uint64_t now_ms);
 

@@ -66,20 +66,23 @@ std::string_view matching(const RouteConfig& route, std::string_view name) {
   return best;
 }
 
-std::string lead(const RouteConfig& route, std::string_view name) {
+std::string lead(const Route& whole, std::string_view name) {
+  const RouteConfig& route = whole.config;
   if (route.refuse != Refuse::no) return "no backend: the route refuses";
   if (route.redirect != Redirect::no && !route.redirect_except_acme) {
     return "no backend: the route redirects to https";
   }
+  const bool balances = route.balance != Balance::first;
   std::string text = "backend ";
-  for (std::size_t i = 0; i < route.backends.size(); ++i) {
-    const Backend& backend = route.backends[i];
-    if (i > 0) text += ", then ";
+  for (std::size_t i = 0; i < whole.backends.size(); ++i) {
+    const Backend& backend = whole.backends[i]->backend;
+    if (i > 0) text += balances && i != whole.primaries ? " or " : ", then ";
     text += backend.text;
     if (backend.kind == Backend::Kind::requested_name && !name.empty()) {
       text += " (" + std::string(name) + ':' + std::to_string(backend.port) + ')';
     }
   }
+  if (balances) text += ", by " + std::string(to_string(route.balance));
   return text;
 }
 
@@ -155,10 +158,7 @@ Result<Explanation> explain(const Config& config, std::span<const AccessEntry> b
     line += (i == 0 ? " and its alpn " : " ") + route.alpn[i];
   }
   out.lines.push_back(std::move(line));
-  RouteConfig whole = route;
-  for (const BackendRef& backend : place->route->backends)
-    whole.backends.push_back(backend->backend);
-  out.lines.push_back(lead(whole, name));
+  out.lines.push_back(lead(*place->route, name));
   out.served = out.lines.back().starts_with("backend ");
   return out;
 }

@@ -36,25 +36,55 @@ bool hides(const RouteConfig& earlier, const RouteConfig& later) {
   });
 }
 
-// Its backends are shared with all routes that have them.
-RouteRef make_route(const RouteConfig& config, BackendTable& backends) {
-  auto route = std::make_shared<Route>();
-  route->config = config;
-  route->config.backends = {};  // The table has them.
-  route->backends.reserve(config.backends.size());
-  for (const Backend& backend : config.backends) {
-    route->backends.push_back(backends.intern(backend));
-  }
-  return route;
-}
-
 const RouteRef no_route;
+
+std::unique_ptr<const Balancer> make_balancer(const RouteConfig& config,
+                                              std::span<const Backend* const> uses,
+                                              std::span<const BackendRef> backends,
+                                              std::size_t primaries) {
+  if (config.balance == Balance::first || backends.empty()) return nullptr;
+  std::vector<Balancer::Share> shares;
+  shares.reserve(backends.size());
+  for (std::size_t i = 0; i < backends.size(); ++i) {
+    const BackendEntry& entry = *backends[i];
+    shares.push_back(
+        {.weight = uses[i]->weight, .seed = entry.seed, .connections = &entry.connections});
+  }
+  return std::make_unique<const Balancer>(config.balance, std::move(shares), primaries);
+}
 
 }  // namespace
 
+// Its backends are shared with all routes that have them.
+Route make_route(const RouteConfig& config, BackendTable& backends) {
+  Route route;
+  route.config = config;
+  route.config.backends = {};  // The table has them.
+  std::vector<const Backend*> uses;
+  for (const bool backup : {false, true}) {
+    for (const Backend& backend : config.backends) {
+      if (backend.backup == backup) uses.push_back(&backend);
+    }
+    if (!backup) route.primaries = uses.size();
+  }
+  // Where all are backups, none is.
+  if (route.primaries == 0) route.primaries = uses.size();
+  route.backends.reserve(uses.size());
+  const bool counts =
+      config.balance == Balance::least_connections || config.balance == Balance::random_two;
+  for (const Backend* use : uses) {
+    route.backends.push_back(backends.intern(*use));
+    if (counts) route.backends.back()->count_addresses();
+  }
+  route.balancer = make_balancer(config, uses, route.backends, route.primaries);
+  return route;
+}
+
 RouteTable::RouteTable(const Config& config, BackendTable& backends) {
   routes_.reserve(config.routes.size());
-  for (const RouteConfig& route : config.routes) routes_.push_back(make_route(route, backends));
+  for (const RouteConfig& route : config.routes) {
+    routes_.push_back(std::make_shared<const Route>(make_route(route, backends)));
+  }
   std::unordered_map<std::string_view, std::uint32_t> listener_indices;
   for (const ListenerConfig& listener : config.listeners) {
     listener_indices.emplace(listener.name, static_cast<std::uint32_t>(listener_indices.size()));

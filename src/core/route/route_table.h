@@ -19,15 +19,20 @@
 
 #include "core/config/config.h"
 #include "core/route/backend_table.h"
+#include "core/route/balancer.h"
 
 namespace sni {
 
 // A route as connections go by it. Connections share it, so that none keeps a whole configuration.
 struct Route {
-  RouteConfig config;                // Without backends,
-  std::vector<BackendRef> backends;  // which are here, tried in turn.
+  RouteConfig config;                        // Without backends,
+  std::vector<BackendRef> backends;          // which are here, those that are no backups first.
+  std::size_t primaries = 0;                 // How many are no backups.
+  std::unique_ptr<const Balancer> balancer;  // Null: they are tried in their order.
 };
 using RouteRef = std::shared_ptr<const Route>;
+
+Route make_route(const RouteConfig& config, BackendTable& backends);
 
 class RouteTable {
  public:

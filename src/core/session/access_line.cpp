@@ -121,6 +121,8 @@ std::string access_line(const AccessRecord& record, LogFormat format) {
   fields.string("ech", record.ech ? "offered" : "no");
   fields.string("route", record.route);
   fields.string("backend", record.backend);
+  fields.number("attempts", record.attempts);
+  fields.number("connect_ms", record.connect_ms);
   fields.number("client_bytes", record.client_bytes);
   fields.number("server_bytes", record.server_bytes);
   fields.number("duration_ms", record.duration_ms);

@@ -25,6 +25,8 @@ struct AccessRecord {
   bool ech = false;               // The extension was there: GREASE looks the same as the real one.
   std::string_view route;         // The name of the route that took the client; empty: none did.
   std::string_view backend;       // The address connected to; empty: none was.
+  std::uint32_t attempts = 0;     // Connects that were begun.
+  std::uint32_t connect_ms = 0;   // From the first of them until one was answered, or none.
   std::uint64_t client_bytes = 0;  // From client to backend.
   std::uint64_t server_bytes = 0;  // From backend to client.
   std::uint64_t duration_ms = 0;

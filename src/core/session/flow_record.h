@@ -41,6 +41,7 @@ struct FlowRecord {
   const Backend* backend = nullptr;  // Of `route`: the one that was tried last.
   Endpoint backend_address;  // Of it; port 0: a UNIX socket, or it did not come to an address.
   AttemptError error = AttemptError::none;  // Why it could not be reached.
+  std::uint16_t attempts = 0;               // Connects that were begun.
   // How long its steps took, of the loop's clock, tries that failed among them.
   std::uint32_t resolve_ms = 0;
   std::uint32_t connect_ms = 0;

@@ -39,15 +39,15 @@ const char* to_string(EndReason reason) {
 }
 
 const char* to_string(Phase phase) {
-  static constexpr const char* names[] = {"hello",    "resolving", "connecting", "relaying",
-                                          "draining", "handing",   "answering",  "resetting",
-                                          "closing",  "closed"};
+  static constexpr const char* names[] = {"hello",     "resolving",  "connecting", "relaying",
+                                          "draining",  "retreating", "handing",    "answering",
+                                          "resetting", "closing",    "closed"};
   static_assert(std::size(names) == static_cast<std::size_t>(Phase::closed) + 1);
   return names[static_cast<std::size_t>(phase)];
 }
 
 void Session::arm(Actions& actions, Operation operation, Side side) {
-  assert(!armed(operation, side));
+  assert(operation == Operation::connect || !armed(operation, side));
   armed_ |= bit(operation, side);
   switch (operation) {
     case Operation::receive:
@@ -55,6 +55,7 @@ void Session::arm(Actions& actions, Operation operation, Side side) {
     case Operation::send:
       return actions.add(Act::send, side);
     case Operation::connect:
+      ++attempts_;
       return actions.add(Act::connect, side);
     case Operation::watch:
       return actions.add(Act::watch, side);
@@ -65,6 +66,7 @@ void Session::arm(Actions& actions, Operation operation, Side side) {
 void Session::complete(const Event& event) {
   const auto clear = [this](Operation operation, Side side) {
     assert(armed(operation, side));
+    if (operation == Operation::connect && --attempts_ > 0) return;
     armed_ &= static_cast<std::uint8_t>(~bit(operation, side));
   };
   switch (event.kind) {
@@ -75,6 +77,7 @@ void Session::complete(const Event& event) {
     case Kind::received:
     case Kind::eof:
     case Kind::reset:
+    case Kind::turned_away:
     case Kind::receive_again:
     case Kind::discarded:
     case Kind::discarded_all:
@@ -104,6 +107,8 @@ void Session::complete(const Event& event) {
     case Kind::unresolved:
     case Kind::flushed:
     case Kind::set_up_slowly:
+    case Kind::attempt_due:
+    case Kind::attempt_over:
     case Kind::half_closed:
     case Kind::wanted:
     case Kind::deadline:
@@ -130,6 +135,9 @@ Actions Session::step(const Event& event) {
     case Phase::draining:
       step_relay(event, actions);
       break;
+    case Phase::retreating:
+      step_retreat(event, actions);
+      break;
     case Phase::handing:
       step_handing(event, actions);
       break;
@@ -147,60 +155,13 @@ Actions Session::step(const Event& event) {
   return actions;
 }
 
-void Session::step_setup(const Event& event, Actions& actions) {
-  switch (event.kind) {
-    case Kind::accepted:
-    case Kind::flight_incomplete:
-    case Kind::receive_again:
-      return arm(actions, Operation::receive, Side::client);
-    case Kind::flight_routed:
-    case Kind::resolved:
-    case Kind::unresolved:
-    case Kind::connect_failed:
-      phase_ = Phase::connecting;
-      return actions.add(Act::next_target);
-    case Kind::target_named:
-      phase_ = Phase::resolving;
-      return actions.add(Act::resolve);
-    case Kind::target_ready:
-      return arm(actions, Operation::connect, Side::backend);
-    case Kind::connected:
-      phase_ = Phase::relaying;
-      holding_[index(Side::client)] = true;  // The first flight, as it came.
-      arm(actions, Operation::send, Side::client);
-      return arm(actions, Operation::receive, Side::backend);
-    case Kind::flight_refused:
-    case Kind::target_exhausted:
-      return start_answer(event.reason, actions);
-    case Kind::flight_invalid:
-      return finish(event.reason, actions);
-    case Kind::eof:
-    case Kind::reset:
-    case Kind::hung_up:
-      return finish(event.reason == EndReason::none ? EndReason::client_left : event.reason,
-                    actions);
-    case Kind::set_up_slowly:
-      // Nothing is received from the client meanwhile: only a watch sees that it has left.
-      if (!armed(Operation::watch, Side::client)) arm(actions, Operation::watch, Side::client);
-      return;
-    case Kind::watch_ended:
-      return;
-    case Kind::deadline:
-      if (phase_ == Phase::hello) return finish(EndReason::hello_timeout, actions);
-      if (phase_ == Phase::connecting) return actions.add(Act::cancel);  // Then connect_failed.
-      phase_ = Phase::connecting;
-      return actions.add(Act::next_target);
-    default:
-      assert(false && "not an event of this phase");
-  }
-}
-
 void Session::step_relay(const Event& event, Actions& actions) {
   const Side side = event.side;
   switch (event.kind) {
     case Kind::received:
       assert(!broken_[index(other(side))]);  // Else this pipe has ended with send_failed.
       holding_[index(side)] = true;
+      spoken_ = true;
       return arm(actions, Operation::send, side);
     case Kind::receive_again:
       return arm(actions, Operation::receive, side);
@@ -222,6 +183,11 @@ void Session::step_relay(const Event& event, Actions& actions) {
       return finish(EndReason::relay_memory, actions);
     case Kind::eof:
       return on_eof(side, actions);
+    case Kind::turned_away:
+      assert(phase_ == Phase::relaying && !spoken_);
+      phase_ = Phase::retreating;
+      if (armed_ != 0) actions.add(Act::cancel);
+      return retreat_at_rest(actions);
     case Kind::reset:
     case Kind::hung_up:
       return start_reset(side, event.lost, actions);

@@ -5,7 +5,13 @@
 //   hello -> resolving -> connecting -> relaying -> draining -> closing -> closed
 //                    \-> answering (alert or HTTP error) ------^
 //                          relaying/draining -> resetting -----^
+//                          relaying -> retreating (from a backend that turns the client away)
+//                                           -> connecting
 //                          relaying <-> handing (to a plane that takes both sockets) -> closed
+//
+// While the backend is looked for, several connects may be under way at once: one that has not been
+// answered for a while gets company and is not given up for it (RFC 8305 section 5). The first that
+// is answered wins; the others are cancelled, and the relay begins when they have ended too.
 //
 // A phase names what we wait for. net/connection performs the actions and reports each completion
 // as an event; no action completes inside step(). Everything that is in flight is a bit of `armed`,
@@ -35,10 +41,12 @@ constexpr std::size_t index(Side side) {
 
 enum class Phase : std::uint8_t {
   hello,       // The first flight, whole.
-  resolving,   // Addresses of the backend.
-  connecting,  // The backend's SYN-ACK.
+  resolving,   // Addresses of a backend; of others perhaps a SYN-ACK.
+  connecting,  // A backend's SYN-ACK.
   relaying,    // Bytes from both sides.
   draining,    // One side has sent FIN: bytes and FIN of the other.
+  retreating,  // The end of all that is in flight with a backend that has ended before it has sent a
+               // byte: then the next one is tried.
   handing,     // A plane to take both sockets: first the end of all that is in flight.
   answering,   // Our own alert or HTTP error to be sent, then the client's FIN.
   resetting,   // One side was reset: what was received from it to reach the other side.
@@ -89,16 +97,20 @@ enum class Operation : std::uint8_t { receive, send, connect, watch };
 
 struct Action {
   enum class Kind : std::uint8_t {
-    receive,      // Start to receive from `side`.
-    send,         // Start to send what pipe `side` holds to the other side.
-    answer,       // Start to send the answer to the client.
-    next_target,  // Choose the next address to try: report target_ready, _named or _exhausted.
-    resolve,      // Ask for the addresses of a backend's name. Ends with resolved or unresolved.
-    connect,      // Start to connect to the chosen address.
+    receive,        // Start to receive from `side`.
+    send,           // Start to send what pipe `side` holds to the other side.
+    answer,         // Start to send the answer to the client.
+    next_target,    // Choose the next address to try: report target_ready, _named or _exhausted.
+    resolve,        // Ask for the addresses of a backend's name. Ends with resolved or unresolved.
+    connect,        // Start to connect to the chosen address, beside others that are under way.
+    give_up,        // Cancel the connects whose time is over.
+    cancel_others,  // Cancel the connects and the question that are open, for one has won.
+    retreat,      // Close the backend's socket: the first flight is whole again, for the next one.
+    begin_relay,  // The backend is there, and no other connect is under way any more.
     watch,        // Start to watch `side` for a reset, since nothing is being received from it.
     shut_down,    // Send FIN to `side`.
     flush,        // Wait until `side` has all that was received for it: then report flushed.
-    cancel,       // connecting: cancel the connect. closing: cancel all that is armed.
+    cancel,       // Cancel all that is armed.
     rest,         // Cancel what waits for bytes or a reset; sends go on to their end.
     hand_over,    // Nothing is in flight or held: go on with the hand-over. Armed as a watch.
     reset,        // Let the close of `side` be a RST.
@@ -132,7 +144,9 @@ struct Event {
     flight_invalid,  // The client gets none; reason says why.
     received,        // Pipe `side` now holds bytes.
     eof,
-    reset,          // `lost`: no RST, the connection has died by itself.
+    reset,        // `lost`: no RST, the connection has died by itself.
+    turned_away,  // In place of the backend's eof or reset: it has sent nothing, the first flight is
+                  // still whole, and there may be another backend.
     receive_again,  // It ended without a result (-EAGAIN, -ENOBUFS): nothing lost, nothing gained.
     discarded,      // answering: input thrown away, within the bound.
     discarded_all,  // answering: the bound is reached.
@@ -143,7 +157,7 @@ struct Event {
     overcommitted,  // As blocked, and there is no memory left to hold them.
     // Completions of connect.
     connected,
-    connect_failed,
+    connect_failed,  // Or another one has won.
     // Completion of watch.
     hung_up,  // `lost` as with reset.
     watch_ended,
@@ -162,8 +176,10 @@ struct Event {
     unresolved,
     flushed,
     set_up_slowly,  // resolving or connecting has lasted a while.
-    half_closed,    // draining has.
-    wanted,         // A plane wants both sockets; relaying only.
+    attempt_due,   // The last connect to begin has lasted so long that another may begin beside it.
+    attempt_over,  // The time of a connect is over.
+    half_closed,   // draining has.
+    wanted,        // A plane wants both sockets; relaying only.
     deadline,
     kill,
   };
@@ -184,6 +200,12 @@ class Session {
   Phase phase() const { return phase_; }
   EndReason reason() const { return reason_; }
   bool armed(Operation operation, Side side) const { return (armed_ & bit(operation, side)) != 0; }
+  // Connects that are under way; connect is armed while there is one.
+  std::size_t attempts() const { return attempts_; }
+  // One of them was answered.
+  bool won() const { return won_; }
+  // relaying: bytes have come beside the first flight, so that this backend is the last.
+  bool spoken() const { return spoken_; }
   bool anything_armed() const { return armed_ != 0; }
   bool eof(Side side) const { return eof_[index(side)]; }
   bool broken(Side side) const { return broken_[index(side)]; }
@@ -197,10 +219,15 @@ class Session {
   void arm(Actions& actions, Operation operation, Side side);
   void complete(const Event& event);
   void step_setup(const Event& event, Actions& actions);
+  void on_attempt_failed(Actions& actions);
+  void on_attempt_won(Actions& actions);
+  void begin_relay(Actions& actions);
   void step_relay(const Event& event, Actions& actions);
   void step_handing(const Event& event, Actions& actions);
   void step_reset(const Event& event, Actions& actions);
   void step_answer(const Event& event, Actions& actions);
+  void step_retreat(const Event& event, Actions& actions);
+  void retreat_at_rest(Actions& actions);
   void on_eof(Side side, Actions& actions);
   void start_handing(Actions& actions);
   void hand_over_at_rest(Actions& actions);
@@ -213,6 +240,10 @@ class Session {
   Phase phase_ = Phase::hello;
   EndReason reason_ = EndReason::none;
   std::uint8_t armed_ = 0;
+  std::uint8_t attempts_ = 0;
+  bool won_ = false;
+  bool spoken_ = false;
+  bool exhausted_ = false;         // There is no other target beside the attempts under way.
   std::array<bool, 2> eof_{};      // FIN received from this side, so that its pipe has ended.
   std::array<bool, 2> broken_{};   // This side takes no more bytes: it was reset.
   std::array<bool, 2> holding_{};  // The pipe from this side holds bytes.

@@ -1,15 +1,10 @@
 #include "net/connect/setup.h"
 
-#include <netinet/in.h>
-#include <spdlog/spdlog.h>
-#include <sys/un.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "core/hello/answer.h"
 #include "core/hello/redirect.h"
+#include "core/mix.h"
 #include "core/session/access_line.h"
 #include "net/loop/transfer_event.h"
 #include "net/socket.h"
@@ -39,6 +34,13 @@ EndReason reason_of(FlightError error) {
 std::string text_of(Answer answer) {
   const auto bytes = answer_bytes(answer);
   return {bytes.begin(), bytes.end()};
+}
+
+// Nothing is reckoned for a route that does not balance.
+BalanceClient balance_client(const FlowRecord& record) {
+  if (record.route->balancer == nullptr) return {};
+  const bool by_source = record.route->balancer->policy() == Balance::source_hash;
+  return {.random = mix(record.serial), .source = by_source ? source_key(record.client.ip) : 0};
 }
 
 // Reads on after the name in the access line.
@@ -75,7 +77,8 @@ Setup::Setup(Loop& loop, Sockets& sockets, Flow& flow, const FlowSettings& setti
       scanner_({.protocol = flow.record.listener->protocol,
                 .hello_bytes = settings.limits.hello_bytes,
                 .strip_port = flow.record.listener->strip_port}),
-      flight_(loop.shared.flights) {}
+      flight_(loop.shared.flights),
+      attempts_(loop, sockets, flow, settings) {}
 
 // ---- Hello ------------------------------------------------------------------------------------
 
@@ -149,7 +152,9 @@ Event Setup::route(const FirstFlight& flight) {
   if (record.route == nullptr) return {.kind = Kind::flight_refused, .reason = EndReason::no_route};
   if (const auto event = turn_away(flight)) return *event;
   // The record's name stays; the flight's is a view into what is gone after this call.
-  targets_.start(*record.route, flight.name_length != 0 ? record.server_name : std::string_view());
+  targets_.start(*record.route, flight.name_length != 0 ? record.server_name : std::string_view(),
+                 balance_client(record));
+  retries_left_ = record.route->config.retries;
   until_ms_ = loop_.now_ms + static_cast<std::uint64_t>(settings_.timeouts.setup.count());
   return {.kind = Kind::flight_routed};
 }
@@ -201,16 +206,11 @@ std::string Setup::answer(EndReason reason) const {
 
 Event Setup::choose_target() {
   if (loop_.now_ms >= until_ms_) return {.kind = Kind::target_exhausted, .reason = targets_.why()};
-  sockaddr_un local{.sun_family = AF_UNIX, .sun_path = {}};
   const TargetList::Next next = targets_.next(loop_.policy, target_context());
   record_target();
   switch (next) {
     case TargetList::Next::endpoint:
-      to_sockaddr(targets_.endpoint(), address_);
-      break;
     case TargetList::Next::unix_path:
-      targets_.path().copy(local.sun_path, sizeof local.sun_path - 1);
-      std::memcpy(&address_, &local, sizeof local);
       break;
     case TargetList::Next::name:
       return {.kind = Kind::target_named};
@@ -222,8 +222,8 @@ Event Setup::choose_target() {
 
 // The access line names what was tried last, with its own reason.
 void Setup::record_target() {
-  flow_.record.backend = &targets_.backend();
-  flow_.record.backend_address = targets_.endpoint();
+  flow_.record.backend = &targets_.backend_of(targets_.latest());
+  flow_.record.backend_address = targets_.latest().endpoint;
   flow_.record.error = targets_.error();
 }
 
@@ -235,6 +235,7 @@ std::optional<Event> Setup::start_resolve() {
       pack(sockets_.tag(Op::resolver, Side::backend)), loop_.now_ms);
   if (!answer) {
     asked_ms_ = loop_.now_ms;
+    question_until_ms_ = attempt_until_ms();
     return std::nullopt;
   }
   return on_resolved(*answer);
@@ -262,71 +263,87 @@ void Setup::on_resolve_timeout() {
 }
 
 std::uint64_t Setup::attempt_until_ms() const {
-  const auto connect = static_cast<std::uint64_t>(settings_.timeouts.connect.count());
+  const auto connect = static_cast<std::uint64_t>(
+      connect_timeout(settings_.timeouts, flow_.record.route->config).count());
   return std::min(loop_.now_ms + connect, until_ms_);
 }
 
 // ---- Connect ----------------------------------------------------------------------------------
 
 std::optional<Event> Setup::start_connect() {
-  asked_ms_ = loop_.now_ms;
-  return connect(/*announced=*/true);
-}
-
-std::optional<Event> Setup::connect(bool announced) {
-  const int family = address_.ss_family;
-  auto socket = open_backend_socket(family, settings_.tcp);
-  if (!socket && (socket.error().sys_errno == EMFILE || socket.error().sys_errno == ENFILE)) {
-    // Clients that are refused in this turn hold descriptors until then: no fault of the backend.
-    loop_.ring.pause(sockets_.tag(Op::connect, Side::backend));
-    return std::nullopt;
-  }
-  if (!socket) {
-    if (loop_.refusals_log.admit(loop_.now_ms)) spdlog::warn("{}", socket.error().what);
-    targets_.connected(socket.error().sys_errno, 0, target_context());
-    record_target();
-    return Event{.kind = Kind::connect_failed, .side = Side::backend};
-  }
-  sockets_.fds[index(Side::backend)] = std::move(*socket);
-  const int backend = sockets_.fd(Side::backend);
-  if (family == AF_UNIX) {
-    loop_.planes.decline_unix();
-  } else if (announced) {
-    loop_.planes.announce(pair_, sockets_.fd(Side::client), flow_.record.client.ip.is_v4(), backend,
-                          flow_.record.backend_address, loop_.now_ms);
-  }
-  const socklen_t length = family == AF_UNIX    ? sizeof(sockaddr_un)
-                           : family == AF_INET6 ? sizeof(sockaddr_in6)
-                                                : sizeof(sockaddr_in);
-  loop_.ring.connect(backend, reinterpret_cast<sockaddr*>(&address_), length,
-                     sockets_.tag(Op::connect, Side::backend));
-  return std::nullopt;
+  if (connecting_since_ms_ == 0) connecting_since_ms_ = loop_.now_ms;
+  ++flow_.record.attempts;
+  const Target& target = targets_.target();
+  const auto failed =
+      attempts_.start(target, target.endpoint.port == 0 ? targets_.path() : std::string_view(),
+                      targets_.lease(target), attempt_until_ms());
+  if (!failed) return std::nullopt;
+  return on_attempt(*failed);
 }
 
 std::optional<Event> Setup::on_connected(const Completion& completion) {
-  if (!sockets_.fds[index(Side::backend)]) {  // connect() waits for descriptors.
-    if (completion.result == -ETIME) return connect(/*announced=*/true);
-    targets_.connected(EMFILE, 0, target_context());
-    record_target();
-    return Event{.kind = Kind::connect_failed, .side = Side::backend};
+  const auto result = attempts_.on_completion(completion);
+  if (!result) return std::nullopt;
+  if (result->sys_errno == 0) {
+    pair_ = attempts_.take(completion);
+    won_ = result->target;
+    loop_.counters.connect_times.add(result->lasted_ms);
   }
-  // The local port that a plane has chosen is taken for this backend: let the kernel choose.
-  if (completion.result == -EADDRNOTAVAIL && pair_.packet != no_ticket) {
-    loop_.planes.leave(pair_, /*connected=*/true, loop_.now_ms);
-    return connect(/*announced=*/false);
+  return on_attempt(*result);
+}
+
+Event Setup::on_attempt(const Attempts::Result& result) {
+  // One that another has outrun says nothing of the connection.
+  if (result.outrun) {
+    const auto delay = static_cast<std::uint64_t>(settings_.timeouts.attempt_delay.count());
+    if (result.lasted_ms >= delay) {
+      targets_.outrun(result.target, result.lasted_ms, target_context());
+    }
+    return {.kind = Kind::connect_failed, .side = Side::backend};
   }
-  // Where timeouts.setup was over first, the target has not had its time.
-  const bool in_time = loop_.now_ms < until_ms_;
-  const auto limit = static_cast<std::uint64_t>(settings_.timeouts.connect.count());
-  targets_.connected(-completion.result, in_time ? limit : 0, target_context());
+  const std::uint64_t waited_ms = result.in_time ? std::max<std::uint64_t>(result.lasted_ms, 1) : 0;
+  targets_.connected(result.target, result.sys_errno, waited_ms, target_context());
   record_target();
-  const std::uint64_t took = loop_.now_ms - asked_ms_;
-  flow_.record.connect_ms += static_cast<std::uint32_t>(took);
-  if (completion.result == 0) loop_.counters.connect_times.add(took);
-  if (completion.result == 0) return Event{.kind = Kind::connected, .side = Side::backend};
-  loop_.planes.leave(pair_, /*connected=*/false, loop_.now_ms);
-  sockets_.fds[index(Side::backend)].reset();
-  return Event{.kind = Kind::connect_failed, .side = Side::backend};
+  flow_.record.connect_ms = static_cast<std::uint32_t>(loop_.now_ms - connecting_since_ms_);
+  return {.kind = result.sys_errno == 0 ? Kind::connected : Kind::connect_failed,
+          .side = Side::backend};
+}
+
+void Setup::turned_away(bool by_reset) {
+  --retries_left_;
+  flow_.lease = {};
+  flow_.record.plane = PlaneId::none;
+  targets_.turned_away(won_, by_reset, target_context());
+  record_target();
+}
+
+void Setup::cancel_others() {
+  attempts_.outrun();
+  loop_.resolver->cancel(pack(sockets_.tag(Op::resolver, Side::backend)));
+}
+
+std::optional<Event> Setup::due(bool resolving) {
+  if (resolving && loop_.now_ms >= question_until_ms_) {
+    on_resolve_timeout();
+    return Event{.kind = Kind::deadline};
+  }
+  if (loop_.now_ms >= attempts_.over_at_ms()) return Event{.kind = Kind::attempt_over};
+  if (loop_.now_ms < attempts_.next_due_ms()) return std::nullopt;
+  attempts_.forget_next_due();
+  return Event{.kind = Kind::attempt_due};
+}
+
+std::uint64_t Setup::due_at_ms(bool resolving) {
+  const std::uint64_t connects_ms = std::min(attempts_.over_at_ms(), attempts_.next_due_ms());
+  return resolving ? std::min(connects_ms, question_until_ms_) : connects_ms;
+}
+
+void Setup::release() {
+  if (connecting_since_ms_ != 0 && flow_.record.connect_ms == 0) {
+    flow_.record.connect_ms = static_cast<std::uint32_t>(loop_.now_ms - connecting_since_ms_);
+  }
+  loop_.planes.leave(pair_, /*connected=*/true, loop_.now_ms);
+  attempts_.release();
 }
 
 }  // namespace sni

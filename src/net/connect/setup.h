@@ -1,19 +1,20 @@
 #pragma once
 
 // Theory of operation: everything before the backend is up. The first flight is collected until it
-// is complete, the server name in it picks the route, and the route's targets are tried in turn
-// until one of them connects. What is needed for that lives here, on the heap, and is gone when the
-// relay begins, so that an idle relayed connection is a few hundred bytes.
-
-#include <sys/socket.h>
+// is complete, the server name in it picks the route, and the route's targets are tried until one of
+// them connects (net/connect/attempts.h). What is needed for that lives here, on the heap, and is
+// gone when the relay begins, so that an idle relayed connection is a few hundred bytes.
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "core/hello/first_flight.h"
 #include "core/session/session.h"
+#include "net/connect/attempts.h"
 #include "net/connect/flight.h"
 #include "net/connect/target.h"
 #include "net/flow/flow_settings.h"
@@ -39,21 +40,31 @@ class Setup {
   Event choose_target();
   std::optional<Event> start_resolve();
   Event on_resolved(const Resolution& resolution);
-  void on_resolve_timeout();
   std::optional<Event> start_connect();
   // nullopt: another attempt at the same address has begun.
   std::optional<Event> on_connected(const Completion& completion);
-  // When the question or the connect that begins now is given up; of the loop's clock.
-  std::uint64_t attempt_until_ms() const;
+  void give_up() { attempts_.give_up(); }
+  // One has won: no other connect goes on, and no question.
+  void cancel_others();
+  void cancel_all() { attempts_.cancel_all(); }
+  // What has become due, of the question and the connects under way; nullopt: nothing has.
+  std::optional<Event> due(bool resolving);
+  // When something will; of the loop's clock.
+  std::uint64_t due_at_ms(bool resolving);
 
   // What the client gets that is not served because of `reason`.
   std::string answer(EndReason reason) const;
 
-  // For the relay.
+  // For the relay. Where another target is left, and may be tried if this one ends before it has
+  // sent a byte, the set-up is kept until then, and with it the flight.
+  bool may_retry() const { return retries_left_ > 0 && targets_.has_more(); }
+  std::span<const std::uint8_t> flight() const { return flight_.bytes(); }
   Flight take_flight() { return std::move(flight_); }
-  PlanePair pair() const { return pair_; }
+  PlanePair take_pair() { return std::exchange(pair_, {}); }
+  // The backend has ended so; its socket is closed.
+  void turned_away(bool by_reset);
   // It ends without a relay.
-  void release() { loop_.planes.leave(pair_, /*connected=*/true, loop_.now_ms); }
+  void release();
 
  private:
   Event on_flight(const Completion& completion);
@@ -61,11 +72,14 @@ class Setup {
   Event route(const FirstFlight& flight);
   std::optional<Event> turn_away(const FirstFlight& flight);
   void record_target();
+  void on_resolve_timeout();
+  Event on_attempt(const Attempts::Result& result);
+  // When what begins now is given up.
+  std::uint64_t attempt_until_ms() const;
   void count_resolve_time();
   TargetContext target_context() {
     return {.board = loop_.shared.board, .log = loop_.refusals_log, .now_ms = loop_.now_ms};
   }
-  std::optional<Event> connect(bool announced);
 
   Loop& loop_;
   Sockets& sockets_;
@@ -79,9 +93,13 @@ class Setup {
   std::size_t needed_ = 1;  // Bytes that must be there before the next scan.
   TargetList targets_;
   std::uint64_t until_ms_ = 0;  // When timeouts.setup is over; counted from the route on.
-  std::uint64_t asked_ms_ = 0;  // When the question or the attempt under way began.
-  PlanePair pair_;
-  sockaddr_storage address_{};  // Read by the kernel until the connect completes.
+  std::uint64_t asked_ms_ = 0;  // When the question under way began; 0: none has.
+  std::uint64_t question_until_ms_ = 0;
+  std::uint64_t connecting_since_ms_ = 0;  // 0: no connect has begun.
+  std::uint32_t retries_left_ = 0;
+  Attempts attempts_;
+  Target won_;
+  PlanePair pair_;  // Of the one that has won.
 };
 
 }  // namespace sni

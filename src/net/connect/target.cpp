@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <utility>
 
@@ -60,47 +61,94 @@ AttemptError resolution_error(Resolution::Status status) {
   return AttemptError::resolver_failed;
 }
 
+// Whether it says that the endpoint is of no use at present, to whoever asks.
+bool puts_out(AttemptError error, std::uint64_t waited_ms) {
+  switch (error) {
+    case AttemptError::no_answer:
+      return waited_ms > 0;
+    case AttemptError::refused:
+    case AttemptError::reset:
+    case AttemptError::no_file:
+    case AttemptError::host_unreachable:  // Also a neighbour that does not answer ARP.
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Once in a while for each backend: whether it is time, and then the caller tells of it.
+bool is_time(std::atomic<std::uint64_t>& told_ms, std::uint64_t now_ms) {
+  std::uint64_t last_ms = told_ms.load(std::memory_order_relaxed);
+  if (last_ms != 0 && now_ms < last_ms + limits::failover_told_ms) return false;
+  return told_ms.compare_exchange_strong(last_ms, now_ms, std::memory_order_relaxed);
+}
+
 }  // namespace
 
-void TargetList::start(const Route& route, std::string_view requested_name) {
+void TargetList::start(const Route& route, std::string_view requested_name,
+                       const BalanceClient& client) {
   route_ = &route;
   requested_name_ = requested_name;
+  client_ = client;
+  if (route.balancer) client_.turn = route.balancer->take_turn();
+  left_ = UINT64_MAX >> (limits::route_backends_max - route.backends.size());
+  listed_ = !choose_backend();
+  first_ = target_.backend;
+  if (!listed_) return;
+  latest_ = target_;
+  error_ = AttemptError::disabled;
+}
+
+// Backups are left until nothing else is. What a command has taken out is passed over.
+bool TargetList::choose_backend() {
+  const std::uint64_t primaries = UINT64_MAX >> (limits::route_backends_max - route_->primaries);
+  while (left_ != 0) {
+    const std::uint64_t left = (left_ & primaries) != 0 ? left_ & primaries : left_;
+    const auto chosen = route_->balancer ? route_->balancer->choose(left, client_)
+                                         : static_cast<std::size_t>(std::countr_zero(left));
+    left_ &= ~(std::uint64_t{1} << chosen);
+    target_ = {.endpoint = {}, .backend = static_cast<std::uint32_t>(chosen)};
+    if (!route_->backends[chosen]->disabled.load(std::memory_order_relaxed)) return true;
+  }
+  return false;
 }
 
 TargetList::Next TargetList::next(const ForwardPolicy& policy, TargetContext context) {
-  while (!listed_) {
-    const Next found = next_of_backend(policy, context);
-    if (found != Next::exhausted) return found;
-    listed_ = backend_ + 1 == route_->backends.size();
-    if (!listed_) ++backend_;
+  Next found = Next::exhausted;
+  while (!listed_ && found == Next::exhausted) {
+    found = next_of_backend(policy, context);
+    if (found != Next::exhausted) break;
+    listed_ = !choose_backend();
     asked_ = false;
   }
-  return next_put_off();
+  if (found == Next::exhausted) found = next_put_off(context);
+  attempted_ |= found == Next::endpoint || found == Next::unix_path;
+  return found;
 }
 
-TargetList::Next TargetList::next_put_off() {
+TargetList::Next TargetList::next_put_off(TargetContext context) {
   if (again_ == put_off_.size()) return Next::exhausted;
-  endpoint_ = put_off_[again_].endpoint;
-  backend_ = put_off_[again_++].backend;
-  tried_ = true;
+  if (again_ == 0 && !attempted_ && put_off_.size() > 1) tell_all_out(context);
+  target_ = latest_ = put_off_[again_++];
   error_ = AttemptError::none;
-  return backend().kind == Backend::Kind::unix_path ? Next::unix_path : Next::endpoint;
+  return backend_of(target_).kind == Backend::Kind::unix_path ? Next::unix_path : Next::endpoint;
 }
 
 void TargetList::begin_backend() {
-  endpoint_ = {};
+  target_.endpoint = {};
+  latest_ = target_;
+  error_ = AttemptError::none;
   resolution_ = {};
   address_ = 0;
-  tried_ = true;
-  error_ = AttemptError::none;
 }
 
 TargetList::Next TargetList::next_of_backend(const ForwardPolicy& policy, TargetContext context) {
   const bool first = !std::exchange(asked_, true);
   if (first) begin_backend();
-  switch (backend().kind) {
+  const BackendEntry& entry = *route_->backends[target_.backend];
+  switch (entry.backend.kind) {
     case Backend::Kind::address:
-      endpoint_ = backend().endpoint;
+      target_.endpoint = entry.backend.endpoint;
       if (first && due(policy, context)) return Next::endpoint;
       break;
     case Backend::Kind::unix_path:
@@ -109,12 +157,13 @@ TargetList::Next TargetList::next_of_backend(const ForwardPolicy& policy, Target
     case Backend::Kind::name:
     case Backend::Kind::requested_name:
       if (first) {
-        turn_ = backend_ref()->turn.fetch_add(1, std::memory_order_relaxed);
+        turn_ = entry.turn.fetch_add(1, std::memory_order_relaxed);
         if (!name().empty()) return Next::name;
-        failed(AttemptError::no_name);
+        failed(target_, AttemptError::no_name);
       }
       while (address_ < resolution_.count()) {
-        endpoint_ = {.ip = resolution_.in_turn(address_++, turn_), .port = backend().port};
+        target_.endpoint = {.ip = resolution_.in_turn(address_++, turn_),
+                            .port = entry.backend.port};
         if (due(policy, context)) return Next::endpoint;
       }
       break;
@@ -123,111 +172,161 @@ TargetList::Next TargetList::next_of_backend(const ForwardPolicy& policy, Target
 }
 
 bool TargetList::due(const ForwardPolicy& policy, TargetContext context) {
-  error_ = AttemptError::none;
   if (!permitted(policy)) return false;
-  if (!context.board.puts_off(board_id(context.board), context.now_ms)) return true;
-  put_off_.push_back({.endpoint = endpoint_, .backend = backend_});
+  latest_ = target_;
+  error_ = AttemptError::none;
+  if (!context.board.puts_off(board_id(target_, context.board), context.now_ms)) return true;
+  put_off_.push_back(target_);
   return false;
 }
 
 std::string_view TargetList::name() const {
-  return backend().kind == Backend::Kind::requested_name ? requested_name_
-                                                         : std::string_view(backend().host);
+  const Backend& backend = backend_of(target_);
+  return backend.kind == Backend::Kind::requested_name ? requested_name_
+                                                       : std::string_view(backend.host);
 }
 
 void TargetList::resolved(const Resolution& resolution) {
   resolution_ = resolution;
   address_ = 0;
-  if (resolution.count() == 0) failed(resolution_error(resolution.status));
+  if (resolution.count() == 0) return failed(target_, resolution_error(resolution.status));
+  if (route_->balancer) choose_address();
+}
+
+// Families keep their places (RFC 8305), so it is one of the family that leads.
+void TargetList::choose_address() {
+  const Balance policy = route_->balancer->policy();
+  if (policy == Balance::round_robin) return;  // As turn_ has it.
+  std::vector<IpAddress> leading;
+  for (const IpAddress& each : resolution_.list()) {
+    if (each.is_v4() == resolution_.list().front().is_v4()) leading.push_back(each);
+  }
+  const AddressLoads* const loads =
+      route_->backends[target_.backend]->addresses.load(std::memory_order_acquire);
+  turn_ = static_cast<std::uint32_t>(sni::choose_address(policy, leading, client_, loads));
 }
 
 void TargetList::not_resolved() {
-  failed(AttemptError::resolver_silent);
+  failed(target_, AttemptError::resolver_silent);
 }
 
 bool TargetList::permitted(const ForwardPolicy& policy) {
-  if (backend().kind == Backend::Kind::unix_path) return true;
+  const Backend& backend = backend_of(target_);
+  if (backend.kind == Backend::Kind::unix_path) return true;
   const ForwardVerdict verdict =
-      backend().kind == Backend::Kind::requested_name
-          ? policy.judge_requested(endpoint_, route_->config.allow_private)
-          : policy.judge_configured(endpoint_);
+      backend.kind == Backend::Kind::requested_name
+          ? policy.judge_requested(target_.endpoint, route_->config.allow_private)
+          : policy.judge_configured(target_.endpoint);
   if (verdict == ForwardVerdict::allowed) return true;
-  failed(AttemptError::forbidden);
+  failed(target_, AttemptError::forbidden);
   return false;
 }
 
-void TargetList::connected(int sys_errno, std::uint64_t waited_ms, TargetContext context) {
-  const EndpointBoard::Id id = board_id(context.board);
+BackendLease TargetList::lease(const Target& target) const {
+  const BackendEntry& entry = *route_->backends[target.backend];
+  AddressLoads* const loads = entry.addresses.load(std::memory_order_acquire);
+  return {entry, loads == nullptr ? nullptr : loads->enter(target.endpoint.ip)};
+}
+
+void TargetList::connected(const Target& target, int sys_errno, std::uint64_t waited_ms,
+                           TargetContext context) {
   if (sys_errno == 0) {
-    context.board.answered(id, context.now_ms);
-    return tell_of_failover(context);
+    latest_ = target;
+    error_ = AttemptError::none;
+    tell_answered(target, context);
+    return tell_of_failover(target, context);
   }
-  failed(attempt_error(sys_errno));
-  if (error_ == AttemptError::refused) context.board.answered(id, context.now_ms);
-  // A neighbour that does not answer ARP is reported after seconds too.
-  if ((error_ == AttemptError::no_answer && waited_ms > 0) ||
-      error_ == AttemptError::host_unreachable) {
-    remember_silence(waited_ms, context);
-  }
+  failed(target, attempt_error(sys_errno));
+  if (puts_out(error_, waited_ms)) tell_out(target, waited_ms, context);
   if (error_ == AttemptError::no_local_port && context.log.admit(context.now_ms)) {
     spdlog::warn(
         "no local port is left for connections to {}: many short connections wait in TIME_WAIT "
         "(widen net.ipv4.ip_local_port_range, set net.ipv4.tcp_tw_reuse=1 or give the backend more "
         "addresses)",
-        target_text());
+        text_of(target));
   }
 }
 
-void TargetList::remember_silence(std::uint64_t waited_ms, TargetContext context) {
-  const bool configured = backend().kind != Backend::Kind::requested_name;
-  const std::uint64_t begun_ms = context.now_ms - std::min(waited_ms, context.now_ms);
-  const EndpointBoard::Id id = board_id(context.board);
-  if (!context.board.add(id, configured, begun_ms, context.now_ms)) return;
-  if (!context.log.admit(context.now_ms)) return;
-  spdlog::warn("{} does not answer; it is tried last for {} s", target_text(),
-               limits::silent_ms / 1000);
+// Only a reset says that nobody serves there: a FIN may be the backend's answer to what it was sent.
+void TargetList::turned_away(const Target& target, bool by_reset, TargetContext context) {
+  failed(target, by_reset ? AttemptError::reset : AttemptError::ended);
+  if (by_reset) tell_out(target, 0, context);
 }
 
-void TargetList::failed(AttemptError error) {
+void TargetList::outrun(const Target& target, std::uint64_t waited_ms, TargetContext context) {
+  const Target latest = latest_;
+  const AttemptError error = error_;
+  failed(target, AttemptError::no_answer);
+  tell_out(target, waited_ms, context);
+  latest_ = latest;
+  error_ = error;
+}
+
+void TargetList::failed(const Target& target, AttemptError error) {
+  latest_ = target;
   error_ = error;
   if (spdlog::should_log(spdlog::level::debug)) {
-    spdlog::debug("backend {} of route {}: {}", target_text(), route_->config.names.front(),
+    spdlog::debug("backend {} of route {}: {}", text_of(target), route_->config.names.front(),
                   to_string(error));
   }
-  if (backend_ == 0 && !first_failure_) {
-    first_failure_ = {.endpoint = endpoint_, .error = error};
+  if (target.backend == first_ && !first_failure_) {
+    first_failure_ = {.backend = first_, .error = error};
   }
 }
 
-// Another backend than the first has taken the connection.
-void TargetList::tell_of_failover(TargetContext context) const {
-  if (backend_ == 0 || !first_failure_) return;
-  const BackendEntry& first = *route_->backends.front();
-  const std::uint32_t since = first.failovers.fetch_add(1, std::memory_order_relaxed) + 1;
-  std::uint64_t told_ms = first.failover_told_ms.load(std::memory_order_relaxed);
-  if (told_ms != 0 && context.now_ms < told_ms + limits::failover_told_ms) return;
-  if (!first.failover_told_ms.compare_exchange_strong(told_ms, context.now_ms,
-                                                      std::memory_order_relaxed)) {
+// A configured backend's change of state is told always: it is out for a while then. What clients
+// name they could make flap.
+void TargetList::tell_out(const Target& target, std::uint64_t waited_ms, TargetContext context) {
+  const bool configured = is_configured(target);
+  const std::uint64_t begun_ms = context.now_ms - std::min(waited_ms, context.now_ms);
+  if (!context.board.add(board_id(target, context.board), configured, begun_ms, context.now_ms)) {
     return;
   }
+  if (!configured && !context.log.admit(context.now_ms)) return;
+  spdlog::warn("backend {} is out: {}; tried last for {} s, and longer after each try in vain",
+               text_of(target), to_string(error_), limits::out_ms / 1000);
+}
+
+void TargetList::tell_answered(const Target& target, TargetContext context) const {
+  if (!context.board.answered(board_id(target, context.board), context.now_ms)) return;
+  if (!is_configured(target) && !context.log.admit(context.now_ms)) return;
+  spdlog::info("backend {} is back: it has answered", text_of(target));
+}
+
+// Another backend than the first choice has taken the connection.
+void TargetList::tell_of_failover(const Target& target, TargetContext context) const {
+  if (target.backend == first_ || !first_failure_) return;
+  const BackendEntry& first = *route_->backends[first_];
+  const std::uint32_t since = first.failovers.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (!is_time(first.failover_told_ms, context.now_ms)) return;
   first.failovers.fetch_sub(since, std::memory_order_relaxed);
   spdlog::warn("backend {} failed ({}); {} serves route {} in its place{}", first.backend.text,
-               to_string(first_failure_->error), backend().text, route_->config.names.front(),
+               to_string(first_failure_->error), backend_of(target).text,
+               route_->config.names.front(),
                since == 1 ? "" : fmt::format(", {} connections since the last such line", since));
 }
 
-EndpointBoard::Id TargetList::board_id(const EndpointBoard& board) const {
-  return backend().kind == Backend::Kind::unix_path ? board.id_of(path()) : board.id_of(endpoint_);
+void TargetList::tell_all_out(TargetContext context) const {
+  if (!is_time(route_->backends.front()->all_out_told_ms, context.now_ms)) return;
+  spdlog::warn("every backend of route {} is out; they are tried all the same",
+               route_->config.names.front());
+}
+
+EndpointBoard::Id TargetList::board_id(const Target& target, const EndpointBoard& board) const {
+  const Backend& backend = backend_of(target);
+  return backend.kind == Backend::Kind::unix_path ? board.id_of(backend.host)
+                                                  : board.id_of(target.endpoint);
 }
 
 // As it may stand in a log.
-std::string TargetList::target_text() const {
-  if (backend().kind == Backend::Kind::address) return endpoint_.to_string();
-  std::string text = escape_for_log(backend().text);
-  if (backend().kind == Backend::Kind::requested_name) {
+std::string TargetList::text_of(const Target& target) const {
+  const Backend& backend = backend_of(target);
+  if (backend.kind == Backend::Kind::address) return target.endpoint.to_string();
+  std::string text = escape_for_log(backend.text);
+  if (backend.kind == Backend::Kind::requested_name) {
     text += " as " + escape_for_log(requested_name_);
   }
-  if (endpoint_.port != 0) text += " (" + endpoint_.to_string() + ")";
+  if (target.endpoint.port != 0) text += " (" + target.endpoint.to_string() + ")";
   return text;
 }
 

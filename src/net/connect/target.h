@@ -1,13 +1,15 @@
 #pragma once
 
 // Which address of which backend to try next, and what came of those that were tried. A route's
-// backends are tried in their order, each with all its addresses; a name is resolved only when its
-// turn has come. What has been silent lately is put off until all others have failed, and then
-// tried in the same order.
+// balancer says which of its backends comes next, or their order does where it has none; backups
+// come when all others have failed. Each is tried with all its addresses; a name is resolved only
+// when its turn has come. What is out (core/route/endpoint_board.h) is put off until all others have
+// failed, and then tried in the same order: where all are out, all are tried as if none were.
 //
-// What an attempt failed of stays with the backend that it was made for, so that the access line
-// never pairs one backend with another one's reason. Each is a line at debug. That another backend
-// has to stand in for a route's first choice is a warning, at most one in limits::failover_told_ms
+// Several targets may be on their way at once, so each comes back with what became of it. What an
+// attempt failed of stays with the backend that it was made for, so that the access line never pairs
+// one backend with another one's reason. Each is a line at debug. That another backend has to stand
+// in for the one that a connection chose first is a warning, at most one in limits::failover_told_ms
 // for each backend.
 
 #include <cstddef>
@@ -19,6 +21,7 @@
 
 #include "core/dns/resolution.h"
 #include "core/route/attempt.h"
+#include "core/route/backend_lease.h"
 #include "core/route/endpoint_board.h"
 #include "core/route/forward_policy.h"
 #include "core/route/route_table.h"
@@ -34,79 +37,105 @@ struct TargetContext {
   std::uint64_t now_ms;
 };
 
+// Where a connect() goes.
+struct Target {
+  Endpoint endpoint;          // Port 0: a UNIX socket, or it did not come to an address.
+  std::uint32_t backend = 0;  // Index into the route's.
+  bool operator==(const Target&) const = default;
+};
+
 class TargetList {
  public:
   enum class Next : std::uint8_t {
-    endpoint,   // endpoint() is to be tried.
-    unix_path,  // path() is to be tried.
+    endpoint,   // target() is to be tried.
+    unix_path,  // The same, and its address is path().
     name,       // name() is to be resolved, then given to resolved().
     exhausted,  // why() says what the last try failed of.
   };
 
-  // Both must outlive the list. `requested_name` is what the client asked for; may be empty.
-  void start(const Route& route, std::string_view requested_name);
+  // The route and the name must outlive the list. `requested_name` is what the client asked for; may
+  // be empty.
+  void start(const Route& route, std::string_view requested_name, const BalanceClient& client);
   // The policy is looked at for each address: this host's own may change meanwhile.
   Next next(const ForwardPolicy& policy, TargetContext context);
   void resolved(const Resolution& resolution);
   // No answer to name() has come in time.
   void not_resolved();
 
-  // What became of the connect() to the target that next() gave: 0, or an errno (positive), where
+  // What became of the connect() to a target that next() gave: 0, or an errno (positive), where
   // ECANCELED and EINTR mean that the time given to it, `waited_ms`, is over; 0: it was too short to
   // say that nobody answers.
-  void connected(int sys_errno, std::uint64_t waited_ms, TargetContext context);
+  void connected(const Target& target, int sys_errno, std::uint64_t waited_ms,
+                 TargetContext context);
+  // It was connected and has ended before it has sent a byte, by a reset or by a FIN.
+  void turned_away(const Target& target, bool by_reset, TargetContext context);
+  // It was given up after so long, since another one was faster. For the board it is as silent as
+  // one that had all its time.
+  void outrun(const Target& target, std::uint64_t waited_ms, TargetContext context);
 
-  const Endpoint& endpoint() const { return endpoint_; }
-  std::string_view path() const { return backend().host; }
+  // Whether next() may find another one.
+  bool has_more() const {
+    return left_ != 0 || address_ < resolution_.count() || again_ < put_off_.size();
+  }
+  // The one that next() spoke of last.
+  const Target& target() const { return target_; }
+  std::string_view path() const { return backend_of(target_).host; }
   std::string_view name() const;
-  bool name_is_configured() const { return backend().kind == Backend::Kind::name; }
-  // The backend that next() spoke of last; after exhausted, of the last attempt.
-  const Backend& backend() const { return route_->backends[backend_]->backend; }
-  const BackendRef& backend_ref() const { return route_->backends[backend_]; }
-  // Something has been tried, so that backend() and endpoint() say what; endpoint() has port 0
-  // where it did not come to an address.
-  bool tried() const { return tried_; }
-  // Why the last attempt failed; none: it did not, or has not ended.
+  bool name_is_configured() const { return backend_of(target_).kind == Backend::Kind::name; }
+  const Backend& backend_of(const Target& target) const {
+    return route_->backends[target.backend]->backend;
+  }
+  // Counts a connection to the target until its end. The route outlives it.
+  BackendLease lease(const Target& target) const;
+
+  // Whom next() or an end spoke of last, and why it failed; none: it did not, or has not ended.
+  const Target& latest() const { return latest_; }
   AttemptError error() const { return error_; }
   EndReason why() const;
 
  private:
-  struct PutOff {
-    Endpoint endpoint;
-    std::uint32_t backend = 0;
-  };
   // The first choice, where it has failed.
   struct FirstFailure {
-    Endpoint endpoint;
+    std::uint32_t backend = 0;
     AttemptError error = AttemptError::none;
   };
 
+  bool choose_backend();
   // The next target of the current backend; exhausted: it has no more.
   Next next_of_backend(const ForwardPolicy& policy, TargetContext context);
-  Next next_put_off();
-  // Whether endpoint_ is to be tried now; it may be put off.
+  Next next_put_off(TargetContext context);
+  // Whether target_ is to be tried now; it may be put off.
   bool due(const ForwardPolicy& policy, TargetContext context);
   bool permitted(const ForwardPolicy& policy);
   void begin_backend();
-  void failed(AttemptError error);
-  void remember_silence(std::uint64_t waited_ms, TargetContext context);
-  void tell_of_failover(TargetContext context) const;
-  EndpointBoard::Id board_id(const EndpointBoard& board) const;
-  std::string target_text() const;
+  void choose_address();
+  void failed(const Target& target, AttemptError error);
+  void tell_out(const Target& target, std::uint64_t waited_ms, TargetContext context);
+  void tell_answered(const Target& target, TargetContext context) const;
+  void tell_of_failover(const Target& target, TargetContext context) const;
+  void tell_all_out(TargetContext context) const;
+  bool is_configured(const Target& target) const {
+    return backend_of(target).kind != Backend::Kind::requested_name;
+  }
+  EndpointBoard::Id board_id(const Target& target, const EndpointBoard& board) const;
+  std::string text_of(const Target& target) const;
 
   const Route* route_ = nullptr;
   std::string_view requested_name_;
+  BalanceClient client_;
+  std::uint64_t left_ = 0;  // A bit for each backend that has not had its turn.
+  Target target_;
+  Target latest_;
+  AttemptError error_ = AttemptError::none;  // Of latest_.
   Resolution resolution_;
-  Endpoint endpoint_;
-  std::uint32_t backend_ = 0;
+  std::uint32_t first_ = 0;    // The backend that was chosen first.
   std::uint32_t turn_ = 0;     // Which of the addresses comes first.
   std::uint16_t address_ = 0;  // The next one of resolution_.
   bool listed_ = false;        // All backends have had their turn; what was put off is left.
   bool asked_ = false;         // The current backend has been handed out, or resolved.
-  bool tried_ = false;
-  AttemptError error_ = AttemptError::none;
+  bool attempted_ = false;     // Some target has been handed out.
   std::optional<FirstFailure> first_failure_;
-  std::vector<PutOff> put_off_;  // Permitted, and to be tried when all others have failed.
+  std::vector<Target> put_off_;  // Permitted, and to be tried when all others have failed.
   std::size_t again_ = 0;        // How many of these have been.
 };
 

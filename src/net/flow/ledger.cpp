@@ -20,6 +20,8 @@ std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t no
        .ech = flow.ech,
        .route = flow.route == nullptr ? std::string_view() : flow.route->config.names.front(),
        .backend = backend,
+       .attempts = flow.attempts,
+       .connect_ms = flow.connect_ms,
        .client_bytes = end.to_backend,
        .server_bytes = end.to_client,
        .duration_ms = now_ms - flow.started_ms,
@@ -39,8 +41,9 @@ std::string backend_of(const FlowRecord& flow) {
 Flow& Ledger::open(FlowRecord record, Seat seat) {
   record.serial = next_serial_++;
   const std::uint32_t place = flows_.acquire();
-  return flows_.emplace(place,
-                        Flow{.record = std::move(record), .seat = std::move(seat), .place = place});
+  return flows_.emplace(
+      place,
+      Flow{.record = std::move(record), .seat = std::move(seat), .lease = {}, .place = place});
 }
 
 void Ledger::end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t now_ms) {

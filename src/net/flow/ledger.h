@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "core/route/backend_lease.h"
 #include "core/session/flow_id.h"
 #include "core/session/flow_record.h"
 #include "core/session/log_gate.h"
@@ -19,6 +20,7 @@ namespace sni {
 struct Flow {
   FlowRecord record;
   Seat seat;
+  BackendLease lease;       // Of the route, which the record keeps.
   std::uint32_t place = 0;  // In the ledger.
   // Who carries it: a connection in this slot of the worker, or the packet plane under this name
   // (not 0).

@@ -25,7 +25,8 @@ enum class Op : std::uint8_t {
 
 struct OpTag {
   Op op = Op::cancel;
-  Side side = Side::client;
+  Side side : 1 = Side::client;
+  std::uint8_t attempt : 7 = 0;  // connect: which of those under way.
   std::uint16_t generation = 0;
   std::uint32_t slot = 0;
 };

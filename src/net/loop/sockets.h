@@ -12,13 +12,13 @@
 namespace sni {
 
 struct Sockets {
-  std::array<UniqueFd, 2> fds;  // By side; the backend's is empty until one is tried.
+  std::array<UniqueFd, 2> fds;  // By side; the backend's is empty until one is connected.
   std::uint32_t slot = 0;
   std::uint16_t generation = 0;
 
   int fd(Side side) const { return fds[index(side)].get(); }
   OpTag tag(Op op, Side side) const {
-    return {.op = op, .side = side, .generation = generation, .slot = slot};
+    return {.op = op, .side = side, .attempt = 0, .generation = generation, .slot = slot};
   }
 };
 

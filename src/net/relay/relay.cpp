@@ -13,9 +13,10 @@ namespace sni {
 
 using Kind = Event::Kind;
 
-Relay::Relay(const RelayPlace& place, PlanePair pair, Flight flight)
+Relay::Relay(const RelayPlace& place, PlanePair pair, Flight flight,
+             std::span<const std::uint8_t> first)
     : place_(place), pair_(pair), active_ms_(place.loop.now_ms), flight_(std::move(flight)) {
-  pipe(Side::client).hold(flight_.bytes());
+  pipe(Side::client).hold(first);
   place_.flow.record.plane = pair_.carrier;
 }
 

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "core/session/session.h"
@@ -37,8 +38,10 @@ struct RelayPlace {
 
 class Relay {
  public:
-  // `flight`: what the client has sent already, and the backend is to get first.
-  Relay(const RelayPlace& place, PlanePair pair, Flight flight);
+  // `first`: what the client has sent already, and the backend is to get first; `flight` owns it, or
+  // is empty where somebody does who keeps it until it is sent.
+  Relay(const RelayPlace& place, PlanePair pair, Flight flight,
+        std::span<const std::uint8_t> first);
 
   std::optional<Event> start_receive(Side side);
   std::optional<Event> on_receive(Side side, const Completion& completion);

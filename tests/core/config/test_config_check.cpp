@@ -165,6 +165,9 @@ TEST_CASE("backends that cannot be used are refused") {
     return "names = ['a.example']\nbackend = " + std::string(backend) + '\n';
   };
   const std::string key = "c.toml:5:11: 'backend' in [[route]]";
+  std::string many_backends = "['a:10'";
+  for (int port = 11; port <= 74; ++port) many_backends += ",'a:" + std::to_string(port) + '\'';
+  many_backends += ']';
   check_routes({
       {route("1"), {key + " must be an array of strings, not an integer"}},
       {route("'a.example'"),
@@ -178,13 +181,37 @@ TEST_CASE("backends that cannot be used are refused") {
       {route("['10.0.0.1:443', 'localhost:80']"),
        {"c.toml:5:28: backend 'localhost:80' is a listener of this proxy, so connections would "
         "loop"}},
-      {route("['a:1','a:2','a:3','a:4','a:5','a:6','a:7','a:8','a:9']"),
-       {"c.toml:5:60: more than 8 backends in [[route]]"}},
+      {route(many_backends), {"c.toml:5:460: more than 64 backends in [[route]]"}},
+      {route("{ weight = 0 }"),
+       {"c.toml:5:11: 'backend' has no 'address'",
+        "c.toml:5:22: 'weight' in 'backend' must be between 1 and 256, not 0"}},
+      {route("['b.example:1', { address = 'a.example', wieght = 2, backup = 'yes' }]"),
+       {"c.toml:5:39: 'address' in 'backend': 'a.example' has no port; write \"address:port\", "
+        "\"[v6-address]:port\", \"name:port\", \"unix:/path\" or \"{name}:port\"",
+        "c.toml:5:52: unknown key 'wieght' in 'backend'; did you mean 'weight'?",
+        "c.toml:5:73: 'backup' in 'backend' must be true or false, not a string"}},
   });
   CHECK_MESSAGE(
       mistakes(std::string(config_base) + "[[route]]\nnames = ['a']\nbackend = '[::1]:443'\n")
               .size() == 1,
       "the base closes its routes");
+}
+
+TEST_CASE("what is said of balancing and makes no difference is a warning") {
+  const std::string names = "names = ['a.example']\n";
+  const std::string warning = "c.toml:5:11: warning: ";
+  check_routes({
+      {names + "backend = { address = 'b.example:1', weight = 3 }\n",
+       {warning + "'weight' of a backend has no effect with balance = \"first\" in [[route]]"}},
+      {names + "backend = { address = '10.0.0.1:1', backup = true }\n",
+       {warning + "'backup' has no effect where every backend of [[route]] is one"}},
+      {names + "balance = 'round_robin'\nbackend = '10.0.0.1:1'\n",
+       {warning + "'balance' in [[route]] has no effect with a single backend address"}},
+      {names + "balance = 'round_robin'\nbackend = 'b.example:1'\n", {}},
+      {names + "balance = 'turns'\nbackend = 'b.example:1'\n",
+       {"c.toml:5:11: 'balance' in [[route]]: 'turns' is none of \"first\", \"round_robin\", "
+        "\"least_connections\", \"random_two\" and \"source_hash\""}},
+  });
 }
 
 TEST_CASE("a name that an earlier route takes on the same listener is hidden") {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -27,8 +28,8 @@ struct Board : EndpointBoard {
            bool is_configured = configured) {
     return EndpointBoard::add(id_of(endpoint(number)), is_configured, begun_ms, now_ms);
   }
-  void answered(std::uint32_t number, std::uint64_t now_ms) {
-    EndpointBoard::answered(id_of(endpoint(number)), now_ms);
+  bool answered(std::uint32_t number, std::uint64_t now_ms) {
+    return EndpointBoard::answered(id_of(endpoint(number)), now_ms);
   }
   bool puts_off(std::uint32_t number, std::uint64_t now_ms) {
     return EndpointBoard::puts_off(id_of(endpoint(number)), now_ms);
@@ -37,14 +38,19 @@ struct Board : EndpointBoard {
 
 }  // namespace
 
-TEST_CASE("an endpoint is put off from its silence until it answers") {
+TEST_CASE("an endpoint is put off from its failure until it answers, and both are news once") {
   Board board;
+  CHECK_FALSE(board.answered(1, start_ms));
   CHECK_FALSE(board.puts_off(1, start_ms));
   CHECK(board.add(1, start_ms, start_ms));
   CHECK_FALSE(board.add(1, start_ms, start_ms));
   CHECK(board.puts_off(1, start_ms));
+  CHECK(board.is_out(board.id_of(endpoint(1))));
   CHECK_FALSE(board.puts_off(2, start_ms));
-  board.answered(1, start_ms);
+  CHECK_FALSE(board.is_out(board.id_of(endpoint(2))));
+  CHECK(board.answered(1, start_ms));
+  CHECK_FALSE(board.is_out(board.id_of(endpoint(1))));
+  CHECK_FALSE(board.answered(1, start_ms));
   CHECK_FALSE(board.puts_off(1, start_ms));
 }
 
@@ -63,24 +69,41 @@ TEST_CASE("UNIX sockets, ports and scopes are told apart") {
   CHECK_FALSE(board.EndpointBoard::puts_off(board.id_of("/run/other.sock"), start_ms));
 }
 
-TEST_CASE("when the time is over one caller in each period tries it again") {
+TEST_CASE("when the time is over one caller tries it again, after twice the time at each try") {
   Board board;
   board.add(1, start_ms, start_ms);
-  CHECK(board.puts_off(1, start_ms + limits::silent_ms - tick_ms));
-  for (int period = 1; period <= 3; ++period) {
-    const std::uint64_t now_ms = start_ms + period * limits::silent_ms;
-    CHECK_FALSE(board.puts_off(1, now_ms));
-    CHECK(board.puts_off(1, now_ms));
-    CHECK(board.puts_off(1, now_ms + limits::silent_ms - tick_ms));
+  std::uint64_t due_ms = start_ms + limits::out_ms;
+  std::uint64_t out_ms = limits::out_ms;
+  for (int period = 1; period <= 20; ++period) {
+    CHECK(board.puts_off(1, due_ms - tick_ms));
+    CHECK_FALSE(board.puts_off(1, due_ms));
+    CHECK(board.puts_off(1, due_ms));
+    // The try has failed.
+    CHECK_FALSE(board.add(1, due_ms, due_ms + 100));
+    out_ms = std::min(2 * out_ms, limits::out_ms_max);
+    due_ms += out_ms;
   }
+  CHECK(out_ms == limits::out_ms_max);
 }
 
-TEST_CASE("a silence that goes on begins anew") {
+TEST_CASE("an endpoint that has answered begins with the shortest time again") {
   Board board;
   board.add(1, start_ms, start_ms);
-  board.add(1, start_ms + 100, start_ms + 100);
-  CHECK(board.puts_off(1, start_ms + limits::silent_ms));
-  CHECK_FALSE(board.puts_off(1, start_ms + 100 + limits::silent_ms));
+  CHECK_FALSE(board.puts_off(1, start_ms + limits::out_ms));
+  board.answered(1, start_ms + limits::out_ms + 10);
+  const std::uint64_t again_ms = start_ms + 2 * limits::out_ms;
+  CHECK(board.add(1, again_ms, again_ms));
+  CHECK(board.puts_off(1, again_ms + limits::out_ms - tick_ms));
+  CHECK_FALSE(board.puts_off(1, again_ms + limits::out_ms));
+}
+
+TEST_CASE("connects that fail while it is out already do not keep it out for longer") {
+  Board board;
+  board.add(1, start_ms, start_ms);
+  for (std::uint64_t ms = 0; ms < limits::out_ms; ms += 100) {
+    CHECK_FALSE(board.add(1, start_ms + ms, start_ms + ms));
+  }
+  CHECK_FALSE(board.puts_off(1, start_ms + limits::out_ms));
 }
 
 TEST_CASE("a connect that began before the last answer says nothing, a later one does") {
@@ -142,7 +165,7 @@ TEST_CASE("of many workers that ask at once when the time is over, one tries the
   for (int worker = 0; worker < 4; ++worker) {
     workers.emplace_back([&] {
       for (int period = 1; period <= periods; ++period) {
-        if (!board.puts_off(1, start_ms + period * limits::silent_ms)) ++tried;
+        if (!board.puts_off(1, start_ms + period * limits::out_ms_max)) ++tried;
       }
     });
   }

@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "core/limits.h"
 #include "support/session_world.h"
 
 using namespace sni;
@@ -53,7 +54,8 @@ TEST_CASE("A connection goes from the hello through the target to the relay") {
   CHECK(step(session, {.kind = Kind::target_ready}) ==
         std::vector<Action>{{Act::connect, Side::backend}});
   CHECK(step(session, {.kind = Kind::connected, .side = Side::backend}) ==
-        std::vector<Action>{{Act::send, Side::client}, {Act::receive, Side::backend}});
+        std::vector<Action>{
+            {Act::begin_relay}, {Act::send, Side::client}, {Act::receive, Side::backend}});
   CHECK(session.phase() == Phase::relaying);
 }
 
@@ -78,10 +80,83 @@ TEST_CASE("A connect that takes too long is cancelled and counts as failed") {
   for (const Kind kind : {Kind::accepted, Kind::flight_routed, Kind::target_ready}) {
     session.step({.kind = kind});
   }
-  CHECK(step(session, {.kind = Kind::deadline}) == std::vector<Action>{{Act::cancel}});
+  CHECK(step(session, {.kind = Kind::attempt_over}) == std::vector<Action>{{Act::give_up}});
   CHECK(session.phase() == Phase::connecting);
   CHECK(step(session, {.kind = Kind::connect_failed, .side = Side::backend}) ==
         std::vector<Action>{{Act::next_target}});
+}
+
+namespace {
+
+// A session with so many connects under way.
+Session racing(std::size_t attempts) {
+  Session session;
+  for (const Kind kind : {Kind::accepted, Kind::flight_routed}) session.step({.kind = kind});
+  for (std::size_t i = 0; i < attempts; ++i) {
+    if (i > 0) session.step({.kind = Kind::attempt_due});
+    session.step({.kind = Kind::target_ready});
+  }
+  return session;
+}
+
+}  // namespace
+
+TEST_CASE("A connect that is not answered for a while gets company, up to a bound") {
+  Session session = racing(1);
+  for (std::size_t i = 1; i < limits::attempts_max; ++i) {
+    CHECK(step(session, {.kind = Kind::attempt_due}) == std::vector<Action>{{Act::next_target}});
+    CHECK(step(session, {.kind = Kind::target_ready}) ==
+          std::vector<Action>{{Act::connect, Side::backend}});
+  }
+  CHECK(session.attempts() == limits::attempts_max);
+  CHECK(step(session, {.kind = Kind::attempt_due}).empty());
+}
+
+TEST_CASE(
+    "The first connect that is answered wins, and the relay waits for the end of the others") {
+  Session session = racing(3);
+  CHECK(step(session, {.kind = Kind::connected, .side = Side::backend}) ==
+        std::vector<Action>{{Act::cancel_others}});
+  CHECK(step(session, {.kind = Kind::attempt_due}).empty());
+  CHECK(step(session, {.kind = Kind::connect_failed, .side = Side::backend}).empty());
+  CHECK(step(session, {.kind = Kind::connect_failed, .side = Side::backend}) ==
+        std::vector<Action>{
+            {Act::begin_relay}, {Act::send, Side::client}, {Act::receive, Side::backend}});
+  CHECK(session.phase() == Phase::relaying);
+}
+
+TEST_CASE("A connect that is answered while a name is being asked for ends the question") {
+  Session session = racing(1);
+  session.step({.kind = Kind::attempt_due});
+  CHECK(step(session, {.kind = Kind::target_named}) == std::vector<Action>{{Act::resolve}});
+  CHECK(step(session, {.kind = Kind::connected, .side = Side::backend}) ==
+        std::vector<Action>{{Act::cancel_others},
+                            {Act::begin_relay},
+                            {Act::send, Side::client},
+                            {Act::receive, Side::backend}});
+}
+
+TEST_CASE("With nothing left to try beside them, the connects under way are waited for") {
+  Session session = racing(2);
+  session.step({.kind = Kind::attempt_due});
+  CHECK(step(session, {.kind = Kind::target_exhausted, .reason = EndReason::unreachable}).empty());
+  CHECK(step(session, {.kind = Kind::connect_failed, .side = Side::backend}).empty());
+  CHECK(step(session, {.kind = Kind::attempt_due}).empty());
+  CHECK(step(session, {.kind = Kind::connect_failed, .side = Side::backend}) ==
+        std::vector<Action>{{Act::next_target}});
+  CHECK(step(session, {.kind = Kind::target_exhausted, .reason = EndReason::connect_timeout}) ==
+        std::vector<Action>{{Act::answer}});
+  CHECK(session.reason() == EndReason::connect_timeout);
+}
+
+TEST_CASE("A client that leaves while connects are under way is closed when all have ended") {
+  Session session = racing(2);
+  session.step({.kind = Kind::set_up_slowly});
+  CHECK(step(session, {.kind = Kind::hung_up}) == std::vector<Action>{{Act::cancel}});
+  const Event cancelled{
+      .kind = Kind::cancelled, .side = Side::backend, .operation = Operation::connect};
+  CHECK(step(session, cancelled).empty());
+  CHECK(step(session, cancelled) == std::vector<Action>{{Act::close}});
 }
 
 TEST_CASE("A plane gets both sockets once nothing is in flight and nothing is held") {
@@ -249,4 +324,46 @@ TEST_CASE("Whatever happens in whatever order, a session ends in closed and keep
     CAPTURE(to_string(reason));
     CHECK(ends[static_cast<std::size_t>(reason)] > 0);
   }
+}
+
+namespace {
+
+// The backend has ended before it has sent a byte, and the flight is sent.
+Session turned_away() {
+  Session session = relaying();
+  session.step({.kind = Kind::sent, .side = Side::client});
+  session.step({.kind = Kind::turned_away, .side = Side::backend});
+  return session;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "A backend that ends before its first byte leads to the next one, with nothing in flight") {
+  Session session = relaying();
+  CHECK_FALSE(session.spoken());
+  session.step({.kind = Kind::sent, .side = Side::client});
+  CHECK(step(session, {.kind = Kind::turned_away, .side = Side::backend}) ==
+        std::vector<Action>{{Act::cancel}});
+  CHECK(step(session, {.kind = Kind::cancelled, .operation = Operation::receive}) ==
+        std::vector<Action>{{Act::retreat}, {Act::next_target}});
+  CHECK(step(session, {.kind = Kind::target_ready}) ==
+        std::vector<Action>{{Act::connect, Side::backend}});
+  CHECK(step(session, {.kind = Kind::connected, .side = Side::backend}) ==
+        std::vector<Action>{
+            {Act::begin_relay}, {Act::send, Side::client}, {Act::receive, Side::backend}});
+}
+
+TEST_CASE(
+    "A client that sends more before its receive is cancelled is reset, not served by halves") {
+  Session session = turned_away();
+  CHECK(step(session, {.kind = Kind::received}) == std::vector<Action>{{Act::flush, Side::client}});
+  CHECK(session.phase() == Phase::resetting);
+  CHECK(session.reason() == EndReason::backend_reset);
+}
+
+TEST_CASE("A client that leaves while a backend is left is closed") {
+  Session session = turned_away();
+  CHECK(step(session, {.kind = Kind::reset}) == std::vector<Action>{{Act::close}});
+  CHECK(session.reason() == EndReason::client_reset);
 }

@@ -32,6 +32,7 @@ const char* name_of(Kind kind) {
                                           "received",
                                           "eof",
                                           "reset",
+                                          "turned_away",
                                           "receive_again",
                                           "discarded",
                                           "discarded_all",
@@ -55,6 +56,8 @@ const char* name_of(Kind kind) {
                                           "unresolved",
                                           "flushed",
                                           "set_up_slowly",
+                                          "attempt_due",
+                                          "attempt_over",
                                           "half_closed",
                                           "wanted",
                                           "deadline",
@@ -65,8 +68,9 @@ const char* name_of(Kind kind) {
 
 std::string text(const Action& action, Side about) {
   static constexpr const char* names[] = {
-      "receive",   "send",  "answer", "next_target", "resolve",   "connect", "watch",
-      "shut_down", "flush", "cancel", "rest",        "hand_over", "reset",   "close"};
+      "receive", "send",          "answer",  "next_target", "resolve", "connect",
+      "give_up", "cancel_others", "retreat", "begin_relay", "watch",   "shut_down",
+      "flush",   "cancel",        "rest",    "hand_over",   "reset",   "close"};
   static_assert(std::size(names) == static_cast<std::size_t>(Action::Kind::close) + 1);
   const std::string name = names[static_cast<std::size_t>(action.kind)];
   switch (action.kind) {

@@ -16,13 +16,22 @@ BINARY = os.environ.get("SNI_PROXY", "")
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 
 
+def value_of(value):
+    """What TOML and JSON write alike, JSON writes; inline tables they do not."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {value_of(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(value_of, value)) + "]"
+    return json.dumps(value)
+
+
 def to_toml(config):
-    """Tables, arrays of tables and plain values; what TOML and JSON write alike, JSON writes."""
+    """Tables, arrays of tables and plain values."""
     lines = []
     for table, content in config.items():
         for entry in content if isinstance(content, list) else [content]:
             lines.append(f"[[{table}]]" if isinstance(content, list) else f"[{table}]")
-            lines += [f"{key} = {json.dumps(value)}" for key, value in entry.items()]
+            lines += [f"{key} = {value_of(value)}" for key, value in entry.items()]
             lines.append("")
     return "\n".join(lines)
 

@@ -3,79 +3,24 @@
 #include <doctest/doctest.h>
 
 #include <cerrno>
-#include <initializer_list>
 #include <set>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "core/route/backend.h"
+#include "support/tries.h"
 
 using namespace sni;
-
-namespace {
-
-using Next = TargetList::Next;
-
-IpAddress ip(std::string_view text) {
-  return parse_ip(text).value();
-}
-Endpoint endpoint(std::string_view text) {
-  return parse_endpoint(text).value();
-}
-
-Resolution addresses(std::initializer_list<std::string_view> texts) {
-  std::vector<IpAddress> list;
-  for (const auto text : texts) list.push_back(ip(text));
-  return Resolution::of(std::move(list));
-}
-
-Route route_to(std::initializer_list<std::string_view> backends) {
-  BackendTable table;
-  Route route;
-  route.config.names = {"a.example"};
-  for (const auto text : backends) {
-    auto backend = parse_backend(text);
-    REQUIRE(backend);
-    route.backends.push_back(table.intern(*backend));
-  }
-  return route;
-}
-
-// A client that asked for `requested`, with the backends of its route.
-struct Tries {
-  Tries(std::initializer_list<std::string_view> backends, std::string_view requested)
-      : route(route_to(backends)) {
-    targets.start(route, requested);
-  }
-  TargetContext context() { return {.board = board, .log = log, .now_ms = now_ms}; }
-  Next next() { return targets.next(policy, context()); }
-  // A connect() to what next() gave has ended so.
-  void ended(int sys_errno) { targets.connected(sys_errno, 100, context()); }
-  void silence(const Endpoint& silent) { board.add(board.id_of(silent), true, now_ms, now_ms); }
-
-  // A proxy that listens on 192.0.2.1:443 of the own address 192.0.2.1.
-  std::vector<ListenerEndpoint> listeners{{.endpoint = endpoint("192.0.2.1:443")}};
-  std::vector<IpAddress> own_addresses{ip("192.0.2.1")};
-  ForwardPolicy policy{.listeners = listeners, .own_addresses = own_addresses};
-  Route route;
-  EndpointBoard board{{1, 2}};
-  LogGate log{20};
-  std::uint64_t now_ms = 1000;
-  TargetList targets;
-};
-
-}  // namespace
+using namespace sni::test;
 
 TEST_CASE("backends come in their order, each once") {
   Tries tries({"10.0.0.1:443", "unix:/run/app.sock", "[2001:db8::5]:8443"}, "");
   CHECK(tries.next() == Next::endpoint);
-  CHECK(tries.targets.endpoint() == endpoint("10.0.0.1:443"));
+  CHECK(tries.targets.target().endpoint == endpoint("10.0.0.1:443"));
   CHECK(tries.next() == Next::unix_path);
   CHECK(tries.targets.path() == "/run/app.sock");
   CHECK(tries.next() == Next::endpoint);
-  CHECK(tries.targets.endpoint() == endpoint("[2001:db8::5]:8443"));
+  CHECK(tries.targets.target().endpoint == endpoint("[2001:db8::5]:8443"));
   CHECK(tries.next() == Next::exhausted);
   CHECK(tries.targets.why() == EndReason::unreachable);
 }
@@ -87,11 +32,11 @@ TEST_CASE("a name is asked for when its turn comes, then all its addresses are t
   CHECK(tries.targets.name_is_configured());
   tries.targets.resolved(addresses({"10.0.0.7", "2001:db8::7"}));
   CHECK(tries.next() == Next::endpoint);
-  CHECK(tries.targets.endpoint() == endpoint("10.0.0.7:8443"));
+  CHECK(tries.targets.target().endpoint == endpoint("10.0.0.7:8443"));
   CHECK(tries.next() == Next::endpoint);
-  CHECK(tries.targets.endpoint() == endpoint("[2001:db8::7]:8443"));
+  CHECK(tries.targets.target().endpoint == endpoint("[2001:db8::7]:8443"));
   CHECK(tries.next() == Next::endpoint);
-  CHECK(tries.targets.endpoint() == endpoint("10.0.0.1:443"));
+  CHECK(tries.targets.target().endpoint == endpoint("10.0.0.1:443"));
 }
 
 TEST_CASE("addresses of one name are not taken for those of the next") {
@@ -118,7 +63,7 @@ TEST_CASE("what an attempt failed of stays with the backend that it was made for
   REQUIRE(tries.next() == Next::endpoint);
   CHECK(tries.targets.error() == AttemptError::none);
   tries.ended(ECONNREFUSED);
-  CHECK(tries.targets.backend().text == "10.0.0.1:443");
+  CHECK(tries.latest().text == "10.0.0.1:443");
   CHECK(tries.targets.error() == AttemptError::refused);
   REQUIRE(tries.next() == Next::name);
   CHECK(tries.targets.error() == AttemptError::none);
@@ -127,8 +72,8 @@ TEST_CASE("what an attempt failed of stays with the backend that it was made for
   CHECK(tries.targets.error() == AttemptError::none);
   tries.ended(ENOENT);
   CHECK(tries.next() == Next::exhausted);
-  CHECK(tries.targets.backend().text == "unix:/run/app.sock");
-  CHECK(tries.targets.endpoint().port == 0);
+  CHECK(tries.latest().text == "unix:/run/app.sock");
+  CHECK(tries.targets.latest().endpoint.port == 0);
   CHECK(tries.targets.error() == AttemptError::no_file);
   CHECK(tries.targets.why() == EndReason::unreachable);
 }
@@ -140,8 +85,8 @@ TEST_CASE("a name that fails last is the backend that is named, without an addre
   REQUIRE(tries.next() == Next::name);
   tries.targets.resolved({.status = Resolution::Status::unanswered});
   CHECK(tries.next() == Next::exhausted);
-  CHECK(tries.targets.backend().text == "app.example:8443");
-  CHECK(tries.targets.endpoint().port == 0);
+  CHECK(tries.latest().text == "app.example:8443");
+  CHECK(tries.targets.latest().endpoint.port == 0);
   CHECK(tries.targets.error() == AttemptError::resolver_silent);
   CHECK(tries.targets.why() == EndReason::unresolved);
 }
@@ -153,14 +98,14 @@ TEST_CASE("connections begin with all addresses of a name alike, and try every o
   std::set<std::string> first;
   for (int connection = 0; connection < 20; ++connection) {
     TargetList targets;
-    targets.start(tries.route, "");
+    targets.start(tries.route, "", {});
     REQUIRE(targets.next(tries.policy, tries.context()) == Next::name);
     targets.resolved(Resolution::of(many));
     std::set<std::string> tried;
     while (targets.next(tries.policy, tries.context()) == Next::endpoint) {
-      if (tried.empty()) first.insert(targets.endpoint().to_string());
-      tried.insert(targets.endpoint().to_string());
-      targets.connected(ECONNREFUSED, 0, tries.context());
+      if (tried.empty()) first.insert(targets.target().endpoint.to_string());
+      tried.insert(targets.target().endpoint.to_string());
+      targets.connected(targets.target(), ENETUNREACH, 0, tries.context());
     }
     CHECK(tried.size() == many.size());
   }
@@ -186,22 +131,23 @@ TEST_CASE("what does not answer is put off for the next connection, whatever kin
       return targets.next(tries.policy, tries.context());
     };
     first(tries.targets);
-    CHECK(tries.targets.backend().text == backend);
+    CHECK(tries.latest().text == backend);
     tries.ended(ECANCELED);
     TargetList later;
-    later.start(tries.route, "www.example");
+    later.start(tries.route, "www.example", {});
     first(later);
-    CHECK(later.backend().text == "10.0.0.2:443");
-    // Refused: it is there, so it is the first again.
-    tries.now_ms += 1000;
-    later.connected(EHOSTUNREACH, 0, tries.context());
-    first(later);
-    CHECK(later.backend().text == backend);
-    later.connected(ECONNREFUSED, 0, tries.context());
+    CHECK(later.backend_of(later.latest()).text == "10.0.0.2:443");
+    // One connection tries it again when its time is over, and if it answers so do all.
+    tries.now_ms += limits::out_ms;
+    TargetList again;
+    again.start(tries.route, "www.example", {});
+    first(again);
+    CHECK(again.backend_of(again.latest()).text == backend);
+    again.connected(again.target(), 0, 0, tries.context());
     TargetList last;
-    last.start(tries.route, "www.example");
+    last.start(tries.route, "www.example", {});
     first(last);
-    CHECK(last.backend().text == backend);
+    CHECK(last.backend_of(last.latest()).text == backend);
   }
 }
 
@@ -224,7 +170,7 @@ TEST_CASE("what has been silent is tried after all others, in the same order") {
   std::vector<std::string> tried;
   for (Next next = tries.next(); next != Next::exhausted; next = tries.next()) {
     if (next == Next::name) tries.targets.resolved(std::exchange(resolution, {}));
-    if (next == Next::endpoint) tried.push_back(tries.targets.endpoint().to_string());
+    if (next == Next::endpoint) tried.push_back(tries.targets.target().endpoint.to_string());
     if (next == Next::unix_path) tried.emplace_back(tries.targets.path());
   }
   CHECK(tried == std::vector<std::string>{"10.0.0.2:443", "10.0.0.4:443", "/run/app.sock",
@@ -241,7 +187,7 @@ TEST_CASE("the only target is tried although it has been silent") {
       next = tries.next();
     }
     CHECK(next == Next::endpoint);
-    CHECK(&tries.targets.backend() == &tries.route.backends.front()->backend);
+    CHECK(&tries.latest() == &tries.route.backends.front()->backend);
     tries.ended(ECANCELED);
     CHECK(tries.next() == Next::exhausted);
     CHECK(tries.targets.why() == EndReason::connect_timeout);
@@ -253,7 +199,7 @@ TEST_CASE("what becomes silent while a connection tries it is not tried by that 
   REQUIRE(tries.next() == Next::endpoint);
   tries.silence(endpoint("10.0.0.1:443"));
   REQUIRE(tries.next() == Next::endpoint);
-  CHECK(tries.targets.endpoint() == endpoint("10.0.0.2:443"));
+  CHECK(tries.targets.target().endpoint == endpoint("10.0.0.2:443"));
   CHECK(tries.next() == Next::exhausted);
 }
 
@@ -281,7 +227,7 @@ TEST_CASE("a dynamic route asks for the client's name, and connects to global ad
   CHECK_FALSE(tries.targets.name_is_configured());
   tries.targets.resolved(addresses({"10.0.0.1", "127.0.0.1", "8.8.8.8", "169.254.1.1"}));
   CHECK(tries.next() == Next::endpoint);
-  CHECK(tries.targets.endpoint() == endpoint("8.8.8.8:443"));
+  CHECK(tries.targets.target().endpoint == endpoint("8.8.8.8:443"));
   CHECK(tries.next() == Next::exhausted);
   CHECK(tries.targets.why() == EndReason::forbidden);
 }

@@ -1,0 +1,17 @@
+#pragma once
+
+// The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): every bit of the result depends on
+// every bit of the value. Not keyed: for values that nobody gains by choosing.
+
+#include <cstdint>
+
+namespace sni {
+
+constexpr std::uint64_t mix(std::uint64_t value) {
+  value += 0x9e3779b97f4a7c15;
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
+  return value ^ (value >> 31);
+}
+
+}  // namespace sni

@@ -1,0 +1,48 @@
+#include "core/route/address_loads.h"
+
+#include <bit>
+
+#include "core/mix.h"
+
+namespace sni {
+namespace {
+
+constexpr std::uint64_t count_mask = UINT32_MAX;
+constexpr auto order = std::memory_order_relaxed;  // A word depends on nothing beside itself.
+
+std::uint64_t tag_of(const IpAddress& address) {
+  const auto halves = std::bit_cast<std::array<std::uint64_t, 2>>(address.bytes);
+  return mix(halves[0] ^ mix(halves[1])) & ~count_mask;
+}
+
+}  // namespace
+
+AddressLoads::Place AddressLoads::enter(const IpAddress& address) {
+  const std::uint64_t tag = tag_of(address);
+  Slot* free = nullptr;
+  for (Slot& slot : slots_) {
+    std::uint64_t known = slot.word.load(order);
+    while ((known & ~count_mask) == tag && known != 0) {
+      if (slot.word.compare_exchange_weak(known, known + 1, order)) return &slot.word;
+    }
+    if (free == nullptr && (known & count_mask) == 0) free = &slot;
+  }
+  if (free == nullptr) return nullptr;
+  std::uint64_t known = free->word.load(order);
+  while ((known & count_mask) == 0) {
+    if (free->word.compare_exchange_weak(known, tag | 1, order)) return &free->word;
+  }
+  return nullptr;  // Another worker was faster: this connection goes without a count.
+}
+
+std::uint32_t AddressLoads::count(const IpAddress& address) const {
+  const std::uint64_t tag = tag_of(address);
+  std::uint64_t sum = 0;
+  for (const Slot& slot : slots_) {
+    const std::uint64_t known = slot.word.load(order);
+    if ((known & ~count_mask) == tag) sum += known & count_mask;
+  }
+  return static_cast<std::uint32_t>(sum);
+}
+
+}  // namespace sni

@@ -1,0 +1,39 @@
+#pragma once
+
+// A connection's place among those of the backend that it has, or is on its way to: counted from the
+// choice on, so that connections that begin at the same moment see each other.
+
+#include <utility>
+
+#include "core/route/backend_table.h"
+
+namespace sni {
+
+class BackendLease {
+ public:
+  BackendLease() = default;  // Counted nowhere.
+  // The entry outlives the lease: whoever has the one keeps the route.
+  BackendLease(const BackendEntry& entry, AddressLoads::Place address)
+      : entry_(&entry), address_(address) {
+    entry.connections.fetch_add(1, std::memory_order_relaxed);
+  }
+  BackendLease(BackendLease&& other) noexcept
+      : entry_(std::exchange(other.entry_, nullptr)),
+        address_(std::exchange(other.address_, nullptr)) {}
+  BackendLease& operator=(BackendLease&& other) noexcept {
+    std::swap(entry_, other.entry_);
+    std::swap(address_, other.address_);
+    return *this;
+  }
+  ~BackendLease() {
+    if (entry_ == nullptr) return;
+    entry_->connections.fetch_sub(1, std::memory_order_relaxed);
+    AddressLoads::leave(address_);
+  }
+
+ private:
+  const BackendEntry* entry_ = nullptr;
+  AddressLoads::Place address_ = nullptr;
+};
+
+}  // namespace sni

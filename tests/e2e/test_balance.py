@@ -1,0 +1,360 @@
+#!/usr/bin/env python3
+"""How a route spreads its connections, and what becomes of backends that fail. Distributions are
+judged by chi-square with a chance of one in ten thousand to fail by accident."""
+
+import collections
+import concurrent.futures
+import contextlib
+import os
+import re
+import socket
+import threading
+import time
+import unittest
+
+from support import backends, dns, processes, tls
+from support.case import SANITIZED, ProxyTest, main
+from support.network import Network, within
+from support.proxy import listener
+
+CONNECTIONS = 1000 if SANITIZED else 10_000
+# The 99.99th percentile of chi-square by degrees of freedom.
+LIMITS = {1: 15.1, 3: 21.1, 7: 29.9}
+BALANCED = ("round_robin", "least_connections", "random_two", "source_hash")
+HELLO = tls.client_hello("one.example")
+
+
+def chi_square(counts, weights):
+    total, whole = sum(counts), sum(weights)
+    expected = [total * weight / whole for weight in weights]
+    return sum((count - mean) ** 2 / mean for count, mean in zip(counts, expected))
+
+
+class Balance(ProxyTest):
+    def marked(self, count, **options):
+        """Backends that send their number."""
+        return [self.backend(backends.say(b"%d" % number), **options) for number in range(count)]
+
+    def route(self, balance, addresses, *, reload=None, **config):
+        whole = {"route": [{"names": ["*"], "balance": balance, "backend": addresses}], **config}
+        if reload:
+            reload.reload(whole)
+            return reload
+        return self.proxy({"log": {"level": "info"}} | whole)
+
+    def ask(self, proxy, source=None):
+        """What a client gets; `source` is an address of the loopback network."""
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=20,
+                                      source_address=(source, 0) if source else None) as client:
+            client.sendall(HELLO)
+            return backends.read_to_end(client)
+
+    def spread(self, proxy, count, connections=CONNECTIONS):
+        """How many connections each of `count` backends got, from as many sources."""
+        def source(number):
+            return f"127.1.{number // 250}.{number % 250 + 1}"
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = collections.Counter(
+                pool.map(lambda number: self.ask(proxy, source(number)), range(connections)))
+        self.assertEqual(sum(answers.values()), connections)
+        return [answers[b"%d" % number] for number in range(count)]
+
+    def test_every_policy_spreads_connections_evenly_over_eight_backends(self):
+        addresses = [each.address for each in self.marked(8)]
+        for balance in BALANCED:
+            with self.subTest(balance=balance):
+                counts = self.spread(self.route(balance, addresses), 8)
+                self.assertLess(chi_square(counts, [1] * 8), LIMITS[7], counts)
+
+    def test_weights_are_shares_and_a_backup_gets_nothing(self):
+        weights = [1, 2, 3, 4]
+        *served, backup = self.marked(5)
+        addresses = [{"address": each.address, "weight": weight}
+                     for each, weight in zip(served, weights)]
+        addresses.insert(0, {"address": backup.address, "backup": True})
+        for balance in ("round_robin", "source_hash"):
+            with self.subTest(balance=balance):
+                counts = self.spread(self.route(balance, addresses), 5, 1000)
+                self.assertEqual(counts[4], 0)
+                self.assertLess(chi_square(counts[:4], weights), LIMITS[3], counts)
+
+    def test_a_backup_serves_where_no_other_backend_can_be_reached(self):
+        dead = [{"address": f"127.0.0.1:{processes.free_port()}"} for _ in range(2)]
+        backup, = self.marked(1)
+        for balance in ("first", *BALANCED):
+            with self.subTest(balance=balance):
+                proxy = self.route(balance, [{"address": backup.address, "backup": True}, *dead])
+                self.assertEqual([self.ask(proxy) for _ in range(3)], [b"0"] * 3)
+
+    def test_the_same_source_gets_the_same_backend_and_one_that_leaves_moves_its_own_alone(self):
+        addresses = [each.address for each in self.marked(8)]
+        sources = [f"127.2.{number // 250}.{number % 250 + 1}" for number in range(400)]
+        proxy = self.route("source_hash", addresses, server={"workers": 2})
+        before = {source: self.ask(proxy, source) for source in sources}
+        self.assertEqual(before, {source: self.ask(proxy, source) for source in sources})
+        self.route("source_hash", addresses[1:], reload=proxy)
+        processes.wait_until(lambda: b"0" not in {self.ask(proxy, each) for each in sources[:50]},
+                             "the reload")
+        after = {source: self.ask(proxy, source) for source in sources}
+        moved = [source for source in sources if before[source] != after[source]]
+        self.assertEqual({before[source] for source in moved}, {b"0"})
+        self.assertLessEqual(len(moved), 1.25 / 8 * len(sources) + 3 * (len(sources) / 8) ** 0.5)
+        self.assertGreater(len({after[source] for source in moved}), 3)
+
+    def hold(self, proxy, count):
+        """Connections that stay, each of which a backend has answered."""
+        held = []
+        for _ in range(count):
+            connection, hello = self.connect_hello(proxy)
+            self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+            held.append(connection)
+        return held
+
+    def test_least_connections_counts_those_of_all_workers(self):
+        four = [self.backend() for _ in range(4)]
+        proxy = self.route("least_connections", [each.address for each in four],
+                           server={"workers": 4})
+        held = self.hold(proxy, 40)
+        self.assertEqual([each.accepted for each in four], [10] * 4)
+        # What has left counts no more.
+        for client in held:
+            client.close()
+        proxy.access(40)
+        self.hold(proxy, 12)
+        self.assertEqual([each.accepted for each in four], [13] * 4)
+
+    def test_the_addresses_of_a_name_are_spread_by_the_policy_too(self):
+        port = processes.free_port("127.0.0.2")
+        hosts = [f"127.0.0.{number}" for number in range(2, 6)]
+        each = [self.backend(host=host, port=port) for host in hosts]
+        server = dns.DnsServer({"app.example": hosts})
+        self.addCleanup(server.end)
+        for balance in ("least_connections", "round_robin"):
+            with self.subTest(balance=balance):
+                proxy = self.route(balance, f"app.example:{port}", dns={"servers": [server.address]})
+                before = [backend.accepted for backend in each]
+                self.hold(proxy, 20)
+                got = [backend.accepted - start for backend, start in zip(each, before)]
+                self.assertEqual(got, [5] * 4)
+
+
+class Health(ProxyTest):
+    def reached(self, proxy):
+        connection, _ = self.connect_hello(proxy)
+        with connection:
+            return backends.read_to_end(connection)
+
+    def test_a_backend_that_goes_out_and_one_that_is_back_are_told_once_with_the_reason(self):
+        port, spare = processes.free_port(), self.backend(backends.say(b"spare"))
+        proxy = self.proxy({"route": [
+            {"names": ["*"], "backend": [f"127.0.0.1:{port}", spare.address]}]})
+        for _ in range(6):
+            self.assertEqual(self.reached(proxy), b"spare")
+        out = f"backend 127.0.0.1:{port} is out: connection refused"
+        proxy.wait_log(re.escape(out))
+        self.backend(backends.say(b"first"), port=port)
+        processes.wait_until(lambda: self.reached(proxy) == b"first", "the backend to be tried")
+        proxy.wait_log(re.escape(f"backend 127.0.0.1:{port} is back"))
+        self.assertEqual([self.reached(proxy) for _ in range(6)], [b"first"] * 6)
+        self.assertEqual(proxy.log().count(out), 1)
+        # What failed costs one connection a try while it is out, and not each.
+        tried = [line["attempts"] for line in proxy.access(13)]
+        self.assertLess(sum(tried), len(tried) + 6)
+
+    def test_workers_share_what_is_out_and_a_reload_keeps_it(self):
+        silent, spare = backends.Blackhole(), self.backend(backends.say(b"spare"))
+        self.addCleanup(silent.end)
+        config = {"route": [{"names": ["*"], "backend": [silent.address, spare.address]}],
+                  "server": {"workers": 4}, "timeouts": {"attempt_delay": "500ms"}}
+        proxy = self.proxy(config)
+        self.reached(proxy)
+        proxy.wait_log("is out: no answer in time")
+        proxy.reload(config | {"route": [config["route"][0] | {"idle": "5m"}]})
+        proxy.wait_log("reloaded: ")
+        for _ in range(8):
+            self.assertEqual(self.reached(proxy), b"spare")
+        self.assertLess(sum(line["attempts"] > 1 for line in proxy.access(9)), 4)
+
+    def test_where_all_are_out_all_are_tried_and_the_log_says_so(self):
+        ports = [processes.free_port() for _ in range(2)]
+        proxy = self.proxy({"route": [
+            {"names": ["*"], "backend": [f"127.0.0.1:{port}" for port in ports]}]})
+        for _ in range(2):
+            self.assertTrue(tls.is_fatal_alert(self.reached(proxy), tls.INTERNAL_ERROR))
+        proxy.wait_log("every backend of route \\* is out; they are tried all the same")
+        self.backend(backends.say(b"back"), port=ports[1])
+        self.assertEqual(self.reached(proxy), b"back")
+
+
+class Eyeballs(ProxyTest):
+    @unittest.skipIf(os.geteuid() != 0, "needs root for namespaces")
+    def test_an_address_without_an_answer_costs_a_quarter_of_a_second(self):
+        network = Network()
+        self.addCleanup(network.end)
+        live = within(network.client, lambda: backends.SocketBackend(
+            backends.say(b"live"), host=network.client_address, port=8443))
+        self.addCleanup(live.end)
+        # Nobody has these addresses, so nobody answers for them.
+        routes = [{"names": [f"r{number}.example"],
+                   "backend": [f"198.18.0.{number}:8443", live.address]} for number in (71, 72, 73)]
+        proxy = self.proxy({"listener": [listener(host=network.proxy_address, port=443)],
+                            "route": routes}, command=network.command, wait=False)
+        proxy.wait_log("listening on ")
+        took = []
+        for number in (71, 72, 73):
+            began = time.monotonic()
+            def ask():
+                return socket.create_connection((network.proxy_address, 443), timeout=20)
+            with within(network.client, ask) as client:
+                client.sendall(tls.client_hello(f"r{number}.example"))
+                self.assertEqual(backends.read_to_end(client), b"live")
+            took.append(time.monotonic() - began)
+        # Not the machine's load is measured here: one of three is enough.
+        self.assertLess(min(took), 0.4)
+        self.assertGreater(min(took), 0.25)
+        self.assertEqual([line["attempts"] for line in proxy.access(3)], [2] * 3)
+
+    def test_clients_that_leave_while_connects_are_under_way_leave_nothing_open(self):
+        silent = [backends.Blackhole() for _ in range(6)]
+        for each in silent:
+            self.addCleanup(each.end)
+        proxy = self.proxy({"route": [{"names": ["*"],
+                                       "backend": [each.address for each in silent]}],
+                            "timeouts": {"attempt_delay": "10ms", "connect": "30s"}})
+        before = proxy.held()
+        for _ in range(3):
+            clients = [self.connect_hello(proxy)[0] for _ in range(20)]
+            processes.wait_until(lambda: proxy.descriptors() >= before.total() - before["pipe"] + 90,
+                                 "four connects of each")
+            for client in clients:
+                with contextlib.suppress(OSError):
+                    backends.reset(client)
+        proxy.wait_given_back(before, pipes=0)
+        lines = proxy.access(20)  # Of failed connections the log has so many a second.
+        self.assertEqual({line["end"] for line in lines}, {"client_left"})
+        self.assertEqual(max(line["attempts"] for line in lines), 4)
+
+
+class Retries(ProxyTest):
+    """A backend that takes the connection and ends before it has sent a byte."""
+
+    def two(self, handler, **route):
+        """A proxy whose first backend has this handler, and whose second one says what it got."""
+        self.got = []
+
+        def second(connection):
+            self.got.append(connection.recv(65536))
+            connection.sendall(b"second")
+        self.first, self.second = self.backend(handler), self.backend(second)
+        return self.proxy({"route": [{"names": ["*"], "backend": [
+            self.first.address, self.second.address]} | route]})
+
+    def test_one_that_resets_leads_to_the_next_which_gets_the_whole_flight(self):
+        def refuse(connection):
+            connection.recv(65536)
+            backends.reset(connection)
+        proxy = self.two(refuse)
+        client, hello = self.connect_hello(proxy)
+        self.assertEqual(backends.read_to_end(client), b"second")
+        client.close()
+        self.assertEqual(self.got, [hello])
+        proxy.wait_log(re.escape(f"backend {self.first.address} is out: connection reset"))
+        line, = proxy.access(1)
+        self.assertEqual((line["backend"], line["attempts"], line["end"], line["server_bytes"]),
+                         (self.second.address, 2, "done", 6))
+        self.assertNotIn("error", line)
+
+    def test_one_that_closes_leads_to_the_next_and_stays_the_first_choice(self):
+        proxy = self.two(lambda connection: connection.recv(65536))
+        for _ in range(2):
+            client, _ = self.connect_hello(proxy)
+            self.assertEqual(backends.read_to_end(client), b"second")
+            client.close()
+        self.assertEqual(self.first.accepted, 2)
+        self.assertEqual([line["attempts"] for line in proxy.access(2)], [2, 2])
+
+    def test_what_the_last_one_does_is_what_the_client_sees(self):
+        closing = [self.backend(lambda connection: connection.recv(65536)) for _ in range(3)]
+        proxy = self.proxy({"route": [{"names": ["*"], "retries": 1,
+                                       "backend": [each.address for each in closing]}]})
+        client, _ = self.connect_hello(proxy)
+        self.assertEqual(backends.read_to_end(client), b"")
+        client.close()
+        self.assertEqual([each.accepted for each in closing], [1, 1, 0])
+        line, = proxy.access(1)
+        self.assertEqual((line["attempts"], line["end"]), (2, "done"))
+
+    def test_without_retries_the_first_one_has_the_last_word(self):
+        proxy = self.two(lambda connection: connection.recv(65536), retries=0)
+        client, _ = self.connect_hello(proxy)
+        self.assertEqual(backends.read_to_end(client), b"")
+        self.assertEqual(self.second.accepted, 0)
+
+    def test_a_client_that_has_sent_more_than_its_flight_is_not_moved(self):
+        seen, told = threading.Event(), threading.Event()
+
+        def take_more(connection):
+            connection.recv(65536)
+            seen.set()
+            told.wait(20)
+            if connection.recv(65536) == b"more":
+                backends.reset(connection)
+        proxy = self.two(take_more)
+        client, _ = self.connect_hello(proxy)
+        self.assertTrue(seen.wait(20))
+        client.sendall(b"more")
+        told.set()
+        self.assertTrue(backends.is_reset(client))
+        self.assertEqual(self.second.accepted, 0)
+        self.assertEqual(proxy.access(1)[0]["end"], "backend_reset")
+
+    def test_a_backend_that_has_sent_a_byte_is_the_last(self):
+        def speak(connection):
+            connection.recv(65536)
+            connection.sendall(b"1")
+            told.wait(20)
+            backends.reset(connection)
+        told = threading.Event()
+        proxy = self.two(speak)
+        client, _ = self.connect_hello(proxy)
+        self.assertEqual(backends.read_exactly(client, 1), b"1")
+        told.set()
+        self.assertTrue(backends.is_reset(client))
+        self.assertEqual(self.second.accepted, 0)
+
+    def test_no_request_fails_that_a_second_backend_could_have_served(self):
+        steady, port = self.backend(backends.say(b"ok")), processes.free_port()
+        proxy = self.proxy({"route": [{"names": ["*"], "balance": "round_robin", "backend": [
+            f"127.0.0.1:{port}", steady.address]}], "log": {"level": "info"}})
+        ended, failures, served = threading.Event(), [], collections.Counter()
+
+        def load():
+            while not ended.is_set():
+                try:
+                    connection, _ = self.connect_hello(proxy)
+                    with connection:
+                        answer = backends.read_to_end(connection)
+                except OSError as error:
+                    answer = error
+                served["all"] += 1
+                if answer != b"ok":
+                    failures.append(answer)
+        clients = [threading.Thread(target=load) for _ in range(4)]
+        for client in clients:
+            client.start()
+        for _ in range(6):
+            flapping = backends.SocketBackend(backends.say(b"ok"), port=port)
+            before = flapping.accepted
+            processes.wait_until(lambda: flapping.accepted > before + 5, "the backend to be used")
+            flapping.stop_accepting()
+            flapping.end()
+        ended.set()
+        for client in clients:
+            client.join(30)
+        self.assertEqual(failures, [])
+        self.assertGreater(served["all"], 50)
+        self.assertIn(f"backend 127.0.0.1:{port} is back", proxy.log())
+
+
+if __name__ == "__main__":
+    main()

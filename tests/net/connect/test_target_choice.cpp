@@ -1,0 +1,143 @@
+// Which backend comes next: balancing, backups, and what is out.
+
+#include <doctest/doctest.h>
+
+#include <cerrno>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "support/tries.h"
+
+using namespace sni;
+using namespace sni::test;
+
+TEST_CASE("what refuses, resets or has no file is put off, and what fails on this host is not") {
+  for (const int error : {ECONNREFUSED, ECONNRESET, ENOENT, EHOSTUNREACH, ENETUNREACH, EMFILE,
+                          EADDRNOTAVAIL, EACCES}) {
+    CAPTURE(error);
+    const bool out =
+        error == ECONNREFUSED || error == ECONNRESET || error == ENOENT || error == EHOSTUNREACH;
+    Tries tries({"10.0.0.1:443", "10.0.0.2:443"}, "");
+    REQUIRE(tries.next() == Next::endpoint);
+    tries.ended(error);
+    TargetList later;
+    later.start(tries.route, "", {});
+    REQUIRE(later.next(tries.policy, tries.context()) == Next::endpoint);
+    CHECK(later.target().backend == (out ? 1 : 0));
+  }
+}
+
+TEST_CASE("a target that another one outran is out, and says nothing of the connection") {
+  Tries tries({"10.0.0.1:443", "10.0.0.2:443"}, "");
+  REQUIRE(tries.next() == Next::endpoint);
+  const Target slow = tries.targets.target();
+  REQUIRE(tries.next() == Next::endpoint);
+  tries.ended(0);
+  tries.targets.outrun(slow, 250, tries.context());
+  CHECK(tries.latest().text == "10.0.0.2:443");
+  CHECK(tries.targets.error() == AttemptError::none);
+  TargetList later;
+  later.start(tries.route, "", {});
+  REQUIRE(later.next(tries.policy, tries.context()) == Next::endpoint);
+  CHECK(later.target().backend == 1);
+}
+
+TEST_CASE("of targets that are tried at once each failure stays with its own") {
+  Tries tries({"10.0.0.1:443", "10.0.0.2:443"}, "");
+  REQUIRE(tries.next() == Next::endpoint);
+  const Target first = tries.targets.target();
+  REQUIRE(tries.next() == Next::endpoint);
+  const Target second = tries.targets.target();
+  tries.ended(second, ECONNREFUSED);
+  CHECK(tries.latest().text == "10.0.0.2:443");
+  CHECK(tries.targets.error() == AttemptError::refused);
+  tries.ended(first, EHOSTUNREACH);
+  CHECK(tries.next() == Next::exhausted);
+  CHECK(tries.latest().text == "10.0.0.1:443");
+  CHECK(tries.targets.error() == AttemptError::host_unreachable);
+}
+
+TEST_CASE("every backend that is no backup is tried before the first that is") {
+  RouteConfig config;
+  config.names = {"a.example"};
+  for (const auto* text : {"10.0.0.1:443", "10.0.0.2:443", "10.0.0.3:443", "10.0.0.4:443"}) {
+    config.backends.push_back(*parse_backend(text));
+  }
+  config.backends[0].backup = config.backends[2].backup = true;
+  for (const Balance balance : {Balance::first, Balance::round_robin, Balance::least_connections,
+                                Balance::random_two, Balance::source_hash}) {
+    config.balance = balance;
+    BackendTable table;
+    Tries tries({"10.0.0.9:443"}, "");
+    tries.route = make_route(config, table);
+    for (std::uint64_t client = 0; client < 20; ++client) {
+      TargetList targets;
+      targets.start(tries.route, "", {.random = client * 0x9e3779b97f4a7c15, .source = client});
+      std::vector<std::string> tried;
+      while (targets.next(tries.policy, tries.context()) == Next::endpoint) {
+        tried.push_back(targets.target().endpoint.to_string());
+      }
+      REQUIRE(tried.size() == 4);
+      const std::set<std::string> primaries(tried.begin(), tried.begin() + 2);
+      CHECK(primaries == std::set<std::string>{"10.0.0.2:443", "10.0.0.4:443"});
+    }
+  }
+}
+
+TEST_CASE("a backend that a command has taken out is passed over, whatever the policy") {
+  for (const Balance balance : {Balance::first, Balance::round_robin, Balance::source_hash}) {
+    Tries tries({"10.0.0.9:443"}, "");
+    tries.route = route_to({"10.0.0.1:443", "10.0.0.2:443"}, balance);
+    tries.route.backends.front()->disabled = true;
+    for (std::uint64_t client = 0; client < 8; ++client) {
+      TargetList targets;
+      targets.start(tries.route, "", {.random = client, .source = client});
+      REQUIRE(targets.next(tries.policy, tries.context()) == Next::endpoint);
+      CHECK(targets.target().endpoint == endpoint("10.0.0.2:443"));
+      CHECK(targets.next(tries.policy, tries.context()) == Next::exhausted);
+    }
+    tries.route.backends.back()->disabled = true;
+    TargetList none;
+    none.start(tries.route, "", {});
+    CHECK(none.next(tries.policy, tries.context()) == Next::exhausted);
+    CHECK(none.error() == AttemptError::disabled);
+    CHECK(none.why() == EndReason::unreachable);
+  }
+}
+
+TEST_CASE("a lease counts at the backend and at the address of its name, and ends both counts") {
+  Tries tries({"10.0.0.9:443"}, "");
+  tries.route = route_to({"app.example:443", "10.0.0.1:443"}, Balance::least_connections);
+  const BackendEntry& entry = *tries.route.backends.front();
+  REQUIRE(entry.addresses.load() != nullptr);
+  CHECK(tries.route.backends.back()->addresses.load() == nullptr);
+  {
+    const Target target{.endpoint = endpoint("10.0.0.7:443"), .backend = 0};
+    TargetList targets;
+    targets.start(tries.route, "", {});
+    const BackendLease lease = targets.lease(target);
+    CHECK(entry.connections == 1);
+    CHECK(entry.addresses.load()->count(ip("10.0.0.7")) == 1);
+  }
+  CHECK(entry.connections == 0);
+  CHECK(entry.addresses.load()->count(ip("10.0.0.7")) == 0);
+}
+
+TEST_CASE("by least_connections a connection begins with the address that has the fewest") {
+  Tries tries({"10.0.0.9:443"}, "");
+  tries.route = route_to({"app.example:443"}, Balance::least_connections);
+  std::vector<BackendLease> held;
+  std::map<std::string, int> begun;
+  for (std::uint64_t client = 0; client < 40; ++client) {
+    TargetList targets;
+    targets.start(tries.route, "", {.random = client * 0x9e3779b97f4a7c15});
+    REQUIRE(targets.next(tries.policy, tries.context()) == Next::name);
+    targets.resolved(addresses({"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"}));
+    REQUIRE(targets.next(tries.policy, tries.context()) == Next::endpoint);
+    held.push_back(targets.lease(targets.target()));
+    ++begun[targets.target().endpoint.to_string()];
+  }
+  for (const auto& [address, count] : begun) CHECK(count == 10);
+}
