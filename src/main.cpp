@@ -8,6 +8,7 @@
 
 #include "bpf/xdp/xdp_probe.h"
 #include "core/route/explain.h"
+#include "main/backends_cli.h"
 #include "main/bench_exec.h"
 #include "main/control_cli.h"
 #include "main/operate_cli.h"
@@ -133,6 +134,7 @@ int main(int argc, char** argv) {
   bench_command->prefix_command()->set_help_flag();  // All that follows is sni-proxy-bench's.
   const sni::ControlCli control(app);
   const sni::OperateCli operate(app);
+  const sni::BackendsCli backends(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -142,6 +144,7 @@ int main(int argc, char** argv) {
 
   if (const auto status = control.run()) return *status;
   if (const auto status = operate.run()) return *status;
+  if (const auto status = backends.run()) return *status;
   if (*check_command) return check(config, check_options);
   if (*probe_command) return probe();
   if (*bench_command) return sni::become_bench(bench_command->remaining());

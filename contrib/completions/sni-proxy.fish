@@ -10,11 +10,12 @@ complete -c sni-proxy -n __fish_use_subcommand -a connections -d "print the conn
 complete -c sni-proxy -n __fish_use_subcommand -a kill -d "end connections"
 complete -c sni-proxy -n __fish_use_subcommand -a reload -d "read the configuration again"
 complete -c sni-proxy -n __fish_use_subcommand -a drain -d "accept no more, end with the last connection"
+complete -c sni-proxy -n __fish_use_subcommand -a backends -d "print the backends, or take one out"
 complete -c sni-proxy -n __fish_use_subcommand -a log-level -d "print or set the level of the log"
 complete -c sni-proxy -n __fish_use_subcommand -a block -d "block a source"
 complete -c sni-proxy -n __fish_use_subcommand -a unblock -d "take back a block"
 complete -c sni-proxy -n __fish_use_subcommand -a blocklist -d "print what is blocked"
-set -l running status stats connections kill reload drain log-level block unblock blocklist
+set -l running status stats connections kill reload drain backends log-level block unblock blocklist
 complete -c sni-proxy -n "__fish_seen_subcommand_from $running" -l socket -r -F -d "control socket"
 complete -c sni-proxy -n "__fish_seen_subcommand_from $running" -l json -d "print the answer as JSON"
 complete -c sni-proxy -n "__fish_seen_subcommand_from connections kill" -l name -x -d "server name"
@@ -22,4 +23,6 @@ complete -c sni-proxy -n "__fish_seen_subcommand_from connections kill" -l sourc
 complete -c sni-proxy -n "__fish_seen_subcommand_from connections kill" -l backend -x -d "backend"
 complete -c sni-proxy -n "__fish_seen_subcommand_from block" -l for -x -d "duration, as in 10m"
 complete -c sni-proxy -n "__fish_seen_subcommand_from blocklist" -l hits -d "what XDP has dropped"
+complete -c sni-proxy -n "__fish_seen_subcommand_from backends" -l disable -x -d "no new connections"
+complete -c sni-proxy -n "__fish_seen_subcommand_from backends" -l enable -x -d "connections again"
 complete -c sni-proxy -n "__fish_seen_subcommand_from log-level" -a "debug info warning error"

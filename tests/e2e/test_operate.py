@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""connections, kill, stats, reload, drain and log-level on a running proxy."""
+"""connections, kill, stats, reload, drain, backends and log-level on a running proxy."""
 
 import json
 import os
@@ -152,6 +152,37 @@ class Operate(ProxyTest):
         held.close()
         self.assertEqual(started.wait(20), 0)
         self.assertEqual(started.access()[0]["end"], "done")
+
+    def test_a_disabled_backend_keeps_its_connections_and_gets_no_new_ones(self):
+        first, second = (self.backend(backends.echo) for _ in range(2))
+        started = self.proxy({"route": [{"names": ["*"],
+                                         "backend": [first.address, second.address]}]})
+        held, _ = self.served(started)
+        self.assertEqual(self.call(started, "backends", "--disable", first.address),
+                         (0, "disabled\n", ""))
+        self.assertEqual(self.call(started, "backends", "--disable", first.address)[1],
+                         "already disabled\n")
+        started.wait_log("is disabled by command")
+        started.reload({"route": [{"names": ["*"], "idle": "5m",
+                                   "backend": [first.address, second.address]}]})
+        started.wait_log("reloaded: ")
+        self.served(started)
+        held.sendall(b"still")
+        self.assertEqual(backends.read_exactly(held, 5), b"still")
+        status, out, errors = self.call(started, "backends")
+        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual([line.split() for line in out.splitlines()], [
+            ["BACKEND", "STATE", "CONNECTIONS"], [first.address, "disabled", "1"],
+            [second.address, "up", "1"]])
+        self.assertEqual(self.call(started, "backends", "--enable", first.address)[:2],
+                         (0, "enabled\n"))
+        self.served(started)
+        self.assertEqual((first.accepted, second.accepted), (2, 1))
+        answer = json.loads(self.call(started, "backends", "--json")[1])
+        self.assertEqual([each["state"] for each in answer["backends"]], ["up", "up"])
+        status, _, errors = self.call(started, "backends", "--disable", "10.0.0.1:1")
+        self.assertEqual(status, 1)
+        self.assertIn("no route has the backend '10.0.0.1:1'", errors)
 
     def test_log_level_holds_until_the_next_reload(self):
         started = self.relay(log={"level": "debug"})

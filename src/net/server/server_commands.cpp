@@ -1,5 +1,7 @@
 // The commands about the process and its connections; docs/control.md has them all.
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -10,6 +12,7 @@
 #include "net/control/control_socket.h"
 #include "net/control/flow_answer.h"
 #include "net/log.h"
+#include "net/server/backends_answer.h"
 #include "net/server/server.h"
 
 namespace sni {
@@ -42,7 +45,8 @@ class Server::Commands : public ControlCommands {
         {"status", &Commands::status},           {"stats", &Commands::stats},
         {"connections", &Commands::connections}, {"kill", &Commands::kill},
         {"reload", &Commands::reload},           {"drain", &Commands::drain},
-        {"log_level", &Commands::log_level},
+        {"log_level", &Commands::log_level},     {"backends", &Commands::backends},
+        {"disable", &Commands::disable},         {"enable", &Commands::enable},
     };
     const auto* const found =
         std::ranges::find(handlers, command, &std::pair<std::string_view, Handler>::first);
@@ -59,6 +63,10 @@ class Server::Commands : public ControlCommands {
   void reload(const json& request, const ControlReply& reply);
   void drain(const json& request, const ControlReply& reply);
   void log_level(const json& request, const ControlReply& reply);
+  void backends(const json& request, const ControlReply& reply);
+  void disable(const json& request, const ControlReply& reply) { take_out(request, true, reply); }
+  void enable(const json& request, const ControlReply& reply) { take_out(request, false, reply); }
+  void take_out(const json& request, bool out, const ControlReply& reply);
 
   // A `kill` that goes from page to page and from worker to worker.
   struct Killing {
@@ -191,6 +199,24 @@ void Server::Commands::log_level(const json& request, const ControlReply& reply)
     set_log_level(*level);
   }
   reply(json{{"level", to_string(log_level_now())}});
+}
+
+void Server::Commands::backends(const json& request, const ControlReply& reply) {
+  const auto position = requested_position(request);
+  if (!position) return reply(std::unexpected(position.error()));
+  reply(backends_answer(server_.backends_, server_.shared_.board, *position));
+}
+
+void Server::Commands::take_out(const json& request, bool out, const ControlReply& reply) {
+  const auto given = request.find("backend");
+  if (given == request.end() || !given->is_string()) return reply(fail("say which: backend"));
+  const auto& text = given->get_ref<const std::string&>();
+  const Switched switched = switch_backends(server_.backends_, text, out);
+  if (switched.found == 0) return reply(fail("no route has the backend '" + text + "'"));
+  if (switched.changed != 0) {
+    spdlog::info("backend {} {} by command", text, out ? "is disabled" : "is enabled");
+  }
+  reply(json{{"changed", switched.changed != 0}});
 }
 
 }  // namespace sni

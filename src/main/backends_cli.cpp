@@ -1,0 +1,108 @@
+#include "main/backends_cli.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/config/config.h"
+#include "net/control/control_client.h"
+
+namespace sni {
+namespace {
+
+using nlohmann::json;
+
+int complain(const std::string& what) {
+  std::fprintf(stderr, "sni-proxy: %s\n", what.c_str());
+  return 1;
+}
+
+// All pages together.
+Result<json> all_backends(const std::string& socket) {
+  json whole = json::array();
+  json next = 0;
+  while (!next.is_null()) {
+    auto page = control_call(socket, {{"command", "backends"}, {"from", next}});
+    if (!page) return page;
+    for (json& each : page->at("backends")) whole.push_back(std::move(each));
+    next = page->at("next");
+  }
+  return json{{"backends", std::move(whole)}};
+}
+
+std::string table(const json& backends) {
+  std::size_t width = std::string_view("BACKEND").size();
+  for (const json& each : backends) {
+    width = std::max(width, each.at("backend").get_ref<const std::string&>().size());
+  }
+  const auto row = [width](std::string line, std::string_view state, std::string_view count) {
+    line.resize(width + 2, ' ');
+    line += state;
+    line.resize(width + 12, ' ');
+    return line.append(count) + '\n';
+  };
+  std::string text = row("BACKEND", "STATE", "CONNECTIONS");
+  for (const json& each : backends) {
+    const json& state = each.at("state");
+    text += row(each.at("backend"), state.is_string() ? state.get<std::string>() : "-",
+                each.at("connections").dump());
+  }
+  return text;
+}
+
+}  // namespace
+
+struct BackendsCli::Options {
+  std::string socket = ControlConfig{}.socket;
+  std::string disable;
+  std::string enable;
+  bool json = false;
+  CLI::App* backends = nullptr;
+
+  int list() const;
+  int change() const;
+};
+
+int BackendsCli::Options::list() const {
+  const auto result = all_backends(socket);
+  if (!result) return complain(result.error().what);
+  const std::string text = json ? result->dump(2) + '\n' : table(result->at("backends"));
+  std::fputs(text.c_str(), stdout);
+  return 0;
+}
+
+int BackendsCli::Options::change() const {
+  const bool out = !disable.empty();
+  const auto result = control_call(
+      socket, {{"command", out ? "disable" : "enable"}, {"backend", out ? disable : enable}});
+  if (!result) return complain(result.error().what);
+  const bool changed = result->value("changed", false);
+  const std::string said = std::string(changed ? "" : "already ") + (out ? "disabled" : "enabled");
+  std::printf("%s\n", json ? result->dump(2).c_str() : said.c_str());
+  return 0;
+}
+
+BackendsCli::BackendsCli(CLI::App& app) : options_(std::make_unique<Options>()) {
+  Options& options = *options_;
+  options.backends = app.add_subcommand("backends", "Print the backends, or take one out and back");
+  options.backends->add_option("--socket", options.socket, "The proxy's control socket")
+      ->capture_default_str();
+  options.backends->add_flag("--json", options.json, "Print the answer as JSON");
+  CLI::Option* disable = options.backends->add_option(
+      "--disable", options.disable, "This one, as configured, gets no new connections any more");
+  options.backends->add_option("--enable", options.enable, "This one gets connections again")
+      ->excludes(disable);
+}
+
+BackendsCli::~BackendsCli() = default;
+
+std::optional<int> BackendsCli::run() const {
+  const Options& options = *options_;
+  if (!*options.backends) return std::nullopt;
+  return options.disable.empty() && options.enable.empty() ? options.list() : options.change();
+}
+
+}  // namespace sni

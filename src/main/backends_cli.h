@@ -1,0 +1,28 @@
+#pragma once
+
+// `sni-proxy backends`, with `--disable` and `--enable`: flags to requests on the control socket,
+// answers to text.
+
+#include <memory>
+#include <optional>
+
+namespace CLI {
+class App;
+}
+
+namespace sni {
+
+class BackendsCli {
+ public:
+  explicit BackendsCli(CLI::App& app);
+  ~BackendsCli();
+
+  // After parsing: the exit status, or nullopt where no command of ours was given.
+  std::optional<int> run() const;
+
+ private:
+  struct Options;
+  std::unique_ptr<Options> options_;
+};
+
+}  // namespace sni

@@ -1,0 +1,60 @@
+#include "net/server/backends_answer.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "core/limits.h"
+
+namespace sni {
+namespace {
+
+using nlohmann::json;
+
+// null: a name, whose addresses go out each for itself.
+json state_of(const BackendEntry& entry, const EndpointBoard& board) {
+  if (entry.disabled.load(std::memory_order_relaxed)) return "disabled";
+  switch (entry.backend.kind) {
+    case Backend::Kind::address:
+      return board.is_out(board.id_of(entry.backend.endpoint)) ? "out" : "up";
+    case Backend::Kind::unix_path:
+      return board.is_out(board.id_of(entry.backend.host)) ? "out" : "up";
+    case Backend::Kind::name:
+    case Backend::Kind::requested_name:
+      break;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+nlohmann::json backends_answer(const BackendTable& backends, const EndpointBoard& board,
+                               std::size_t from) {
+  const std::vector<BackendRef> named = backends.named();
+  const std::size_t begin = std::min(from, named.size());
+  const std::size_t end = std::min(begin + limits::control_page_entries, named.size());
+  json list = json::array();
+  for (std::size_t i = begin; i < end; ++i) {
+    const BackendEntry& entry = *named[i];
+    list.push_back({{"id", entry.id},
+                    {"backend", entry.backend.text},
+                    {"state", state_of(entry, board)},
+                    {"connections", entry.connections.load(std::memory_order_relaxed)}});
+  }
+  return {{"backends", std::move(list)}, {"next", end < named.size() ? json(end) : json()}};
+}
+
+Switched switch_backends(const BackendTable& backends, std::string_view text, bool disabled) {
+  Switched switched;
+  for (const BackendRef& entry : backends.named()) {
+    if (entry->backend.text != text) continue;
+    ++switched.found;
+    if (entry->disabled.exchange(disabled, std::memory_order_relaxed) != disabled) {
+      ++switched.changed;
+    }
+  }
+  return switched;
+}
+
+}  // namespace sni
