@@ -20,6 +20,7 @@ install(FILES contrib/completions/_sni-proxy
 install(FILES contrib/completions/sni-proxy.fish
   DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 install(FILES config.toml.example contrib/seccomp.json contrib/grafana.json contrib/alerts.yml
+  contrib/logrotate
   DESTINATION ${CMAKE_INSTALL_DATADIR}/sni-proxy)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,7 +1,7 @@
 # bash completion of sni-proxy.
 _sni_proxy() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
-  local commands="check probe bench status stats connections kill reload drain backends log-level block unblock blocklist"
+  local commands="check probe bench status stats connections kill reload drain backends reopen log-level block unblock blocklist"
   case $before in
     --config | --socket)
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
@@ -22,7 +22,7 @@ _sni_proxy() {
     backends) options="--disable --enable --json --socket --help" ;;
     block) options="--for --json --socket --help" ;;
     blocklist) options="--hits --json --socket --help" ;;
-    status | stats | reload | drain | unblock | log-level) options="--json --socket --help" ;;
+    status | stats | reload | drain | reopen | unblock | log-level) options="--json --socket --help" ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
 }

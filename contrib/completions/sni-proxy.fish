@@ -11,11 +11,12 @@ complete -c sni-proxy -n __fish_use_subcommand -a kill -d "end connections"
 complete -c sni-proxy -n __fish_use_subcommand -a reload -d "read the configuration again"
 complete -c sni-proxy -n __fish_use_subcommand -a drain -d "accept no more, end with the last connection"
 complete -c sni-proxy -n __fish_use_subcommand -a backends -d "print the backends, or take one out"
+complete -c sni-proxy -n __fish_use_subcommand -a reopen -d "open the access file anew"
 complete -c sni-proxy -n __fish_use_subcommand -a log-level -d "print or set the level of the log"
 complete -c sni-proxy -n __fish_use_subcommand -a block -d "block a source"
 complete -c sni-proxy -n __fish_use_subcommand -a unblock -d "take back a block"
 complete -c sni-proxy -n __fish_use_subcommand -a blocklist -d "print what is blocked"
-set -l running status stats connections kill reload drain backends log-level block unblock blocklist
+set -l running status stats connections kill reload drain backends reopen log-level block unblock blocklist
 complete -c sni-proxy -n "__fish_seen_subcommand_from $running" -l socket -r -F -d "control socket"
 complete -c sni-proxy -n "__fish_seen_subcommand_from $running" -l json -d "print the answer as JSON"
 complete -c sni-proxy -n "__fish_seen_subcommand_from connections kill" -l name -x -d "server name"

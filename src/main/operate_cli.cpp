@@ -68,6 +68,7 @@ struct OperateCli::Options {
   CLI::App* stats = nullptr;
   CLI::App* reload = nullptr;
   CLI::App* drain = nullptr;
+  CLI::App* reopen = nullptr;
   CLI::App* log_level = nullptr;
 
   nlohmann::json flows(const char* command) const {
@@ -88,6 +89,7 @@ struct OperateCli::Options {
   int count() const;
   int read_again() const;
   int start_drain() const;
+  int open_anew() const;
   int set_level() const;
 };
 
@@ -137,6 +139,16 @@ int OperateCli::Options::start_drain() const {
   return 0;
 }
 
+int OperateCli::Options::open_anew() const {
+  const auto result = control_call(socket, {{"command", "reopen"}});
+  if (!result) return complain(result.error().what);
+  const std::string file = member(*result, "access_file").get<std::string>();
+  print(json           ? result->dump(2) + '\n'
+        : file.empty() ? std::string("access lines go to stderr: log.access_file is empty\n")
+                       : "opened " + file + '\n');
+  return 0;
+}
+
 int OperateCli::Options::set_level() const {
   nlohmann::json request = {{"command", "log_level"}};
   if (!level.empty()) request["level"] = level;
@@ -154,10 +166,11 @@ OperateCli::OperateCli(CLI::App& app) : options_(std::make_unique<Options>()) {
   options.stats = app.add_subcommand("stats", "Print what has been counted since the start");
   options.reload = app.add_subcommand("reload", "Read the configuration again, print its mistakes");
   options.drain = app.add_subcommand("drain", "Accept no more, end with the last connection");
+  options.reopen = app.add_subcommand("reopen", "Open the access file anew, after a rotation");
   options.log_level =
       app.add_subcommand("log-level", "Print the log's level, or set it until the next reload");
   for (CLI::App* command : {options.connections, options.kill, options.stats, options.reload,
-                            options.drain, options.log_level}) {
+                            options.drain, options.reopen, options.log_level}) {
     command->add_option("--socket", options.socket, "The proxy's control socket")
         ->capture_default_str();
     command->add_flag("--json", options.json, "Print the answer as JSON");
@@ -182,6 +195,7 @@ std::optional<int> OperateCli::run() const {
   if (*options.stats) return options.count();
   if (*options.reload) return options.read_again();
   if (*options.drain) return options.start_drain();
+  if (*options.reopen) return options.open_anew();
   if (*options.log_level) return options.set_level();
   return std::nullopt;
 }

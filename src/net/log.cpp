@@ -1,5 +1,6 @@
 #include "net/log.h"
 
+#include <fcntl.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/null_sink.h>
@@ -7,6 +8,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -23,7 +26,12 @@ constexpr std::string_view access_logger = "access";
 std::atomic<LogFormat> current_format{LogFormat::text};
 std::atomic<spdlog::level::level_enum> current_level{spdlog::level::off};
 std::atomic<std::shared_ptr<LogWriter>> current_writer;
+std::atomic<std::shared_ptr<LogWriter>> access_writer;  // Empty: access lines go with the rest.
+std::atomic<bool> has_access_file{false};
+std::string access_path;                      // Of the thread that configures the log.
+std::atomic<std::uint64_t> lost_in_files{0};  // Of access files that are closed.
 std::uint64_t lost_before = 0;
+std::uint64_t access_lost_before = 0;
 std::atomic<LogLevel> configured_level{LogLevel::info};
 
 // A line in the format that is configured by then. JSON is one object a line. An access line is an
@@ -92,6 +100,19 @@ spdlog::level::level_enum level_of(LogLevel level) {
   return spdlog::level::info;
 }
 
+// Writes out what waits for it. False: it hangs.
+bool close_access_writer(const std::shared_ptr<LogWriter>& writer) {
+  if (writer == nullptr) return true;
+  const bool written = writer->stop(flush_patience);
+  lost_in_files.fetch_add(writer->lost(), std::memory_order_relaxed);
+  return written;
+}
+
+std::uint64_t lost_access_lines() {
+  const auto writer = access_writer.load();
+  return lost_in_files.load(std::memory_order_relaxed) + (writer == nullptr ? 0 : writer->lost());
+}
+
 }  // namespace
 
 void start_logging(const LogConfig& config) {
@@ -106,6 +127,20 @@ void start_logging(const LogConfig& config) {
 void configure_logging(const LogConfig& config) {
   current_format.store(config.format, std::memory_order_relaxed);
   set_log_level(config.level);
+}
+
+Result<void> open_access_file(const std::string& path) {
+  std::shared_ptr<LogWriter> writer;
+  if (!path.empty()) {
+    constexpr int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+    UniqueFd file = UniqueFd::adopt(::open(path.c_str(), flags, 0640));
+    if (!file) return fail_sys("cannot open log.access_file " + path, errno);
+    writer = std::make_shared<LogWriter>(std::move(file));
+  }
+  access_path = path;
+  has_access_file.store(writer != nullptr, std::memory_order_relaxed);
+  close_access_writer(access_writer.exchange(std::move(writer)));
+  return {};
 }
 
 void set_log_level(LogLevel level) {
@@ -124,12 +159,16 @@ bool stop_logging() {
   current_level.store(spdlog::level::off, std::memory_order_relaxed);
   spdlog::set_default_logger(
       std::make_shared<spdlog::logger>("ended", std::make_shared<spdlog::sinks::null_sink_mt>()));
+  has_access_file.store(false, std::memory_order_relaxed);
+  const bool access_written = close_access_writer(access_writer.exchange(nullptr));
   const auto writer = current_writer.exchange(nullptr);
-  return writer == nullptr || writer->stop(flush_patience);
+  return (writer == nullptr || writer->stop(flush_patience)) && access_written;
 }
 
+// A file holds them whatever the level of the rest is.
 bool access_lines_wanted() {
-  return current_level.load(std::memory_order_relaxed) <= spdlog::level::info;
+  return has_access_file.load(std::memory_order_relaxed) ||
+         current_level.load(std::memory_order_relaxed) <= spdlog::level::info;
 }
 
 bool debug_lines_wanted() {
@@ -150,7 +189,12 @@ void AccessLines::add(std::string_view line) {
 }
 
 void AccessLines::hand_over_text() {
-  if (const auto writer = current_writer.load()) writer->put(text_, lines_);
+  // A file that is closed meanwhile has a successor.
+  for (;;) {
+    auto writer = access_writer.load();
+    if (writer == nullptr) writer = current_writer.load();
+    if (writer == nullptr || writer->put(text_, lines_)) break;
+  }
   text_.clear();
   lines_ = 0;
 }
@@ -161,10 +205,18 @@ LogFormat log_format() {
 
 std::uint64_t dropped_log_lines() {
   const auto writer = current_writer.load();
-  return writer == nullptr ? 0 : writer->lost();
+  return (writer == nullptr ? 0 : writer->lost()) + lost_access_lines();
 }
 
 void report_dropped_lines() {
+  if (const std::uint64_t lost = lost_access_lines(); lost > access_lost_before) {
+    const auto writer = access_writer.load();
+    const int error = writer == nullptr ? 0 : writer->error();
+    spdlog::warn("{} access lines were dropped: {} {}", lost - access_lost_before, access_path,
+                 error == 0 ? "is too slow"
+                            : std::string("cannot be written (") + std::strerror(error) + ")");
+    access_lost_before = lost;
+  }
   const auto writer = current_writer.load();
   const std::uint64_t lost = writer == nullptr ? 0 : writer->lost();
   if (lost <= lost_before) return;

@@ -1,9 +1,10 @@
 #pragma once
 
-// The log: to stderr, as text or JSON, one line an event. Lines go into a bounded queue
-// (net/log_writer.h) and nobody waits: when it is full the oldest go, and how many went is said
-// (report_dropped_lines). Access lines go there by the turn of a worker, many at a time. Text that came from the network must have passed escape_for_log() or the
-// access line's formatter.
+// The log: to stderr, as text or JSON, one line an event; access lines to a file of their own where
+// the configuration names one. Lines go into a bounded queue (net/log_writer.h) and nobody waits: when
+// it is full the oldest go, and how many went is said (report_dropped_lines). Access lines go there by
+// the turn of a worker, many at a time. Text that came from the network must have passed
+// escape_for_log() or the access line's formatter.
 
 #include <chrono>
 #include <cstdint>
@@ -12,12 +13,17 @@
 #include <utility>
 
 #include "core/config/config.h"
+#include "core/error.h"
 
 namespace sni {
 
+// Access lines go to stderr until open_access_file().
 void start_logging(const LogConfig& config);
 // A reload: level and format change from the next line on. Does not wait for who reads stderr.
 void configure_logging(const LogConfig& config);
+// Opens log.access_file, or the one that has that name by now, and writes to it from the next line on;
+// what was there before is closed. Empty: to stderr. An error changes nothing.
+Result<void> open_access_file(const std::string& path);
 // Until the next configure_logging().
 void set_log_level(LogLevel level);
 LogLevel log_level_now();

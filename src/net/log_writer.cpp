@@ -32,9 +32,13 @@ LogWriter::LogWriter(int fd) : queue_(std::make_shared<Queue>()) {
   thread_ = std::thread([fd, queue = queue_] { run(fd, *queue); });
 }
 
-void LogWriter::put(std::string_view text, std::uint64_t lines) {
+LogWriter::LogWriter(UniqueFd file) : LogWriter(file.get()) {
+  queue_->file = std::move(file);
+}
+
+bool LogWriter::put(std::string_view text, std::uint64_t lines) {
   std::unique_lock lock(queue_->mutex);
-  if (queue_->done) return;
+  if (queue_->stopping) return false;
   auto& chunks = queue_->chunks;
   while (queue_->bytes + text.size() > queue_bytes_max && !chunks.empty()) {
     queue_->lost += chunks.front().lines;
@@ -50,11 +54,17 @@ void LogWriter::put(std::string_view text, std::uint64_t lines) {
   const bool wake = std::exchange(queue_->resting, false);
   lock.unlock();
   if (wake) queue_->filled.notify_one();
+  return true;
 }
 
 std::uint64_t LogWriter::lost() const {
   const std::lock_guard lock(queue_->mutex);
   return queue_->lost;
+}
+
+int LogWriter::error() const {
+  const std::lock_guard lock(queue_->mutex);
+  return queue_->error;
 }
 
 void LogWriter::run(int fd, Queue& queue) {
@@ -72,8 +82,11 @@ void LogWriter::run(int fd, Queue& queue) {
     queue.bytes -= chunk.text.size();
     lock.unlock();
     const bool written = write_all(fd, chunk.text);
+    const int error = errno;
     lock.lock();
-    if (!written) queue.lost += chunk.lines;
+    if (written) continue;
+    queue.lost += chunk.lines;
+    queue.error = error;
   }
   queue.done = true;
   queue.ended.notify_all();

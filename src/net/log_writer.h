@@ -16,6 +16,8 @@
 #include <string_view>
 #include <thread>
 
+#include "core/unique_fd.h"
+
 namespace sni {
 
 class LogWriter {
@@ -27,15 +29,19 @@ class LogWriter {
 
   // Writes to `fd`, which the caller keeps open.
   explicit LogWriter(int fd);
+  // Writes to a file, and closes it.
+  explicit LogWriter(UniqueFd file);
   // Ends by stop() only.
   ~LogWriter() = default;
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  // `text`: `lines` whole lines, each with its end. From any thread.
-  void put(std::string_view text, std::uint64_t lines);
+  // `text`: `lines` whole lines, each with its end. From any thread. False: stop() was called.
+  bool put(std::string_view text, std::uint64_t lines);
   // Lines that were dropped, or could not be written, so far.
   std::uint64_t lost() const;
+  // Of the latest write that failed, as ENOSPC; 0: none did.
+  int error() const;
   // Writes all that waits, and ends the thread. False: nobody read for `patience`, and the thread is
   // left, with what it needs. Lines that come later are dropped.
   [[nodiscard]] bool stop(std::chrono::milliseconds patience);
@@ -53,6 +59,8 @@ class LogWriter {
     std::deque<Chunk> chunks;
     std::size_t bytes = 0;
     std::uint64_t lost = 0;
+    int error = 0;
+    UniqueFd file;
     bool resting = false;  // The thread waits for the first line.
     bool stopping = false;
     bool done = false;

@@ -211,6 +211,7 @@ enum class LogFormat : std::uint8_t { text, json };
 struct LogConfig {
   LogLevel level = LogLevel::info;
   LogFormat format = LogFormat::text;
+  std::string access_file;  // Of the access lines alone; empty: they go with the rest.
   bool operator==(const LogConfig&) const = default;
 };
 

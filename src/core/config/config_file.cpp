@@ -153,6 +153,7 @@ void ConfigReader::read(TableReader& root) {
   root.read_table("log", [this](TableReader& table) {
     table.read("level", config_.log.level, log_level_form);
     table.read("format", config_.log.format, log_format_form);
+    table.read<std::string>("access_file", config_.log.access_file, forms::optional_path);
   });
   root.reject_unknown();
   use_default_listeners();

@@ -95,6 +95,7 @@ Result<void> Server::start(LoadedConfig loaded) {
   auto fast_path = start_fast_path((*snapshot)->config, (*snapshot)->settings->relayed_max);
   if (!fast_path) return std::unexpected(fast_path.error());
   shared_.fast_path = std::move(*fast_path);
+  if (auto opened = open_access_file((*snapshot)->config.log.access_file); !opened) return opened;
   log_start(**snapshot);
   shared_.dns_map = start_dns_map((*snapshot)->config);
   // Blocked sources are kept out from the first connection on.
@@ -188,6 +189,7 @@ Result<void> Server::wait_for_signals() {
     if (metrics_) metrics_->dispatch(monotonic_ms());
     gather_->dispatch(monotonic_ms());
     SignalsCome come = read_signals(signals_);
+    if (come.reopen) (void)reopen_log();
     if (come.reload && come.ends == 0 && !draining_) (void)reload();
     for (; come.ends > 0; --come.ends) draining_ ? stop() : drain();
     if (const auto error = failure()) return std::unexpected(*error);

@@ -68,6 +68,7 @@ class Server : private MetricsSource {
   void look_after_workers();
   std::string summary() const;
   void drain();
+  Result<void> reopen_log();
   void stop();
   bool all_ended() const;
   std::optional<Error> failure() const;

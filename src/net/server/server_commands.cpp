@@ -47,6 +47,7 @@ class Server::Commands : public ControlCommands {
         {"reload", &Commands::reload},           {"drain", &Commands::drain},
         {"log_level", &Commands::log_level},     {"backends", &Commands::backends},
         {"disable", &Commands::disable},         {"enable", &Commands::enable},
+        {"reopen", &Commands::reopen},
     };
     const auto* const found =
         std::ranges::find(handlers, command, &std::pair<std::string_view, Handler>::first);
@@ -62,6 +63,7 @@ class Server::Commands : public ControlCommands {
   void kill(const json& request, const ControlReply& reply);
   void reload(const json& request, const ControlReply& reply);
   void drain(const json& request, const ControlReply& reply);
+  void reopen(const json& request, const ControlReply& reply);
   void log_level(const json& request, const ControlReply& reply);
   void backends(const json& request, const ControlReply& reply);
   void disable(const json& request, const ControlReply& reply) { take_out(request, true, reply); }
@@ -189,6 +191,13 @@ void Server::Commands::drain(const json& /*request*/, const ControlReply& reply)
   if (!already) server_.drain();
   reply(json{{"already", already},
              {"connections", server_.shared_.connections.load(std::memory_order_relaxed)}});
+}
+
+void Server::Commands::reopen(const json& /*request*/, const ControlReply& reply) {
+  if (const auto opened = server_.reopen_log(); !opened) {
+    return reply(std::unexpected(opened.error()));
+  }
+  reply(json{{"access_file", server_.snapshot_->config.log.access_file}});
 }
 
 void Server::Commands::log_level(const json& request, const ControlReply& reply) {

@@ -38,12 +38,20 @@ Server::Reloaded Server::reload() {
   if (const auto adopted = adopt(std::move(*next)); !adopted) return refuse(adopted.error().what);
   guard_->reload(guard_input(snapshot->config, std::move(loaded->block_file)));
   configure_logging(snapshot->config.log);
+  if (const auto opened = reopen_log(); !opened) outcome.messages.push_back(opened.error().what);
   loaded_at_ = std::chrono::system_clock::now();
   warn_of_lowered_limits(*snapshot);
   manager_.ready(summary());
   spdlog::info("reloaded: {}, {}", counted(snapshot->config.listeners.size(), "listener"),
                counted(snapshot->config.routes.size(), "route"));
   return outcome;
+}
+
+// The file may have been moved away by a rotation.
+Result<void> Server::reopen_log() {
+  auto opened = open_access_file(snapshot_->config.log.access_file);
+  if (!opened) spdlog::error("{}; lines go to the old one", opened.error().what);
+  return opened;
 }
 
 void Server::warn_of_lowered_limits(const Snapshot& snapshot) {

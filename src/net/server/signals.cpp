@@ -36,7 +36,10 @@ SignalsCome read_signals(const UniqueFd& signals) {
       case SIGQUIT:
         ++come.ends;
         break;
-      default:  // SIGUSR1, SIGUSR2.
+      case SIGUSR1:
+        come.reopen = true;
+        break;
+      default:  // SIGUSR2.
         break;
     }
   }

@@ -2,13 +2,12 @@
 
 // The signals that this process takes, as a descriptor:
 //
-//   SIGTERM, SIGINT, SIGQUIT   drain, and end at the second one (images for
-//   nginx send SIGQUIT) SIGHUP                     reload SIGUSR1, SIGUSR2
-//   nothing: logrotate files written for others send them to reopen logs,
-//                              and this log goes to stderr
+//   SIGTERM, SIGINT, SIGQUIT   drain, and end at the second one (images for nginx send SIGQUIT)
+//   SIGHUP                     reload
+//   SIGUSR1                    open the access file anew, as logrotate's users expect
+//   SIGUSR2                    nothing
 //
-// From take_signals() on none of them acts by itself, so what comes before the
-// start is over waits.
+// From take_signals() on none of them acts by itself, so what comes before the start is over waits.
 
 #include "core/error.h"
 #include "core/unique_fd.h"
@@ -23,6 +22,7 @@ Result<UniqueFd> take_signals();
 struct SignalsCome {
   int ends = 0;         // SIGTERM, SIGINT, SIGQUIT
   bool reload = false;  // SIGHUP
+  bool reopen = false;  // SIGUSR1
 };
 SignalsCome read_signals(const UniqueFd& signals);
 
