@@ -29,6 +29,11 @@ inline constexpr std::size_t hello_wire_max =
 inline constexpr std::size_t small_flight_bytes = 3 * 1024;
 // Bytes of an HTTP/1.x request head.
 inline constexpr std::size_t http_head_max = 16 * 1024;
+// Bytes of a PROXY header that is read: 536 hold addresses and a few fields, and a certificate in a
+// field of version 2 takes some KiB.
+inline constexpr std::size_t proxy_header_bytes = 16 * 1024;
+// Prefixes of one listener's accept_proxy_from, which are gone through at each accept.
+inline constexpr std::size_t accept_proxy_max = 64;
 
 // The configuration. 64 MiB hold 100,000 routes several times over; the parser's tree takes about
 // ten times the text.
@@ -122,6 +127,9 @@ inline constexpr std::size_t bans_max = 65'536;
 // bytes, and lists often carry a comment per line.
 inline constexpr std::size_t block_file_entries_max = 2'000'000;
 inline constexpr std::size_t block_file_bytes_max = 256u << 20;
+
+// A file with a password, and what its author has written below it.
+inline constexpr std::size_t password_file_bytes = 64 * 1024;
 
 // What workers may report of sources before the main thread has looked, which it does ten times a
 // second. Beyond that reports are dropped and counted.

@@ -251,15 +251,18 @@ std::optional<Event> Connection::on_connect(const Completion& completion) {
 }
 
 void Connection::begin_relay() {
+  setup_->tell_backend();
   // Moving a flight leaves its bytes where they are.
   const auto first = setup_->flight();
+  const std::size_t header_bytes = setup_->header_bytes();
   relay_.emplace(RelayPlace{.loop = loop_,
                             .sockets = sockets_,
                             .session = session_,
                             .flow = flow_,
                             .settings = *settings_},
                  setup_->take_pair(),
-                 setup_->may_retry() ? Flight(loop_.shared.flights) : setup_->take_flight(), first);
+                 setup_->may_retry() ? Flight(loop_.shared.flights) : setup_->take_flight(), first,
+                 header_bytes);
   if (setup_->may_retry()) kept_ = std::move(setup_);
   setup_.reset();
   set_deadline(idle());

@@ -95,6 +95,13 @@ Endpoint peer_of(int fd) {
   return {};
 }
 
+Endpoint local_of(int fd) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return {};
+  return from_sockaddr(address).value_or(Endpoint{});
+}
+
 void set_keepalive(int fd, const TcpConfig& tcp) {
   set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(tcp.keepalive_idle));
   set(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(tcp.keepalive_interval));

@@ -30,6 +30,9 @@ void vanish_on_close(int fd);
 // The address of an accepted socket's peer, also where the peer has reset it already.
 Endpoint peer_of(int fd);
 
+// The address that the client of an accepted socket has connected to.
+Endpoint local_of(int fd);
+
 // Bytes that the peer has not acknowledged yet (SIOCOUTQ); 0 for a dead socket.
 std::uint32_t unacknowledged_bytes(int fd);
 

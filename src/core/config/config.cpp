@@ -20,4 +20,9 @@ std::chrono::milliseconds half_closed_timeout(const TimeoutConfig& timeouts,
   return std::min(idle_timeout(timeouts, listener, route), timeouts.half_closed);
 }
 
+bool ListenerConfig::is_proxy(const IpAddress& source) const {
+  return std::ranges::any_of(accept_proxy_from,
+                             [&](const IpPrefix& prefix) { return prefix.contains(source); });
+}
+
 }  // namespace sni

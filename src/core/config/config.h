@@ -13,6 +13,8 @@
 #include "core/address/address.h"
 #include "core/guard/access_entry.h"
 #include "core/hello/first_flight.h"
+#include "core/proxy_protocol/proxy_form.h"
+#include "core/socks5/socks_login.h"
 
 namespace sni {
 
@@ -24,6 +26,9 @@ struct ListenerConfig {
   bool freebind = false;              // Listens on an address that the host does not have yet.
   bool strip_port = false;            // As in FlightOptions.
   std::chrono::milliseconds idle{0};  // 0: that of [timeouts].
+  // Proxies that tell by the PROXY protocol whom they have accepted; they always do.
+  std::vector<IpPrefix> accept_proxy_from;
+  bool is_proxy(const IpAddress& source) const;
   auto operator<=>(const ListenerConfig&) const = default;
 };
 
@@ -64,6 +69,29 @@ enum class Refuse : std::uint8_t {
 };
 enum class Redirect : std::uint8_t { no, https };
 
+// Where connections to backends come from. What is not set is left to the system.
+struct SourceConfig {
+  std::vector<IpAddress> addresses;  // One of each family at most.
+  std::string interface;
+  std::uint32_t mark = 0;        // SO_MARK; 0: none.
+  bool transparent = false;      // The client's own address, in place of `addresses`.
+  std::uint16_t port_first = 0;  // Local ports, both inclusive; 0: those of the system.
+  std::uint16_t port_last = 0;
+  bool is_set() const {
+    return !addresses.empty() || !interface.empty() || mark != 0 || transparent || port_first != 0;
+  }
+  bool operator==(const SourceConfig&) const = default;
+};
+
+// A SOCKS5 server by which routes reach their backends.
+struct UpstreamConfig {
+  std::string name;
+  Backend address;
+  SocksLogin login;           // The password is that of password_file.
+  std::string password_file;  // Empty: none.
+  bool operator==(const UpstreamConfig&) const = default;
+};
+
 struct RouteConfig {
   // Lower case, no trailing dot: "a.example", "*.example", "*", and "-" for clients without a name.
   std::vector<std::string> names;
@@ -78,6 +106,9 @@ struct RouteConfig {
   bool redirect_except_acme = false;     // What ACME servers ask for goes to the backend.
   std::chrono::milliseconds idle{0};     // 0: that of the listener.
   std::chrono::milliseconds connect{0};  // 0: that of [timeouts].
+  ProxyForm send_proxy;
+  std::string via;  // The upstream's name; empty: backends are reached directly.
+  SourceConfig source;
   bool operator==(const RouteConfig&) const = default;
 };
 
@@ -220,6 +251,7 @@ struct Config {
   bool abort_on_close = false;  // A client's FIN ends its connection while it has no backend yet.
   std::vector<ListenerConfig> listeners;
   std::vector<RouteConfig> routes;
+  std::vector<UpstreamConfig> upstreams;
   TimeoutConfig timeouts;
   LimitConfig limits;
   AnswersConfig answers;

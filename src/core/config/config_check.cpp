@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/config/config_check_ways.h"
 #include "core/limits.h"
 #include "core/route/forward_policy.h"
 #include "core/route/route_table.h"
@@ -35,12 +36,14 @@ class ConfigCheck {
     check_presence();
     check_listeners();
     if (config_.listeners.size() <= limits::listeners_max) check_routes();
+    check_ways(config_, places_, diagnostics_);
     check_numbers();
   }
 
  private:
   void check_presence();
   void check_listeners();
+  void check_accept_proxy(std::size_t index);
   void check_listener_pair(std::size_t earlier, std::size_t later);
   void check_routes();
   void check_route_listeners(std::size_t index);
@@ -48,6 +51,7 @@ class ConfigCheck {
   void check_balance(std::size_t index);
   void check_alpn(std::size_t index);
   void check_outcome(std::size_t index);
+  void check_send_proxy(std::size_t index);
   void check_numbers();
 
   void error(Position position, std::string message) {
@@ -81,7 +85,25 @@ void ConfigCheck::check_listeners() {
             "address " +
                 listeners[i].address.to_string());
     }
+    check_accept_proxy(i);
     for (std::size_t j = 0; j < i; ++j) check_listener_pair(j, i);
+  }
+}
+
+void ConfigCheck::check_accept_proxy(std::size_t index) {
+  const std::vector<IpPrefix>& sources = config_.listeners[index].accept_proxy_from;
+  const Position position = places_.listeners[index].accept_proxy_from;
+  if (sources.size() > limits::accept_proxy_max) {
+    error(position, "more than " + std::to_string(limits::accept_proxy_max) +
+                        " prefixes in 'accept_proxy_from' in [[listener]]");
+  }
+  const auto is_everybody = [](const IpPrefix& prefix) {
+    return prefix.length == (prefix.base.is_v4() ? 96 : 0);
+  };
+  if (std::ranges::any_of(sources, is_everybody)) {
+    diagnostics_.warning(position,
+                         "'accept_proxy_from' in [[listener]] believes everybody: whoever reaches "
+                         "the listener may say any address");
   }
 }
 
@@ -123,6 +145,7 @@ void ConfigCheck::check_routes() {
     check_balance(i);
     check_alpn(i);
     check_outcome(i);
+    check_send_proxy(i);
   }
   for (const HiddenName& hidden : hidden_names(config_.routes)) {
     const std::string& name = config_.routes[hidden.route].names[hidden.name];
@@ -254,6 +277,19 @@ void ConfigCheck::check_outcome(std::size_t index) {
   if (names != route.names.end() && std::ranges::any_of(route.backends, is_dynamic)) {
     error(place.names[static_cast<std::size_t>(names - route.names.begin())],
           "clients without a name (\"-\") have no \"{name}\" to connect to");
+  }
+}
+
+void ConfigCheck::check_send_proxy(std::size_t index) {
+  const RouteConfig& route = config_.routes[index];
+  const ConfigPlaces::Route& place = places_.routes[index];
+  if (route.send_proxy.has_fields() && route.send_proxy.version != ProxyVersion::v2) {
+    error(place.send_proxy_fields,
+          "'send_proxy_fields' in [[route]] needs send_proxy = \"v2\", which alone has fields");
+  }
+  if (route.send_proxy.version != ProxyVersion::none && route.backends.empty()) {
+    diagnostics_.warning(place.send_proxy,
+                         "'send_proxy' in [[route]] has no effect without a backend");
   }
 }
 

@@ -16,6 +16,7 @@ struct ConfigPlaces {
     Position table;
     Position name;
     Position address;
+    Position accept_proxy_from;
   };
   struct Route {
     Position table;
@@ -24,12 +25,25 @@ struct ConfigPlaces {
     Position balance;
     Position alpn;
     Position allow_private;
+    Position send_proxy;
+    Position send_proxy_fields;
+    Position via;
+    Position transparent;
+    std::vector<Position> bind_addresses;
     std::vector<Position> names;
     std::vector<Position> backends;
     std::vector<Position> listeners;  // Empty where the route takes the default.
   };
+  struct Upstream {
+    Position table;
+    Position name;
+    Position address;
+    Position username;
+    Position password_file;
+  };
   std::vector<Listener> listeners;
   std::vector<Route> routes;
+  std::vector<Upstream> upstreams;
   Position dns;
   Position timeouts;
   Position limits;

@@ -48,6 +48,13 @@ const auto balance_form = forms::choice<Balance>({{"first", Balance::first},
                                                   {"least_connections", Balance::least_connections},
                                                   {"random_two", Balance::random_two},
                                                   {"source_hash", Balance::source_hash}});
+const auto proxy_version_form = forms::choice<ProxyVersion>(
+    {{"no", ProxyVersion::none}, {"v1", ProxyVersion::v1}, {"v2", ProxyVersion::v2}});
+const auto proxy_field_form =
+    forms::choice<bool ProxyForm::*>({{"alpn", &ProxyForm::alpn},
+                                      {"authority", &ProxyForm::authority},
+                                      {"unique_id", &ProxyForm::unique_id},
+                                      {"crc32c", &ProxyForm::crc32c}});
 const auto xdp_mode_form = forms::choice<XdpMode>(
     {{"auto", XdpMode::automatic}, {"native", XdpMode::native}, {"generic", XdpMode::generic}});
 const auto families_form =
@@ -75,6 +82,20 @@ std::vector<Position> positions_of(const std::vector<Located<T>>& list) {
   return positions;
 }
 
+std::vector<Position> read_source(TableReader& table, SourceConfig& source) {
+  auto addresses = table.read_one_or_list<IpAddress>("bind_address", forms::bind_address);
+  table.read<std::string>("bind_interface", source.interface, forms::optional_interface);
+  table.read("mark", source.mark, 0, UINT32_MAX);
+  table.read("transparent", source.transparent);
+  PortRange ports;
+  table.read<PortRange>("source_ports", ports, forms::port_range);
+  source.port_first = ports.first;
+  source.port_last = ports.last;
+  std::vector<Position> positions = positions_of(addresses);
+  source.addresses = values_of(std::move(addresses));
+  return positions;
+}
+
 class ConfigReader {
  public:
   explicit ConfigReader(const InterfaceLookup& interfaces) : interfaces_(interfaces) {}
@@ -86,6 +107,7 @@ class ConfigReader {
   void read_listener(TableReader& table);
   void read_route(TableReader& table);
   std::vector<Located<Backend>> read_backends(TableReader& route);
+  void read_upstream(TableReader& table);
   void read_timeouts(TableReader& table);
   void read_limits(TableReader& table);
   void read_tcp(TableReader& table);
@@ -112,6 +134,7 @@ void ConfigReader::read(TableReader& root) {
   });
   root.read_tables("listener", [this](TableReader& table) { read_listener(table); });
   root.read_tables("route", [this](TableReader& table) { read_route(table); });
+  root.read_tables("upstream", [this](TableReader& table) { read_upstream(table); });
   root.read_table("timeouts", [this](TableReader& table) { read_timeouts(table); });
   root.read_table("limits", [this](TableReader& table) { read_limits(table); });
   root.read_table("answers",
@@ -162,7 +185,7 @@ void ConfigReader::read(TableReader& root) {
 void ConfigReader::read_listener(TableReader& table) {
   ListenerConfig listener;
   const Position at = table.position();
-  ConfigPlaces::Listener place{.table = at, .name = at, .address = at};
+  ConfigPlaces::Listener place{.table = at, .name = at, .address = at, .accept_proxy_from = at};
   table.require("name");
   table.require("address");
   place.name = table.read<std::string>("name", listener.name, forms::listener_name).value_or(at);
@@ -174,6 +197,9 @@ void ConfigReader::read_listener(TableReader& table) {
   table.read("strip_port", listener.strip_port);
   table.read("freebind", listener.freebind);
   table.read("idle", listener.idle, forms::optional_duration(idle_min, idle_max));
+  listener.accept_proxy_from =
+      values_of(table.read_list<IpPrefix>("accept_proxy_from", forms::prefix));
+  place.accept_proxy_from = table.position_of("accept_proxy_from");
   config_.listeners.push_back(std::move(listener));
   places_.listeners.push_back(place);
 }
@@ -201,12 +227,23 @@ void ConfigReader::read_route(TableReader& table) {
   table.read("allow_private", route.allow_private);
   table.read("idle", route.idle, forms::optional_duration(idle_min, idle_max));
   table.read("connect", route.connect, forms::optional_duration(10ms, 1h));
+  table.read("send_proxy", route.send_proxy.version, proxy_version_form);
+  for (const auto& field : table.read_list("send_proxy_fields", proxy_field_form)) {
+    route.send_proxy.*field.value = true;
+  }
+  table.read("via", route.via, text_form);
+  std::vector<Position> addresses = read_source(table, route.source);
   places_.routes.push_back({.table = at,
                             .refuse = table.position_of("refuse"),
                             .redirect = table.position_of("redirect"),
                             .balance = table.position_of("balance"),
                             .alpn = table.position_of("alpn"),
                             .allow_private = table.position_of("allow_private"),
+                            .send_proxy = table.position_of("send_proxy"),
+                            .send_proxy_fields = table.position_of("send_proxy_fields"),
+                            .via = table.position_of("via"),
+                            .transparent = table.position_of("transparent"),
+                            .bind_addresses = std::move(addresses),
                             .names = positions_of(names),
                             .backends = positions_of(backends),
                             .listeners = positions_of(listeners)});
@@ -228,6 +265,23 @@ std::vector<Located<Backend>> ConfigReader::read_backends(TableReader& route) {
         table.read("backup", backend.backup);
         return known ? std::optional(std::move(backend)) : std::nullopt;
       });
+}
+
+void ConfigReader::read_upstream(TableReader& table) {
+  UpstreamConfig upstream;
+  const Position at = table.position();
+  ConfigPlaces::Upstream place{.table = at, .name = at, .address = at};
+  table.require("name");
+  table.require("address");
+  place.name = table.read<std::string>("name", upstream.name, forms::listener_name).value_or(at);
+  place.address =
+      table.read<Backend>("address", upstream.address, with_interface(parse_upstream)).value_or(at);
+  table.read<std::string>("username", upstream.login.username, forms::socks_username);
+  table.read<std::string>("password_file", upstream.password_file, forms::optional_path);
+  place.username = table.position_of("username");
+  place.password_file = table.position_of("password_file");
+  config_.upstreams.push_back(std::move(upstream));
+  places_.upstreams.push_back(place);
 }
 
 void ConfigReader::read_timeouts(TableReader& table) {
@@ -324,6 +378,9 @@ ConfigResult read_config(std::string_view text, std::string_view file_name,
     check_config(*result.config, reader.places(), diagnostics);
     result.block_file = reader.places().block_file;
     result.control_group = reader.places().control_group;
+    for (const auto& upstream : reader.places().upstreams) {
+      result.password_files.push_back(upstream.password_file);
+    }
   }
   if (diagnostics.has_errors()) result.config.reset();
   result.diagnostics = diagnostics.take();

@@ -14,10 +14,11 @@
 namespace sni {
 
 struct ConfigResult {
-  std::optional<Config> config;         // There exactly when no diagnostic is an error.
-  std::vector<Diagnostic> diagnostics;  // Every mistake, in the order of the file.
-  Position block_file;                  // Where access.block_file is given.
-  Position control_group;               // Where control.group is.
+  std::optional<Config> config;          // There exactly when no diagnostic is an error.
+  std::vector<Diagnostic> diagnostics;   // Every mistake, in the order of the file.
+  Position block_file;                   // Where access.block_file is given.
+  std::vector<Position> password_files;  // Of the upstreams, in their order.
+  Position control_group;                // Where control.group is.
 };
 
 // `file_name` stands in the diagnostics. At most limits::config_bytes_max bytes are read.

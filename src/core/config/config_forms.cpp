@@ -9,8 +9,10 @@
 #include "core/config/address_hints.h"
 #include "core/config/diagnostic.h"
 #include "core/config/duration.h"
+#include "core/decimal.h"
 #include "core/hello/server_name.h"
 #include "core/limits.h"
+#include "core/socks5/socks_login.h"
 
 namespace sni::forms {
 namespace {
@@ -190,6 +192,11 @@ Result<std::string> interface(std::string_view text) {
   return std::string(text);
 }
 
+Result<std::string> optional_interface(std::string_view text) {
+  if (text.empty()) return std::string();
+  return interface(text);
+}
+
 Result<std::string> optional_path(std::string_view text) {
   if (text.empty() || is_absolute_path(text)) return std::string(text);
   return fail(quoted(text) + " is no absolute path");
@@ -253,6 +260,41 @@ Result<std::size_t> one_of(std::string_view text, std::span<const std::string_vi
     what += '"' + std::string(names[i]) + '"';
   }
   return fail(what + did_you_mean(text, names));
+}
+
+Result<IpAddress> bind_address(std::string_view text) {
+  const auto address = parse_ip(text);
+  if (!address) return fail(quoted(text) + " is no address");
+  switch (address_scope(*address)) {
+    case AddressScope::unspecified:
+    case AddressScope::multicast:
+      return fail(quoted(text) + " is no address that one can connect from");
+    case AddressScope::link_local:
+      if (address->is_v4()) break;
+      return fail(quoted(text) + " is link-local; 'bind_interface' says where to connect from");
+    default:
+      break;
+  }
+  return *address;
+}
+
+Result<PortRange> port_range(std::string_view text) {
+  if (text.empty()) return PortRange{};
+  const std::size_t dash = text.find('-');
+  if (dash != text.npos) {
+    const auto first = parse_decimal(text.substr(0, dash), 0xffff);
+    const auto last = parse_decimal(text.substr(dash + 1), 0xffff);
+    if (first && last && *first > 0 && *first <= *last) {
+      return PortRange{.first = static_cast<std::uint16_t>(*first),
+                       .last = static_cast<std::uint16_t>(*last)};
+    }
+  }
+  return fail(quoted(text) + " is no range of ports, as in \"20000-60000\"");
+}
+
+Result<std::string> socks_username(std::string_view text) {
+  if (text.size() <= socks_login_bytes_max) return std::string(text);
+  return fail("it is longer than 255 bytes");
 }
 
 }  // namespace sni::forms

@@ -13,6 +13,16 @@
 #include "core/address/address.h"
 #include "core/config/toml_reader.h"
 
+namespace sni {
+
+// Both inclusive; 0: none is given.
+struct PortRange {
+  std::uint16_t first = 0;
+  std::uint16_t last = 0;
+};
+
+}  // namespace sni
+
 namespace sni::forms {
 
 using Milliseconds = std::chrono::milliseconds;
@@ -27,6 +37,12 @@ Form<std::uint64_t> size(std::uint64_t min, std::uint64_t max);
 
 // An address:port to listen on.
 Result<Endpoint> listen_address(std::string_view text, const InterfaceLookup& interfaces = {});
+// An address of this host, to connect from.
+Result<IpAddress> bind_address(std::string_view text);
+// Local ports as in "20000-60000", or "" for those of the system.
+Result<PortRange> port_range(std::string_view text);
+// Of a SOCKS5 login: up to 255 bytes, "" for none.
+Result<std::string> socks_username(std::string_view text);
 // A resolver: "192.0.2.53", "2001:db8::53", "fe80::1%eth0", or each with a port.
 Result<Endpoint> dns_server(std::string_view text, const InterfaceLookup& interfaces = {});
 // What is wrong with a link-local address that lacks its interface, or names one that is not there;
@@ -41,6 +57,8 @@ Result<std::string> route_name(std::string_view text);
 Result<std::string> alpn(std::string_view text);
 // A network interface, as the kernel names them.
 Result<std::string> interface(std::string_view text);
+// The same, or "" for none.
+Result<std::string> optional_interface(std::string_view text);
 // An absolute path, or "" for none.
 Result<std::string> optional_path(std::string_view text);
 // An absolute path that fits into a UNIX socket's address.

@@ -19,7 +19,10 @@ constexpr std::string_view address =
     "; where a listener listens is its 'address', as in \"[::]:443\"";
 constexpr std::string_view passthrough =
     "; this proxy does not decrypt, so certificates belong to the backends";
-constexpr std::string_view proxy_protocol = "; the PROXY protocol is not supported";
+constexpr std::string_view send_proxy =
+    "; the PROXY protocol to backends is 'send_proxy', as in send_proxy = \"v2\"";
+constexpr std::string_view accept_proxy =
+    "; proxies that tell their clients by the PROXY protocol are listed in 'accept_proxy_from'";
 constexpr std::string_view balance = "; an array of backends is tried in its order";
 constexpr std::string_view idle = "; for established connections there is 'idle'";
 constexpr std::string_view stderr_log = "; the log goes to standard error";
@@ -34,7 +37,6 @@ constexpr ForeignKey foreign_keys[] = {
     {"", "listen", "; a [[listener]] says where clients connect"},
     {"", "bind", "; a [[listener]] says where clients connect"},
     {"", "backend", "; a [[route]] has 'names' and a 'backend'"},
-    {"", "upstream", "; a [[route]] has 'names' and a 'backend'"},
     {"", "table", "; a [[route]] has 'names' and a 'backend'"},
     {"", "include", one_file},
     {"", "resolver", "; resolvers are 'servers' in [dns]"},
@@ -43,7 +45,10 @@ constexpr ForeignKey foreign_keys[] = {
     {"[[route]]", "default_server", any_name},
     {"[[route]]", "server", backend},
     {"[[route]]", "servers", backend},
-    {"[[route]]", "upstream", backend},
+    {"[[route]]", "upstream", "; a SOCKS5 server that reaches the backend is named in 'via'"},
+    {"[[route]]", "socks", "; a SOCKS5 server that reaches the backend is named in 'via'"},
+    {"[[route]]", "source", "; the address to connect from is its 'bind_address'"},
+    {"[[route]]", "usesrc", "; transparent = true connects from the client's own address"},
     {"[[route]]", "proxy_pass", backend},
     {"[[route]]", "target", backend},
     {"[[route]]", "address", backend},
@@ -57,8 +62,8 @@ constexpr ForeignKey foreign_keys[] = {
     {"[[route]]", "sni", names},
     {"[[route]]", "match", names},
     {"[[route]]", "rule", names},
-    {"[[route]]", "proxy_protocol", proxy_protocol},
-    {"[[route]]", "send_proxy", proxy_protocol},
+    {"[[route]]", "proxy_protocol", send_proxy},
+    {"[[route]]", "send_proxy_v2", send_proxy},
     {"[[route]]", "balance", balance},
     {"[[route]]", "weight", balance},
     {"[[route]]", "certificate", passthrough},
@@ -68,8 +73,9 @@ constexpr ForeignKey foreign_keys[] = {
     {"[[listener]]", "port", address},
     {"[[listener]]", "host", address},
     {"[[listener]]", "mode", "; \"tls\" or \"http\" is its 'protocol'"},
-    {"[[listener]]", "proxy_protocol", proxy_protocol},
-    {"[[listener]]", "accept_proxy", proxy_protocol},
+    {"[[listener]]", "proxy_protocol", accept_proxy},
+    {"[[listener]]", "accept_proxy", accept_proxy},
+    {"[[listener]]", "accept_proxy_protocol", accept_proxy},
     {"[[listener]]", "default", any_name},
     {"[[listener]]", "fallback", any_name},
     {"[[listener]]", "ssl", passthrough},

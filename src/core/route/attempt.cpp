@@ -40,6 +40,28 @@ const char* to_string(AttemptError error) {
       return "no local port is left";
     case AttemptError::no_descriptor:
       return "no file descriptor is left";
+    case AttemptError::no_source:
+      return "source address is not available";
+    case AttemptError::upstream_closed:
+      return "upstream closed the connection";
+    case AttemptError::upstream_protocol:
+      return "upstream does not speak SOCKS5";
+    case AttemptError::upstream_method:
+      return "upstream wants another kind of login";
+    case AttemptError::upstream_login:
+      return "upstream refused the login";
+    case AttemptError::upstream_failed:
+      return "upstream says: general failure";
+    case AttemptError::upstream_forbids:
+      return "upstream says: not allowed";
+    case AttemptError::upstream_refused:
+      return "upstream says: connection refused";
+    case AttemptError::upstream_host_unreachable:
+      return "upstream says: host unreachable";
+    case AttemptError::upstream_network_unreachable:
+      return "upstream says: network unreachable";
+    case AttemptError::upstream_unsupported:
+      return "upstream does not support the request";
     case AttemptError::other:
       break;
   }

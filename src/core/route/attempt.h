@@ -29,6 +29,18 @@ enum class AttemptError : std::uint8_t {
   not_permitted,  // or not for us; also a firewall on this host.
   no_local_port,
   no_descriptor,
+  no_source,  // The local address that the route binds to is not there, or not ours.
+  // The SOCKS5 server, which was reached, or what it says of the backend.
+  upstream_closed,
+  upstream_protocol,
+  upstream_method,
+  upstream_login,
+  upstream_failed,
+  upstream_forbids,
+  upstream_refused,
+  upstream_host_unreachable,
+  upstream_network_unreachable,
+  upstream_unsupported,
   other,
 };
 

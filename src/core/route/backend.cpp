@@ -84,4 +84,12 @@ Result<Backend> parse_backend(std::string_view text, const InterfaceLookup& inte
   return backend;
 }
 
+Result<Backend> parse_upstream(std::string_view text, const InterfaceLookup& interfaces) {
+  Result<Backend> backend = parse_backend(text, interfaces);
+  if (backend && backend->kind == Backend::Kind::requested_name) {
+    return fail(quoted(text) + " must be a server of its own, not the name that a client asks for");
+  }
+  return backend;
+}
+
 }  // namespace sni

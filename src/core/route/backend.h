@@ -11,6 +11,8 @@
 namespace sni {
 
 // The Error says what is wrong, and repeats `text` where that helps.
+// Of a SOCKS5 server, as a backend without "{name}".
+Result<Backend> parse_upstream(std::string_view text, const InterfaceLookup& interfaces = {});
 Result<Backend> parse_backend(std::string_view text, const InterfaceLookup& interfaces = {});
 
 }  // namespace sni

@@ -160,6 +160,10 @@ Result<Explanation> explain(const Config& config, std::span<const AccessEntry> b
   out.lines.push_back(std::move(line));
   out.lines.push_back(lead(*place->route, name));
   out.served = out.lines.back().starts_with("backend ");
+  if (const auto& upstream = place->route->upstream; upstream != nullptr && out.served) {
+    out.lines.back() +=
+        " by upstream " + upstream->name + " (" + upstream->backend->backend.text + ")";
+  }
   return out;
 }
 

@@ -36,6 +36,19 @@ bool hides(const RouteConfig& earlier, const RouteConfig& later) {
   });
 }
 
+using Upstreams = std::unordered_map<std::string_view, std::shared_ptr<const Upstream>>;
+
+Upstreams make_upstreams(const Config& config, BackendTable& backends) {
+  Upstreams upstreams;
+  for (const UpstreamConfig& each : config.upstreams) {
+    upstreams.emplace(
+        each.name,
+        std::make_shared<Upstream>(Upstream{
+            .name = each.name, .backend = backends.intern(each.address), .login = each.login}));
+  }
+  return upstreams;
+}
+
 const RouteRef no_route;
 
 std::unique_ptr<const Balancer> make_balancer(const RouteConfig& config,
@@ -82,8 +95,13 @@ Route make_route(const RouteConfig& config, BackendTable& backends) {
 
 RouteTable::RouteTable(const Config& config, BackendTable& backends) {
   routes_.reserve(config.routes.size());
-  for (const RouteConfig& route : config.routes) {
-    routes_.push_back(std::make_shared<const Route>(make_route(route, backends)));
+  const Upstreams upstreams = make_upstreams(config, backends);
+  for (const RouteConfig& each : config.routes) {
+    Route route = make_route(each, backends);
+    if (const auto found = upstreams.find(each.via); found != upstreams.end()) {
+      route.upstream = found->second;
+    }
+    routes_.push_back(std::make_shared<const Route>(std::move(route)));
   }
   std::unordered_map<std::string_view, std::uint32_t> listener_indices;
   for (const ListenerConfig& listener : config.listeners) {

@@ -23,12 +23,20 @@
 
 namespace sni {
 
+// A SOCKS5 server by which routes reach their backends.
+struct Upstream {
+  std::string name;
+  BackendRef backend;  // The server itself.
+  SocksLogin login;
+};
+
 // A route as connections go by it. Connections share it, so that none keeps a whole configuration.
 struct Route {
   RouteConfig config;                        // Without backends,
   std::vector<BackendRef> backends;          // which are here, those that are no backups first.
   std::size_t primaries = 0;                 // How many are no backups.
   std::unique_ptr<const Balancer> balancer;  // Null: they are tried in their order.
+  std::shared_ptr<const Upstream> upstream;  // That reaches them; none: they are reached directly.
 };
 using RouteRef = std::shared_ptr<const Route>;
 

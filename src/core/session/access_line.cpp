@@ -114,6 +114,7 @@ std::string version_text(std::uint16_t version) {
 std::string access_line(const AccessRecord& record, LogFormat format) {
   Fields fields(format == LogFormat::json ? json_style : text_style);
   fields.string("client", record.client.to_string());
+  if (record.proxy.port != 0) fields.string("proxy", record.proxy.to_string());
   fields.string("listener", record.listener);
   fields.string("server_name", record.server_name.substr(0, logged_name_max));
   fields.string("alpn", record.alpn);
@@ -121,6 +122,7 @@ std::string access_line(const AccessRecord& record, LogFormat format) {
   fields.string("ech", record.ech ? "offered" : "no");
   fields.string("route", record.route);
   fields.string("backend", record.backend);
+  if (!record.upstream.empty()) fields.string("upstream", record.upstream);
   fields.number("attempts", record.attempts);
   fields.number("connect_ms", record.connect_ms);
   fields.number("client_bytes", record.client_bytes);
@@ -128,6 +130,7 @@ std::string access_line(const AccessRecord& record, LogFormat format) {
   fields.number("duration_ms", record.duration_ms);
   fields.string("plane", record.plane);
   fields.string("end", record.end);
+  if (!record.unique_id.empty()) fields.string("unique_id", record.unique_id);
   if (!record.error.empty()) fields.string("error", record.error);
   return fields.finish();
 }

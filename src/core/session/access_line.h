@@ -17,6 +17,7 @@ namespace sni {
 
 struct AccessRecord {
   Endpoint client;
+  Endpoint proxy;  // That told of the client; left out where its port is 0.
   std::string_view listener;
   std::string_view server_name;   // Empty: the client named nobody, or was not understood. A name
                                   // that is no host name stands as it came, cut to logged_name_max.
@@ -25,13 +26,15 @@ struct AccessRecord {
   bool ech = false;               // The extension was there: GREASE looks the same as the real one.
   std::string_view route;         // The name of the route that took the client; empty: none did.
   std::string_view backend;       // The address connected to; empty: none was.
+  std::string_view upstream;      // The SOCKS5 server by which it was; left out where it is empty.
   std::uint32_t attempts = 0;     // Connects that were begun.
   std::uint32_t connect_ms = 0;   // From the first of them until one was answered, or none.
   std::uint64_t client_bytes = 0;  // From client to backend.
   std::uint64_t server_bytes = 0;  // From backend to client.
   std::uint64_t duration_ms = 0;
-  std::string_view plane;  // The relay plane; empty: it did not come so far.
-  std::string_view end;    // How it ended.
+  std::string_view plane;      // The relay plane; empty: it did not come so far.
+  std::string_view end;        // How it ended.
+  std::string_view unique_id;  // That the backend was told; left out where it is empty.
   // Why `backend` was not reached, or what is wrong with the name; left out where it is empty.
   std::string_view error;
 };

@@ -14,6 +14,12 @@ std::string flow_id(std::uint64_t serial) {
   return std::to_string(worker_of(serial)) + '-' + std::to_string(serial & number_max);
 }
 
+std::string unique_flow_id(std::uint64_t run, std::uint64_t serial) {
+  std::string id;
+  for (int shift = 60; shift >= 0; shift -= 4) id += "0123456789abcdef"[run >> shift & 15];
+  return id + '-' + flow_id(serial);
+}
+
 std::optional<std::uint64_t> parse_flow_id(std::string_view text) {
   const std::size_t dash = text.find('-');
   if (dash == text.npos) return std::nullopt;

@@ -30,11 +30,15 @@ struct FlowRecord {
   std::uint64_t serial = 0;      // One of its own for each connection of this process.
   std::uint64_t started_ms = 0;  // CLOCK_MONOTONIC.
   Endpoint client;
+  // A proxy that tells whom it has accepted; port 0: none. The same as `client` until it has told,
+  // and for connections of its own.
+  Endpoint proxy;
   std::shared_ptr<const ListenerConfig> listener;
   RouteRef route;           // Empty: no route took the client.
   std::string server_name;  // As the client said it; empty: it named nobody, or is not understood.
-  std::string_view name_error;  // What is wrong with it, in static storage; empty: nothing.
-  std::string alpn;             // The first protocol offered.
+  // What is wrong with it or with what came before it, in static storage; empty: nothing.
+  std::string_view hello_error;
+  std::string alpn;  // The first protocol offered.
   std::uint16_t tls_version = 0;
   bool ech = false;
   PlaneId plane = PlaneId::none;     // none: it never had two connected sockets.
@@ -45,6 +49,11 @@ struct FlowRecord {
   // How long its steps took, of the loop's clock, tries that failed among them.
   std::uint32_t resolve_ms = 0;
   std::uint32_t connect_ms = 0;
+
+  // The other end of the client's socket.
+  const Endpoint& peer() const { return proxy.port != 0 ? proxy : client; }
+  // Lists and limits of sources concern clients, and no proxy that is trusted.
+  bool is_of_proxy() const { return proxy.port != 0 && client == proxy; }
 };
 
 // How it ended.

@@ -68,12 +68,15 @@ enum class EndReason : std::uint8_t {
   malformed,
   oversized,
   hello_timeout,
+  proxy_header,  // Of the PROXY protocol: missing, wrong, or from somebody who must not send one.
+  shut_out,      // By lists, bans or limits, once a proxy had told who the client is.
   no_route,
   refused,     // By the route (refuse).
   redirected,  // To https, by the route (redirect).
   forbidden,   // A dynamic route to a private or own address, or a loop.
   unresolved,
   unreachable,      // Every address refused.
+  no_local_port,    // As unreachable, for want of a local port.
   connect_timeout,  // As unreachable, and the last address gave no answer at all.
   idle_timeout,
   half_closed_timeout,  // One side had sent its FIN, and the other one sent nothing any more.
@@ -88,7 +91,8 @@ const char* to_string(EndReason reason);
 // The client sent something else than a hello, or not in time.
 constexpr bool is_bad_hello(EndReason reason) {
   return reason == EndReason::not_the_protocol || reason == EndReason::malformed ||
-         reason == EndReason::oversized || reason == EndReason::hello_timeout;
+         reason == EndReason::oversized || reason == EndReason::hello_timeout ||
+         reason == EndReason::proxy_header;
 }
 const char* to_string(Phase phase);
 

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "net/connect/source.h"
 #include "net/socket.h"
 
 namespace sni {
@@ -42,12 +43,16 @@ std::size_t Attempts::free_number() {
 }
 
 std::optional<Attempts::Result> Attempts::start(const Target& target, std::string_view unix_path,
-                                                BackendLease lease, std::uint64_t until_ms) {
+                                                BackendLease lease, const SocksTarget& asked,
+                                                std::uint64_t until_ms) {
   const std::size_t number = free_number();
   Attempt& attempt = at(number);
   attempt.under_way = true;
   attempt.target = target;
   attempt.lease = std::move(lease);
+  if (const auto& upstream = flow_.record.route->upstream; upstream != nullptr) {
+    attempt.dialog = std::make_unique<UpstreamDialog>(asked, upstream->login);
+  }
   attempt.begun_ms = loop_.now_ms;
   attempt.until_ms = until_ms;
   next_due_ms_ =
@@ -77,11 +82,25 @@ std::optional<Attempts::Result> Attempts::connect(std::size_t number, bool annou
   }
   attempt.socket = std::move(*socket);
   const int fd = attempt.socket.get();
+  const Route& route = *flow_.record.route;
+  const SourceConfig& source = route.config.source;
+  if (source.is_set() && family != AF_UNIX) {
+    if (const auto set = set_source(fd, family, source, flow_.record.client.ip); !set) {
+      if (loop_.refusals_log.admit(loop_.now_ms)) {
+        spdlog::warn("route {}: {}", route.config.names.front(), set.error().what);
+      }
+      const bool forbidden = set.error().sys_errno == EPERM || set.error().sys_errno == EACCES;
+      return refused(attempt, forbidden ? AttemptError::not_permitted : AttemptError::no_source,
+                     /*reached=*/false);
+    }
+  }
   if (family == AF_UNIX) {
     loop_.planes.decline_unix();
   } else if (announced) {
-    loop_.planes.announce(attempt.pair, sockets_.fd(Side::client), flow_.record.client.ip.is_v4(),
-                          fd, attempt.target.endpoint, loop_.now_ms);
+    loop_.planes.announce(attempt.pair, sockets_.fd(Side::client), flow_.record.peer().ip.is_v4(),
+                          fd, attempt.target.endpoint,
+                          {.packet = !source.is_set(), .sockhash = route.upstream == nullptr},
+                          loop_.now_ms);
   }
   loop_.ring.connect(fd, reinterpret_cast<sockaddr*>(&attempt.address), length_of(family),
                      tag_of(number));
@@ -96,16 +115,46 @@ std::optional<Attempts::Result> Attempts::on_completion(const Completion& comple
     if (completion.result == -ETIME && !attempt.cancelled) return connect(number, true);
     return end(attempt, -EMFILE);
   }
+  if (attempt.talks) return on_dialog(number, completion.result);
   // The local port that a plane has chosen is taken for this backend: let the kernel choose.
   if (completion.result == -EADDRNOTAVAIL && attempt.pair.packet != no_ticket &&
       !attempt.cancelled) {
     loop_.planes.leave(attempt.pair, /*connected=*/true, loop_.now_ms);
     return connect(number, /*announced=*/false);
   }
-  if (completion.result == 0 && !attempt.outrun) {
+  if (completion.result == 0 && attempt.dialog != nullptr && !attempt.cancelled) {
+    attempt.talks = true;
+    attempt.dialog->submit(loop_.ring, attempt.socket.get(), tag_of(number));
+    return std::nullopt;
+  }
+  if (completion.result == 0 && !attempt.outrun && attempt.dialog == nullptr) {
     return Result{.target = attempt.target, .lasted_ms = loop_.now_ms - attempt.begun_ms};
   }
-  return end(attempt, completion.result);
+  const bool late = completion.result == 0 && !attempt.outrun;
+  return end(attempt, late ? -ECANCELED : completion.result);
+}
+
+std::optional<Attempts::Result> Attempts::on_dialog(std::size_t number, std::int32_t result) {
+  Attempt& attempt = at(number);
+  auto outcome = attempt.dialog->on_completion(result);
+  // A cancel may have found nothing between two requests.
+  if (attempt.outrun || (!outcome && attempt.cancelled)) outcome = AttemptError::no_answer;
+  if (!outcome) {
+    attempt.dialog->submit(loop_.ring, attempt.socket.get(), tag_of(number));
+    return std::nullopt;
+  }
+  if (*outcome == AttemptError::none) {
+    return Result{.target = attempt.target, .lasted_ms = loop_.now_ms - attempt.begun_ms};
+  }
+  if (*outcome == AttemptError::no_answer) return end(attempt, -ECANCELED);
+  return refused(attempt, *outcome, /*reached=*/true);
+}
+
+Attempts::Result Attempts::refused(Attempt& attempt, AttemptError error, bool reached) {
+  Result ended = end(attempt, -ECANCELED);
+  ended.error = error;
+  ended.reached = reached;
+  return ended;
 }
 
 PlanePair Attempts::take(const Completion& completion) {
@@ -121,11 +170,11 @@ PlanePair Attempts::take(const Completion& completion) {
 Attempts::Result Attempts::end(Attempt& attempt, std::int32_t result) {
   const auto limit = static_cast<std::uint64_t>(
       connect_timeout(settings_.timeouts, flow_.record.route->config).count());
-  const Result ended{.target = attempt.target,
-                     .sys_errno = attempt.outrun ? ECANCELED : -result,
-                     .lasted_ms = loop_.now_ms - attempt.begun_ms,
-                     .outrun = attempt.outrun,
-                     .in_time = attempt.until_ms - attempt.begun_ms >= limit};
+  Result ended{.target = attempt.target,
+               .sys_errno = attempt.outrun ? ECANCELED : -result,
+               .lasted_ms = loop_.now_ms - attempt.begun_ms,
+               .outrun = attempt.outrun,
+               .in_time = attempt.until_ms - attempt.begun_ms >= limit};
   loop_.planes.leave(attempt.pair, /*connected=*/result == 0, loop_.now_ms);
   attempt = {};
   return ended;

@@ -17,6 +17,7 @@
 
 #include "core/limits.h"
 #include "net/connect/target.h"
+#include "net/connect/upstream_dialog.h"
 #include "net/flow/flow_settings.h"
 #include "net/loop/loop.h"
 #include "net/loop/sockets.h"
@@ -33,15 +34,19 @@ class Attempts {
   struct Result {
     Target target;
     int sys_errno = 0;  // 0: it is connected.
+    // In place of sys_errno: our own end of it cannot be had, or, `reached`, what the upstream says.
+    AttemptError error = AttemptError::none;
+    bool reached = false;
     std::uint64_t lasted_ms = 0;
     bool outrun = false;  // It was cancelled, since another one has won.
     bool in_time = true;  // timeouts.setup left it all of timeouts.connect.
   };
 
+  // `asked` is for the route's upstream, where it has one.
   // Begins one to `target`; `unix_path` where that is one, else empty. `until_ms`: when its time is
   // over at the latest. A result: it has failed at once.
   std::optional<Result> start(const Target& target, std::string_view unix_path, BackendLease lease,
-                              std::uint64_t until_ms);
+                              const SocksTarget& asked, std::uint64_t until_ms);
   // nullopt: another connect to the same address has begun.
   std::optional<Result> on_completion(const Completion& completion);
   // The completed one that has won: its socket and its lease become those of the connection, and its
@@ -72,6 +77,8 @@ class Attempts {
     UniqueFd socket;
     BackendLease lease;
     PlanePair pair;
+    std::unique_ptr<UpstreamDialog> dialog;  // With the route's upstream, once it is connected.
+    bool talks = false;                      // The connect is over, and the dialog is not.
     std::uint64_t begun_ms = 0;
     std::uint64_t until_ms = 0;
     sockaddr_storage address{};  // Read by the kernel until the connect completes.
@@ -83,7 +90,9 @@ class Attempts {
   std::size_t free_number();
   OpTag tag_of(std::size_t number) const;
   std::optional<Result> connect(std::size_t number, bool announced);
+  std::optional<Result> on_dialog(std::size_t number, std::int32_t result);
   Result end(Attempt& attempt, std::int32_t result);
+  Result refused(Attempt& attempt, AttemptError error, bool reached);
   void cancel(std::size_t number);
 
   Loop& loop_;

@@ -25,6 +25,23 @@ bool Flight::append(std::span<const std::uint8_t> bytes, std::uint64_t budget_ma
   return true;
 }
 
+void Flight::put_header(std::span<const std::uint8_t> header) {
+  const std::span<const std::uint8_t> client = bytes().subspan(header_bytes_);
+  const std::size_t size = header.size() + client.size();
+  auto whole = std::make_unique_for_overwrite<std::uint8_t[]>(size);
+  std::ranges::copy(header, whole.get());
+  std::ranges::copy(client, whole.get() + header.size());
+  budget_->used.fetch_add(size - capacity_, std::memory_order_relaxed);  // May wrap: it is a sum.
+  bytes_ = std::move(whole);
+  size_ = capacity_ = size;
+  header_bytes_ = header.size();
+}
+
+void Flight::drop_front(std::size_t count) {
+  size_ -= count;
+  std::memmove(bytes_.get(), bytes_.get() + count, size_);
+}
+
 void Flight::shrink() {
   if (capacity_ == size_) return;
   const std::uint64_t less = capacity_ - size_;

@@ -27,17 +27,25 @@ class Flight {
       : budget_(other.budget_),
         bytes_(std::move(other.bytes_)),
         size_(std::exchange(other.size_, 0)),
+        header_bytes_(other.header_bytes_),
         capacity_(std::exchange(other.capacity_, 0)) {}
   Flight& operator=(Flight&&) = delete;
   ~Flight() { release(); }
 
   // False: that would be more than `budget_max` bytes for all flights together.
   [[nodiscard]] bool append(std::span<const std::uint8_t> bytes, std::uint64_t budget_max);
+  // Puts bytes of our own before those of the client, in place of what was put there before. Such
+  // bytes are few and bounded, so the budget counts them and does not refuse them.
+  void put_header(std::span<const std::uint8_t> header);
+  // The first `count` bytes are of no use to anybody.
+  void drop_front(std::size_t count);
   // No more bytes will come: gives back what the growth took too much.
   void shrink();
   void release();
 
+  // The header's, then the client's.
   std::span<const std::uint8_t> bytes() const { return {bytes_.get(), size_}; }
+  std::size_t header_bytes() const { return header_bytes_; }
   bool empty() const { return size_ == 0; }
 
  private:
@@ -46,7 +54,8 @@ class Flight {
   FlightBudget* budget_;
   std::unique_ptr<std::uint8_t[]> bytes_;
   std::size_t size_ = 0;
-  std::size_t capacity_ = 0;  // What the budget has been charged.
+  std::size_t header_bytes_ = 0;  // Of size_.
+  std::size_t capacity_ = 0;      // What the budget has been charged.
 };
 
 }  // namespace sni

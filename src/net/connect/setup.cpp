@@ -5,7 +5,10 @@
 #include "core/hello/answer.h"
 #include "core/hello/redirect.h"
 #include "core/mix.h"
+#include "core/proxy_protocol/proxy_reader.h"
+#include "core/proxy_protocol/proxy_wire.h"
 #include "core/session/access_line.h"
+#include "net/flow/doorman.h"
 #include "net/loop/transfer_event.h"
 #include "net/socket.h"
 
@@ -78,6 +81,7 @@ Setup::Setup(Loop& loop, Sockets& sockets, Flow& flow, const FlowSettings& setti
                 .hello_bytes = settings.limits.hello_bytes,
                 .strip_port = flow.record.listener->strip_port}),
       flight_(loop.shared.flights),
+      expects_proxy_header_(flow.record.is_of_proxy()),
       attempts_(loop, sockets, flow, settings) {}
 
 // ---- Hello ------------------------------------------------------------------------------------
@@ -106,6 +110,9 @@ Event Setup::on_flight(const Completion& completion) {
   loop_.buffers->give(buffer);
   if (!fits) return {.kind = Kind::flight_invalid, .reason = EndReason::hello_memory};
   if (flight_.bytes().size() < needed_) return {.kind = Kind::flight_incomplete};
+  if (expects_proxy_header_) {
+    if (const auto event = take_proxy_header()) return *event;
+  }
   const auto needed = scanner_.scan(flight_.bytes());
   if (!needed) return refuse(needed.error());
   needed_ = *needed;
@@ -116,12 +123,45 @@ Event Setup::on_flight(const Completion& completion) {
   const auto& [error, name] = parsed.error();
   if (error == FlightError::bad_name) {
     flow_.record.server_name = name.substr(0, logged_name_max);
-    flow_.record.name_error = name_error(name_problem(name));
+    flow_.record.hello_error = name_error(name_problem(name));
   }
   return refuse(error);
 }
 
+// nullopt: bytes of the client are there too.
+std::optional<Event> Setup::take_proxy_header() {
+  const auto reading = read_proxy_header(flight_.bytes());
+  if (!reading) return refuse_proxy_header(to_string(reading.error()));
+  needed_ = reading->needed;
+  if (needed_ != 0) return Event{.kind = Kind::flight_incomplete};
+  needed_ = 1;
+  expects_proxy_header_ = false;
+  flight_.drop_front(reading->header.size);
+  if (const auto& ends = reading->header.ends) {
+    flow_.record.client = ends->source;
+    destination_ = ends->destination;
+    const auto refusal = Doorman(loop_.shared).readmit(flow_.seat, ends->source.ip, settings_);
+    if (refusal) {
+      loop_.counters.refused[static_cast<std::size_t>(*refusal)].add();
+      flow_.record.hello_error = to_string(*refusal);
+      return Event{.kind = Kind::flight_invalid, .reason = EndReason::shut_out};
+    }
+  }
+  if (flight_.empty()) return Event{.kind = Kind::flight_incomplete};
+  return std::nullopt;
+}
+
+Event Setup::refuse_proxy_header(std::string_view why) {
+  flow_.record.hello_error = why;
+  return {.kind = Kind::flight_invalid, .reason = EndReason::proxy_header};
+}
+
 Event Setup::refuse(FlightError error) {
+  // Enough of it that it is no accident.
+  if (flight_.bytes().size() >= proxy_wire::v1_prefix.size() &&
+      begins_proxy_header(flight_.bytes())) {
+    return refuse_proxy_header("a PROXY header came from a source that must not send one");
+  }
   const Protocol protocol = flow_.record.listener->protocol;
   const auto answer = protocol == Protocol::http || settings_.answers.alerts
                           ? answer_to_fault(protocol, error)
@@ -138,7 +178,7 @@ Event Setup::route(const FirstFlight& flight) {
   record.server_name = flight.name();
   if (is_tls && flight.name_length == 0 && !flight.raw_name.empty()) {
     record.server_name = flight.raw_name;
-    record.name_error = name_error(NameProblem::address);
+    record.hello_error = name_error(NameProblem::address);
   }
   record.alpn = first_protocol(flight.alpn_list);
   record.tls_version = flight.version;
@@ -266,84 +306,6 @@ std::uint64_t Setup::attempt_until_ms() const {
   const auto connect = static_cast<std::uint64_t>(
       connect_timeout(settings_.timeouts, flow_.record.route->config).count());
   return std::min(loop_.now_ms + connect, until_ms_);
-}
-
-// ---- Connect ----------------------------------------------------------------------------------
-
-std::optional<Event> Setup::start_connect() {
-  if (connecting_since_ms_ == 0) connecting_since_ms_ = loop_.now_ms;
-  ++flow_.record.attempts;
-  const Target& target = targets_.target();
-  const auto failed =
-      attempts_.start(target, target.endpoint.port == 0 ? targets_.path() : std::string_view(),
-                      targets_.lease(target), attempt_until_ms());
-  if (!failed) return std::nullopt;
-  return on_attempt(*failed);
-}
-
-std::optional<Event> Setup::on_connected(const Completion& completion) {
-  const auto result = attempts_.on_completion(completion);
-  if (!result) return std::nullopt;
-  if (result->sys_errno == 0) {
-    pair_ = attempts_.take(completion);
-    won_ = result->target;
-    loop_.counters.connect_times.add(result->lasted_ms);
-  }
-  return on_attempt(*result);
-}
-
-Event Setup::on_attempt(const Attempts::Result& result) {
-  // One that another has outrun says nothing of the connection.
-  if (result.outrun) {
-    const auto delay = static_cast<std::uint64_t>(settings_.timeouts.attempt_delay.count());
-    if (result.lasted_ms >= delay) {
-      targets_.outrun(result.target, result.lasted_ms, target_context());
-    }
-    return {.kind = Kind::connect_failed, .side = Side::backend};
-  }
-  const std::uint64_t waited_ms = result.in_time ? std::max<std::uint64_t>(result.lasted_ms, 1) : 0;
-  targets_.connected(result.target, result.sys_errno, waited_ms, target_context());
-  record_target();
-  flow_.record.connect_ms = static_cast<std::uint32_t>(loop_.now_ms - connecting_since_ms_);
-  return {.kind = result.sys_errno == 0 ? Kind::connected : Kind::connect_failed,
-          .side = Side::backend};
-}
-
-void Setup::turned_away(bool by_reset) {
-  --retries_left_;
-  flow_.lease = {};
-  flow_.record.plane = PlaneId::none;
-  targets_.turned_away(won_, by_reset, target_context());
-  record_target();
-}
-
-void Setup::cancel_others() {
-  attempts_.outrun();
-  loop_.resolver->cancel(pack(sockets_.tag(Op::resolver, Side::backend)));
-}
-
-std::optional<Event> Setup::due(bool resolving) {
-  if (resolving && loop_.now_ms >= question_until_ms_) {
-    on_resolve_timeout();
-    return Event{.kind = Kind::deadline};
-  }
-  if (loop_.now_ms >= attempts_.over_at_ms()) return Event{.kind = Kind::attempt_over};
-  if (loop_.now_ms < attempts_.next_due_ms()) return std::nullopt;
-  attempts_.forget_next_due();
-  return Event{.kind = Kind::attempt_due};
-}
-
-std::uint64_t Setup::due_at_ms(bool resolving) {
-  const std::uint64_t connects_ms = std::min(attempts_.over_at_ms(), attempts_.next_due_ms());
-  return resolving ? std::min(connects_ms, question_until_ms_) : connects_ms;
-}
-
-void Setup::release() {
-  if (connecting_since_ms_ != 0 && flow_.record.connect_ms == 0) {
-    flow_.record.connect_ms = static_cast<std::uint32_t>(loop_.now_ms - connecting_since_ms_);
-  }
-  loop_.planes.leave(pair_, /*connected=*/true, loop_.now_ms);
-  attempts_.release();
 }
 
 }  // namespace sni

@@ -55,10 +55,14 @@ class Setup {
   // What the client gets that is not served because of `reason`.
   std::string answer(EndReason reason) const;
 
+  // Puts before the flight what the chosen backend is to know of its client.
+  void tell_backend();
+
   // For the relay. Where another target is left, and may be tried if this one ends before it has
   // sent a byte, the set-up is kept until then, and with it the flight.
   bool may_retry() const { return retries_left_ > 0 && targets_.has_more(); }
   std::span<const std::uint8_t> flight() const { return flight_.bytes(); }
+  std::size_t header_bytes() const { return flight_.header_bytes(); }
   Flight take_flight() { return std::move(flight_); }
   PlanePair take_pair() { return std::exchange(pair_, {}); }
   // The backend has ended so; its socket is closed.
@@ -68,6 +72,8 @@ class Setup {
 
  private:
   Event on_flight(const Completion& completion);
+  std::optional<Event> take_proxy_header();
+  Event refuse_proxy_header(std::string_view why);
   Event refuse(FlightError error);
   Event route(const FirstFlight& flight);
   std::optional<Event> turn_away(const FirstFlight& flight);
@@ -89,8 +95,10 @@ class Setup {
   std::uint32_t listener_;
   FlightScanner scanner_;
   Flight flight_;
-  std::string answer_;      // To a flight that no backend gets.
-  std::size_t needed_ = 1;  // Bytes that must be there before the next scan.
+  std::string answer_;  // To a flight that no backend gets.
+  bool expects_proxy_header_;
+  std::optional<Endpoint> destination_;  // That the client has connected to, as its proxy says.
+  std::size_t needed_ = 1;               // Bytes that must be there before the next scan.
   TargetList targets_;
   std::uint64_t until_ms_ = 0;  // When timeouts.setup is over; counted from the route on.
   std::uint64_t asked_ms_ = 0;  // When the question under way began; 0: none has.

@@ -131,7 +131,8 @@ TargetList::Next TargetList::next_put_off(TargetContext context) {
   if (again_ == 0 && !attempted_ && put_off_.size() > 1) tell_all_out(context);
   target_ = latest_ = put_off_[again_++];
   error_ = AttemptError::none;
-  return backend_of(target_).kind == Backend::Kind::unix_path ? Next::unix_path : Next::endpoint;
+  return dialled(target_).backend.kind == Backend::Kind::unix_path ? Next::unix_path
+                                                                   : Next::endpoint;
 }
 
 void TargetList::begin_backend() {
@@ -145,7 +146,12 @@ void TargetList::begin_backend() {
 TargetList::Next TargetList::next_of_backend(const ForwardPolicy& policy, TargetContext context) {
   const bool first = !std::exchange(asked_, true);
   if (first) begin_backend();
-  const BackendEntry& entry = *route_->backends[target_.backend];
+  const BackendEntry& entry = dialled(target_);
+  if (first && backend_of(target_).kind == Backend::Kind::requested_name &&
+      requested_name_.empty()) {
+    failed(target_, AttemptError::no_name);
+    return Next::exhausted;
+  }
   switch (entry.backend.kind) {
     case Backend::Kind::address:
       target_.endpoint = entry.backend.endpoint;
@@ -158,8 +164,7 @@ TargetList::Next TargetList::next_of_backend(const ForwardPolicy& policy, Target
     case Backend::Kind::requested_name:
       if (first) {
         turn_ = entry.turn.fetch_add(1, std::memory_order_relaxed);
-        if (!name().empty()) return Next::name;
-        failed(target_, AttemptError::no_name);
+        return Next::name;
       }
       while (address_ < resolution_.count()) {
         target_.endpoint = {.ip = resolution_.in_turn(address_++, turn_),
@@ -181,7 +186,7 @@ bool TargetList::due(const ForwardPolicy& policy, TargetContext context) {
 }
 
 std::string_view TargetList::name() const {
-  const Backend& backend = backend_of(target_);
+  const Backend& backend = dialled(target_).backend;
   return backend.kind == Backend::Kind::requested_name ? requested_name_
                                                        : std::string_view(backend.host);
 }
@@ -211,7 +216,7 @@ void TargetList::not_resolved() {
 }
 
 bool TargetList::permitted(const ForwardPolicy& policy) {
-  const Backend& backend = backend_of(target_);
+  const Backend& backend = dialled(target_).backend;
   if (backend.kind == Backend::Kind::unix_path) return true;
   const ForwardVerdict verdict =
       backend.kind == Backend::Kind::requested_name
@@ -251,6 +256,20 @@ void TargetList::connected(const Target& target, int sys_errno, std::uint64_t wa
 void TargetList::turned_away(const Target& target, bool by_reset, TargetContext context) {
   failed(target, by_reset ? AttemptError::reset : AttemptError::ended);
   if (by_reset) tell_out(target, 0, context);
+}
+
+void TargetList::refused(const Target& target, AttemptError error, bool reached,
+                         TargetContext context) {
+  failed(target, error);
+  if (reached) tell_answered(target, context);
+}
+
+SocksTarget TargetList::socks_target(const Target& target) const {
+  const Backend& backend = backend_of(target);
+  std::string_view name =
+      backend.kind == Backend::Kind::requested_name ? requested_name_ : backend.host;
+  if (name.ends_with('.')) name.remove_suffix(1);  // SOCKS servers complete no name.
+  return {.name = name, .ip = backend.endpoint.ip, .port = backend.port};
 }
 
 void TargetList::outrun(const Target& target, std::uint64_t waited_ms, TargetContext context) {
@@ -313,7 +332,7 @@ void TargetList::tell_all_out(TargetContext context) const {
 }
 
 EndpointBoard::Id TargetList::board_id(const Target& target, const EndpointBoard& board) const {
-  const Backend& backend = backend_of(target);
+  const Backend& backend = dialled(target).backend;
   return backend.kind == Backend::Kind::unix_path ? board.id_of(backend.host)
                                                   : board.id_of(target.endpoint);
 }
@@ -321,11 +340,15 @@ EndpointBoard::Id TargetList::board_id(const Target& target, const EndpointBoard
 // As it may stand in a log.
 std::string TargetList::text_of(const Target& target) const {
   const Backend& backend = backend_of(target);
-  if (backend.kind == Backend::Kind::address) return target.endpoint.to_string();
+  const Upstream* const upstream = route_->upstream.get();
+  if (backend.kind == Backend::Kind::address && upstream == nullptr) {
+    return target.endpoint.to_string();
+  }
   std::string text = escape_for_log(backend.text);
   if (backend.kind == Backend::Kind::requested_name) {
     text += " as " + escape_for_log(requested_name_);
   }
+  if (upstream != nullptr) text += " by upstream " + upstream->name;
   if (target.endpoint.port != 0) text += " (" + target.endpoint.to_string() + ")";
   return text;
 }
@@ -343,6 +366,8 @@ EndReason TargetList::why() const {
       return EndReason::forbidden;
     case AttemptError::no_answer:
       return EndReason::connect_timeout;
+    case AttemptError::no_local_port:
+      return EndReason::no_local_port;
     default:
       return EndReason::unreachable;
   }

@@ -27,6 +27,7 @@
 #include "core/route/route_table.h"
 #include "core/session/log_gate.h"
 #include "core/session/session.h"
+#include "core/socks5/socks_dialog.h"
 
 namespace sni {
 
@@ -69,6 +70,10 @@ class TargetList {
                  TargetContext context);
   // It was connected and has ended before it has sent a byte, by a reset or by a FIN.
   void turned_away(const Target& target, bool by_reset, TargetContext context);
+  // It has failed before its connect(), or, `reached`, the route's upstream says this of it.
+  void refused(const Target& target, AttemptError error, bool reached, TargetContext context);
+  // What the upstream is to connect to.
+  SocksTarget socks_target(const Target& target) const;
   // It was given up after so long, since another one was faster. For the board it is as silent as
   // one that had all its time.
   void outrun(const Target& target, std::uint64_t waited_ms, TargetContext context);
@@ -79,9 +84,9 @@ class TargetList {
   }
   // The one that next() spoke of last.
   const Target& target() const { return target_; }
-  std::string_view path() const { return backend_of(target_).host; }
+  std::string_view path() const { return dialled(target_).backend.host; }
   std::string_view name() const;
-  bool name_is_configured() const { return backend_of(target_).kind == Backend::Kind::name; }
+  bool name_is_configured() const { return dialled(target_).backend.kind == Backend::Kind::name; }
   const Backend& backend_of(const Target& target) const {
     return route_->backends[target.backend]->backend;
   }
@@ -101,6 +106,11 @@ class TargetList {
   };
 
   bool choose_backend();
+  // Whom to connect to for the sake of the target: its backend, or the route's upstream.
+  const BackendEntry& dialled(const Target& target) const {
+    return route_->upstream != nullptr ? *route_->upstream->backend
+                                       : *route_->backends[target.backend];
+  }
   // The next target of the current backend; exhausted: it has no more.
   Next next_of_backend(const ForwardPolicy& policy, TargetContext context);
   Next next_put_off(TargetContext context);

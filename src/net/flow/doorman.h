@@ -17,10 +17,13 @@ class Doorman {
   explicit Doorman(Shared& shared) : shared_(shared) {}
 
   std::expected<Seat, Refusal> admit(const IpAddress& source, const FlowSettings& settings) const;
+  // A proxy whose clients are judged, by readmit(), and not itself.
+  std::expected<Seat, Refusal> admit_proxy(const FlowSettings& settings) const;
   std::optional<Refusal> readmit(Seat& seat, const IpAddress& source,
                                  const FlowSettings& settings) const;
 
  private:
+  std::expected<Seat, Refusal> take_seat(const FlowSettings& settings) const;
   std::optional<Refusal> count_source(Seat& seat, const IpAddress& source,
                                       const FlowSettings& settings) const;
 

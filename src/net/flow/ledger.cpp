@@ -9,10 +9,20 @@ namespace sni {
 
 namespace {
 
-std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t now_ms) {
+// What the upstream is asked for.
+std::string backend_by_upstream(const FlowRecord& flow) {
+  if (flow.backend->kind != Backend::Kind::requested_name) return flow.backend->text;
+  return flow.server_name + ':' + std::to_string(flow.backend->port);
+}
+
+std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t run,
+                    std::uint64_t now_ms) {
   const std::string backend = backend_of(flow);
+  const bool told = flow.route != nullptr && flow.route->config.send_proxy.unique_id;
+  const std::string unique_id = told ? unique_flow_id(run, flow.serial) : std::string();
   return access_line(
       {.client = flow.client,
+       .proxy = flow.proxy,
        .listener = flow.listener->name,
        .server_name = flow.server_name,
        .alpn = flow.alpn,
@@ -20,6 +30,9 @@ std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t no
        .ech = flow.ech,
        .route = flow.route == nullptr ? std::string_view() : flow.route->config.names.front(),
        .backend = backend,
+       .upstream = flow.route == nullptr || flow.route->upstream == nullptr
+                       ? std::string_view()
+                       : flow.route->upstream->name,
        .attempts = flow.attempts,
        .connect_ms = flow.connect_ms,
        .client_bytes = end.to_backend,
@@ -27,7 +40,8 @@ std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t no
        .duration_ms = now_ms - flow.started_ms,
        .plane = to_string(flow.plane),
        .end = to_string(end.reason),
-       .error = flow.name_error.empty() ? to_string(flow.error) : flow.name_error},
+       .unique_id = unique_id,
+       .error = flow.hello_error.empty() ? to_string(flow.error) : flow.hello_error},
       log_format());
 }
 
@@ -35,6 +49,7 @@ std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t no
 
 std::string backend_of(const FlowRecord& flow) {
   if (flow.backend == nullptr) return {};
+  if (flow.route->upstream != nullptr) return backend_by_upstream(flow);
   return flow.backend_address.port != 0 ? flow.backend_address.to_string() : flow.backend->text;
 }
 
@@ -51,7 +66,7 @@ void Ledger::end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t no
   counters_.bytes_to_backend.add(end.to_backend);
   counters_.bytes_to_client.add(end.to_client);
   counters_.life_times.add(now_ms - flow.record.started_ms);
-  if (is_bad_hello(end.reason)) {
+  if (is_bad_hello(end.reason) && !flow.record.is_of_proxy()) {
     shared_.admission.report(flow.record.client.ip, Conduct::bad_hello);
   }
   const bool reached = flow.record.plane != PlaneId::none;
@@ -59,7 +74,7 @@ void Ledger::end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t no
   const bool wanted =
       end.reason == EndReason::nothing_sent ? debug_lines_wanted() : access_lines_wanted();
   if (wanted && (reached || gate.admit(now_ms))) {
-    lines_.add(line_of(flow.record, end, now_ms));
+    lines_.add(line_of(flow.record, end, shared_.run, now_ms));
   }
   flows_.free(flow.place);
 }

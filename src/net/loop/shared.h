@@ -24,7 +24,8 @@ namespace sni {
 inline constexpr std::size_t cache_line = 64;
 
 struct Shared {
-  FastPath fast_path;             // Both set before the first worker starts.
+  FastPath fast_path;                        // Both set before the first worker starts.
+  std::uint64_t run = random_key().front();  // Of this process, for ids that others keep.
   std::optional<DnsMap> dns_map;  // Answers of all workers; empty: each keeps its own alone.
   alignas(cache_line) std::atomic<std::uint32_t> connections{0};
   std::atomic<std::uint32_t> relayed{0};  // Those whose two sockets the proxy has.

@@ -211,16 +211,18 @@ void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
                         std::chrono::milliseconds idle, std::uint64_t now_ms) {
   Pair& pair = *pairs_.find(ticket);
   flows_.try_emplace(
-      pair.name, Spliced{.flow = &flow,
-                         .keys = pair.keys,
-                         .target = pair.target,
-                         .port = local_port(pair),
-                         .idle_ns = static_cast<std::uint64_t>(
-                             std::chrono::duration_cast<std::chrono::nanoseconds>(idle).count()),
-                         .relayed = {view.sent_to_backend, view.sent_to_client},
-                         .ifindex = {pair.client_ifindex, pair.backend_ifindex},
-                         .routes_version = service_.routes_version(),
-                         .source = flow.record.client.ip});
+      pair.name,
+      Spliced{.flow = &flow,
+              .keys = pair.keys,
+              .target = pair.target,
+              .port = local_port(pair),
+              .idle_ns = static_cast<std::uint64_t>(
+                  std::chrono::duration_cast<std::chrono::nanoseconds>(idle).count()),
+              .relayed = {view.sent_to_backend, view.sent_to_client},
+              .ifindex = {pair.client_ifindex, pair.backend_ifindex},
+              .routes_version = service_.routes_version(),
+              .source =
+                  flow.record.is_of_proxy() ? std::nullopt : std::optional(flow.record.client.ip)});
   order_.push_back(pair.name);
   service_.inbox(worker_).want_ticks(true);
   counts_.taken.add();

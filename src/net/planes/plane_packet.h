@@ -102,7 +102,7 @@ class PlanePacket {
     std::array<std::uint64_t, 2> relayed{};  // Bytes before the hand-over, by side.
     std::array<std::uint32_t, 2> ifindex{};  // By side: where packets for it leave.
     std::uint64_t routes_version = 0;
-    IpAddress source;
+    std::optional<IpAddress> source;  // Whom lists and bans concern.
   };
   struct Lingering {
     std::uint64_t name;

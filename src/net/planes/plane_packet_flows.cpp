@@ -106,7 +106,7 @@ std::optional<EndReason> PlanePacket::verdict_on(const Spliced& flow, const Admi
     }
   }
   if (now > last + flow.idle_ns) return EndReason::idle_timeout;
-  if (admission.refuses(flow.source)) return EndReason::cut;
+  if (flow.source && admission.refuses(*flow.source)) return EndReason::cut;
   return std::nullopt;
 }
 

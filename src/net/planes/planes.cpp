@@ -14,12 +14,12 @@ Planes::Planes(const FastPath& path, const FastPathConfig& config, Counters& cou
 }
 
 void Planes::announce(PlanePair& pair, int client, bool client_is_v4, int backend,
-                      const Endpoint& target, std::uint64_t now_ms) {
-  if (packet_ != nullptr) {
+                      const Endpoint& target, Open open, std::uint64_t now_ms) {
+  if (packet_ != nullptr && open.packet) {
     pair.packet = packet_->announce(client, client_is_v4, backend, target, now_ms);
     pair.packet_open = pair.packet != no_ticket;
   }
-  if (sockhash_ != nullptr) pair.sockhash = sockhash_->announce(client, backend);
+  if (sockhash_ != nullptr && open.sockhash) pair.sockhash = sockhash_->announce(client, backend);
 }
 
 bool Planes::offer(PlanePair& pair, const PlaneView& view) {

@@ -28,9 +28,14 @@ class Planes {
   Planes() = default;  // Everything is relayed in userspace.
   Planes(const FastPath& path, const FastPathConfig& config, Counters& counters, unsigned worker);
 
+  // Which planes may have a pair.
+  struct Open {
+    bool packet = true;    // The backend's socket is free to be bound, and routed as any other.
+    bool sockhash = true;  // Every byte that the backend's socket will receive is for the client.
+  };
   // Before connect().
   void announce(PlanePair& pair, int client, bool client_is_v4, int backend, const Endpoint& target,
-                std::uint64_t now_ms);
+                Open open, std::uint64_t now_ms);
   // Instead of announce(): the backend has no TCP address.
   void decline_unix() {
     if (packet_ != nullptr) packet_->decline_unix();

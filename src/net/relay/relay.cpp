@@ -14,8 +14,12 @@ namespace sni {
 using Kind = Event::Kind;
 
 Relay::Relay(const RelayPlace& place, PlanePair pair, Flight flight,
-             std::span<const std::uint8_t> first)
-    : place_(place), pair_(pair), active_ms_(place.loop.now_ms), flight_(std::move(flight)) {
+             std::span<const std::uint8_t> first, std::size_t header_bytes)
+    : place_(place),
+      pair_(pair),
+      active_ms_(place.loop.now_ms),
+      header_bytes_(header_bytes),
+      flight_(std::move(flight)) {
   pipe(Side::client).hold(first);
   place_.flow.record.plane = pair_.carrier;
 }
@@ -215,7 +219,9 @@ std::uint64_t Relay::forwarded(Side side) const {
   if (side == Side::backend) {
     if (const auto sent = Planes::sent_to_client(pair_, fd(Side::client))) return *sent;
   }
-  return pipe(side).bytes_sent();
+  // What a backend was told of its client did not come from the client.
+  const std::uint64_t sent = pipe(side).bytes_sent();
+  return side == Side::client ? sent - std::min(sent, header_bytes_) : sent;
 }
 
 void Relay::release() {
@@ -229,7 +235,7 @@ PlaneView Relay::view() const {
   return {.client = fd(Side::client),
           .backend = fd(Side::backend),
           .sent_to_client = pipe(Side::backend).bytes_sent(),
-          .sent_to_backend = pipe(Side::client).bytes_sent(),
+          .sent_to_backend = forwarded(Side::client),
           .age_ms = loop().now_ms - place_.flow.record.started_ms,
           .wake = pack(place_.sockets.tag(Op::receive, Side::backend))};
 }

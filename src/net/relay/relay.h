@@ -40,8 +40,8 @@ class Relay {
  public:
   // `first`: what the client has sent already, and the backend is to get first; `flight` owns it, or
   // is empty where somebody does who keeps it until it is sent.
-  Relay(const RelayPlace& place, PlanePair pair, Flight flight,
-        std::span<const std::uint8_t> first);
+  Relay(const RelayPlace& place, PlanePair pair, Flight flight, std::span<const std::uint8_t> first,
+        std::size_t header_bytes);
 
   std::optional<Event> start_receive(Side side);
   std::optional<Event> on_receive(Side side, const Completion& completion);
@@ -97,8 +97,9 @@ class Relay {
   std::array<bool, 2> more_waiting_{};  // The last receive left bytes in the socket.
   bool wanted_ = false;
   std::uint32_t last_unacknowledged_ = 0;
-  std::uint64_t active_ms_;  // When bytes moved last, or a flush began.
-  Flight flight_;            // Until the backend has it.
+  std::uint64_t active_ms_;     // When bytes moved last, or a flush began.
+  std::uint64_t header_bytes_;  // Of our own, before the client's first byte.
+  Flight flight_;               // Until the backend has it.
 };
 
 }  // namespace sni

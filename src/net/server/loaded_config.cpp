@@ -43,6 +43,32 @@ void load_block_file(LoadedConfig& loaded, const std::string& config_path, Posit
   loaded.config.reset();
 }
 
+// The first line of each upstream's password_file.
+void load_passwords(LoadedConfig& loaded, const std::string& config_path,
+                    const std::vector<Position>& positions) {
+  for (std::size_t i = 0; i < loaded.config->upstreams.size(); ++i) {
+    UpstreamConfig& upstream = loaded.config->upstreams[i];
+    if (upstream.password_file.empty()) continue;
+    std::string mistake;
+    if (const auto text = read_file(upstream.password_file, limits::password_file_bytes); !text) {
+      mistake = text.error().what;
+    } else {
+      upstream.login.password = text->substr(0, text->find_first_of("\r\n"));
+      const std::size_t size = upstream.login.password.size();
+      if (size == 0 || size > socks_login_bytes_max) {
+        mistake =
+            "the first line of " + upstream.password_file + " has no password of 1 to 255 bytes";
+      }
+    }
+    if (mistake.empty()) continue;
+    loaded.diagnostics.push_back({.severity = Severity::error,
+                                  .file = config_path,
+                                  .position = positions[i],
+                                  .message = "'password_file' in [[upstream]]: " + mistake});
+    return loaded.config.reset();
+  }
+}
+
 // A socket of a group that is not there would be nobody's.
 void check_group(LoadedConfig& loaded, const std::string& config_path, Position position) {
   const std::string& group = loaded.config->control.group;
@@ -67,6 +93,7 @@ Result<LoadedConfig> load_config(const std::string& path) {
                       .warnings = {}};
   if (!loaded.config) return loaded;
   check_group(loaded, path, result.control_group);
+  if (loaded.config) load_passwords(loaded, path, result.password_files);
   if (loaded.config) load_block_file(loaded, path, result.block_file);
   if (!loaded.config) return loaded;
   const auto needed = needed_sources(*loaded.config);

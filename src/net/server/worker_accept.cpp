@@ -72,14 +72,19 @@ void Worker::accept(Listener& listener, int fd) {
   counters_.accepted.add();
   const Endpoint peer = peer_of(client.get());
   const Snapshot& snapshot = *listener.snapshot;
-  auto seat = Doorman(shared_).admit(peer.ip, *snapshot.settings);
+  const auto& config = snapshot.listener_configs[listener.index];
+  const bool is_proxy = config->is_proxy(peer.ip);
+  const Doorman doorman(shared_);
+  auto seat = is_proxy ? doorman.admit_proxy(*snapshot.settings)
+                       : doorman.admit(peer.ip, *snapshot.settings);
   if (!seat) return refuse(seat.error(), peer);
   // The socket may have been opened by an earlier configuration.
   const TcpConfig& tcp = snapshot.settings->tcp;
   if (tcp != listener.tcp) set_keepalive(client.get(), tcp);
   Flow& flow = loop_->ledger.open({.started_ms = loop_->now_ms,
                                    .client = peer,
-                                   .listener = snapshot.listener_configs[listener.index]},
+                                   .proxy = is_proxy ? peer : Endpoint{},
+                                   .listener = config},
                                   std::move(*seat));
   const std::uint32_t slot = slots_.acquire();
   loop_->deadlines.grow(slots_.capacity());

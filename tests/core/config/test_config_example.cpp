@@ -87,6 +87,7 @@ TEST_CASE("the values that the example shows are the defaults") {
   route.backends = example->routes.at(0).backends;
   route.listeners = {"https"};
   defaults.routes = {route};
+  defaults.upstreams = example->upstreams;
   CHECK(example->listeners == defaults.listeners);
   CHECK(example->routes == defaults.routes);
   CHECK(example->timeouts == defaults.timeouts);

@@ -17,8 +17,8 @@ TEST_CASE("keys of other proxies are answered with what does their work here") {
   });
   check_routes({
       {"names = ['a.example']\nbackend = 'b.example:1'\nproxy_protocol = true\n",
-       {"c.toml:6:1: unknown key 'proxy_protocol' in [[route]]; the PROXY protocol is not "
-        "supported"}},
+       {"c.toml:6:1: unknown key 'proxy_protocol' in [[route]]; the PROXY protocol to backends is "
+        "'send_proxy', as in send_proxy = \"v2\""}},
       {"names = ['a.example']\nserver = 'b.example:1'\n",
        {"c.toml:3:1: [[route]] has no 'backend'",
         "c.toml:5:1: unknown key 'server' in [[route]]; where a route leads is its 'backend'"}},

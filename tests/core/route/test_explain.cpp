@@ -102,3 +102,16 @@ TEST_CASE("a question that makes no sense is refused") {
   CHECK_FALSE(explain(config(), {}, {.name = "a.example", .listener = "none"}, now));
   CHECK_FALSE(explain(config(), {}, {.name = "a.example", .alpn = {""}}, now));
 }
+
+TEST_CASE("a backend that an upstream reaches is told with it") {
+  const Config by_upstream = read_valid(R"(
+    listener = [{ name = "https", address = "0.0.0.0:443" }]
+    upstream = [{ name = "exit", address = "10.0.0.7:1080" }]
+    route = [{ names = ["*"], backend = "{name}:443", via = "exit" }]
+  )");
+  const auto result = explain(by_upstream, {}, {.name = "a.example"}, now);
+  REQUIRE(result);
+  CHECK(result->served);
+  CHECK(result->lines.back() ==
+        "backend {name}:443 (a.example:443) by upstream exit (10.0.0.7:1080)");
+}

@@ -68,6 +68,27 @@ TEST_CASE("why the backend was not reached comes last, where it was not") {
             .ends_with(R"("end":"done","error":"connection refused"})"));
 }
 
+TEST_CASE("the id that the backend was told stands in the line, where it was told one") {
+  AccessRecord record = sample();
+  record.unique_id = "5f0c9a83d1e2b746-1-42";
+  CHECK(
+      access_line(record, LogFormat::text).ends_with(" end=done unique_id=5f0c9a83d1e2b746-1-42"));
+}
+
+TEST_CASE("a proxy that told of the client stands behind it") {
+  AccessRecord record = sample();
+  record.proxy = {.ip = parse_ip("10.0.0.1").value(), .port = 4711};
+  CHECK(access_line(record, LogFormat::text)
+            .starts_with("client=192.0.2.7:50123 proxy=10.0.0.1:4711 listener=https "));
+}
+
+TEST_CASE("an upstream stands behind the backend that it reaches") {
+  AccessRecord record = sample();
+  record.upstream = "exit";
+  CHECK(access_line(record, LogFormat::text)
+            .contains(" backend=[2001:db8::1]:8443 upstream=exit attempts="));
+}
+
 TEST_CASE("what is not known is empty, and shows as that") {
   const AccessRecord record{.client = {.ip = parse_ip("192.0.2.7").value(), .port = 1}};
   CHECK(

@@ -13,6 +13,12 @@ TEST_CASE("an id names the worker and its connection, and is read back") {
   CHECK(worker_of(serial) == 3);
 }
 
+TEST_CASE("an id for others has the run in it, always with 16 digits") {
+  constexpr std::uint64_t serial = (std::uint64_t{3} << flow_serial_bits) + 42;
+  CHECK(unique_flow_id(0x5f0c9a83d1e2b746, serial) == "5f0c9a83d1e2b746-3-42");
+  CHECK(unique_flow_id(1, serial) == "0000000000000001-3-42");
+}
+
 TEST_CASE("what is no id is not taken for one") {
   for (const std::string_view text : {"", "-", "1", "1-", "-1", "1-0", "01-1", "1-01", "1-1-1",
                                       "65536-1", "1-281474976710656", " 1-1", "1-+1", "a-1"}) {

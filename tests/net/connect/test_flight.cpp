@@ -68,3 +68,44 @@ TEST_CASE("the budget gets back what a flight held, once, wherever the flight ha
   }
   CHECK(budget.used == 0);
 }
+
+TEST_CASE("a header stands before the client's bytes, in place of the one before it") {
+  FlightBudget budget;
+  {
+    Flight flight(budget);
+    REQUIRE(flight.append(Bytes{1, 2, 3}, plenty));
+    flight.put_header(Bytes{9, 9});
+    CHECK(std::ranges::equal(flight.bytes(), Bytes{9, 9, 1, 2, 3}));
+    CHECK(flight.header_bytes() == 2);
+    flight.put_header(Bytes{8});
+    CHECK(std::ranges::equal(flight.bytes(), Bytes{8, 1, 2, 3}));
+    CHECK(budget.used == 4);
+    const Flight moved = std::move(flight);
+    CHECK(moved.header_bytes() == 1);
+  }
+  CHECK(budget.used == 0);
+}
+
+TEST_CASE("a header may be longer than a flight that has room left") {
+  FlightBudget budget;
+  Flight flight(budget);
+  for (int i = 0; i < 5; ++i) REQUIRE(flight.append(Bytes(100, 1), plenty));
+  flight.put_header(Bytes(2, 9));
+  CHECK(flight.bytes().size() == 502);
+  CHECK(budget.used == 502);
+}
+
+TEST_CASE("what is dropped from the front leaves the rest, and more can be appended") {
+  FlightBudget budget;
+  {
+    Flight flight(budget);
+    REQUIRE(flight.append(Bytes{1, 2, 3, 4}, plenty));
+    flight.drop_front(3);
+    CHECK(std::ranges::equal(flight.bytes(), Bytes{4}));
+    flight.drop_front(1);
+    CHECK(flight.empty());
+    REQUIRE(flight.append(Bytes{5, 6}, plenty));
+    CHECK(std::ranges::equal(flight.bytes(), Bytes{5, 6}));
+  }
+  CHECK(budget.used == 0);
+}

@@ -95,3 +95,15 @@ TEST_CASE("once the true source is known, limits and lists hold for it and not f
   REQUIRE(next);
   CHECK(doorman.readmit(*next, two, settings) == Refusal::connections_per_source);
 }
+
+TEST_CASE(
+    "a proxy whose clients are judged has a seat, and is in nobody's lists or limits itself") {
+  Shared shared;
+  const Doorman doorman(shared);
+  const FlowSettings settings = settings_with(1, 1);
+  auto seat = doorman.admit_proxy(settings);
+  REQUIRE(seat);
+  CHECK(shared.connections == 1);
+  CHECK(shared.sources.acquire(one, 1));
+  CHECK(doorman.admit_proxy(settings).error() == Refusal::connections);
+}

@@ -1,0 +1,106 @@
+#include "core/config/config_check_ways.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "core/route/forward_policy.h"
+
+namespace sni {
+namespace {
+
+class WaysCheck {
+ public:
+  WaysCheck(const Config& config, const ConfigPlaces& places, DiagnosticList& diagnostics)
+      : config_(config), places_(places), diagnostics_(diagnostics) {}
+
+  void run() {
+    for (std::size_t i = 0; i < config_.upstreams.size(); ++i) check_upstream(i);
+    for (std::size_t i = 0; i < config_.routes.size(); ++i) {
+      check_via(i);
+      check_source(i);
+    }
+  }
+
+ private:
+  void check_upstream(std::size_t index);
+  void check_via(std::size_t index);
+  void check_source(std::size_t index);
+
+  void error(Position position, std::string message) {
+    diagnostics_.error(position, std::move(message));
+  }
+
+  const Config& config_;
+  const ConfigPlaces& places_;
+  DiagnosticList& diagnostics_;
+};
+
+void WaysCheck::check_upstream(std::size_t index) {
+  const UpstreamConfig& upstream = config_.upstreams[index];
+  const ConfigPlaces::Upstream& place = places_.upstreams[index];
+  for (std::size_t i = 0; i < index; ++i) {
+    if (upstream.name.empty() || config_.upstreams[i].name != upstream.name) continue;
+    error(place.name, "upstream " + quoted(upstream.name) + " is already defined in line " +
+                          std::to_string(places_.upstreams[i].name.line));
+  }
+  if (upstream.login.username.empty() != upstream.password_file.empty()) {
+    const bool no_name = upstream.login.username.empty();
+    error(no_name ? place.password_file : place.username,
+          std::string("[[upstream]] has '") + (no_name ? "password_file" : "username") +
+              "' without '" + (no_name ? "username" : "password_file") + "'");
+  }
+  std::vector<ListenerEndpoint> own;
+  for (const ListenerConfig& listener : config_.listeners) {
+    own.push_back({.endpoint = listener.address, .v6only = listener.v6only});
+  }
+  const ForwardPolicy policy{.listeners = own, .own_addresses = {}};
+  if (upstream.address.endpoint.port != 0 &&
+      policy.judge_configured(upstream.address.endpoint) != ForwardVerdict::allowed) {
+    error(place.address, "upstream " + quoted(upstream.address.text) +
+                             " is a listener of this proxy, so connections would loop");
+  }
+}
+
+void WaysCheck::check_via(std::size_t index) {
+  const RouteConfig& route = config_.routes[index];
+  const ConfigPlaces::Route& place = places_.routes[index];
+  if (route.via.empty()) return;
+  std::vector<std::string_view> names;
+  for (const UpstreamConfig& upstream : config_.upstreams) names.push_back(upstream.name);
+  // One whose name could not be read may be the one that is meant.
+  const bool unread = std::ranges::find(names, "") != names.end();
+  if (!unread && std::ranges::find(names, route.via) == names.end()) {
+    error(place.via, "unknown upstream " + quoted(route.via) + " in [[route]]" +
+                         did_you_mean(route.via, names));
+  }
+  for (std::size_t i = 0; i < route.backends.size(); ++i) {
+    if (route.backends[i].kind != Backend::Kind::unix_path) continue;
+    error(place.backends[i],
+          "backend " + quoted(route.backends[i].text) + " cannot be reached by an upstream");
+  }
+  if (route.backends.empty()) {
+    diagnostics_.warning(place.via, "'via' in [[route]] has no effect without a backend");
+  }
+}
+
+void WaysCheck::check_source(std::size_t index) {
+  const SourceConfig& source = config_.routes[index].source;
+  const ConfigPlaces::Route& place = places_.routes[index];
+  if (source.addresses.size() > 2 || (source.addresses.size() == 2 &&
+                                      source.addresses[0].is_v4() == source.addresses[1].is_v4())) {
+    error(place.bind_addresses.back(),
+          "'bind_address' in [[route]] takes one address of each family at most");
+  }
+  if (source.transparent && !source.addresses.empty()) {
+    error(place.transparent, "[[route]] has both 'transparent' and 'bind_address'");
+  }
+}
+
+}  // namespace
+
+void check_ways(const Config& config, const ConfigPlaces& places, DiagnosticList& diagnostics) {
+  WaysCheck(config, places, diagnostics).run();
+}
+
+}  // namespace sni

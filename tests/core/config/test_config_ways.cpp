@@ -1,0 +1,162 @@
+// Keys that say how backends are reached and who the client is.
+
+#include <doctest/doctest.h>
+
+#include "core/config/config_file.h"
+#include "support/config_mistakes.h"
+
+using namespace sni;
+
+TEST_CASE("keys of the PROXY protocol land in their fields") {
+  const Config config = read_valid(R"(
+    [[listener]]
+    name = "https"
+    address = "[::]:443"
+    accept_proxy_from = ["10.0.0.0/8", "2001:db8::5"]
+    [[route]]
+    names = ["a.example"]
+    backend = "b.example:443"
+    send_proxy = "v2"
+    send_proxy_fields = ["authority", "crc32c"]
+  )");
+  CHECK(config.listeners[0].accept_proxy_from ==
+        std::vector{*parse_prefix("10.0.0.0/8"), *parse_prefix("2001:db8::5")});
+  CHECK(config.listeners[0].is_proxy(*parse_ip("10.1.2.3")));
+  CHECK_FALSE(config.listeners[0].is_proxy(*parse_ip("11.1.2.3")));
+  CHECK(config.routes[0].send_proxy ==
+        ProxyForm{.version = ProxyVersion::v2, .authority = true, .crc32c = true});
+}
+
+TEST_CASE("a PROXY header needs a backend, and its fields version 2") {
+  const std::string route = "names = ['a.example']\nbackend = 'b:1'\n";
+  check_routes({
+      {route + "send_proxy = 'v1'\n", {}},
+      {route + "send_proxy = 'v2'\nsend_proxy_fields = ['alpn', 'unique_id']\n", {}},
+      {route + "send_proxy = 'v1'\nsend_proxy_fields = ['alpn']\n",
+       {"c.toml:7:21: 'send_proxy_fields' in [[route]] needs send_proxy = \"v2\", which alone has "
+        "fields"}},
+      {route + "send_proxy_fields = ['crc32c']\n",
+       {"c.toml:6:21: 'send_proxy_fields' in [[route]] needs send_proxy = \"v2\", which alone has "
+        "fields"}},
+      {"names = ['a.example']\nrefuse = 'close'\nsend_proxy = 'v2'\n",
+       {"c.toml:6:14: warning: 'send_proxy' in [[route]] has no effect without a backend"}},
+  });
+}
+
+TEST_CASE("who believes every PROXY header is warned") {
+  const auto listen = [](std::string_view sources) {
+    return "route = [{ names = ['a.example'], backend = 'b:1' }]\n[[listener]]\nname = 'https'\n"
+           "address = '0.0.0.0:443'\naccept_proxy_from = " +
+           std::string(sources) + "\n";
+  };
+  const Messages warned{
+      "c.toml:5:21: warning: 'accept_proxy_from' in [[listener]] believes everybody: whoever "
+      "reaches "
+      "the listener may say any address"};
+  CHECK(mistakes(listen("['10.0.0.0/8', '::1']")).empty());
+  CHECK(mistakes(listen("['10.0.0.0/8', '0.0.0.0/0']")) == warned);
+  CHECK(mistakes(listen("['::/0']")) == warned);
+  CHECK(mistakes(listen("['10.0.0.1/8']")).size() == 1);
+  std::string many;
+  for (int i = 0; i < 65; ++i) many += "'10.0.0." + std::to_string(i) + "',";
+  CHECK(mistakes(listen('[' + many + ']')) ==
+        Messages{"c.toml:5:21: more than 64 prefixes in 'accept_proxy_from' in [[listener]]"});
+}
+
+TEST_CASE("keys of the way to a backend land in their fields") {
+  const Config config = read_valid(R"(
+    [[listener]]
+    name = "https"
+    address = "[::]:443"
+    [[upstream]]
+    name = "exit"
+    address = "Socks.internal:1080"
+    username = "alice"
+    password_file = "/etc/sni-proxy/exit"
+    [[route]]
+    names = ["a.example"]
+    backend = "{name}:443"
+    via = "exit"
+    bind_address = ["192.0.2.10", "2001:db8::10"]
+    bind_interface = "eth1"
+    mark = 0x2a
+    source_ports = "20000-60000"
+    [[route]]
+    names = ["b.example"]
+    backend = "10.0.0.5:443"
+    transparent = true
+    [[route]]
+    names = ["c.example"]
+    backend = "10.0.0.5:443"
+    bind_address = "192.0.2.10"
+  )");
+  REQUIRE(config.upstreams.size() == 1);
+  CHECK(config.upstreams[0].name == "exit");
+  CHECK(config.upstreams[0].address.host == "socks.internal");
+  CHECK(config.upstreams[0].login.username == "alice");
+  CHECK(config.upstreams[0].password_file == "/etc/sni-proxy/exit");
+  CHECK(config.routes[0].via == "exit");
+  CHECK(config.routes[0].source ==
+        SourceConfig{.addresses = {*parse_ip("192.0.2.10"), *parse_ip("2001:db8::10")},
+                     .interface = "eth1",
+                     .mark = 42,
+                     .port_first = 20'000,
+                     .port_last = 60'000});
+  CHECK(config.routes[1].source == SourceConfig{.transparent = true});
+  CHECK(config.routes[2].source == SourceConfig{.addresses = {*parse_ip("192.0.2.10")}});
+}
+
+TEST_CASE("an upstream has a name of its own, and a server that is not this proxy") {
+  const std::string used =
+      "route = [{ names = ['a'], backend = 'b:1', via = 'exit' }]\n"
+      "listener = [{ name = 'https', address = '0.0.0.0:443' }]\n";
+  const auto with = [&](std::string_view upstream) {
+    return mistakes(used + "[[upstream]]\nname = 'exit'\n" + std::string(upstream));
+  };
+  CHECK(with("address = '10.0.0.7:1080'\n").empty());
+  CHECK(with("address = 'unix:/run/socks'\n").empty());
+  CHECK(with("address = '10.0.0.7:1080'\nusername = 'a'\n") ==
+        Messages{"c.toml:6:12: [[upstream]] has 'username' without 'password_file'"});
+  CHECK(with("address = '10.0.0.7:1080'\npassword_file = '/x'\n") ==
+        Messages{"c.toml:6:17: [[upstream]] has 'password_file' without 'username'"});
+  CHECK(
+      with("address = '127.0.0.1:443'\n") ==
+      Messages{"c.toml:5:11: upstream '127.0.0.1:443' is a listener of this proxy, so connections "
+               "would loop"});
+  CHECK(with("address = '{name}:443'\n").size() == 1);
+  CHECK(with("address = 'b:1'\n[[upstream]]\nname = 'exit'\naddress = 'c:1'\n") ==
+        Messages{"c.toml:7:8: upstream 'exit' is already defined in line 4"});
+}
+
+TEST_CASE("a route goes by an upstream that there is, to a backend that one can reach") {
+  const std::string route = "names = ['a.example']\nvia = 'exit'\n";
+  check_routes({
+      {route + "backend = 'b:1'\n", {"c.toml:5:7: unknown upstream 'exit' in [[route]]"}},
+      {route + "backend = 'unix:/x'\n[[upstream]]\nname = 'exit'\naddress = 'c:1'\n",
+       {"c.toml:6:11: backend 'unix:/x' cannot be reached by an upstream"}},
+      {route + "refuse = 'close'\n[[upstream]]\nname = 'exit'\naddress = 'c:1'\n",
+       {"c.toml:5:7: warning: 'via' in [[route]] has no effect without a backend"}},
+  });
+}
+
+TEST_CASE("connections come from one address of each family, or from the client's") {
+  const std::string route = "names = ['a.example']\nbackend = 'b:1'\n";
+  check_routes({
+      {route + "bind_address = ['192.0.2.1', '192.0.2.2']\n",
+       {"c.toml:6:30: 'bind_address' in [[route]] takes one address of each family at most"}},
+      {route + "bind_address = '192.0.2.1'\ntransparent = true\n",
+       {"c.toml:7:15: [[route]] has both 'transparent' and 'bind_address'"}},
+      {route + "bind_address = '0.0.0.0'\n",
+       {"c.toml:6:16: 'bind_address' in [[route]]: '0.0.0.0' is no address that one can connect "
+        "from"}},
+      {route + "bind_address = 'fe80::1'\n",
+       {"c.toml:6:16: 'bind_address' in [[route]]: 'fe80::1' is link-local; 'bind_interface' says "
+        "where to connect from"}},
+      {route + "source_ports = '60000-20000'\n",
+       {"c.toml:6:16: 'source_ports' in [[route]]: '60000-20000' is no range of ports, as in "
+        "\"20000-60000\""}},
+      {route + "source_ports = '0-1'\n",
+       {"c.toml:6:16: 'source_ports' in [[route]]: '0-1' is no range of ports, as in "
+        "\"20000-60000\""}},
+  });
+}
