@@ -27,8 +27,8 @@ struct LogRestored {
   std::shared_ptr<spdlog::logger> before = spdlog::default_logger();
 };
 
-constexpr LogConfig as_text{.level = LogLevel::info, .format = LogFormat::text};
-constexpr LogConfig as_json{.level = LogLevel::info, .format = LogFormat::json};
+const LogConfig as_text{.level = LogLevel::info, .format = LogFormat::text};
+const LogConfig as_json{.level = LogLevel::info, .format = LogFormat::json};
 
 // The lines that `write` leaves in the log.
 template <typename Write>
