@@ -79,16 +79,17 @@ class Packet(ProxyTest):
         self.addCleanup(backend.end)
         return backend
 
-    def started(self, place, handler, fast_path=None, *, route=None, listen=None, wrapper=(),
+    def started(self, place, handler, fast_path=None, *, route_keys=None, listen=None, wrapper=(),
                 **config):
-        """A proxy that hands over at once, and a backend. `wrapper`: a command that starts the
-        proxy with other rights or limits."""
+        """A proxy that hands over at once, and a backend. `route_keys`, `listen`: further keys of
+        its route and listener; `wrapper`: a command that starts it with other rights or limits."""
         backend = self.place_backend(place, handler)
         self.front = PLACES[place][2]
         return self.proxy({
             "listener": [listener(host=self.front, port=processes.free_port()) |
                          (listen or {})],
-            "route": [{"names": ["one.example"], "backend": backend.address} | (route or {})],
+            "route": [{"names": ["one.example"], "backend": backend.address} |
+                      (route_keys or {})],
             **config, "fast_path": EAGER | (fast_path or {})},
             command=[*self.lab.command, *wrapper])
 

@@ -18,7 +18,7 @@ class Backends(Packet):
             backends.echo(connection)
 
         headers = []
-        started = self.started("remote", handler, route={"send_proxy": "v1"},
+        started = self.started("remote", handler, route_keys={"send_proxy": "v1"},
                                listen={"accept_proxy_from": ["198.18.0.0/15"]})
         connection = self.connect(started)
         connection.sendall(proxied.v2("192.0.2.7", "198.51.100.1"))

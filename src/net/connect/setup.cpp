@@ -157,17 +157,19 @@ Event Setup::refuse_proxy_header(std::string_view why) {
 }
 
 Event Setup::refuse(FlightError error) {
+  EndReason reason = reason_of(error);
   // Enough of it that it is no accident.
   if (flight_.bytes().size() >= proxy_wire::v1_prefix.size() &&
       begins_proxy_header(flight_.bytes())) {
-    return refuse_proxy_header("a PROXY header came from a source that must not send one");
+    flow_.record.hello_error = "a PROXY header came from a source that must not send one";
+    reason = EndReason::proxy_header;
   }
   const Protocol protocol = flow_.record.listener->protocol;
   const auto answer = protocol == Protocol::http || settings_.answers.alerts
                           ? answer_to_fault(protocol, error)
                           : std::nullopt;
   if (answer) answer_ = text_of(*answer);
-  return {.kind = answer ? Kind::flight_refused : Kind::flight_invalid, .reason = reason_of(error)};
+  return {.kind = answer ? Kind::flight_refused : Kind::flight_invalid, .reason = reason};
 }
 
 Event Setup::route(const FirstFlight& flight) {
@@ -229,6 +231,7 @@ std::string Setup::answer(EndReason reason) const {
     case EndReason::not_the_protocol:
     case EndReason::malformed:
     case EndReason::oversized:
+    case EndReason::proxy_header:
     case EndReason::no_route:
     case EndReason::refused:
     case EndReason::redirected:

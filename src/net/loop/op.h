@@ -25,8 +25,9 @@ enum class Op : std::uint8_t {
 
 struct OpTag {
   Op op = Op::cancel;
-  Side side : 1 = Side::client;
-  std::uint8_t attempt : 7 = 0;  // connect: which of those under way.
+  // Zero where braces leave them out. GCC 12 takes no braces where bit-fields have initialisers.
+  Side side : 1;
+  std::uint8_t attempt : 7;  // connect: which of those under way.
   std::uint16_t generation = 0;
   std::uint32_t slot = 0;
 };

@@ -18,7 +18,9 @@ struct Sockets {
 
   int fd(Side side) const { return fds[index(side)].get(); }
   OpTag tag(Op op, Side side) const {
-    return {.op = op, .side = side, .attempt = 0, .generation = generation, .slot = slot};
+    OpTag tag{.op = op, .generation = generation, .slot = slot};
+    tag.side = side;  // For GCC 12 a variable in braces would be narrowed to one bit.
+    return tag;
   }
 };
 
