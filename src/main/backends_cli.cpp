@@ -8,30 +8,13 @@
 #include <string>
 
 #include "core/config/config.h"
+#include "main/control_command.h"
 #include "net/control/control_client.h"
 
 namespace sni {
 namespace {
 
 using nlohmann::json;
-
-int complain(const std::string& what) {
-  std::fprintf(stderr, "sni-proxy: %s\n", what.c_str());
-  return 1;
-}
-
-// All pages together.
-Result<json> all_backends(const std::string& socket) {
-  json whole = json::array();
-  json next = 0;
-  while (!next.is_null()) {
-    auto page = control_call(socket, {{"command", "backends"}, {"from", next}});
-    if (!page) return page;
-    for (json& each : page->at("backends")) whole.push_back(std::move(each));
-    next = page->at("next");
-  }
-  return json{{"backends", std::move(whole)}};
-}
 
 std::string table(const json& backends) {
   std::size_t width = std::string_view("BACKEND").size();
@@ -67,9 +50,10 @@ struct BackendsCli::Options {
 };
 
 int BackendsCli::Options::list() const {
-  const auto result = all_backends(socket);
-  if (!result) return complain(result.error().what);
-  const std::string text = json ? result->dump(2) + '\n' : table(result->at("backends"));
+  const auto listed = all_pages(socket, {{"command", "backends"}}, "backends");
+  if (!listed) return complain(listed.error().what);
+  const std::string text =
+      json ? nlohmann::json{{"backends", *listed}}.dump(2) + '\n' : table(*listed);
   std::fputs(text.c_str(), stdout);
   return 0;
 }
@@ -88,9 +72,7 @@ int BackendsCli::Options::change() const {
 BackendsCli::BackendsCli(CLI::App& app) : options_(std::make_unique<Options>()) {
   Options& options = *options_;
   options.backends = app.add_subcommand("backends", "Print the backends, or take one out and back");
-  options.backends->add_option("--socket", options.socket, "The proxy's control socket")
-      ->capture_default_str();
-  options.backends->add_flag("--json", options.json, "Print the answer as JSON");
+  add_control_options(*options.backends, options.socket, options.json);
   CLI::Option* disable = options.backends->add_option(
       "--disable", options.disable, "This one, as configured, gets no new connections any more");
   options.backends->add_option("--enable", options.enable, "This one gets connections again")

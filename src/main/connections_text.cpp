@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/config/duration.h"
+#include "main/control_command.h"
 
 namespace sni {
 namespace {
@@ -24,11 +25,6 @@ std::string text(const json& object, const char* name) {
   const bool there = found != object.end() && found->is_string() && !found->empty();
   const std::string value = there ? found->get<std::string>() : std::string();
   return value.empty() ? "-" : value;
-}
-
-std::uint64_t number(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
 }
 
 // Three digits and a unit: "17.3M".
@@ -60,10 +56,10 @@ Row row_of(const json& flow) {
           text(flow, "backend"),
           text(flow, "state"),
           text(flow, "plane"),
-          size(number(flow, "client_bytes")),
-          size(number(flow, "server_bytes")),
-          span(number(flow, "age_ms")),
-          span(number(flow, "idle_ms"))};
+          size(json_number(flow, "client_bytes")),
+          size(json_number(flow, "server_bytes")),
+          span(json_number(flow, "age_ms")),
+          span(json_number(flow, "idle_ms"))};
 }
 
 }  // namespace
@@ -72,7 +68,7 @@ std::string connections_text(json connections) {
   std::vector<json> sorted(std::make_move_iterator(connections.begin()),
                            std::make_move_iterator(connections.end()));
   std::ranges::stable_sort(sorted, std::ranges::greater(),
-                           [](const json& flow) { return number(flow, "age_ms"); });
+                           [](const json& flow) { return json_number(flow, "age_ms"); });
   std::vector<Row> rows(1);
   std::ranges::copy(titles, rows.front().begin());
   for (const json& flow : sorted) rows.push_back(row_of(flow));

@@ -12,6 +12,7 @@
 #include "core/address/address.h"
 #include "core/config/config.h"
 #include "core/config/duration.h"
+#include "main/control_command.h"
 #include "main/status_text.h"
 #include "net/control/control_client.h"
 
@@ -20,19 +21,9 @@ namespace {
 
 using nlohmann::json;
 
-int fail(const Error& error) {
-  std::fprintf(stderr, "sni-proxy: %s\n", error.what.c_str());
-  return 1;
-}
-
 std::string member(const json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-std::uint64_t number(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
 }
 
 void print(const json& result) {
@@ -45,11 +36,11 @@ int block(const std::string& socket, const std::string& prefix, const std::strin
   if (!duration.empty()) {
     const auto length = parse_duration(duration);
     const auto seconds = length ? std::chrono::ceil<std::chrono::seconds>(*length).count() : 0;
-    if (seconds <= 0) return fail({.what = "--for: write a number and a unit, as in 10m or 2h"});
+    if (seconds <= 0) return complain("--for: write a number and a unit, as in 10m or 2h");
     request["for_s"] = static_cast<std::uint64_t>(seconds);
   }
   const auto result = control_call(socket, std::move(request));
-  if (!result) return fail(result.error());
+  if (!result) return complain(result.error().what);
   if (as_json) print(*result);
   return 0;
 }
@@ -68,10 +59,10 @@ void tell_unblocked(const json& result, const std::string& prefix) {
 
 int unblock(const std::string& socket, const std::string& prefix, bool as_json) {
   const auto result = control_call(socket, {{"command", "unblock"}, {"prefix", prefix}});
-  if (!result) return fail(result.error());
+  if (!result) return complain(result.error().what);
   as_json ? print(*result) : tell_unblocked(*result, prefix);
   if (result->at("was_blocked") == true || !result->at("bans").empty()) return 0;
-  return fail({.what = prefix + " was not blocked"});
+  return complain(prefix + " was not blocked");
 }
 
 // Addresses in their order, not in that of their text.
@@ -82,14 +73,9 @@ void sort_by_prefix(std::vector<json>& entries) {
 }
 
 int blocklist(const std::string& socket, bool as_json) {
-  std::vector<json> entries;
-  json next = 0;
-  while (!next.is_null()) {
-    auto page = control_call(socket, {{"command", "blocklist"}, {"from", next}});
-    if (!page) return fail(page.error());
-    for (json& entry : page->at("entries")) entries.push_back(std::move(entry));
-    next = page->at("next");
-  }
+  auto found = all_pages(socket, {{"command", "blocklist"}}, "entries");
+  if (!found) return complain(found.error().what);
+  auto& entries = found->get_ref<std::vector<json>&>();
   sort_by_prefix(entries);
   if (as_json) {
     print(entries);
@@ -98,7 +84,7 @@ int blocklist(const std::string& socket, bool as_json) {
   for (const json& entry : entries) {
     std::string notes;
     if (entry.contains("left_s")) {
-      const std::chrono::seconds left(number(entry, "left_s"));
+      const std::chrono::seconds left(json_number(entry, "left_s"));
       notes += "  " + format_duration(left) + " left";
     }
     if (entry.contains("commanded")) notes += "  by command";
@@ -110,23 +96,23 @@ int blocklist(const std::string& socket, bool as_json) {
 
 int blocklist_hits(const std::string& socket, bool as_json) {
   const auto result = control_call(socket, {{"command", "blocklist_hits"}});
-  if (!result) return fail(result.error());
+  if (!result) return complain(result.error().what);
   if (as_json) {
     print(*result);
     return 0;
   }
   for (const json& hit : result->at("hits")) {
-    std::printf("%12llu %-5s %s\n", static_cast<unsigned long long>(number(hit, "packets")),
+    std::printf("%12llu %-5s %s\n", static_cast<unsigned long long>(json_number(hit, "packets")),
                 member(hit, "kind").c_str(), member(hit, "prefix").c_str());
   }
-  const std::uint64_t more = number(*result, "more");
+  const std::uint64_t more = json_number(*result, "more");
   if (more > 0) std::printf("and %llu entries with fewer\n", static_cast<unsigned long long>(more));
   return 0;
 }
 
 int status(const std::string& socket, bool as_json) {
   const auto result = control_call(socket, {{"command", "status"}});
-  if (!result) return fail(result.error());
+  if (!result) return complain(result.error().what);
   std::fputs((as_json ? result->dump(2) + '\n' : status_text(*result)).c_str(), stdout);
   return 0;
 }
@@ -152,9 +138,7 @@ ControlCli::ControlCli(CLI::App& app) : options_(std::make_unique<Options>()) {
   options.blocklist = app.add_subcommand("blocklist", "Print what a running proxy blocks");
   options.status = app.add_subcommand("status", "Print what a running proxy is doing");
   for (CLI::App* command : {options.block, options.unblock, options.blocklist, options.status}) {
-    command->add_option("--socket", options.socket, "The proxy's control socket")
-        ->capture_default_str();
-    command->add_flag("--json", options.json, "Print the answer as JSON");
+    add_control_options(*command, options.socket, options.json);
   }
   for (CLI::App* command : {options.block, options.unblock}) {
     command->add_option("ADDR[/LEN]", options.prefix, "Address or prefix")->required();

@@ -8,6 +8,7 @@
 
 #include "core/config/config.h"
 #include "main/connections_text.h"
+#include "main/control_command.h"
 #include "main/status_text.h"
 #include "net/control/control_client.h"
 
@@ -16,39 +17,12 @@ namespace {
 
 using nlohmann::json;
 
-int complain(const std::string& what) {
-  std::fprintf(stderr, "sni-proxy: %s\n", what.c_str());
-  return 1;
-}
-
 void print(const std::string& text) {
   std::fputs(text.c_str(), stdout);
 }
 
-const json& member(const json& object, const char* name) {
-  static const json nothing;
-  const auto found = object.is_object() ? object.find(name) : object.end();
-  return found == object.end() ? nothing : *found;
-}
-
-// The pages of all workers together; "unanswered" has the workers that did not answer.
-Result<json> all_connections(const std::string& socket, json request) {
-  json whole = {{"connections", json::array()}, {"unanswered", json::array()}};
-  json next = 0;
-  while (!next.is_null()) {
-    request["from"] = next;
-    auto page = control_call(socket, request);
-    if (!page) return page;
-    for (json& each : page->at("connections")) whole["connections"].push_back(std::move(each));
-    if (page->contains("unanswered")) whole["unanswered"].push_back(page->at("unanswered"));
-    next = page->at("next");
-  }
-  return whole;
-}
-
 // The list may be incomplete; that is worth a status of its own to scripts.
-int complain_of_unanswered(const json& result) {
-  const json& unanswered = member(result, "unanswered");
+int complain_of_unanswered(const json& unanswered) {
   if (unanswered.empty()) return 0;
   return complain("these workers did not answer in time: " + unanswered.dump());
 }
@@ -94,19 +68,22 @@ struct OperateCli::Options {
 };
 
 int OperateCli::Options::list() const {
-  auto result = all_connections(socket, flows("connections"));
-  if (!result) return complain(result.error().what);
-  print(json ? result->at("connections").dump(2) + '\n'
-             : connections_text(result->at("connections")));
-  return complain_of_unanswered(*result);
+  nlohmann::json unanswered = nlohmann::json::array();
+  const auto found =
+      all_pages(socket, flows("connections"), "connections", [&](const nlohmann::json& page) {
+        if (page.contains("unanswered")) unanswered.push_back(page.at("unanswered"));
+      });
+  if (!found) return complain(found.error().what);
+  print(json ? found->dump(2) + '\n' : connections_text(*found));
+  return complain_of_unanswered(unanswered);
 }
 
 int OperateCli::Options::end() const {
   const auto result = control_call(socket, flows("kill"));
   if (!result) return complain(result.error().what);
-  const auto killed = member(*result, "killed");
+  const auto killed = json_member(*result, "killed");
   print(json ? result->dump(2) + '\n' : "killed " + killed.dump() + '\n');
-  if (const int status = complain_of_unanswered(*result)) return status;
+  if (const int status = complain_of_unanswered(json_member(*result, "unanswered"))) return status;
   return killed == 0 ? complain("no such connection") : 0;
 }
 
@@ -123,18 +100,18 @@ int OperateCli::Options::read_again() const {
   if (json) {
     print(result->dump(2) + '\n');
   } else {
-    for (const auto& message : member(*result, "messages")) {
+    for (const auto& message : json_member(*result, "messages")) {
       std::fprintf(stderr, "%s\n", message.get<std::string>().c_str());
     }
   }
-  const auto& failure = member(*result, "failure");
+  const auto& failure = json_member(*result, "failure");
   return failure.is_string() ? complain(failure.get<std::string>() + "; nothing is changed") : 0;
 }
 
 int OperateCli::Options::start_drain() const {
   const auto result = control_call(socket, {{"command", "drain"}});
   if (!result) return complain(result.error().what);
-  const std::string left = member(*result, "connections").dump();
+  const std::string left = json_member(*result, "connections").dump();
   print(json ? result->dump(2) + '\n' : "draining, connections left: " + left + '\n');
   return 0;
 }
@@ -142,7 +119,7 @@ int OperateCli::Options::start_drain() const {
 int OperateCli::Options::open_anew() const {
   const auto result = control_call(socket, {{"command", "reopen"}});
   if (!result) return complain(result.error().what);
-  const std::string file = member(*result, "access_file").get<std::string>();
+  const std::string file = json_member(*result, "access_file").get<std::string>();
   print(json           ? result->dump(2) + '\n'
         : file.empty() ? std::string("access lines go to stderr: log.access_file is empty\n")
                        : "opened " + file + '\n');
@@ -154,7 +131,7 @@ int OperateCli::Options::set_level() const {
   if (!level.empty()) request["level"] = level;
   const auto result = control_call(socket, std::move(request));
   if (!result) return complain(result.error().what);
-  const auto& now = member(*result, "level");
+  const auto& now = json_member(*result, "level");
   print(json ? result->dump(2) + '\n' : now.get<std::string>() + '\n');
   return 0;
 }
@@ -171,9 +148,7 @@ OperateCli::OperateCli(CLI::App& app) : options_(std::make_unique<Options>()) {
       app.add_subcommand("log-level", "Print the log's level, or set it until the next reload");
   for (CLI::App* command : {options.connections, options.kill, options.stats, options.reload,
                             options.drain, options.reopen, options.log_level}) {
-    command->add_option("--socket", options.socket, "The proxy's control socket")
-        ->capture_default_str();
-    command->add_flag("--json", options.json, "Print the answer as JSON");
+    add_control_options(*command, options.socket, options.json);
   }
   for (CLI::App* command : {options.connections, options.kill}) {
     command->add_option("ID", options.id, "One connection, by its id as in 1-42");

@@ -4,35 +4,24 @@
 #include <nlohmann/json.hpp>
 
 #include "core/config/duration.h"
+#include "main/control_command.h"
 
 namespace sni {
 namespace {
 
 using nlohmann::json;
 
-// Empty for what is not there.
-const json& member(const json& object, const char* name) {
-  static const json nothing;
-  const auto found = object.is_object() ? object.find(name) : object.end();
-  return found == object.end() ? nothing : *found;
-}
-
 std::string text(const json& object, const char* name) {
-  const json& value = member(object, name);
+  const json& value = json_member(object, name);
   return value.is_string() ? value.get<std::string>() : std::string("unknown");
-}
-
-std::uint64_t number(const json& object, const char* name) {
-  const json& value = member(object, name);
-  return value.is_number_unsigned() ? value.get<std::uint64_t>() : 0;
 }
 
 std::string of_workers(const json& workers) {
   std::string line;
   for (const json& worker : workers) {
-    const json& connections = member(worker, "connections");
+    const json& connections = json_member(worker, "connections");
     line += line.empty() ? "" : ", ";
-    line += "worker " + std::to_string(number(worker, "number")) + ": ";
+    line += "worker " + std::to_string(json_number(worker, "number")) + ": ";
     line += connections.is_number_unsigned() ? std::to_string(connections.get<std::uint64_t>())
                                              : "no answer";
   }
@@ -60,26 +49,26 @@ std::string totals_text(const json& totals) {
 }
 
 std::string status_text(const json& status) {
-  const std::chrono::seconds uptime(number(status, "uptime_s"));
-  const json& config = member(status, "config");
+  const std::chrono::seconds uptime(json_number(status, "uptime_s"));
+  const json& config = json_member(status, "config");
   std::string out = "sni-proxy " + text(status, "version") + ", " + text(status, "state") +
-                    ", pid " + std::to_string(number(status, "pid")) + ", up " +
+                    ", pid " + std::to_string(json_number(status, "pid")) + ", up " +
                     format_duration(uptime) + '\n';
   out += "configuration " + text(config, "path") + ", loaded " + text(config, "loaded") + '\n';
-  for (const json& listener : member(status, "listeners")) {
+  for (const json& listener : json_member(status, "listeners")) {
     out += "listening on " + text(listener, "address") + " (" + text(listener, "name") + ", " +
            text(listener, "protocol") + ")\n";
   }
-  const json& planes = member(status, "planes");
+  const json& planes = json_member(status, "planes");
   out += text(planes, "used") + '\n';
-  for (const json& line : member(planes, "missing")) {
+  for (const json& line : json_member(planes, "missing")) {
     if (line.is_string()) out += "  " + line.get<std::string>() + '\n';
   }
-  out += "connections " + std::to_string(number(status, "connections")) + " (" +
-         of_workers(member(status, "workers")) + "), of which " +
-         std::to_string(number(status, "relayed")) + " are relayed, of at most " +
-         std::to_string(number(status, "relayed_max")) + '\n';
-  return out + totals_text(member(status, "totals"));
+  out += "connections " + std::to_string(json_number(status, "connections")) + " (" +
+         of_workers(json_member(status, "workers")) + "), of which " +
+         std::to_string(json_number(status, "relayed")) + " are relayed, of at most " +
+         std::to_string(json_number(status, "relayed_max")) + '\n';
+  return out + totals_text(json_member(status, "totals"));
 }
 
 }  // namespace sni

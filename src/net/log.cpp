@@ -25,11 +25,26 @@ constexpr std::string_view access_logger = "access";
 
 std::atomic<LogFormat> current_format{LogFormat::text};
 std::atomic<spdlog::level::level_enum> current_level{spdlog::level::off};
-std::atomic<std::shared_ptr<LogWriter>> current_writer;
-// Empty: access lines go with the rest. Not atomic: GCC 12's load() of a shared_ptr races with an
-// exchange (it unlocks without release).
-std::shared_ptr<LogWriter> access_writer_of_lines;
-std::mutex access_mutex;  // Of it.
+// A writer that may change while others use it. No atomic: GCC 12's load() of a shared_ptr races with
+// an exchange (it unlocks without release).
+class WriterPlace {
+ public:
+  std::shared_ptr<LogWriter> now() const {
+    const std::lock_guard lock(mutex_);
+    return writer_;
+  }
+  std::shared_ptr<LogWriter> exchange(std::shared_ptr<LogWriter> next) {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(writer_, std::move(next));
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<LogWriter> writer_;
+};
+
+WriterPlace stderr_writer;
+WriterPlace access_writer;  // Empty: access lines go with the rest.
 std::atomic<bool> has_access_file{false};
 std::string access_path;                      // Of the thread that configures the log.
 std::atomic<std::uint64_t> lost_in_files{0};  // Of access files that are closed.
@@ -103,16 +118,6 @@ spdlog::level::level_enum level_of(LogLevel level) {
   return spdlog::level::info;
 }
 
-std::shared_ptr<LogWriter> access_writer() {
-  const std::lock_guard lock(access_mutex);
-  return access_writer_of_lines;
-}
-
-std::shared_ptr<LogWriter> exchange_access_writer(std::shared_ptr<LogWriter> next) {
-  const std::lock_guard lock(access_mutex);
-  return std::exchange(access_writer_of_lines, std::move(next));
-}
-
 // Writes out what waits for it. False: it hangs.
 bool close_access_writer(const std::shared_ptr<LogWriter>& writer) {
   if (writer == nullptr) return true;
@@ -122,7 +127,7 @@ bool close_access_writer(const std::shared_ptr<LogWriter>& writer) {
 }
 
 std::uint64_t lost_access_lines() {
-  const auto writer = access_writer();
+  const auto writer = access_writer.now();
   return lost_in_files.load(std::memory_order_relaxed) + (writer == nullptr ? 0 : writer->lost());
 }
 
@@ -130,7 +135,7 @@ std::uint64_t lost_access_lines() {
 
 void start_logging(const LogConfig& config) {
   auto writer = std::make_shared<LogWriter>(STDERR_FILENO);
-  current_writer = writer;
+  stderr_writer.exchange(writer);
   lost_before = 0;
   spdlog::set_default_logger(
       std::make_shared<spdlog::logger>("sni-proxy", std::make_shared<QueueSink>(writer)));
@@ -152,7 +157,7 @@ Result<void> open_access_file(const std::string& path) {
   }
   access_path = path;
   has_access_file.store(writer != nullptr, std::memory_order_relaxed);
-  close_access_writer(exchange_access_writer(std::move(writer)));
+  close_access_writer(access_writer.exchange(std::move(writer)));
   return {};
 }
 
@@ -173,8 +178,8 @@ bool stop_logging() {
   spdlog::set_default_logger(
       std::make_shared<spdlog::logger>("ended", std::make_shared<spdlog::sinks::null_sink_mt>()));
   has_access_file.store(false, std::memory_order_relaxed);
-  const bool access_written = close_access_writer(exchange_access_writer(nullptr));
-  const auto writer = current_writer.exchange(nullptr);
+  const bool access_written = close_access_writer(access_writer.exchange(nullptr));
+  const auto writer = stderr_writer.exchange(nullptr);
   return (writer == nullptr || writer->stop(flush_patience)) && access_written;
 }
 
@@ -204,8 +209,8 @@ void AccessLines::add(std::string_view line) {
 void AccessLines::hand_over_text() {
   // A file that is closed meanwhile has a successor.
   for (;;) {
-    auto writer = has_access_file.load(std::memory_order_relaxed) ? access_writer() : nullptr;
-    if (writer == nullptr) writer = current_writer.load();
+    auto writer = has_access_file.load(std::memory_order_relaxed) ? access_writer.now() : nullptr;
+    if (writer == nullptr) writer = stderr_writer.now();
     if (writer == nullptr || writer->put(text_, lines_)) break;
   }
   text_.clear();
@@ -217,20 +222,20 @@ LogFormat log_format() {
 }
 
 std::uint64_t dropped_log_lines() {
-  const auto writer = current_writer.load();
+  const auto writer = stderr_writer.now();
   return (writer == nullptr ? 0 : writer->lost()) + lost_access_lines();
 }
 
 void report_dropped_lines() {
   if (const std::uint64_t lost = lost_access_lines(); lost > access_lost_before) {
-    const auto writer = access_writer();
+    const auto writer = access_writer.now();
     const int error = writer == nullptr ? 0 : writer->error();
     spdlog::warn("{} access lines were dropped: {} {}", lost - access_lost_before, access_path,
                  error == 0 ? "is too slow"
                             : std::string("cannot be written (") + std::strerror(error) + ")");
     access_lost_before = lost;
   }
-  const auto writer = current_writer.load();
+  const auto writer = stderr_writer.now();
   const std::uint64_t lost = writer == nullptr ? 0 : writer->lost();
   if (lost <= lost_before) return;
   spdlog::warn("{} log lines were dropped: whoever reads stderr is too slow", lost - lost_before);

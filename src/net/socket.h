@@ -5,6 +5,8 @@
 
 #include <sys/socket.h>
 
+#include <cerrno>
+
 #include "core/config/config.h"
 #include "core/error.h"
 #include "core/unique_fd.h"
@@ -18,6 +20,11 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, const Tcp
 
 // A socket for connecting; family is AF_INET, AF_INET6 or AF_UNIX.
 Result<UniqueFd> open_backend_socket(int family, const TcpConfig& tcp);
+
+// Whether it failed for want of a file descriptor, the process's or the system's.
+constexpr bool lacks_descriptors(int sys_errno) {
+  return sys_errno == EMFILE || sys_errno == ENFILE;
+}
 
 // Keepalive, and how long a peer may leave bytes unacknowledged. Accepted sockets inherit their
 // listener's.

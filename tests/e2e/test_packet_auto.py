@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 """fast_path.mode = "auto": the packet plane where the host and the pair allow it, else the relay."""
 
-
-import test_packet
-from support import backends, network, processes, tls
+from support import backends, network, packet, processes, tls
 from support.case import main
 
 AUTO = {"mode": "auto", "packet_after": "200ms", "packet_after_bytes": "64KiB"}
@@ -14,18 +12,14 @@ def without(*capabilities):
     return ["setpriv", "--bounding-set", dropped]
 
 
-class Automatic(test_packet.Packet):
+class Automatic(packet.Packet):
     def test_connections_that_last_are_handed_over_and_short_ones_are_not(self):
         started = self.started("remote", backends.echo, fast_path=AUTO)
         self.assertRegex(started.log(), "sni-proxy .*, packet plane")
         connection, sent = self.handed_over(started)
         connection.close()
         self.assertEqual(self.line(started)["client_bytes"], sent)
-        short = self.connect(started)
-        hello = tls.client_hello("one.example")
-        short.sendall(hello)
-        backends.read_exactly(short, len(hello))
-        short.close()
+        self.short_connection(started)
         self.assertEqual(started.access(2)[-1]["plane"], "userspace")
 
     def test_without_the_right_to_make_namespaces_the_self_test_runs_on_loopback(self):
@@ -41,15 +35,11 @@ class Automatic(test_packet.Packet):
         self.assertRegex(started.log(), '"debug","message":"packet: not possible ')
         self.assertRegex(started.log(), "sni-proxy .*, relaying in userspace")
         self.assertNotIn('"level":"warn', started.log())
-        connection = self.connect(started)
-        hello = tls.client_hello("one.example")
-        connection.sendall(hello)
-        backends.read_exactly(connection, len(hello))
-        connection.close()
+        self.short_connection(started)
         self.assertEqual(started.access(1)[0]["plane"], "userspace")
 
 
-class Descriptors(test_packet.Packet):
+class Descriptors(packet.Packet):
     def test_more_flows_live_than_there_are_descriptors(self):
         """Three backends share the held ports."""
         limit, each = 160, 30
@@ -57,7 +47,7 @@ class Descriptors(test_packet.Packet):
         routes = []
         for index, port in enumerate(ports):
             backend = network.within(self.lab.client, lambda port=port: backends.SocketBackend(
-                backends.echo, host=test_packet.Lab.client_address, port=port))
+                backends.echo, host=packet.Lab.client_address, port=port))
             self.addCleanup(backend.end)
             routes.append({"names": [f"n{index}.example"], "backend": backend.address})
         started = self.started("remote", backends.echo, route=routes, server={"workers": 1},
@@ -72,7 +62,7 @@ class Descriptors(test_packet.Packet):
             def over(connection=connection, count=turn + 1):
                 connection.sendall(b"ping")
                 backends.read_exactly(connection, 4)
-                return started.log().count(test_packet.HANDED_OVER) >= count
+                return started.log().count(packet.HANDED_OVER) >= count
             processes.wait_until(over, "the hand-over", 20)
             connections.append(connection)
         held = sum(started.held().values())

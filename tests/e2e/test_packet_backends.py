@@ -3,7 +3,7 @@
 
 from support import backends, proxied
 from support.case import main
-from test_packet import Packet
+from support.packet import Packet
 
 MIB = 1 << 20
 

@@ -3,10 +3,8 @@
 and hand-overs under full traffic from both sides."""
 
 import os
-import socket
 
-import test_packet
-from support import backends, streams, tls
+from support import backends, packet, streams, tls
 from support.case import main
 from support.scripts import ScriptedTest
 
@@ -15,7 +13,7 @@ AT_ONCE = 8
 LINGER_S = 60  # For which the port of a flow that has ended is held.
 
 
-class Chaos(test_packet.Packet, ScriptedTest):
+class Chaos(packet.Packet, ScriptedTest):
     def test_nothing_is_lost_invented_reordered_or_left_open(self):
         def start(handler):
             backend = self.place_backend("container", handler)
@@ -32,23 +30,16 @@ class Chaos(test_packet.Packet, ScriptedTest):
         hello = tls.client_hello("one.example")
         expected = streams.digest(count)
 
-        def exchange(connection):
-            connection.settimeout(60)
-            sending = streams.Task(self.send_and_end, connection, count)
-            self.assertEqual(streams.receive(connection, count), expected)
-            self.assertEqual(connection.recv(1), b"")
-            sending.result()
-            connection.close()
-
         def handler(connection):
+            connection.settimeout(60)
             backends.read_exactly(connection, len(hello))
-            exchange(connection)
+            streams.exchange(connection, count, expected)
 
         def clients(turns):
             for _ in range(turns):
                 connection = self.connect(started)
                 connection.sendall(hello)
-                exchange(connection)
+                streams.exchange(connection, count, expected)
 
         started = self.started("container", handler, fast_path={"packet_after_bytes": "64KiB"},
                                log={"level": "info"})
@@ -59,11 +50,6 @@ class Chaos(test_packet.Packet, ScriptedTest):
                           for line in lines}, {("done", count + len(hello), count)})
         taken = sum(line["plane"] == "packet" for line in lines)
         self.assertGreater(taken, CONNECTIONS // 2, taken)
-
-    @staticmethod
-    def send_and_end(connection, count):
-        streams.send(connection, count)
-        connection.shutdown(socket.SHUT_WR)
 
 
 if __name__ == "__main__":

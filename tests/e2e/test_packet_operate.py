@@ -4,13 +4,12 @@
 import json
 import subprocess
 
-import test_packet
-from support import backends, processes
+from support import backends, packet, processes
 from support.case import main
 from support.proxy import BINARY
 
 
-class Operated(test_packet.Packet):
+class Operated(packet.Packet):
     def command(self, started, *arguments):
         done = subprocess.run(
             [BINARY, *arguments, "--socket", started.config["control"]["socket"], "--json"],

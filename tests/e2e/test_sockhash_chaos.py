@@ -2,7 +2,6 @@
 """The SOCKHASH planes under hundreds of connections whose both sides write, stall, half-close and
 reset at random, and hand-overs under full traffic from both sides."""
 
-import socket
 
 from support import backends, planes, streams, tls
 from support.case import main
@@ -30,22 +29,15 @@ class Chaos(PlaneTest, ScriptedTest):
         hello = tls.client_hello("one.example")
         expected = streams.digest(count)
 
-        def exchange(connection):
-            sending = streams.Task(self.send_and_end, connection, count)
-            self.assertEqual(streams.receive(connection, count), expected)
-            self.assertEqual(connection.recv(1), b"")
-            sending.result()
-            connection.close()
-
         def handler(connection):
             backends.read_exactly(connection, len(hello))
-            exchange(connection)
+            streams.exchange(connection, count, expected)
 
         def clients(turns):
             for _ in range(turns):
                 connection = self.connect(proxy, seconds=60)
                 connection.sendall(hello)
-                exchange(connection)
+                streams.exchange(connection, count, expected)
 
         for plane in PLANES:
             proxy = self.on_plane(plane, handler, after_bytes="200KiB")
@@ -53,11 +45,6 @@ class Chaos(PlaneTest, ScriptedTest):
                 task.result()
             self.assert_moved(plane, 1 << 20)
             proxy.end()
-
-    @staticmethod
-    def send_and_end(connection, count):
-        streams.send(connection, count)
-        connection.shutdown(socket.SHUT_WR)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ inline constexpr std::size_t v1_bytes_max = 107;
 // Section 2.2.
 inline constexpr std::array<std::uint8_t, 12> v2_signature{0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d,
                                                            0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a};
-inline constexpr std::size_t v2_fixed_bytes =
-    16;  // Signature, version and command, family, length.
+// Signature, version and command, family, length.
+inline constexpr std::size_t v2_fixed_bytes = 16;
 inline constexpr std::uint8_t v2_local = 0x20;
 inline constexpr std::uint8_t v2_proxy = 0x21;
 inline constexpr std::uint8_t v2_unspecified = 0x00;

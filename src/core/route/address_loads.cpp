@@ -1,7 +1,5 @@
 #include "core/route/address_loads.h"
 
-#include <bit>
-
 #include "core/mix.h"
 
 namespace sni {
@@ -11,8 +9,7 @@ constexpr std::uint64_t count_mask = UINT32_MAX;
 constexpr auto order = std::memory_order_relaxed;  // A word depends on nothing beside itself.
 
 std::uint64_t tag_of(const IpAddress& address) {
-  const auto halves = std::bit_cast<std::array<std::uint64_t, 2>>(address.bytes);
-  return mix(halves[0] ^ mix(halves[1])) & ~count_mask;
+  return mix(address.bytes) & ~count_mask;
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "core/route/balancer.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cassert>
 #include <cmath>
@@ -42,11 +41,6 @@ double score(std::uint64_t seed, std::uint64_t source, std::uint32_t weight) {
   return -static_cast<double>(weight) / std::log(uniform);
 }
 
-std::uint64_t number_of(const IpAddress& address) {
-  const auto halves = std::bit_cast<std::array<std::uint64_t, 2>>(address.bytes);
-  return mix(halves[0] ^ mix(halves[1]));
-}
-
 }  // namespace
 
 const char* to_string(Balance policy) {
@@ -67,7 +61,7 @@ const char* to_string(Balance policy) {
 
 std::uint64_t source_key(const IpAddress& source) {
   constexpr unsigned client_prefix = 64;
-  return number_of(source.is_v4() ? source : source.masked(client_prefix));
+  return mix((source.is_v4() ? source : source.masked(client_prefix)).bytes);
 }
 
 std::vector<std::uint8_t> smooth_schedule(std::span<const std::uint32_t> weights) {
@@ -200,7 +194,7 @@ std::size_t choose_address(Balance policy, std::span<const IpAddress> addresses,
       break;
   }
   const auto drawn = [&](const IpAddress& address) {
-    return mix(number_of(address) ^ client.source);
+    return mix(mix(address.bytes) ^ client.source);
   };
   return static_cast<std::size_t>(std::ranges::max_element(addresses, {}, drawn) -
                                   addresses.begin());

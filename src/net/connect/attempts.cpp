@@ -16,10 +16,6 @@
 namespace sni {
 namespace {
 
-bool lacks_descriptors(int sys_errno) {
-  return sys_errno == EMFILE || sys_errno == ENFILE;
-}
-
 socklen_t length_of(int family) {
   if (family == AF_UNIX) return sizeof(sockaddr_un);
   return family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);

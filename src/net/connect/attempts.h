@@ -42,9 +42,9 @@ class Attempts {
     bool in_time = true;  // timeouts.setup left it all of timeouts.connect.
   };
 
-  // `asked` is for the route's upstream, where it has one.
-  // Begins one to `target`; `unix_path` where that is one, else empty. `until_ms`: when its time is
-  // over at the latest. A result: it has failed at once.
+  // Begins one to `target`; `unix_path` where that is one, else empty. `asked` is for the route's
+  // upstream, where it has one. `until_ms`: when its time is over at the latest. A result: it has
+  // failed at once.
   std::optional<Result> start(const Target& target, std::string_view unix_path, BackendLease lease,
                               const SocksTarget& asked, std::uint64_t until_ms);
   // nullopt: another connect to the same address has begun.

@@ -3,7 +3,6 @@
 // Paths of UNIX sockets that we listen on, as the kernel takes them.
 
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <cstring>
@@ -26,16 +25,10 @@ inline const sockaddr* as_sockaddr(const sockaddr_un& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
 
-// Whether somebody accepts connections there.
-inline bool is_served(const sockaddr_un& address) {
-  const UniqueFd probe = UniqueFd::adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return probe && connect(probe.get(), as_sockaddr(address), sizeof address) == 0;
-}
-
-// Only a socket may be removed to make place: the path may be a typing error.
-inline bool is_socket(const std::string& path) {
-  struct stat status{};
-  return lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
-}
+// A non-blocking socket that is bound there and does not listen yet, so that nobody can connect
+// before its file has the mode that its owner gives it: it is the process's own until then. One that
+// a process left behind is replaced; an error begins with `act`, and says that `other` has it where
+// somebody accepts connections there.
+Result<UniqueFd> bind_unix(const std::string& path, const std::string& act, const char* other);
 
 }  // namespace sni

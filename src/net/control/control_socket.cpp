@@ -35,22 +35,14 @@ Result<std::unique_ptr<ControlServer>> ControlServer::listen(const ControlConfig
 
 Result<void> ControlServer::open(const ControlConfig& config) {
   const std::string act = "cannot open the control socket " + path_;
-  const auto address = control_address(path_);
-  if (!address) return std::unexpected(address.error());
+  if (const auto fits = control_address(path_); !fits) return std::unexpected(fits.error());
   const std::string directory = path_.substr(0, path_.rfind('/'));
   if (!directory.empty() && mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) {
     return fail_sys(act + ": cannot make " + directory, errno);
   }
-  if (is_served(*address)) return fail(act + ": another proxy listens there");
-  if (is_socket(path_)) unlink(path_.c_str());
-
-  listener_ = UniqueFd::adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!listener_) return fail_sys(act, errno);
-  // bind() gives the file the mode of the socket (unix_bind_bsd in net/unix/af_unix.c), so there is
-  // no moment in which others could open it.
-  fchmod(listener_.get(), 0600);
-  if (bind(listener_.get(), as_sockaddr(*address), sizeof *address) != 0)
-    return fail_sys(act, errno);
+  auto bound = bind_unix(path_, act, "another proxy");
+  if (!bound) return std::unexpected(bound.error());
+  listener_ = std::move(*bound);
   if (auto given = give_away(config); !given) {
     unlink(path_.c_str());
     return given;

@@ -68,14 +68,8 @@ Result<void> MetricsServer::open(const std::string& address) {
 
 Result<UniqueFd> MetricsServer::open_unix(const std::string& path) {
   const std::string act = "cannot serve metrics on " + path;
-  const auto address = control_address(path);
-  if (!address) return std::unexpected(address.error());
-  if (is_served(*address)) return fail(act + ": another program listens there");
-  if (is_socket(path)) unlink(path.c_str());
-  UniqueFd fd = UniqueFd::adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return fail_sys(act, errno);
-  fchmod(fd.get(), 0600);
-  if (bind(fd.get(), as_sockaddr(*address), sizeof *address) != 0) return fail_sys(act, errno);
+  auto fd = bind_unix(path, act, "another program");
+  if (!fd) return fd;
   path_ = path;
   // The mode at bind() is cut by the umask; nobody can connect before listen().
   if (chmod(path.c_str(), 0660) != 0) return fail_sys(act, errno);

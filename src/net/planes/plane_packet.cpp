@@ -9,6 +9,9 @@
 #include <chrono>
 #include <functional>
 
+#include "bpf/packet/tcp_repair.h"
+#include "net/socket.h"
+
 namespace sni {
 namespace {
 
@@ -23,20 +26,6 @@ constexpr std::uint64_t retry_ms = 10;
 constexpr std::uint64_t way_ms = 10'000;
 
 constexpr std::uint16_t timestamp_bytes = 12;  // TCP option of RFC 7323, padded.
-
-Endpoint end_of(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  if (ask(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
-  return from_sockaddr(address).value_or(Endpoint{});
-}
-
-Endpoint local_end(int fd) {
-  return end_of(fd, ::getsockname);
-}
-Endpoint far_end(int fd) {
-  return end_of(fd, ::getpeername);
-}
 
 std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(
@@ -123,9 +112,9 @@ PlaneAnswer PlanePacket::wants(PlaneTicket ticket, const PlaneView& view, std::u
 }
 
 packet_decline PlanePacket::watch(Pair& pair, const PlaneView& view, std::uint64_t now_ms) {
-  const Endpoint client = far_end(view.client);
-  const Endpoint front = local_end(view.client);
-  const Endpoint own = local_end(view.backend);
+  const Endpoint client = peer_of(view.client);
+  const Endpoint front = local_of(view.client);
+  const Endpoint own = local_of(view.backend);
   const auto to_client = route(front.ip, client, now_ms);
   const auto to_backend = route(own.ip, pair.target, now_ms);
   if (!to_client || !to_backend) return PACKET_DECLINE_ROUTE;

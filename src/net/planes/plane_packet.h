@@ -28,7 +28,6 @@
 #include "bpf/packet/local_ports.h"
 #include "bpf/packet/packet_splice.h"
 #include "bpf/packet/route_lookup.h"
-#include "bpf/packet/tcp_repair.h"
 #include "core/config/config.h"
 #include "core/session/counters.h"
 #include "net/flow/ledger.h"

@@ -60,7 +60,7 @@ void Worker::on_accept(const Completion& completion) {
   counters_.accept_errors.add();
   listener.retry_ms = loop_->now_ms + accept_pause_ms;
   if (!loop_->refusals_log.admit(loop_->now_ms)) return;
-  const bool crowded = completion.result == -EMFILE || completion.result == -ENFILE;
+  const bool crowded = lacks_descriptors(-completion.result);
   spdlog::warn("accepting on {} pauses: {}{}", listener.config.address.to_string(),
                std::generic_category().message(-completion.result),
                crowded ? " (raise the limit of open files, or lower limits.connections)" : "");
@@ -173,7 +173,7 @@ void Worker::close_retired(std::uint32_t id) {
     const int fd = accept4(listener.socket.fd(), nullptr, nullptr, SOCK_CLOEXEC);
     if (fd >= 0) {
       accept(listener, fd);
-    } else if (!stopping_ && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+    } else if (!stopping_ && (lacks_descriptors(errno) || errno == ENOMEM)) {
       listener.retry_ms = loop_->now_ms + accept_pause_ms;
       return;
     } else if (errno == EAGAIN || !is_of_one_client(errno)) {

@@ -4,6 +4,7 @@ import array
 import fcntl
 import hashlib
 import os
+import socket
 import termios
 import threading
 
@@ -46,6 +47,22 @@ def receive(connection, count):
         whole.update(memoryview(buffer)[:length])
         left -= length
     return whole.hexdigest()
+
+
+def exchange(connection, count, expected):
+    """Sends `count` bytes while as many come, whose hash is `expected`, and ends in order."""
+    def send_and_end():
+        send(connection, count)
+        connection.shutdown(socket.SHUT_WR)
+
+    sending = Task(send_and_end)
+    came = receive(connection, count)
+    if came != expected:
+        raise AssertionError("other bytes came than were sent")
+    if end := connection.recv(1):
+        raise AssertionError(f"{end} came behind the last byte")
+    sending.result()
+    connection.close()
 
 
 def queued(connection):

@@ -17,21 +17,13 @@
 #include "core/limits.h"
 #include "core/unique_fd.h"
 #include "net/control/control_client.h"
+#include "tests/support/socket_path.h"
 
 using namespace sni;
+using namespace sni::test;
 using nlohmann::json;
 
 namespace {
-
-std::string fresh_path() {
-  std::string directory = "/tmp/sni-control-test.XXXXXX";
-  REQUIRE(mkdtemp(directory.data()) != nullptr);
-  return directory + "/control.sock";
-}
-
-void remove_directory(const std::string& path) {
-  rmdir(path.substr(0, path.rfind('/')).c_str());
-}
 
 // Its commands "later" are answered in their order by one "release".
 class TestCommands : public ControlCommands {
@@ -114,7 +106,7 @@ std::string error_of(const std::string& line) {
 }  // namespace
 
 TEST_CASE("a request gets the answer of its handler") {
-  const std::string path = fresh_path();
+  const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
     const auto answer = control_call(path, {{"command", "echo"}, {"value", {1, "two"}}});
@@ -125,22 +117,22 @@ TEST_CASE("a request gets the answer of its handler") {
     CHECK(refused.error().what == "not today");
   }
   CHECK(access(path.c_str(), F_OK) != 0);
-  remove_directory(path);
+  remove_directory_of(path);
 }
 
 TEST_CASE("only the owner may use the socket") {
-  const std::string path = fresh_path();
+  const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
     struct stat status{};
     REQUIRE(stat(path.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
   }
-  remove_directory(path);
+  remove_directory_of(path);
 }
 
 TEST_CASE("the socket has the mode and the group of the configuration") {
-  const std::string path = fresh_path();
+  const std::string path = fresh_socket_path();
   {
     const Serving serving(
         ControlConfig{.socket = path, .group = std::to_string(getegid()), .mode = 0660});
@@ -154,11 +146,11 @@ TEST_CASE("the socket has the mode and the group of the configuration") {
   CHECK(nobody.error().what ==
         "cannot open the control socket " + path + ": this host has no group 'no-such-group'");
   CHECK(access(path.c_str(), F_OK) != 0);
-  remove_directory(path);
+  remove_directory_of(path);
 }
 
 TEST_CASE("a client that reads nothing of its answer is cut, one that reads slowly is not") {
-  const std::string path = fresh_path();
+  const std::string path = fresh_socket_path();
   {
     auto server = *ControlServer::listen({.socket = path});
     server->add(std::make_unique<TestCommands>());
@@ -197,11 +189,11 @@ TEST_CASE("a client that reads nothing of its answer is cut, one that reads slow
     dispatch();
     CHECK(json::parse(line_from(idle)).at("result") == 1);
   }
-  remove_directory(path);
+  remove_directory_of(path);
 }
 
 TEST_CASE("what is no request is answered with what is wrong, and the connection goes on") {
-  const std::string path = fresh_path();
+  const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
     const UniqueFd fd = connected(path);
@@ -225,11 +217,11 @@ TEST_CASE("what is no request is answered with what is wrong, and the connection
             "\n");
     CHECK(json::parse(line_from(fd)) == json{{"version", 1}, {"ok", true}, {"result", 5}});
   }
-  remove_directory(path);
+  remove_directory_of(path);
 }
 
 TEST_CASE("requests may come byte by byte, many at a time, and before a half-close") {
-  const std::string path = fresh_path();
+  const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
     const UniqueFd fd = connected(path);
@@ -247,11 +239,11 @@ TEST_CASE("requests may come byte by byte, many at a time, and before a half-clo
     for (int i = 1; i <= 200; ++i) CHECK(json::parse(line_from(fd)).at("result") == i);
     CHECK(line_from(fd).empty());
   }
-  remove_directory(path);
+  remove_directory_of(path);
 }
 
 TEST_CASE("a request without end is refused at its bound") {
-  const std::string path = fresh_path();
+  const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
     const UniqueFd fd = connected(path);
@@ -259,11 +251,11 @@ TEST_CASE("a request without end is refused at its bound") {
     CHECK(error_of(line_from(fd)) == "the request is too long");
     CHECK(line_from(fd).empty());
   }
-  remove_directory(path);
+  remove_directory_of(path);
 }
 
 TEST_CASE("a client that does not read its answer holds up nobody else") {
-  const std::string path = fresh_path();
+  const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
     const UniqueFd lazy = connected(path);
@@ -274,11 +266,11 @@ TEST_CASE("a client that does not read its answer holds up nobody else") {
     }
     CHECK(line_from(lazy).size() > 8'000'000);
   }
-  remove_directory(path);
+  remove_directory_of(path);
 }
 
 TEST_CASE("a command that is answered later holds up its own client alone") {
-  const std::string path = fresh_path();
+  const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
     const UniqueFd waiting = connected(path);
@@ -294,11 +286,11 @@ TEST_CASE("a command that is answered later holds up its own client alone") {
     CHECK(json::parse(line_from(waiting)).at("result") == 2);
     CHECK(line_from(waiting).empty());
   }
-  remove_directory(path);
+  remove_directory_of(path);
 }
 
 TEST_CASE("the answer to a client that has left is nobody's") {
-  const std::string path = fresh_path();
+  const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
     UniqueFd leaving = connected(path);
@@ -314,11 +306,11 @@ TEST_CASE("the answer to a client that has left is nobody's") {
     }
     CHECK(json::parse(line_from(staying)).at("result") == 3);
   }
-  remove_directory(path);
+  remove_directory_of(path);
 }
 
 TEST_CASE("forgotten clients give way to new ones") {
-  const std::string path = fresh_path();
+  const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
     std::vector<UniqueFd> forgotten;
@@ -328,11 +320,11 @@ TEST_CASE("forgotten clients give way to new ones") {
     CHECK(control_call(path, {{"command", "echo"}, {"value", 1}}));
     CHECK(line_from(forgotten.front()).empty());
   }
-  remove_directory(path);
+  remove_directory_of(path);
 }
 
 TEST_CASE("a second proxy does not take the socket of a running one, but one that is left over") {
-  const std::string path = fresh_path();
+  const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
     const auto second = ControlServer::listen({.socket = path});
@@ -351,18 +343,18 @@ TEST_CASE("a second proxy does not take the socket of a running one, but one tha
     const Serving serving(path);
     CHECK(control_call(path, {{"command", "echo"}, {"value", 1}}));
   }
-  remove_directory(path);
+  remove_directory_of(path);
 }
 
 TEST_CASE("a file that is no socket is not removed") {
-  const std::string path = fresh_path();
+  const std::string path = fresh_socket_path();
   FILE* file = fopen(path.c_str(), "w");
   REQUIRE(file != nullptr);
   fclose(file);
   CHECK(!ControlServer::listen({.socket = path}));
   CHECK(access(path.c_str(), F_OK) == 0);
   unlink(path.c_str());
-  remove_directory(path);
+  remove_directory_of(path);
 }
 
 TEST_CASE("where no proxy runs, the caller is told so") {

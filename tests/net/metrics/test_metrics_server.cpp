@@ -12,8 +12,10 @@
 
 #include "core/limits.h"
 #include "net/control/control_address.h"
+#include "tests/support/socket_path.h"
 
 using namespace sni;
+using namespace sni::test;
 
 namespace {
 
@@ -26,9 +28,7 @@ struct Source : MetricsSource {
 // Served by hand, with a clock of its own.
 struct Served {
   Served() {
-    std::string directory = "/tmp/sni-metrics-test.XXXXXX";
-    REQUIRE(mkdtemp(directory.data()) != nullptr);
-    path = directory + "/metrics.sock";
+    path = fresh_socket_path();
     auto listening = MetricsServer::listen("unix:" + path, source);
     REQUIRE_MESSAGE(listening, listening.error().what);
     server = std::move(*listening);
@@ -36,7 +36,7 @@ struct Served {
   ~Served() {
     server.reset();
     CHECK(access(path.c_str(), F_OK) != 0);
-    rmdir(path.substr(0, path.rfind('/')).c_str());
+    remove_directory_of(path);
   }
   UniqueFd connected() {
     UniqueFd fd = UniqueFd::adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
