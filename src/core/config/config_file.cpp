@@ -1,17 +1,16 @@
 #include "core/config/config_file.h"
 
 // One function per table and one line per key: to add a key, add its field to config.h, its line
-// here and its lines to config.toml.example. What keys must be to each other is in
-// config_check.cpp.
+// here, or for routes and what they name in config_file_routes.cpp, and its lines to
+// config.toml.example. What keys must be to each other is in config_check.cpp.
 
 #include <chrono>
 
 #include "core/config/config_check.h"
 #include "core/config/config_forms.h"
+#include "core/config/config_reader.h"
 #include "core/config/log_level.h"
-#include "core/config/toml_reader.h"
 #include "core/limits.h"
-#include "core/route/backend.h"
 
 namespace sni {
 namespace {
@@ -21,11 +20,8 @@ using namespace std::chrono_literals;
 constexpr std::uint32_t workers_max = 1'024;
 constexpr std::uint32_t connections_max = 10'000'000;
 constexpr std::uint32_t bans_rate_max = 1'000'000;
-constexpr auto idle_min = 1s;
-constexpr auto idle_max = 168h;
 constexpr std::uint32_t packet_flows_max = 4 * 1024 * 1024;  // 2 GiB of the kernel's memory.
 
-const Form<std::string> text_form = [](std::string_view text) { return std::string(text); };
 const auto protocol_form =
     forms::choice<Protocol>({{"tls", Protocol::tls}, {"http", Protocol::http}});
 const auto fast_path_form = forms::choice<FastPathMode>({{"auto", FastPathMode::automatic},
@@ -37,24 +33,6 @@ const auto scope_form =
     forms::choice<BlockScope>({{"host", BlockScope::host}, {"listeners", BlockScope::listeners}});
 const auto block_file_errors_form = forms::choice<BlockFileErrors>(
     {{"strict", BlockFileErrors::strict}, {"skip", BlockFileErrors::skip}});
-const auto refuse_form = forms::choice<Refuse>({{"no", Refuse::no},
-                                                {"alert", Refuse::alert},
-                                                {"close", Refuse::close},
-                                                {"drop", Refuse::drop}});
-const auto redirect_form =
-    forms::choice<Redirect>({{"no", Redirect::no}, {"https", Redirect::https}});
-const auto balance_form = forms::choice<Balance>({{"first", Balance::first},
-                                                  {"round_robin", Balance::round_robin},
-                                                  {"least_connections", Balance::least_connections},
-                                                  {"random_two", Balance::random_two},
-                                                  {"source_hash", Balance::source_hash}});
-const auto proxy_version_form = forms::choice<ProxyVersion>(
-    {{"no", ProxyVersion::none}, {"v1", ProxyVersion::v1}, {"v2", ProxyVersion::v2}});
-const auto proxy_field_form =
-    forms::choice<bool ProxyForm::*>({{"alpn", &ProxyForm::alpn},
-                                      {"authority", &ProxyForm::authority},
-                                      {"unique_id", &ProxyForm::unique_id},
-                                      {"crc32c", &ProxyForm::crc32c}});
 const auto xdp_mode_form = forms::choice<XdpMode>(
     {{"auto", XdpMode::automatic}, {"native", XdpMode::native}, {"generic", XdpMode::generic}});
 const auto families_form =
@@ -66,66 +44,7 @@ const Form<LogLevel> log_level_form = parse_log_level;
 const auto log_format_form =
     forms::choice<LogFormat>({{"text", LogFormat::text}, {"json", LogFormat::json}});
 
-template <typename T>
-std::vector<T> values_of(std::vector<Located<T>> list) {
-  std::vector<T> values;
-  values.reserve(list.size());
-  for (Located<T>& item : list) values.push_back(std::move(item.value));
-  return values;
-}
-
-template <typename T>
-std::vector<Position> positions_of(const std::vector<Located<T>>& list) {
-  std::vector<Position> positions;
-  positions.reserve(list.size());
-  for (const Located<T>& item : list) positions.push_back(item.position);
-  return positions;
-}
-
-std::vector<Position> read_source(TableReader& table, SourceConfig& source) {
-  auto addresses = table.read_one_or_list<IpAddress>("bind_address", forms::bind_address);
-  table.read<std::string>("bind_interface", source.interface, forms::optional_interface);
-  table.read("mark", source.mark, 0, UINT32_MAX);
-  table.read("transparent", source.transparent);
-  PortRange ports;
-  table.read<PortRange>("source_ports", ports, forms::port_range);
-  source.port_first = ports.first;
-  source.port_last = ports.last;
-  std::vector<Position> positions = positions_of(addresses);
-  source.addresses = values_of(std::move(addresses));
-  return positions;
-}
-
-class ConfigReader {
- public:
-  explicit ConfigReader(const InterfaceLookup& interfaces) : interfaces_(interfaces) {}
-  void read(TableReader& root);
-  const ConfigPlaces& places() const { return places_; }
-  Config take() { return std::move(config_); }
-
- private:
-  void read_listener(TableReader& table);
-  void read_route(TableReader& table);
-  std::vector<Located<Backend>> read_backends(TableReader& route);
-  void read_upstream(TableReader& table);
-  void read_timeouts(TableReader& table);
-  void read_limits(TableReader& table);
-  void read_tcp(TableReader& table);
-  void read_dns(TableReader& table);
-  void read_access(TableReader& table);
-  void read_bans(TableReader& table);
-  void use_default_listeners();
-
-  // A form that may name a network interface.
-  template <typename T>
-  Form<T> with_interface(Result<T> (*form)(std::string_view, const InterfaceLookup&)) const {
-    return [this, form](std::string_view text) { return form(text, interfaces_); };
-  }
-
-  const InterfaceLookup& interfaces_;
-  Config config_;
-  ConfigPlaces places_;
-};
+}  // namespace
 
 void ConfigReader::read(TableReader& root) {
   root.read_table("server", [this](TableReader& table) {
@@ -202,86 +121,6 @@ void ConfigReader::read_listener(TableReader& table) {
   place.accept_proxy_from = table.position_of("accept_proxy_from");
   config_.listeners.push_back(std::move(listener));
   places_.listeners.push_back(place);
-}
-
-void ConfigReader::read_route(TableReader& table) {
-  RouteConfig route;
-  const Position at = table.position();
-  table.require("names");
-  table.reject_empty("names");
-  table.read("refuse", route.refuse, refuse_form);
-  table.read("redirect", route.redirect, redirect_form);
-  table.read("redirect_except_acme", route.redirect_except_acme);
-  const bool redirects = route.redirect != Redirect::no && !route.redirect_except_acme;
-  if (route.refuse == Refuse::no && !redirects) {
-    table.require("backend");
-    table.reject_empty("backend");
-  }
-  table.reject_empty("listeners");
-  auto names = table.read_list<std::string>("names", forms::route_name);
-  auto backends = read_backends(table);
-  table.read("balance", route.balance, balance_form);
-  table.read("retries", route.retries, 0, limits::route_retries_max);
-  auto listeners = table.read_list("listeners", text_form);
-  auto alpn = table.read_list<std::string>("alpn", forms::alpn);
-  table.read("allow_private", route.allow_private);
-  table.read("idle", route.idle, forms::optional_duration(idle_min, idle_max));
-  table.read("connect", route.connect, forms::optional_duration(10ms, 1h));
-  table.read("send_proxy", route.send_proxy.version, proxy_version_form);
-  for (const auto& field : table.read_list("send_proxy_fields", proxy_field_form)) {
-    route.send_proxy.*field.value = true;
-  }
-  table.read("via", route.via, text_form);
-  std::vector<Position> addresses = read_source(table, route.source);
-  places_.routes.push_back({.table = at,
-                            .refuse = table.position_of("refuse"),
-                            .redirect = table.position_of("redirect"),
-                            .balance = table.position_of("balance"),
-                            .alpn = table.position_of("alpn"),
-                            .allow_private = table.position_of("allow_private"),
-                            .send_proxy = table.position_of("send_proxy"),
-                            .send_proxy_fields = table.position_of("send_proxy_fields"),
-                            .via = table.position_of("via"),
-                            .transparent = table.position_of("transparent"),
-                            .bind_addresses = std::move(addresses),
-                            .names = positions_of(names),
-                            .backends = positions_of(backends),
-                            .listeners = positions_of(listeners)});
-  route.names = values_of(std::move(names));
-  route.backends = values_of(std::move(backends));
-  route.listeners = values_of(std::move(listeners));
-  route.alpn = values_of(std::move(alpn));
-  config_.routes.push_back(std::move(route));
-}
-
-std::vector<Located<Backend>> ConfigReader::read_backends(TableReader& route) {
-  const auto form = with_interface(parse_backend);
-  return route.read_strings_or_tables<Backend>(
-      "backend", form, [&](TableReader& table) -> std::optional<Backend> {
-        Backend backend;
-        table.require("address");
-        const bool known = table.read("address", backend, form).has_value();
-        table.read("weight", backend.weight, 1, limits::backend_weight_max);
-        table.read("backup", backend.backup);
-        return known ? std::optional(std::move(backend)) : std::nullopt;
-      });
-}
-
-void ConfigReader::read_upstream(TableReader& table) {
-  UpstreamConfig upstream;
-  const Position at = table.position();
-  ConfigPlaces::Upstream place{.table = at, .name = at, .address = at};
-  table.require("name");
-  table.require("address");
-  place.name = table.read<std::string>("name", upstream.name, forms::listener_name).value_or(at);
-  place.address =
-      table.read<Backend>("address", upstream.address, with_interface(parse_upstream)).value_or(at);
-  table.read<std::string>("username", upstream.login.username, forms::socks_username);
-  table.read<std::string>("password_file", upstream.password_file, forms::optional_path);
-  place.username = table.position_of("username");
-  place.password_file = table.position_of("password_file");
-  config_.upstreams.push_back(std::move(upstream));
-  places_.upstreams.push_back(place);
 }
 
 void ConfigReader::read_timeouts(TableReader& table) {
@@ -363,8 +202,6 @@ void ConfigReader::use_default_listeners() {
     if (route.listeners.empty()) route.listeners = tls;
   }
 }
-
-}  // namespace
 
 ConfigResult read_config(std::string_view text, std::string_view file_name,
                          const InterfaceLookup& interfaces) {

@@ -1,0 +1,131 @@
+// Routes, and what they name: one line per key, as in config_file.cpp.
+
+#include <chrono>
+
+#include "core/config/config_forms.h"
+#include "core/config/config_reader.h"
+#include "core/limits.h"
+#include "core/route/backend.h"
+
+namespace sni {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Form<std::string> text_form = [](std::string_view text) { return std::string(text); };
+const auto refuse_form = forms::choice<Refuse>({{"no", Refuse::no},
+                                                {"alert", Refuse::alert},
+                                                {"close", Refuse::close},
+                                                {"drop", Refuse::drop}});
+const auto redirect_form =
+    forms::choice<Redirect>({{"no", Redirect::no}, {"https", Redirect::https}});
+const auto balance_form = forms::choice<Balance>({{"first", Balance::first},
+                                                  {"round_robin", Balance::round_robin},
+                                                  {"least_connections", Balance::least_connections},
+                                                  {"random_two", Balance::random_two},
+                                                  {"source_hash", Balance::source_hash}});
+const auto proxy_version_form = forms::choice<ProxyVersion>(
+    {{"no", ProxyVersion::none}, {"v1", ProxyVersion::v1}, {"v2", ProxyVersion::v2}});
+const auto proxy_field_form =
+    forms::choice<bool ProxyForm::*>({{"alpn", &ProxyForm::alpn},
+                                      {"authority", &ProxyForm::authority},
+                                      {"unique_id", &ProxyForm::unique_id},
+                                      {"crc32c", &ProxyForm::crc32c}});
+
+std::vector<Position> read_source(TableReader& table, SourceConfig& source) {
+  auto addresses = table.read_one_or_list<IpAddress>("bind_address", forms::bind_address);
+  table.read<std::string>("bind_interface", source.interface, forms::optional_interface);
+  table.read("mark", source.mark, 0, UINT32_MAX);
+  table.read("transparent", source.transparent);
+  PortRange ports;
+  table.read<PortRange>("source_ports", ports, forms::port_range);
+  source.port_first = ports.first;
+  source.port_last = ports.last;
+  std::vector<Position> positions = positions_of(addresses);
+  source.addresses = values_of(std::move(addresses));
+  return positions;
+}
+
+}  // namespace
+
+void ConfigReader::read_route(TableReader& table) {
+  RouteConfig route;
+  const Position at = table.position();
+  table.require("names");
+  table.reject_empty("names");
+  table.read("refuse", route.refuse, refuse_form);
+  table.read("redirect", route.redirect, redirect_form);
+  table.read("redirect_except_acme", route.redirect_except_acme);
+  const bool redirects = route.redirect != Redirect::no && !route.redirect_except_acme;
+  if (route.refuse == Refuse::no && !redirects) {
+    table.require("backend");
+    table.reject_empty("backend");
+  }
+  table.reject_empty("listeners");
+  auto names = table.read_list<std::string>("names", forms::route_name);
+  auto backends = read_backends(table);
+  table.read("balance", route.balance, balance_form);
+  table.read("retries", route.retries, 0, limits::route_retries_max);
+  auto listeners = table.read_list("listeners", text_form);
+  auto alpn = table.read_list<std::string>("alpn", forms::alpn);
+  table.read("allow_private", route.allow_private);
+  table.read("idle", route.idle, forms::optional_duration(idle_min, idle_max));
+  table.read("connect", route.connect, forms::optional_duration(10ms, 1h));
+  table.read("send_proxy", route.send_proxy.version, proxy_version_form);
+  for (const auto& field : table.read_list("send_proxy_fields", proxy_field_form)) {
+    route.send_proxy.*field.value = true;
+  }
+  table.read("via", route.via, text_form);
+  std::vector<Position> addresses = read_source(table, route.source);
+  places_.routes.push_back({.table = at,
+                            .refuse = table.position_of("refuse"),
+                            .redirect = table.position_of("redirect"),
+                            .balance = table.position_of("balance"),
+                            .alpn = table.position_of("alpn"),
+                            .allow_private = table.position_of("allow_private"),
+                            .send_proxy = table.position_of("send_proxy"),
+                            .send_proxy_fields = table.position_of("send_proxy_fields"),
+                            .via = table.position_of("via"),
+                            .transparent = table.position_of("transparent"),
+                            .bind_addresses = std::move(addresses),
+                            .names = positions_of(names),
+                            .backends = positions_of(backends),
+                            .listeners = positions_of(listeners)});
+  route.names = values_of(std::move(names));
+  route.backends = values_of(std::move(backends));
+  route.listeners = values_of(std::move(listeners));
+  route.alpn = values_of(std::move(alpn));
+  config_.routes.push_back(std::move(route));
+}
+
+std::vector<Located<Backend>> ConfigReader::read_backends(TableReader& route) {
+  const auto form = with_interface(parse_backend);
+  return route.read_strings_or_tables<Backend>(
+      "backend", form, [&](TableReader& table) -> std::optional<Backend> {
+        Backend backend;
+        table.require("address");
+        const bool known = table.read("address", backend, form).has_value();
+        table.read("weight", backend.weight, 1, limits::backend_weight_max);
+        table.read("backup", backend.backup);
+        return known ? std::optional(std::move(backend)) : std::nullopt;
+      });
+}
+
+void ConfigReader::read_upstream(TableReader& table) {
+  UpstreamConfig upstream;
+  const Position at = table.position();
+  ConfigPlaces::Upstream place{.table = at, .name = at, .address = at};
+  table.require("name");
+  table.require("address");
+  place.name = table.read<std::string>("name", upstream.name, forms::listener_name).value_or(at);
+  place.address =
+      table.read<Backend>("address", upstream.address, with_interface(parse_upstream)).value_or(at);
+  table.read<std::string>("username", upstream.login.username, forms::socks_username);
+  table.read<std::string>("password_file", upstream.password_file, forms::optional_path);
+  place.username = table.position_of("username");
+  place.password_file = table.position_of("password_file");
+  config_.upstreams.push_back(std::move(upstream));
+  places_.upstreams.push_back(place);
+}
+
+}  // namespace sni
