@@ -17,22 +17,18 @@ namespace {
 // The kernel caps it at net.core.somaxconn.
 constexpr int backlog = 65'535;
 
-bool set(int fd, int level, int option, int value) {
-  return setsockopt(fd, level, option, &value, sizeof value) == 0;
-}
-
 int seconds(std::chrono::milliseconds duration) {
   return static_cast<int>(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
 }
 
 void tune(int fd, const TcpConfig& tcp) {
-  set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   set_keepalive(fd, tcp);
   // Bytes follow at once in the other direction: let them carry the ACKs of the handshake and of
   // the hello (tcp_rcv_synsent_state_process), which saves a segment each. It is no lasting
   // setting.
-  set(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
+  set_option(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
 }
 
 std::unexpected<Error> refuse(const ListenerConfig& listener, int error) {
@@ -53,18 +49,18 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, const Tcp
   const socklen_t length = to_sockaddr(listener.address, address);
   UniqueFd fd = UniqueFd::adopt(socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP));
   if (!fd) return refuse(listener, errno);
-  set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  if (!first) set(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (!first) set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   if (address.ss_family == AF_INET6) {
-    set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, listener.v6only ? 1 : 0);
+    set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, listener.v6only ? 1 : 0);
   }
   // It takes no privilege, and IPv6 sockets obey it too (inet_can_nonlocal_bind).
-  if (listener.freebind) set(fd.get(), IPPROTO_IP, IP_FREEBIND, 1);
+  if (listener.freebind) set_option(fd.get(), IPPROTO_IP, IP_FREEBIND, 1);
   tune(fd.get(), tcp);  // Accepted sockets inherit all of it (inet_csk_clone_lock).
   if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0) {
     return refuse(listener, errno);
   }
-  if (first && !set(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1)) return refuse(listener, errno);
+  if (first && !set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1)) return refuse(listener, errno);
   if (listen(fd.get(), backlog) != 0) return refuse(listener, errno);
   return fd;
 }
@@ -103,20 +99,20 @@ Endpoint local_of(int fd) {
 }
 
 void set_keepalive(int fd, const TcpConfig& tcp) {
-  set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(tcp.keepalive_idle));
-  set(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(tcp.keepalive_interval));
-  set(fd, IPPROTO_TCP, TCP_KEEPCNT, static_cast<int>(tcp.keepalive_probes));
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(tcp.keepalive_idle));
+  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(tcp.keepalive_interval));
+  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, static_cast<int>(tcp.keepalive_probes));
   // It decides alone, in place of the number of probes (tcp_keepalive_timer), and it ends a reader
   // whose window stays shut for so long although it answers (tcp_probe_timer).
-  set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(tcp.user_timeout.count()));
+  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(tcp.user_timeout.count()));
 }
 
 void vanish_on_close(int fd) {
   // A socket in repair mode is closed without a segment (__tcp_close, tcp_disconnect). Without
   // CAP_NET_ADMIN the RST is to die at the next router.
-  if (set(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON)) return;
-  set(fd, IPPROTO_IP, IP_TTL, 1);
-  set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 1);
+  if (set_option(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON)) return;
+  set_option(fd, IPPROTO_IP, IP_TTL, 1);
+  set_option(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 1);
   reset_on_close(fd);
 }
 
@@ -137,7 +133,7 @@ int take_error(int fd) {
 }
 
 void set_low_water(int fd, int bytes) {
-  set(fd, SOL_SOCKET, SO_RCVLOWAT, bytes);
+  set_option(fd, SOL_SOCKET, SO_RCVLOWAT, bytes);
 }
 
 bool is_lost(int error) {

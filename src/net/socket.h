@@ -18,6 +18,11 @@ namespace sni {
 // listens there, which SO_REUSEPORT would let pass and lose half of the connections to.
 Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, const TcpConfig& tcp);
 
+// Sets an option that is an int.
+inline bool set_option(int fd, int level, int option, int value) {
+  return setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
+
 // A socket for connecting; family is AF_INET, AF_INET6 or AF_UNIX.
 Result<UniqueFd> open_backend_socket(int family, const TcpConfig& tcp);
 

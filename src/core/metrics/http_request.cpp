@@ -1,16 +1,15 @@
 #include "core/metrics/http_request.h"
 
 #include "core/ascii.h"
+#include "core/text_lines.h"
 
 namespace sni {
 
 namespace {
 
-// Up to and without the line's end, which is CRLF or LF (RFC 9112 section 2.2).
-std::string_view take_line(std::string_view& rest) {
-  const std::size_t end = rest.find('\n');
-  std::string_view line = rest.substr(0, end);
-  rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
+// Without the line's end, which is CRLF or LF (RFC 9112 section 2.2).
+std::string_view take_header_line(std::string_view& rest) {
+  std::string_view line = take_line(rest);
   if (line.ends_with('\r')) line.remove_suffix(1);
   return line;
 }
@@ -51,7 +50,7 @@ std::optional<HttpRequest> parse_http_request(std::string_view bytes) {
   std::size_t lines = 0;
   for (;;) {
     if (rest.find('\n') == rest.npos) return std::nullopt;
-    const std::string_view line = take_line(rest);
+    const std::string_view line = take_header_line(rest);
     if (line.empty() && lines > 0) break;
     if (lines++ == 0) {
       read_request_line(line, request);

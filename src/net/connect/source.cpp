@@ -15,10 +15,6 @@
 namespace sni {
 namespace {
 
-bool set(int fd, int level, int option, int value) {
-  return setsockopt(fd, level, option, &value, sizeof value) == 0;
-}
-
 Result<void> use_interface(int fd, const std::string& interface) {
   if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface.c_str(),
                  static_cast<socklen_t>(interface.size())) == 0) {
@@ -34,7 +30,7 @@ Result<void> use_address(int fd, const IpAddress& address) {
   sockaddr_storage local;
   const socklen_t length = to_sockaddr({.ip = address}, local);
   // It takes no privilege, and IPv6 sockets obey it too (inet6_bind).
-  set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+  set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
   if (bind(fd, reinterpret_cast<const sockaddr*>(&local), length) == 0) return {};
   return fail_sys("cannot bind to " + address.to_string() +
                       (errno == EADDRNOTAVAIL ? " (this host has no such address)" : ""),
@@ -48,8 +44,8 @@ Result<void> use_client(int fd, int family, const IpAddress& client) {
         "cannot connect from " + client.to_string() + ", since the backend is of the other family",
         EAFNOSUPPORT);
   }
-  const bool allowed = family == AF_INET ? set(fd, IPPROTO_IP, IP_TRANSPARENT, 1)
-                                         : set(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
+  const bool allowed = family == AF_INET ? set_option(fd, IPPROTO_IP, IP_TRANSPARENT, 1)
+                                         : set_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
   if (!allowed) {
     return fail_sys("cannot connect from a client's address (CAP_NET_ADMIN is missing)", errno);
   }

@@ -31,8 +31,7 @@ Result<UniqueFd> open_tcp(const std::string& text) {
   const socklen_t size = to_sockaddr(*address, storage);
   UniqueFd fd =
       UniqueFd::adopt(socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (!fd || bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0) {
     return fail_sys(act, errno);
   }
