@@ -8,6 +8,9 @@
 
 namespace sni::limits {
 
+// Threads that serve.
+inline constexpr std::uint32_t workers_max = 1024;
+
 // RFC 1035: a name has at most 253 characters in its printed form.
 inline constexpr std::size_t server_name_max = 253;
 

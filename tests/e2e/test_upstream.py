@@ -54,8 +54,9 @@ class Upstream(ProxyTest):
             proxy = self.start(self.microsocks().address, backend)
             self.assertEqual(self.server_certificate(proxy, NAME), NAME)
             line = proxy.access()[0]
-            self.assertEqual((line["backend"], line["upstream"], line["end"]),
-                             (backend, "exit", "done"))
+            self.assertEqual((line["backend"], line["upstream"]), (backend, "exit"))
+            # openssl may leave before it has read the session tickets.
+            self.assertIn(line["end"], ("done", "client_reset"))
 
     def test_microsocks_with_a_login(self):
         server = self.nginx(NAME)

@@ -342,6 +342,13 @@ PacketCounters PacketSplice::counters() const {
   return sums;
 }
 
+std::uint32_t PacketSplice::flows_map_id() const {
+  bpf_map_info info{};
+  __u32 size = sizeof info;
+  const int fd = bpf_map__fd(skeleton_->maps.PACKET_FLOWS);
+  return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
+}
+
 int PacketSplice::map_fd(const char* name) const {
   return bpf_object__find_map_fd_by_name(skeleton_->obj, name);
 }

@@ -137,6 +137,8 @@ class PacketSplice {
   std::uint32_t flows() const { return flows_; }
   // TRAFFIC_STATS, PACKET_FLOWS and PACKET_EVENTS, for tests.
   int map_fd(const char* name) const;
+  // Of PACKET_FLOWS, by which filters of pinned programs are known.
+  std::uint32_t flows_map_id() const;
 
  private:
   struct Unload {

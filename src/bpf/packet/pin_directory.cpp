@@ -34,6 +34,19 @@ Result<void> make_directory(const std::string& path) {
   return fail_sys("cannot make " + path, errno);
 }
 
+// "v3"; whatever else somebody pins there concerns us not.
+bool is_version(const std::string& name) {
+  return name.size() > 1 && name[0] == 'v' &&
+         name.find_first_not_of("0123456789", 1) == std::string::npos;
+}
+
+// What lies there is believed: it must be ours or root's, and nobody else's to write to.
+bool is_trusted(int directory) {
+  struct stat status{};
+  return ::fstat(directory, &status) == 0 && (status.st_uid == ::geteuid() || status.st_uid == 0) &&
+         (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
 bool is_bpf_file_system(const std::string& path) {
   struct statfs about{};
   return ::statfs(path.c_str(), &about) == 0 && about.f_type == BPF_FS_MAGIC;
@@ -50,8 +63,13 @@ Result<PinDirectory> PinDirectory::open(const std::string& path, unsigned versio
   }
   if (const auto made = make_directory(path); !made) return std::unexpected(made.error());
   PinDirectory pins;
-  pins.lock_ = UniqueFd::adopt(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  pins.lock_ =
+      UniqueFd::adopt(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!pins.lock_) return fail_sys("cannot open " + path, errno);
+  if (!is_trusted(pins.lock_.get())) {
+    return fail("cannot pin in " + path +
+                ": it belongs to another user, or others may write to it");
+  }
   if (::flock(pins.lock_.get(), LOCK_EX | LOCK_NB) != 0) {
     return errno == EWOULDBLOCK ? fail("cannot pin in " + path + ": another process uses it")
                                 : fail_sys("cannot lock " + path, errno);
@@ -60,7 +78,7 @@ Result<PinDirectory> PinDirectory::open(const std::string& path, unsigned versio
   pins.versioned_ = path + "/" + own;
   for (const std::string& name : entries_of(path)) {
     const std::string found = path + "/" + name;
-    if (name == own || ::rmdir(found.c_str()) == 0) continue;
+    if (!is_version(name) || name == own || ::rmdir(found.c_str()) == 0) continue;
     return fail("cannot pin in " + path + ": it holds flows of another version (" + name +
                 ", this program has " + own +
                 "); serve them to their end with that version, or end them by 'rm -r " + found +

@@ -2,7 +2,7 @@
 
 // A directory on a BPF file system that keeps links and maps alive while no process holds them:
 //
-//   /sys/fs/bpf/sni-proxy/       locked by the process that uses it
+//   /sys/fs/bpf/sni-proxy/       locked by the process that uses it; what else is in it stays
 //   /sys/fs/bpf/sni-proxy/v3/    what layout version 3 of the maps has pinned
 //
 // The kernel deletes nothing there, and a reboot everything. The next process of the same version

@@ -184,6 +184,8 @@ struct FastPathConfig {
   std::uint64_t backlog = 8 << 20;  // Bytes redirected for a client and not sent, remote backends.
   std::string object_file;          // BPF object to load instead of the built-in one.
   std::string dns_pin;              // Directory where DNS_CACHE is pinned; empty: it is not.
+  std::string pin;  // The same for the packet plane's flows, which outlive the process then.
+  bool drain_spliced = true;  // false: SIGTERM leaves pinned flows to the next process.
   bool operator==(const FastPathConfig&) const = default;
 };
 

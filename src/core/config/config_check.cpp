@@ -316,6 +316,12 @@ void ConfigCheck::check_numbers() {
                          "'connections_per_source' in [limits] has no effect, since it is greater "
                          "than 'connections'");
   }
+  const FastPathConfig& fast_path = config_.fast_path;
+  if (!fast_path.drain_spliced && fast_path.pin.empty()) {
+    error(places_.drain_spliced,
+          "'drain_spliced' in [fast_path] leaves connections to the next process, which finds them "
+          "by 'pin' alone");
+  }
   if (config_.bans.duration > config_.bans.duration_max) {
     error(places_.bans, "'duration' in [bans] is greater than 'duration_max'");
   }

@@ -51,6 +51,7 @@ struct ConfigPlaces {
   Position block_file;
   Position control_group;
   Position bans;
+  Position drain_spliced;
 };
 
 void check_config(const Config& config, const ConfigPlaces& places, DiagnosticList& diagnostics);

@@ -17,7 +17,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint32_t workers_max = 1'024;
 constexpr std::uint32_t connections_max = 10'000'000;
 constexpr std::uint32_t bans_rate_max = 1'000'000;
 constexpr std::uint32_t packet_flows_max = 4 * 1024 * 1024;  // 2 GiB of the kernel's memory.
@@ -48,7 +47,7 @@ const auto log_format_form =
 
 void ConfigReader::read(TableReader& root) {
   root.read_table("server", [this](TableReader& table) {
-    table.read("workers", config_.workers, 0, workers_max);
+    table.read("workers", config_.workers, 0, limits::workers_max);
     table.read("abort_on_close", config_.abort_on_close);
   });
   root.read_tables("listener", [this](TableReader& table) { read_listener(table); });
@@ -73,6 +72,9 @@ void ConfigReader::read(TableReader& root) {
     fast_path.interfaces = values_of(table.read_list<std::string>("interfaces", forms::interface));
     table.read<std::string>("object_file", fast_path.object_file, forms::optional_path);
     table.read<std::string>("dns_pin", fast_path.dns_pin, forms::optional_path);
+    table.read<std::string>("pin", fast_path.pin, forms::optional_path);
+    table.read("drain_spliced", fast_path.drain_spliced);
+    places_.drain_spliced = table.position_of("drain_spliced");
   });
   root.read_table("access", [this](TableReader& table) { read_access(table); });
   root.read_table("bans", [this](TableReader& table) { read_bans(table); });

@@ -26,6 +26,13 @@ constexpr std::string_view to_string(PlaneId plane) {
   return names[static_cast<std::size_t>(plane)];
 }
 
+// Of a flow that an earlier process handed to the kernel: how it was known there.
+struct Predecessor {
+  std::uint64_t run = 0;  // The process, for the flow's unique id.
+  std::uint64_t serial = 0;
+  std::string backend;  // As its access line would have named it.
+};
+
 struct FlowRecord {
   std::uint64_t serial = 0;      // One of its own for each connection of this process.
   std::uint64_t started_ms = 0;  // CLOCK_MONOTONIC.
@@ -49,6 +56,7 @@ struct FlowRecord {
   // How long its steps took, of the loop's clock, tries that failed among them.
   std::uint32_t resolve_ms = 0;
   std::uint32_t connect_ms = 0;
+  std::shared_ptr<const Predecessor> earlier;  // Null: this process has accepted it.
 
   // The other end of the client's socket.
   const Endpoint& peer() const { return proxy.port != 0 ? proxy : client; }

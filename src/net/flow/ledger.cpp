@@ -19,7 +19,10 @@ std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t ru
                     std::uint64_t now_ms) {
   const std::string backend = backend_of(flow);
   const bool told = flow.route != nullptr && flow.route->config.send_proxy.unique_id;
-  const std::string unique_id = told ? unique_flow_id(run, flow.serial) : std::string();
+  const std::string unique_id = !told ? std::string()
+                                : flow.earlier
+                                    ? unique_flow_id(flow.earlier->run, flow.earlier->serial)
+                                    : unique_flow_id(run, flow.serial);
   return access_line(
       {.client = flow.client,
        .proxy = flow.proxy,
@@ -48,6 +51,7 @@ std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t ru
 }  // namespace
 
 std::string backend_of(const FlowRecord& flow) {
+  if (flow.earlier != nullptr) return flow.earlier->backend;
   if (flow.backend == nullptr) return {};
   if (flow.route->upstream != nullptr) return backend_by_upstream(flow);
   return flow.backend_address.port != 0 ? flow.backend_address.to_string() : flow.backend->text;

@@ -34,6 +34,13 @@ std::expected<Seat, Refusal> Seat::take(Shared& shared, const SeatBounds& bounds
   return seat;
 }
 
+Seat Seat::adopt(Shared& shared) {
+  shared.connections.fetch_add(1, std::memory_order_relaxed);
+  Seat seat;
+  seat.shared_ = &shared;
+  return seat;
+}
+
 std::optional<Refusal> Seat::take_source(const IpAddress& source, std::uint32_t sources_max) {
   leave_source();
   if (sources_max == 0) return std::nullopt;

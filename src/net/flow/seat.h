@@ -34,6 +34,8 @@ class Seat {
 
   // Counts a connection and its hello. `shared` outlives the seat.
   static std::expected<Seat, Refusal> take(Shared& shared, const SeatBounds& bounds);
+  // Of a connection that an earlier process let in and that has no sockets: counted at any rate.
+  static Seat adopt(Shared& shared);
   // Counts the connection for `source`; the source before it is given back. sources_max 0: sources
   // are not counted.
   std::optional<Refusal> take_source(const IpAddress& source, std::uint32_t sources_max);

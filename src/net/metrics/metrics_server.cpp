@@ -13,6 +13,7 @@
 #include "core/limits.h"
 #include "net/control/control_address.h"
 #include "net/interface_index.h"
+#include "net/socket.h"
 
 namespace sni {
 namespace {

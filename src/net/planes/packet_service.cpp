@@ -2,6 +2,7 @@
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <net/if_arp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -15,13 +16,18 @@
 #include <cerrno>
 #include <chrono>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
+
+#include "core/counted.h"
 
 namespace sni {
 namespace {
 
 // How often workers with flows look at some of them, and forgotten entries are deleted.
 constexpr int look_ms = 1000;
+// Entries that are read at once.
+constexpr std::uint32_t scan_entries = 1024;
 
 // Kinds of devices (rtnl_link_ops) on which flows were seen to work. "": hardware and loopback.
 constexpr std::array<std::string_view, 8> known_kinds = {"",     "veth", "bridge", "macvlan",
@@ -98,12 +104,19 @@ Result<std::unique_ptr<PacketService>> PacketService::start(const FastPathConfig
 Result<void> PacketService::set_up(const FastPathConfig& config, std::uint32_t flows,
                                    unsigned workers) {
   allowed_ = config.interfaces;
-  auto splice = PacketSplice::load({.flows = flows, .pin_directory = {}});
+  leaves_flows_ = !config.drain_spliced;
+  if (!config.pin.empty()) {
+    if (auto opened = open_pins(config.pin, flows); !opened) return opened;
+  }
+  auto splice =
+      PacketSplice::load({.flows = flows, .pin_directory = pins_ ? pins_->path() : std::string()});
   if (!splice) return std::unexpected(splice.error());
   splice_ = std::move(*splice);
   steps_ = splice_->steps();
   for (const PacketLink link : {PacketLink::ethernet, PacketLink::raw_ip}) {
-    auto attacher = TcAttacher::open({.program_fd = splice_->program_fd(link)});
+    auto attacher = TcAttacher::open({.program_fd = splice_->program_fd(link),
+                                      .pins = pins_ ? &*pins_ : nullptr,
+                                      .pinned_map = splice_->flows_map_id()});
     if (!attacher) return std::unexpected(attacher.error());
     (link == PacketLink::ethernet ? ethernet_ : raw_ip_) = std::move(*attacher);
   }
@@ -120,6 +133,7 @@ Result<void> PacketService::set_up(const FastPathConfig& config, std::uint32_t f
   if (!stop_fd_) return fail_sys("cannot open an eventfd", errno);
   for (unsigned i = 0; i < workers; ++i) inboxes_.push_back(std::make_unique<PacketInbox>());
 
+  if (auto done = attach_as_before(); !done) return done;
   auto loopback = ethernet_->attach("lo", TcDirection::egress);
   if (!loopback) return std::unexpected(loopback.error());
   const std::uint32_t index = loopback->hook().interface;
@@ -127,18 +141,108 @@ Result<void> PacketService::set_up(const FastPathConfig& config, std::uint32_t f
   hooks_[index].attachment = std::move(*loopback);
   self_test_ = run_packet_self_test(*splice_);
   if (!self_test_.passed()) return fail(self_test_.reason());
+  left_.resize(workers);
+  if (saved_) take_over(workers);
 
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   return {};
 }
 
+// Pins stay for the flows that are left; without any nothing of us stays.
 PacketService::~PacketService() {
-  if (!thread_.joinable()) return;
-  thread_.request_stop();
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(stop_fd_.get(), &one, sizeof one);
-  thread_.join();
+  if (thread_.joinable()) {
+    thread_.request_stop();
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(stop_fd_.get(), &one, sizeof one);
+    thread_.join();
+  }
+  if (!saved_ || !saved_->empty()) return;
+  for (auto& [interface, hook] : hooks_) {
+    if (hook.attachment) hook.attachment->detach();
+  }
+  pins_->clear();
 }
+
+// ---- Flows that outlive a process -------------------------------------------------------------
+
+Result<void> PacketService::open_pins(const std::string& directory, std::uint32_t flows) {
+  auto pins = PinDirectory::open(directory, PACKET_LAYOUT);
+  if (!pins) return std::unexpected(pins.error());
+  pins_ = std::move(*pins);
+  auto saved = SavedFlows::open(*pins_, flows);
+  if (!saved) return std::unexpected(saved.error());
+  saved_ = std::move(*saved);
+  return {};
+}
+
+// Before anything else: what the old programs still carry goes on through ours.
+Result<void> PacketService::attach_as_before() {
+  for (const auto& [name, direction] : ethernet_->left_behind()) {
+    const std::uint32_t index = ::if_nametoindex(name.c_str());
+    const auto about = interfaces_->interface(index);
+    const auto link = about ? link_of(*about) : std::nullopt;
+    if (!link) continue;  // It has gone, or become another.
+    TcAttacher& attacher = *link == PacketLink::ethernet ? *ethernet_ : *raw_ip_;
+    auto attached = attacher.attach(name, direction);
+    if (!attached) return std::unexpected(attached.error());
+    steps_.push_back("took " + name + " over (" + to_string(attached->kind()) + ", " +
+                     to_string(direction) + ")");
+    hooks_[index].attachment = std::move(*attached);
+  }
+  return {};
+}
+
+void PacketService::take_over(unsigned workers) {
+  std::vector<PacketEntry> entries;
+  PacketSplice::Cursor cursor;
+  while (const auto more = splice_->scan(cursor, scan_entries, entries)) {
+    if (!*more) break;
+  }
+  end_unsaved(entries);
+  std::size_t flows = 0;
+  for (auto& [name, saved] : saved_->all()) {
+    // Another process may have had more workers.
+    left_[worker_of_packet_flow(name) % workers].push_back({.name = name, .saved = saved});
+    ++flows;
+  }
+  for (unsigned worker = 0; worker < workers; ++worker) {
+    if (!left_[worker].empty()) inboxes_[worker]->want_ticks(true);
+  }
+  if (flows > 0) spdlog::info("packet: took over {}", counted(flows, "spliced connection"));
+}
+
+// What the earlier process was about to hand over, or had just ended. Its sockets have gone with
+// it: connections that were only watched have ended like any others, and those in the midst of the
+// hand-over have nobody who knows their numbers.
+void PacketService::end_unsaved(const std::vector<PacketEntry>& entries) {
+  std::unordered_set<std::uint64_t> saved;
+  for (const auto& each : saved_->all()) saved.insert(each.first);
+  std::size_t reset = 0;
+  for (const PacketEntry& entry : entries) {
+    const std::uint64_t name = entry.flow.flow;
+    if (saved.contains(name)) continue;
+    if (entry.flow.state == PACKET_OBSERVED) {
+      splice_->unwatch(entry.key, name);
+      continue;
+    }
+    const bool of_client = entry.flow.side == PACKET_CLIENT;
+    const PacketPair pair{.client = of_client ? entry.key : entry.flow.peer,
+                          .backend = of_client ? entry.flow.peer : entry.key};
+    const bool lives = entry.flow.state == PACKET_TRANSITION || entry.flow.state == PACKET_SPLICED;
+    if (lives && is_worker_of_packet_flow(name)) {
+      // The second entry of the pair is forgotten by then.
+      if (const auto killed = splice_->kill(pair, name); killed) ++reset;
+      saved.insert(name);
+    } else {
+      splice_->forget(pair, name);
+    }
+  }
+  if (reset > 0) {
+    spdlog::info("packet: reset {} whose hand-over was not finished", counted(reset, "connection"));
+  }
+}
+
+// ---- While it runs ----------------------------------------------------------------------------
 
 std::vector<std::string> PacketService::steps() const {
   const std::lock_guard lock(mutex_);
@@ -202,8 +306,8 @@ void PacketService::forward_events() {
   events_.clear();
   splice_->take_events(events_);
   for (const packet_event& event : events_) {
-    const std::uint64_t worker = worker_of_packet_flow(event.flow);
-    if (worker < inboxes_.size()) inboxes_[worker]->put(event);
+    if (!is_worker_of_packet_flow(event.flow)) continue;  // The self-test's.
+    inboxes_[worker_of_packet_flow(event.flow) % inboxes_.size()]->put(event);
   }
 }
 

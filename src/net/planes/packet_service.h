@@ -5,6 +5,10 @@
 // follows interfaces and routes as they come and go.
 //
 // A flow's name holds the number of its worker, so that an event finds its way without a table.
+//
+// With fast_path.pin programs and maps outlive the process, and so do the flows. The next process
+// puts its own programs in the place of the old ones and gives the flows to its workers. What the
+// old one had begun and not finished is reset.
 
 #include <atomic>
 #include <cstdint>
@@ -14,14 +18,18 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "bpf/packet/handover.h"
 #include "bpf/packet/packet_self_test.h"
 #include "bpf/packet/packet_splice.h"
+#include "bpf/packet/pin_directory.h"
 #include "bpf/packet/route_lookup.h"
+#include "bpf/packet/saved_flows.h"
 #include "bpf/packet/tc_attachment.h"
 #include "core/config/config.h"
+#include "core/limits.h"
 
 namespace sni {
 
@@ -51,12 +59,22 @@ struct PacketShare {
   std::uint32_t handovers = 0;  // At once: such a pair has its two descriptors and a held port.
 };
 
+// A flow of an earlier process.
+struct LeftFlow {
+  std::uint64_t name = 0;
+  SavedFlow saved;
+};
+
 // Names of flows. 0 is none.
 constexpr std::uint64_t packet_flow_name(unsigned worker, std::uint64_t number) {
   return (std::uint64_t{worker} + 1) << 48 | number;
 }
 constexpr std::uint64_t worker_of_packet_flow(std::uint64_t flow) {
   return (flow >> 48) - 1;
+}
+// The self-test's flows have no worker.
+constexpr bool is_worker_of_packet_flow(std::uint64_t flow) {
+  return worker_of_packet_flow(flow) < limits::workers_max;
 }
 
 class PacketService {
@@ -76,6 +94,13 @@ class PacketService {
   std::vector<std::string> steps() const;
   const PacketSelfTest& self_test() const { return self_test_; }
 
+  // Null: flows end with the process.
+  const SavedFlows* saved() const { return saved_ ? &*saved_ : nullptr; }
+  // Whether the flows that live are left to the next process at the end of this one.
+  bool leaves_flows() const { return leaves_flows_; }
+  // The worker's own, once. From its thread.
+  std::vector<LeftFlow> take_left(unsigned worker) { return std::exchange(left_[worker], {}); }
+
   // Sees to it that the programs see what arrives from where this route leads. PACKET_TAKEN, or why
   // not. From any thread.
   packet_decline hook(const PacketRoute& route);
@@ -94,12 +119,20 @@ class PacketService {
 
   PacketService() = default;
   Result<void> set_up(const FastPathConfig& config, std::uint32_t flows, unsigned workers);
+  Result<void> open_pins(const std::string& directory, std::uint32_t flows);
+  Result<void> attach_as_before();
+  void take_over(unsigned workers);
+  void end_unsaved(const std::vector<PacketEntry>& entries);
   Hook attach(std::uint32_t interface);
   void run(const std::stop_token& stop);
   void forward_events();
   void on_routes_changed();
 
   std::vector<std::string> allowed_;  // Names of interfaces; empty: all.
+  std::optional<PinDirectory> pins_;
+  std::optional<SavedFlows> saved_;
+  bool leaves_flows_ = false;
+  std::vector<std::vector<LeftFlow>> left_;  // By worker.
   std::unique_ptr<PacketSplice> splice_;
   PacketSelfTest self_test_;
   GracePeriods grace_;

@@ -51,11 +51,12 @@ bool may_come_back(packet_decline why) {
 }  // namespace
 
 PlanePacket::PlanePacket(PacketService& service, const FastPathConfig& config, PacketCounts& counts,
-                         const PacketShare& share, unsigned worker)
+                         const PacketShare& share, unsigned worker, std::uint64_t run)
     : service_(service),
       config_(config),
       counts_(counts),
       worker_(worker),
+      run_(run),
       // Names of an earlier process, whose flows may live on, do not come again.
       next_number_((now_ns() >> 10) & 0xffff'ffff'ffff),
       handovers_max_(share.handovers),
@@ -199,7 +200,7 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
 void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
                         std::chrono::milliseconds idle, std::uint64_t now_ms) {
   Pair& pair = *pairs_.find(ticket);
-  flows_.try_emplace(
+  const auto adopted = flows_.try_emplace(
       pair.name,
       Spliced{.flow = &flow,
               .keys = pair.keys,
@@ -218,6 +219,7 @@ void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
   flow.record.plane = PlaneId::packet;
   flow.seat.leave_sockets();
   flow.splice = pair.name;
+  save(pair.name, adopted.first->second);
   spdlog::debug("packet: a connection to {} was handed over after {} ms", pair.target.to_string(),
                 now_ms - flow.record.started_ms);
   --handovers_;

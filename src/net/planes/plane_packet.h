@@ -11,7 +11,8 @@
 //              rest
 //   step       at rest: the hand-over (bpf/packet/handover.h), until it is spliced or given back
 //   adopt      the sockets are gone. The flow lives here until it ends by an event of the programs,
-//              by the look at its own times, by a ban or by kill_all()
+//              by the look at its own times, by a ban or by kill_all(); with fast_path.pin it may
+//              outlive the process instead, and the next one restores it
 //
 // After its end a flow lingers, so that retransmissions of its last packets are translated too.
 
@@ -48,7 +49,7 @@ class PlanePacket {
   };
 
   PlanePacket(PacketService& service, const FastPathConfig& config, PacketCounts& counts,
-              const PacketShare& share, unsigned worker);
+              const PacketShare& share, unsigned worker, std::uint64_t run);
   ~PlanePacket();
 
   // no_ticket: declined. `backend` is not connected yet.
@@ -63,6 +64,11 @@ class PlanePacket {
   // After `spliced`. The flow stays in the ledger; the ticket is gone.
   void adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view, std::chrono::milliseconds idle,
              std::uint64_t now_ms);
+  // Flows of an earlier process that are this worker's now; each is to be restored.
+  std::vector<LeftFlow> take_left() { return service_.take_left(worker_); }
+  void restore(const LeftFlow& left, Flow& flow);
+  // Whether flows that live are no reason to stay, since the next process takes them over.
+  bool leaves_flows() const { return service_.leaves_flows(); }
   // The connect failed, or the connection ends in the relay. The ticket is gone.
   void leave(PlaneTicket ticket, bool connected, std::uint64_t now_ms);
 
@@ -116,6 +122,7 @@ class PlanePacket {
   std::optional<PacketRoute> route(const IpAddress& source, const Endpoint& target,
                                    std::uint64_t now_ms);
   HandoverPair handover_pair(const Pair& pair, const PlaneView& view) const;
+  void save(std::uint64_t name, const Spliced& flow);
   static std::uint16_t local_port(const Pair& pair);
   bool hold_port(const Pair& pair);
   void release_port(const Endpoint& target, std::uint16_t port, bool rest, std::uint64_t now_ms);
@@ -136,6 +143,7 @@ class PlanePacket {
   FastPathConfig config_;
   PacketCounts& counts_;
   unsigned worker_;
+  std::uint64_t run_;
   std::uint64_t next_number_;
   std::uint32_t handovers_ = 0;  // Under way.
   std::uint32_t handovers_max_;

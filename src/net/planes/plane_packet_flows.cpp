@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "net/planes/plane_packet.h"
+#include "net/planes/saved_record.h"
 
 namespace sni {
 namespace {
@@ -38,7 +39,8 @@ void PlanePacket::work(const Admission& admission, std::uint64_t now_ms,
   looked_ms_ = now_ms;
   end_lingering(now_ms);
   look_at_some(admission, now_ms, ended);
-  service_.inbox(worker_).want_ticks(ports_.holders() > 0);  // Flows, and what lingers and rests.
+  service_.inbox(worker_).want_ticks(!flows_.empty() ||
+                                     ports_.holders() > 0);  // What lingers and rests.
 }
 
 void PlanePacket::on_event(const packet_event& event, std::uint64_t now_ms,
@@ -53,6 +55,45 @@ void PlanePacket::on_event(const packet_event& event, std::uint64_t now_ms,
        .to_backend = flow.relayed[0] + event.bytes[PACKET_CLIENT],
        .to_client = flow.relayed[1] + event.bytes[PACKET_BACKEND]},
       false, now_ms, ended);
+}
+
+// One that cannot be saved is reset by the next process, as if it had not been handed over.
+void PlanePacket::save(std::uint64_t name, const Spliced& flow) {
+  if (service_.saved() == nullptr) return;
+  SavedFlow saved = saved_flow(flow.flow->record, run_);
+  saved.client_key = flow.keys.client;
+  saved.backend_key = flow.keys.backend;
+  saved.idle_ns = flow.idle_ns;
+  saved.relayed = flow.relayed;
+  if (const auto done = service_.saved()->save(name, saved); !done) {
+    spdlog::warn("packet: {}", done.error().what);
+  }
+}
+
+// Whatever happened to it meanwhile is found at the first look, which also asks for its routes anew.
+void PlanePacket::restore(const LeftFlow& left, Flow& flow) {
+  const SavedFlow& saved = left.saved;
+  const Endpoint target = packet_source(saved.backend_key);
+  const std::uint16_t port = packet_target(saved.backend_key).port;
+  if (!ports_.hold(target, port)) {
+    spdlog::warn(
+        "packet: port {} of a connection to {} could not be kept: another program may use it", port,
+        target.to_string());
+  }
+  count_ports();
+  flow.record.plane = PlaneId::packet;
+  flow.splice = left.name;
+  flows_.try_emplace(
+      left.name,
+      Spliced{.flow = &flow,
+              .keys = {.client = saved.client_key, .backend = saved.backend_key},
+              .target = target,
+              .port = port,
+              .idle_ns = saved.idle_ns,
+              .relayed = saved.relayed,
+              .source =
+                  flow.record.is_of_proxy() ? std::nullopt : std::optional(flow.record.client.ip)});
+  order_.push_back(left.name);
 }
 
 void PlanePacket::look_at_some(const Admission& admission, std::uint64_t now_ms,
@@ -130,6 +171,7 @@ void PlanePacket::end(std::uint64_t name, const FlowEnd& end, bool kill, std::ui
                       std::vector<Ended>& ended) {
   const auto node = flows_.extract(name);
   const Spliced& flow = node.mapped();
+  if (service_.saved() != nullptr) service_.saved()->remove(name);
   if (kill) {
     if (const auto killed = service_.splice().kill(flow.keys, name); !killed) {
       spdlog::warn("packet: {}", killed.error().what);

@@ -3,13 +3,13 @@
 namespace sni {
 
 Planes::Planes(const FastPath& path, const FastPathConfig& config, Counters& counters,
-               unsigned worker) {
+               unsigned worker, std::uint64_t run) {
   if (path.local || path.remote) {
     sockhash_ = std::make_unique<PlaneSockhash>(path, config, counters, worker);
   }
   if (path.packet != nullptr) {
     packet_ = std::make_unique<PlanePacket>(*path.packet, config, counters.packet,
-                                            path.packet_share, worker);
+                                            path.packet_share, worker, run);
   }
 }
 

@@ -26,7 +26,9 @@ struct PlanePair {
 class Planes {
  public:
   Planes() = default;  // Everything is relayed in userspace.
-  Planes(const FastPath& path, const FastPathConfig& config, Counters& counters, unsigned worker);
+  // `run`: of this process (Shared).
+  Planes(const FastPath& path, const FastPathConfig& config, Counters& counters, unsigned worker,
+         std::uint64_t run);
 
   // Which planes may have a pair.
   struct Open {

@@ -62,11 +62,14 @@ Result<void> Server::serve(LoadedConfig loaded) {
   auto result = wait_for_signals();
   if (!result) stop();
   std::uint32_t cut = 0;
+  std::uint32_t left = 0;
   for (const auto& worker : workers_) {
     worker->join();
     cut += worker->cut();
+    left += worker->left();
   }
   if (cut > 0) spdlog::warn("cut {}", counted(cut, "connection"));
+  if (left > 0) spdlog::info("left {} to the next process", counted(left, "spliced connection"));
   log_totals();
   guard_->log_totals();
   workers_.clear();
@@ -268,7 +271,10 @@ void Server::drain() {
   draining_ = true;
   const auto limit = snapshot_->config.timeouts.drain;
   drain_deadline_ms_ = monotonic_ms() + static_cast<std::uint64_t>(limit.count());
-  const std::uint32_t left = shared_.connections.load(std::memory_order_relaxed);
+  // Those that are spliced may be the next process's to end.
+  const bool leaves = shared_.fast_path.packet && shared_.fast_path.packet->leaves_flows();
+  const std::uint32_t left =
+      (leaves ? shared_.relayed : shared_.connections).load(std::memory_order_relaxed);
   manager_.stopping("draining " + counted(left, "connection"));
   if (left == 0) {
     spdlog::info("draining: no connection is left");

@@ -54,22 +54,22 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
   snapshot_ = listeners.snapshot;
   auto ring = Ring::create(limits::ring_entries);
   if (!ring) return std::unexpected(ring.error());
-  loop_.emplace(
-      Loop{.ring = std::move(*ring),
-           .buffers = nullptr,
-           .parking = Parking(shared_.parked),
-           .splices = SplicePool(snapshot_->settings->splices_max),
-           .low_water = {},
-           .resolver = nullptr,
-           .deadlines = Deadlines(0),
-           .shared = shared_,
-           .counters = counters_,
-           .ledger = Ledger(number_, shared_, counters_),
-           .planes = Planes(shared_.fast_path, snapshot_->config.fast_path, counters_, number_),
-           .policy = snapshot_->policy(),
-           .refusals_log = LogGate(refusal_lines_per_second),
-           .now_ms = monotonic_ms(),
-           .hello_scratch = {}});
+  loop_.emplace(Loop{.ring = std::move(*ring),
+                     .buffers = nullptr,
+                     .parking = Parking(shared_.parked),
+                     .splices = SplicePool(snapshot_->settings->splices_max),
+                     .low_water = {},
+                     .resolver = nullptr,
+                     .deadlines = Deadlines(0),
+                     .shared = shared_,
+                     .counters = counters_,
+                     .ledger = Ledger(number_, shared_, counters_),
+                     .planes = Planes(shared_.fast_path, snapshot_->config.fast_path, counters_,
+                                      number_, shared_.run),
+                     .policy = snapshot_->policy(),
+                     .refusals_log = LogGate(refusal_lines_per_second),
+                     .now_ms = monotonic_ms(),
+                     .hello_scratch = {}});
   auto buffers = BufferPool::create(loop_->ring);
   if (!buffers) return std::unexpected(buffers.error());
   loop_->buffers = std::move(*buffers);
@@ -85,18 +85,23 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
 void Worker::run(NewListeners listeners) {
   loop_->ring.read(wake_fd_.get(), wake_count_, {.op = Op::wake});
   apply(std::move(listeners));
+  if (loop_->planes.has_packet()) take_over_flows();
   while (!draining_ || slots_.used() > 0 || has_listeners() || spliced() > 0) {
     if (const auto turned = turn(); !turned) {
       failure_ = turned.error();
       break;
     }
   }
+  if (loop_->planes.has_packet() && loop_->planes.packet().leaves_flows()) {
+    left_ = static_cast<std::uint32_t>(loop_->planes.packet().living());
+  }
   loop_->resolver.reset();  // It gives its watches back, so it goes before the ring.
   loop_.reset();
 }
 
 std::size_t Worker::spliced() {
-  return loop_->planes.has_packet() ? loop_->planes.packet().living() : 0;
+  if (!loop_->planes.has_packet() || loop_->planes.packet().leaves_flows()) return 0;
+  return loop_->planes.packet().living();
 }
 
 bool Worker::has_listeners() const {

@@ -75,7 +75,9 @@ class Worker final : private ResolverIo {
   FlowPage list_flows(const FlowFilter& filter, std::uint32_t from);
   FlowPage kill_flows(const FlowFilter& filter, std::uint32_t from);
 
-  std::uint32_t cut() const { return cut_; }  // Connections that Stop ended. Only once ended().
+  // Only once ended(): connections that Stop ended, and spliced ones for the next process.
+  std::uint32_t cut() const { return cut_; }
+  std::uint32_t left() const { return left_; }
 
  private:
   struct Listener {
@@ -118,7 +120,8 @@ class Worker final : private ResolverIo {
   void drain();
   void stop();
   bool has_listeners() const;
-  std::size_t spliced();  // Flows without a slot.
+  std::size_t spliced();  // Flows without a slot that end with this process.
+  void take_over_flows();
   void free_if_closed(std::uint32_t slot);
   template <typename Visit>
   FlowPage visit_flows(const FlowFilter& filter, std::uint32_t from, Visit&& visit);
@@ -141,6 +144,7 @@ class Worker final : private ResolverIo {
   bool draining_ = false;
   bool stopping_ = false;  // Connections that still come out of the backlog are cut as well.
   std::uint32_t cut_ = 0;
+  std::uint32_t left_ = 0;
   std::optional<Error> failure_;
   std::atomic<bool> ended_{false};
   std::mutex mailbox_mutex_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "net/planes/saved_record.h"
 #include "net/server/worker.h"
 
 namespace sni {
@@ -21,6 +22,19 @@ LiveFlow described(const Flow& flow, const FlowProgress& progress, std::uint64_t
 }
 
 }  // namespace
+
+// Flows of an earlier process. Whoever was let in then is counted, whatever the limits say by now.
+void Worker::take_over_flows() {
+  PlanePacket& packet = loop_->planes.packet();
+  for (const LeftFlow& left : packet.take_left()) {
+    Seat seat = Seat::adopt(shared_);
+    FlowRecord record = restored_record(left.saved, snapshot_->routes, snapshot_->listener_configs);
+    if (!record.is_of_proxy()) {
+      (void)seat.take_source(record.client.ip, snapshot_->config.limits.connections_per_source);
+    }
+    packet.restore(left, loop_->ledger.open(std::move(record), std::move(seat)));
+  }
+}
 
 template <typename Visit>
 FlowPage Worker::visit_flows(const FlowFilter& filter, std::uint32_t from, Visit&& visit) {

@@ -251,6 +251,10 @@ TEST_CASE("values that do not go together are found") {
       {"[limits]\nconnections = 10\nconnections_per_source = 11\n",
        {"c.toml:3:1: warning: 'connections_per_source' in [limits] has no effect, since it is "
         "greater than 'connections'"}},
+      {"[fast_path]\nmode = 'packet'\ndrain_spliced = false\n",
+       {"c.toml:5:17: 'drain_spliced' in [fast_path] leaves connections to the next process, which "
+        "finds them by 'pin' alone"}},
+      {"[fast_path]\npin = '/sys/fs/bpf/sni-proxy'\ndrain_spliced = false\n", {}},
       {"[bans]\nduration = '2m'\nduration_max = '1m'\n",
        {"c.toml:3:1: 'duration' in [bans] is greater than 'duration_max'"}},
       {"[bans]\nrefused_per_minute = 5\n",
@@ -259,4 +263,17 @@ TEST_CASE("values that do not go together are found") {
       {"[access]\ndefault = 'deny'\n",
        {"c.toml:3:1: warning: nobody is served: [access] denies by default and allows no address"}},
   });
+}
+
+TEST_CASE("100,000 routes are read and checked, and a thousand mistakes are enough") {
+  std::string text = "listener = [{ name = 'https', address = '0.0.0.0:443' }]\n";
+  for (int i = 0; i < 100'000; ++i) {
+    text +=
+        "[[route]]\nnames = ['n" + std::to_string(i) + ".example']\nbackend = '10.0.0.5:8443'\n";
+  }
+  CHECK(read_valid(text).routes.size() == 100'000);
+  for (int i = 0; i < 2'000; ++i) text += "[[route]]\nnames = ['n..']\nbackend = 'a:1'\n";
+  const Messages messages = mistakes(text);
+  CHECK(messages.size() == 1'001);
+  CHECK(messages.back().ends_with(": 1000 more are not shown"));
 }

@@ -74,7 +74,7 @@ class Packet(ProxyTest):
         return backend
 
     def started(self, place, handler, fast_path=None, *, route_keys=None, listen=None, wrapper=(),
-                **config):
+                wait=True, **config):
         """A proxy that hands over at once, and a backend. `route_keys`, `listen`: further keys of
         its route and listener; `wrapper`: a command that starts it with other rights or limits."""
         backend = self.place_backend(place, handler)
@@ -85,7 +85,7 @@ class Packet(ProxyTest):
             "route": [{"names": ["one.example"], "backend": backend.address} |
                       (route_keys or {})],
             **config, "fast_path": EAGER | (fast_path or {})},
-            command=[*self.lab.command, *wrapper])
+            command=[*self.lab.command, *wrapper], wait=wait)
 
     def connect(self, started, port=None, **_):
         connection = network.within(self.lab.client, lambda: socket.create_connection(
