@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <string>
 
+#include "net/socket.h"
+
 // Linux 6.3.
 #ifndef IP_LOCAL_PORT_RANGE
 #define IP_LOCAL_PORT_RANGE 51
