@@ -15,6 +15,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "bpf/libbpf_lines.h"
+#include "core/session/access_line.h"
 #include "net/log_writer.h"
 
 namespace sni {
@@ -140,6 +142,7 @@ void start_logging(const LogConfig& config) {
   spdlog::set_default_logger(
       std::make_shared<spdlog::logger>("sni-proxy", std::make_shared<QueueSink>(writer)));
   configure_logging(config);
+  tell_libbpf_lines([](std::string_view line) { spdlog::debug("{}", escape_for_log(line)); });
 }
 
 void configure_logging(const LogConfig& config) {

@@ -24,7 +24,8 @@ using std::chrono::milliseconds;
 // A healthy kernel answers within microseconds, and a grace period takes some 20 ms; on a busy host a
 // SYN may be sent twice.
 constexpr int patience_ms = 3000;
-constexpr milliseconds handover_patience{3000};
+// A host that starts everything at once may be short of CPU for seconds.
+constexpr milliseconds handover_patience{8000};
 constexpr std::size_t stream_bytes = 256 * 1024;
 // Names that no connection gets: those count up from 1.
 constexpr std::uint64_t first_flow = ~std::uint64_t{0} - 16;

@@ -11,6 +11,7 @@
 #include <tuple>
 #include <utility>
 
+#include "bpf/libbpf_lines.h"
 #include "bpf/packet/packet_reset.h"
 #include "core/unique_fd.h"
 #include "packet_splice.skel.h"
@@ -80,8 +81,7 @@ Result<std::unique_ptr<PacketSplice>> PacketSplice::load(const PacketOptions& op
 }
 
 Result<void> PacketSplice::set_up(const PacketOptions& options) {
-  // libbpf prints to stderr by itself; what matters of it goes into our errors.
-  libbpf_set_print(nullptr);
+  catch_libbpf_lines();
   skeleton_.reset(packet_splice__open());
   if (!skeleton_) return fail_sys("cannot open the packet programs", errno);
   flows_ = options.flows;

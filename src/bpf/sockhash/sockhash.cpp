@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "bpf/libbpf_lines.h"
 #include "bpf/sockhash/cgroup_root.h"
 #include "sock_relay.skel.h"
 
@@ -111,8 +112,7 @@ Sockhash::~Sockhash() {
 }
 
 Result<void> Sockhash::open(const SockhashOptions& options) {
-  // libbpf prints to stderr by itself; what matters of it goes into our errors.
-  libbpf_set_print(nullptr);
+  catch_libbpf_lines();
   log_.assign(verifier_log_bytes, '\0');
   LIBBPF_OPTS(bpf_object_open_opts, open_options, .object_name = "sock_relay",
               .kernel_log_buf = log_.data(), .kernel_log_size = log_.size());

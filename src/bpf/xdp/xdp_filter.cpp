@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "bpf/libbpf_lines.h"
 #include "xdp_ip_filter.skel.h"
 
 namespace sni {
@@ -63,6 +64,7 @@ void XdpFilter::Unload::operator()(xdp_ip_filter* skeleton) const {
 }
 
 Result<XdpFilter> XdpFilter::load() {
+  catch_libbpf_lines();
   // A kernel before 5.18 refuses the flag for frames of several buffers, so a second try does
   // without; its other refusals come again and are what the error says.
   for (const bool fragments : {true, false}) {

@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "bpf/packet/tcp_repair.h"
+#include "net/read_file.h"
 #include "net/socket.h"
 
 namespace sni {
@@ -25,7 +26,7 @@ constexpr std::uint64_t retry_ms = 10;
 // Answers to route questions are kept so long at most: the path MTU has no event.
 constexpr std::uint64_t way_ms = 10'000;
 
-constexpr std::uint16_t timestamp_bytes = 12;  // TCP option of RFC 7323, padded.
+constexpr int timestamp_bytes = 12;  // TCP option of RFC 7323, padded.
 
 std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(
@@ -33,14 +34,21 @@ std::uint64_t now_ns() {
           .count());
 }
 
+// Whether this host's connections carry timestamps where their peers do. Those of clients that do
+// not are declined anyway, since the backend's would.
+bool host_stamps() {
+  const auto setting = read_file("/proc/sys/net/ipv4/tcp_timestamps", 16);
+  return !setting || !setting->starts_with('0');
+}
+
 // The backend's segments must fit the client's way, which loopback's MTU says nothing of, and which
-// is 20 bytes narrower where the client comes by IPv6.
-void limit_segments(int client, int backend) {
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  if (::getsockopt(client, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return;
-  const bool stamped = (info.tcpi_options & TCPI_OPT_TIMESTAMPS) != 0;
-  const int segment = static_cast<int>(info.tcpi_snd_mss) + (stamped ? timestamp_bytes : 0);
+// is 20 bytes narrower where the client comes by IPv6. An established socket's TCP_MAXSEG is what it
+// sends in a segment, options apart (tcp_sync_mss), and costs less than a TCP_INFO.
+void limit_segments(int client, int backend, bool stamped) {
+  int segment = 0;
+  socklen_t size = sizeof segment;
+  if (::getsockopt(client, IPPROTO_TCP, TCP_MAXSEG, &segment, &size) != 0) return;
+  if (stamped) segment += timestamp_bytes;
   ::setsockopt(backend, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
 }
 
@@ -57,6 +65,7 @@ PlanePacket::PlanePacket(PacketService& service, const FastPathConfig& config, P
       counts_(counts),
       worker_(worker),
       run_(run),
+      stamps_(host_stamps()),
       // Names of an earlier process, whose flows may live on, do not come again.
       next_number_((now_ns() >> 10) & 0xffff'ffff'ffff),
       handovers_max_(share.handovers),
@@ -82,7 +91,7 @@ PlaneTicket PlanePacket::announce(int client, bool client_is_v4, int backend,
   }
   const auto way = route(IpAddress{}, target, now_ms);
   const bool mixed = target.ip.is_v4() != client_is_v4;
-  if (mixed || (way && way->local)) limit_segments(client, backend);
+  if (mixed || (way && way->local)) limit_segments(client, backend, stamps_);
   const PlaneTicket ticket = pairs_.acquire();
   pairs_.emplace(ticket,
                  Pair{.target = target, .port = port.value_or(0), .keys = {}, .handover = nullptr});

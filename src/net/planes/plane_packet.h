@@ -144,6 +144,7 @@ class PlanePacket {
   PacketCounts& counts_;
   unsigned worker_;
   std::uint64_t run_;
+  bool stamps_;  // This host's connections carry timestamps.
   std::uint64_t next_number_;
   std::uint32_t handovers_ = 0;  // Under way.
   std::uint32_t handovers_max_;

@@ -58,6 +58,7 @@ def complete(config, directory):
         "control": {"socket": str(pathlib.Path(directory) / "control.sock")} |
                    config.get("control", {}),
         "log": {"level": "debug", "format": "json"} | config.get("log", {}),
+        "fast_path": config.get("fast_path", {"mode": os.environ.get("SNI_MODE", "auto")}),
     }
     whole.update({table: content for table, content in config.items() if table not in whole})
     return whole
