@@ -23,7 +23,8 @@
 namespace sni {
 namespace {
 
-constexpr int running_patience_ms = 1000;
+// The kernel looks at links once a second where many change (linkwatch_nextevent).
+constexpr int running_patience_ms = 5000;
 constexpr std::uint16_t create = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
 
 Result<UniqueFd> new_space() {
