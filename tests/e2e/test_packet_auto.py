@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """fast_path.mode = "auto": the packet plane where the host and the pair allow it, else the relay."""
 
+import contextlib
+import socket
+
 from support import backends, network, packet, processes, tls
 from support.case import main
 
@@ -74,6 +77,36 @@ class Descriptors(packet.Packet):
             connection.close()
         for record in started.access(len(connections)):
             self.assertEqual((record["plane"], record["end"]), ("packet", "done"), record)
+
+    def test_a_shared_port_that_another_program_uses_with_that_backend_is_done_without(self):
+        ports = set()
+
+        def note_port(connection):
+            ports.add(connection.getpeername()[1])
+            backends.echo(connection)
+        first, second = (self.place_backend("remote", handler)
+                         for handler in (note_port, backends.echo))
+        started = self.started(
+            "remote", backends.echo, server={"workers": 1}, wrapper=["prlimit", "--nofile=160"],
+            route=[{"names": ["one.example"], "backend": first.address},
+                   {"names": ["two.example"], "backend": second.address}])
+        for count in range(1, 25):  # From 20 on, an eighth of the limit, held ports are shared.
+            self.handed_over(started, count)
+        host, port = second.address.rsplit(":", 1)
+        for each in ports:
+            with contextlib.suppress(OSError):  # One that is shared by now.
+                taken = network.within(self.lab.proxy, socket.socket)
+                self.addCleanup(taken.close)
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                taken.bind((packet.Lab.proxy_address, each))
+                taken.connect((host, int(port)))
+        connection = self.connect(started)
+        connection.sendall(hello := tls.client_hello("two.example"))
+        self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+        connection.sendall(b"and on")
+        self.assertEqual(backends.read_exactly(connection, 6), b"and on")
+        connection.close()
+        self.assertEqual(started.access(1)[0]["plane"], "userspace")
 
 
 if __name__ == "__main__":

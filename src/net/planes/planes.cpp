@@ -34,6 +34,7 @@ bool Planes::moved(PlanePair& pair) {
 }
 
 void Planes::leave(PlanePair& pair, bool connected, std::uint64_t now_ms) {
+  pair.packet_open = false;
   if (pair.packet != no_ticket) {
     packet_->leave(std::exchange(pair.packet, no_ticket), connected, now_ms);
   }

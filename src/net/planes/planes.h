@@ -16,7 +16,7 @@ namespace sni {
 // A connection's place on the planes.
 struct PlanePair {
   PlaneTicket packet = no_ticket;
-  bool packet_open = false;  // It may still be taken over whole.
+  bool packet_open = false;  // It may still be taken over whole: then there is a ticket.
   PlaneTicket sockhash = no_ticket;
   PlaneId carrier =
       PlaneId::userspace;  // Once taken it stays: the bytes are the kernel's to count.

@@ -168,6 +168,7 @@ std::optional<Event> Relay::hand_over() {
     case HandoverState::spliced:
       loop().planes.packet().adopt(std::exchange(pair_.packet, no_ticket), place_.flow, view(),
                                    place_.settings.timeouts.idle, loop().now_ms);
+      pair_.packet_open = false;
       pair_.carrier = PlaneId::packet;
       return Event{.kind = Kind::handed_over};
     case HandoverState::declined:
