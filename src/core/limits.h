@@ -53,6 +53,11 @@ inline constexpr std::size_t listeners_max = 64;
 inline constexpr std::size_t route_backends_max = 64;
 inline constexpr std::uint32_t backend_weight_max = 256;
 inline constexpr std::uint32_t route_retries_max = 10;
+// Connections of one backend at once, as far as a bound can be set, and connections that may wait for
+// a place there: at first as many as a backend of usual size serves within timeouts.queue.
+inline constexpr std::uint32_t backend_connections_max = 10'000'000;
+inline constexpr std::uint32_t queue_default = 1'000;
+inline constexpr std::uint32_t queue_max = 1'000'000;
 inline constexpr std::size_t route_alpn_max = 16;
 
 // Addresses that a name may have, more than an answer of 4 KiB holds; timeouts.setup bounds how many

@@ -85,6 +85,9 @@ void Connection::perform(const Action& action) {
     case Action::Kind::resolve:
       next_ = setup_->start_resolve();
       return next_ ? void() : watch_setup();
+    case Action::Kind::queue:
+      next_ = setup_->start_queue();
+      return next_ ? void() : watch_setup();
     case Action::Kind::connect:
       next_ = setup_->start_connect();
       return next_ ? void() : watch_setup();
@@ -317,6 +320,7 @@ void Connection::on_deadline() {
                       .reason = own ? EndReason::half_closed_timeout : EndReason::idle_timeout});
     }
     case Phase::resolving:
+    case Phase::queued:
     case Phase::connecting:
       return on_setup_deadline();
     case Phase::resetting:
@@ -336,25 +340,32 @@ void Connection::retreat() {
   setup_->turned_away(reset_early_);
 }
 
+void Connection::on_place() {
+  if (session_.phase() != Phase::queued) return;
+  if (const auto event = setup_->on_place()) advance(*event);
+}
+
 void Connection::on_setup_deadline() {
   // A poll would find the FIN again and again, so a reset behind it is looked for.
   if (half_closed_ && take_error(sockets_.fd(Side::client)) != 0) {
     return kill(EndReason::client_left);
   }
-  if (const auto event = setup_->due(session_.phase() == Phase::resolving)) {
+  if (const auto event = setup_->due(session_.phase())) {
     advance(*event);
   } else if (!half_closed_) {
     advance({.kind = Kind::set_up_slowly});
   }
   const Phase phase = session_.phase();
-  if (phase == Phase::resolving || phase == Phase::connecting) watch_setup();
+  if (phase == Phase::resolving || phase == Phase::queued || phase == Phase::connecting) {
+    watch_setup();
+  }
 }
 
 // Most attempts end at once and need no watch of the client.
 void Connection::watch_setup() {
   const bool watched = session_.armed(Operation::watch, Side::client) && !half_closed_;
   const std::uint64_t look_ms = watched ? UINT64_MAX : loop_.now_ms + set_up_unwatched_ms;
-  const std::uint64_t due_ms = setup_->due_at_ms(session_.phase() == Phase::resolving);
+  const std::uint64_t due_ms = setup_->due_at_ms(session_.phase());
   const std::uint64_t next_ms = std::min(due_ms, look_ms);
   if (next_ms == UINT64_MAX) return loop_.deadlines.clear(sockets_.slot);
   loop_.deadlines.set(sockets_.slot, next_ms);

@@ -47,6 +47,8 @@ class Connection {
 
   void on_completion(const Completion& completion);
   void on_resolved(const Resolution& resolution) { advance(setup_->on_resolved(resolution)); }
+  // A place at a backend has become its, if it still waits for one.
+  void on_place();
   void on_deadline();
   // LowWaterQueue::expire() calls it.
   std::optional<std::uint64_t> on_low_water_due(Side side) {

@@ -51,7 +51,11 @@ class SessionWorld {
       events.push_back({.kind = Kind::resolved});
       events.push_back({.kind = Kind::unresolved});
     }
-    if (phase == Phase::resolving || phase == Phase::connecting) {
+    if (phase == Phase::queued) {
+      events.push_back({.kind = Kind::place_found});
+      events.push_back({.kind = Kind::place_refused});
+    }
+    if (phase == Phase::resolving || phase == Phase::queued || phase == Phase::connecting) {
       events.push_back({.kind = Kind::set_up_slowly});
       events.push_back({.kind = Kind::attempt_due});
       if (session_.attempts() > 0) events.push_back({.kind = Kind::attempt_over});
@@ -249,6 +253,7 @@ class SessionWorld {
       case Action::Kind::cancel:
       case Action::Kind::answer:
       case Action::Kind::resolve:
+      case Action::Kind::queue:
       case Action::Kind::watch:
       case Action::Kind::flush:
       case Action::Kind::reset:
@@ -283,6 +288,7 @@ class SessionWorld {
         require(!session_.won(), "nothing is looked for once a backend is there");
         due_ = {{.kind = Kind::target_ready},
                 {.kind = Kind::target_named},
+                {.kind = Kind::target_full},
                 {.kind = Kind::target_exhausted, .reason = EndReason::unreachable}};
         return;
       default:

@@ -48,6 +48,8 @@ struct Backend {
   // What its route makes of it.
   std::uint32_t weight = 1;  // Its share of the connections, beside that of the others.
   bool backup = false;       // Only where none of the others can be reached.
+  // At once, of the whole process and all routes that name it; 0: any number.
+  std::uint32_t connections_max = 0;
   bool operator==(const Backend&) const = default;
 };
 
@@ -102,10 +104,11 @@ struct RouteConfig {
   Refuse refuse = Refuse::no;
   Redirect redirect = Redirect::no;
   Balance balance = Balance::first;
-  std::uint32_t retries = 1;             // After a backend that ends before it has sent a byte.
-  bool redirect_except_acme = false;     // What ACME servers ask for goes to the backend.
-  std::chrono::milliseconds idle{0};     // 0: that of the listener.
-  std::chrono::milliseconds connect{0};  // 0: that of [timeouts].
+  std::uint32_t retries = 1;  // After a backend that ends before it has sent a byte.
+  std::uint32_t queue = limits::queue_default;  // Those who may wait at each of its backends.
+  bool redirect_except_acme = false;            // What ACME servers ask for goes to the backend.
+  std::chrono::milliseconds idle{0};            // 0: that of the listener.
+  std::chrono::milliseconds connect{0};         // 0: that of [timeouts].
   ProxyForm send_proxy;
   std::string via;  // The upstream's name; empty: backends are reached directly.
   SourceConfig source;
@@ -116,7 +119,9 @@ struct TimeoutConfig {
   std::chrono::milliseconds hello{5'000};
   std::chrono::milliseconds connect{5'000};      // Per address.
   std::chrono::milliseconds attempt_delay{250};  // Until the next address is tried beside it.
-  std::chrono::milliseconds setup{30'000};  // From the hello to the backend, all tries together.
+  std::chrono::milliseconds queue{5'000};  // For a place at a backend that has all that it may.
+  std::chrono::milliseconds setup{
+      30'000};  // From the hello to the backend, all tries together and no queue.
   std::chrono::milliseconds idle{600'000};
   std::chrono::milliseconds half_closed{600'000};  // As idle, once one side has sent its FIN.
   std::chrono::milliseconds drain{30'000};

@@ -23,6 +23,7 @@ struct ConfigPlaces {
     Position refuse;
     Position redirect;
     Position balance;
+    Position queue;
     Position alpn;
     Position allow_private;
     Position send_proxy;

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 
+#include "core/limits.h"
 #include "core/route/forward_policy.h"
 
 namespace sni {
@@ -20,12 +23,14 @@ class WaysCheck {
       check_via(i);
       check_source(i);
     }
+    check_bounds();
   }
 
  private:
   void check_upstream(std::size_t index);
   void check_via(std::size_t index);
   void check_source(std::size_t index);
+  void check_bounds();
 
   void error(Position position, std::string message) {
     diagnostics_.error(position, std::move(message));
@@ -94,6 +99,32 @@ void WaysCheck::check_source(std::size_t index) {
   }
   if (source.transparent && !source.addresses.empty()) {
     error(place.transparent, "[[route]] has both 'transparent' and 'bind_address'");
+  }
+}
+
+// The bound is the backend's, whichever route names it.
+void WaysCheck::check_bounds() {
+  std::unordered_map<std::string_view, std::pair<std::uint32_t, Position>> bounds;
+  for (std::size_t i = 0; i < config_.routes.size(); ++i) {
+    const RouteConfig& route = config_.routes[i];
+    bool bounded = false;
+    for (std::size_t j = 0; j < route.backends.size(); ++j) {
+      const Backend& backend = route.backends[j];
+      if (backend.connections_max == 0) continue;
+      bounded = true;
+      const Position position = places_.routes[i].backends[j];
+      const auto [known, fresh] =
+          bounds.try_emplace(backend.text, backend.connections_max, position);
+      if (fresh || known->second.first == backend.connections_max) continue;
+      error(position, "'max_connections' of backend " + quoted(backend.text) + " is " +
+                          std::to_string(known->second.first) + " in line " +
+                          std::to_string(known->second.second.line) +
+                          "; it holds for all routes that name the backend");
+    }
+    if (bounded || route.queue == limits::queue_default) continue;
+    diagnostics_.warning(places_.routes[i].queue,
+                         "'queue' in [[route]] has no effect without 'max_connections' of a "
+                         "backend");
   }
 }
 

@@ -132,6 +132,7 @@ void ConfigReader::read_timeouts(TableReader& table) {
   table.read("connect", timeouts.connect, forms::duration(10ms, 1h));
   table.read("attempt_delay", timeouts.attempt_delay, forms::duration(10ms, 1h));
   table.read("setup", timeouts.setup, forms::duration(10ms, 1h));
+  table.read("queue", timeouts.queue, forms::duration(10ms, 1h));
   table.read("idle", timeouts.idle, forms::duration(idle_min, idle_max));
   table.read("half_closed", timeouts.half_closed, forms::duration(idle_min, idle_max));
   table.read("drain", timeouts.drain, forms::duration(0ms, 24h));

@@ -68,6 +68,7 @@ void ConfigReader::read_route(TableReader& table) {
   table.read("retries", route.retries, 0, limits::route_retries_max);
   auto listeners = table.read_list("listeners", text_form);
   auto alpn = table.read_list<std::string>("alpn", forms::alpn);
+  table.read("queue", route.queue, 0, limits::queue_max);
   table.read("allow_private", route.allow_private);
   table.read("idle", route.idle, forms::optional_duration(idle_min, idle_max));
   table.read("connect", route.connect, forms::optional_duration(10ms, 1h));
@@ -84,6 +85,7 @@ void ConfigReader::read_route(TableReader& table) {
                             .alpn = table.position_of("alpn"),
                             .allow_private = table.position_of("allow_private"),
                             .send_proxy = table.position_of("send_proxy"),
+                            .queue = table.position_of("queue"),
                             .send_proxy_fields = table.position_of("send_proxy_fields"),
                             .via = table.position_of("via"),
                             .transparent = table.position_of("transparent"),
@@ -111,6 +113,7 @@ std::vector<Located<Backend>> ConfigReader::read_backends(TableReader& route) {
       });
 }
 
+        table.read("max_connections", backend.connections_max, 0, limits::backend_connections_max);
 void ConfigReader::read_upstream(TableReader& table) {
   UpstreamConfig upstream;
   const Position at = table.position();

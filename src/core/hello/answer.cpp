@@ -55,6 +55,7 @@ consteval HttpAnswer http_answer(std::string_view status) {
 constexpr HttpAnswer not_found = http_answer("404 Not Found");
 constexpr HttpAnswer misdirected = http_answer("421 Misdirected Request");
 constexpr HttpAnswer bad_gateway = http_answer("502 Bad Gateway");
+constexpr HttpAnswer unavailable = http_answer("503 Service Unavailable");
 constexpr HttpAnswer gateway_timeout = http_answer("504 Gateway Timeout");
 constexpr HttpAnswer bad_request = http_answer("400 Bad Request");
 constexpr HttpAnswer head_too_large = http_answer("431 Request Header Fields Too Large");
@@ -74,6 +75,8 @@ std::span<const std::uint8_t> answer_bytes(Answer answer) noexcept {
       return misdirected.view();
     case Answer::http_bad_gateway:
       return bad_gateway.view();
+    case Answer::http_unavailable:
+      return unavailable.view();
     case Answer::http_gateway_timeout:
       return gateway_timeout.view();
     case Answer::tls_missing_extension:

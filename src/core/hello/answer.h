@@ -21,6 +21,7 @@ enum class Answer : std::uint8_t {
   http_not_found,        // No route, and the client named nobody.
   http_misdirected,      // No route takes this host (RFC 9110 15.5.20).
   http_bad_gateway,      // The backend cannot be reached.
+  http_unavailable,      // The backend has all the connections that it may.
   http_gateway_timeout,  // The backend did not answer the connect in time.
   http_bad_request,      // The head breaks the grammar.
   http_head_too_large,   // RFC 6585 5.

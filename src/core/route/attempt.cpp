@@ -18,6 +18,10 @@ const char* to_string(AttemptError error) {
       return "client sent no name";
     case AttemptError::disabled:
       return "disabled by command";
+    case AttemptError::full:
+      return "max_connections is reached and the queue is full";
+    case AttemptError::queue_timeout:
+      return "max_connections is reached and no place was left in time";
     case AttemptError::forbidden:
       return "address is not allowed";
     case AttemptError::refused:

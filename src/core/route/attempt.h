@@ -16,6 +16,8 @@ enum class AttemptError : std::uint8_t {
   resolver_overloaded,  // Too many names are being asked for.
   no_name,              // A "{name}" backend, and a client that names nobody.
   disabled,             // By command, and there is no other backend.
+  full,                 // It has max_connections, and so many wait for it as may.
+  queue_timeout,        // As full, and it had no place in time.
   // The address.
   forbidden,
   // The connection.

@@ -17,6 +17,18 @@ class BackendLease {
       : entry_(&entry), address_(address) {
     entry.connections.fetch_add(1, std::memory_order_relaxed);
   }
+  // Of an address alone: the connection has its place at the backend already.
+  explicit BackendLease(AddressLoads::Place address) : address_(address) {}
+  // Of a place that is counted already.
+  static BackendLease of_place(const BackendEntry& entry) {
+    BackendLease lease;
+    lease.entry_ = &entry;
+    return lease;
+  }
+  // Takes over the other's place, where this one has none.
+  void take_place(BackendLease&& other) {
+    if (entry_ == nullptr) entry_ = std::exchange(other.entry_, nullptr);
+  }
   BackendLease(BackendLease&& other) noexcept
       : entry_(std::exchange(other.entry_, nullptr)),
         address_(std::exchange(other.address_, nullptr)) {}
@@ -26,8 +38,7 @@ class BackendLease {
     return *this;
   }
   ~BackendLease() {
-    if (entry_ == nullptr) return;
-    entry_->connections.fetch_sub(1, std::memory_order_relaxed);
+    if (entry_ != nullptr) entry_->leave();
     AddressLoads::leave(address_);
   }
 

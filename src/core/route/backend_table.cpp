@@ -15,6 +15,7 @@ constexpr SipKey seed_key{0x736e692d70726f78, 0x6261636b656e6473};
 Backend without_use(Backend backend) {
   backend.weight = 1;
   backend.backup = false;
+  backend.connections_max = 0;
   return backend;
 }
 
@@ -36,6 +37,15 @@ void BackendEntry::count_addresses() const {
   addresses.store(own_addresses_.get(), std::memory_order_release);
 }
 
+bool BackendEntry::count_one_more() const {
+  const std::uint32_t max = connections_max.load(std::memory_order_relaxed);
+  std::uint32_t count = connections.load();
+  while (max == 0 || count < max) {
+    if (connections.compare_exchange_weak(count, count + 1)) return true;
+  }
+  return false;
+}
+
 BackendRef BackendTable::intern(const Backend& backend) {
   auto& known = entries_[identity(backend)];
   BackendRef entry = known.lock();
@@ -54,6 +64,23 @@ std::vector<BackendRef> BackendTable::named() const {
   }
   std::ranges::sort(named, {}, [](const BackendRef& entry) { return entry->id; });
   return named;
+}
+
+void BackendTable::bound_connections(std::span<const RouteConfig> routes) const {
+  std::unordered_map<std::string_view, std::uint32_t> bounds;
+  for (const RouteConfig& route : routes) {
+    for (const Backend& backend : route.backends) {
+      if (backend.connections_max != 0) bounds.emplace(backend.text, backend.connections_max);
+    }
+  }
+  for (const auto& [text, weak] : entries_) {
+    const BackendRef entry = weak.lock();
+    if (!entry) continue;
+    const auto bound = bounds.find(entry->backend.text);
+    entry->connections_max.store(bound == bounds.end() ? 0 : bound->second,
+                                 std::memory_order_relaxed);
+    if (entry->waiting.load() != 0) entry->queue.serve(*entry);
+  }
 }
 
 // Costs what has been added since the last time, so that a reload costs the size of its routes.

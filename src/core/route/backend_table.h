@@ -11,12 +11,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "core/config/config.h"
 #include "core/route/address_loads.h"
+#include "core/route/place_queue.h"
 
 namespace sni {
 
@@ -40,8 +42,23 @@ struct BackendEntry {
   mutable std::atomic<std::uint64_t> all_out_told_ms{0};
   // Connections to each of its addresses, where a route wants to know: set once, then never again.
   mutable std::atomic<AddressLoads*> addresses{nullptr};
-  // Connections to it, and those that are on their way. Alone on its line of the cache.
+  // Connections that it may have at once, by the running configuration; 0: any number.
+  mutable std::atomic<std::uint32_t> connections_max{0};
+  mutable PlaceQueue queue{waiting};
+  // Connections to it, those that are on their way among them, and those that wait for a place.
+  // Alone on their line of the cache.
   alignas(64) mutable std::atomic<std::uint32_t> connections{0};
+  mutable std::atomic<std::uint32_t> waiting{0};
+
+  // A place for a newcomer; false: there is none, or others wait for one.
+  bool enter() const { return waiting.load() == 0 && count_one_more(); }
+  // One more, if that many are allowed.
+  bool count_one_more() const;
+  // One less: who waits gets the place.
+  void leave() const {
+    connections.fetch_sub(1);
+    if (waiting.load() != 0) queue.serve(*this);
+  }
 
   // From now on `addresses` is there, if it is a name. By the table's thread.
   void count_addresses() const;
@@ -60,6 +77,8 @@ class BackendTable {
   BackendRef intern(const Backend& backend);
   // Those that somebody names, by their ids.
   std::vector<BackendRef> named() const;
+  // From now on the configuration's bounds of connections hold, and no others.
+  void bound_connections(std::span<const RouteConfig> routes) const;
   // Entries that are named, and some that were until lately.
   std::size_t size() const { return entries_.size(); }
 

@@ -28,6 +28,7 @@ struct AccessRecord {
   std::string_view backend;       // The address connected to; empty: none was.
   std::string_view upstream;      // The SOCKS5 server by which it was; left out where it is empty.
   std::uint32_t attempts = 0;     // Connects that were begun.
+  std::uint32_t queue_ms = 0;     // Waited for a place at a backend.
   std::uint32_t connect_ms = 0;   // From the first of them until one was answered, or none.
   std::uint64_t client_bytes = 0;  // From client to backend.
   std::uint64_t server_bytes = 0;  // From backend to client.

@@ -55,6 +55,7 @@ struct FlowRecord {
   std::uint16_t attempts = 0;               // Connects that were begun.
   // How long its steps took, of the loop's clock, tries that failed among them.
   std::uint32_t resolve_ms = 0;
+  std::uint32_t queue_ms = 0;
   std::uint32_t connect_ms = 0;
   std::shared_ptr<const Predecessor> earlier;  // Null: this process has accepted it.
 

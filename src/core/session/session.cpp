@@ -28,6 +28,8 @@ const char* to_string(EndReason reason) {
                                           "forbidden",
                                           "unresolved",
                                           "unreachable",
+                                          "queue_full",
+                                          "queue_timeout",
                                           "no_local_port",
                                           "connect_timeout",
                                           "idle_timeout",
@@ -42,9 +44,9 @@ const char* to_string(EndReason reason) {
 }
 
 const char* to_string(Phase phase) {
-  static constexpr const char* names[] = {"hello",     "resolving",  "connecting", "relaying",
-                                          "draining",  "retreating", "handing",    "answering",
-                                          "resetting", "closing",    "closed"};
+  static constexpr const char* names[] = {"hello",     "resolving", "queued",     "connecting",
+                                          "relaying",  "draining",  "retreating", "handing",
+                                          "answering", "resetting", "closing",    "closed"};
   static_assert(std::size(names) == static_cast<std::size_t>(Phase::closed) + 1);
   return names[static_cast<std::size_t>(phase)];
 }
@@ -105,9 +107,12 @@ void Session::complete(const Event& event) {
     case Kind::accepted:
     case Kind::target_ready:
     case Kind::target_named:
+    case Kind::target_full:
     case Kind::target_exhausted:
     case Kind::resolved:
     case Kind::unresolved:
+    case Kind::place_found:
+    case Kind::place_refused:
     case Kind::flushed:
     case Kind::set_up_slowly:
     case Kind::attempt_due:
@@ -131,6 +136,7 @@ Actions Session::step(const Event& event) {
   switch (phase_) {
     case Phase::hello:
     case Phase::resolving:
+    case Phase::queued:
     case Phase::connecting:
       step_setup(event, actions);
       break;

@@ -2,8 +2,8 @@
 
 // Theory of operation: the life of one connection as a pure step function, event in, actions out.
 //
-//   hello -> resolving -> connecting -> relaying -> draining -> closing -> closed
-//                    \-> answering (alert or HTTP error) ------^
+//   hello -> resolving, queued -> connecting -> relaying -> draining -> closing -> closed
+//                            \-> answering (alert or HTTP error) ------^
 //                          relaying/draining -> resetting -----^
 //                          relaying -> retreating (from a backend that turns the client away)
 //                                           -> connecting
@@ -42,6 +42,7 @@ constexpr std::size_t index(Side side) {
 enum class Phase : std::uint8_t {
   hello,       // The first flight, whole.
   resolving,   // Addresses of a backend; of others perhaps a SYN-ACK.
+  queued,      // A place at a backend that has all the connections that it may; likewise.
   connecting,  // A backend's SYN-ACK.
   relaying,    // Bytes from both sides.
   draining,    // One side has sent FIN: bytes and FIN of the other.
@@ -76,6 +77,8 @@ enum class EndReason : std::uint8_t {
   forbidden,   // A dynamic route to a private or own address, or a loop.
   unresolved,
   unreachable,      // Every address refused.
+  queue_full,       // Every backend has all the connections that it may, and who may wait does.
+  queue_timeout,    // As queue_full, and no place was left in time.
   no_local_port,    // As unreachable, for want of a local port.
   connect_timeout,  // As unreachable, and the last address gave no answer at all.
   idle_timeout,
@@ -106,9 +109,10 @@ struct Action {
     answer,         // Start to send the answer to the client.
     next_target,    // Choose the next address to try: report target_ready, _named or _exhausted.
     resolve,        // Ask for the addresses of a backend's name. Ends with resolved or unresolved.
+    queue,          // Wait for a place at a backend. Ends with place_found or place_refused.
     connect,        // Start to connect to the chosen address, beside others that are under way.
     give_up,        // Cancel the connects whose time is over.
-    cancel_others,  // Cancel the connects and the question that are open, for one has won.
+    cancel_others,  // Cancel the connects, the question and the wait that are open, for one has won.
     retreat,      // Close the backend's socket: the first flight is whole again, for the next one.
     begin_relay,  // The backend is there, and no other connect is under way any more.
     watch,        // Start to watch `side` for a reset, since nothing is being received from it.
@@ -175,9 +179,12 @@ struct Event {
     // No completions.
     target_ready,      // An address is chosen.
     target_named,      // The next backend is a name whose addresses are not known yet.
+    target_full,       // Nobody is left but backends that have all the connections that they may.
     target_exhausted,  // There is nothing left to try; reason says what it failed of.
     resolved,
     unresolved,
+    place_found,
+    place_refused,
     flushed,
     set_up_slowly,  // resolving or connecting has lasted a while.
     attempt_due,   // The last connect to begin has lasted so long that another may begin beside it.

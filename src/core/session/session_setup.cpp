@@ -19,6 +19,8 @@ void Session::step_setup(const Event& event, Actions& actions) {
     case Kind::flight_routed:
     case Kind::resolved:
     case Kind::unresolved:
+    case Kind::place_found:
+    case Kind::place_refused:
       phase_ = Phase::connecting;
       return actions.add(Act::next_target);
     case Kind::connect_failed:
@@ -26,6 +28,9 @@ void Session::step_setup(const Event& event, Actions& actions) {
     case Kind::target_named:
       phase_ = Phase::resolving;
       return actions.add(Act::resolve);
+    case Kind::target_full:
+      phase_ = Phase::queued;
+      return actions.add(Act::queue);
     case Kind::target_ready:
       return arm(actions, Operation::connect, Side::backend);
     case Kind::connected:
@@ -58,7 +63,7 @@ void Session::step_setup(const Event& event, Actions& actions) {
       return;
     case Kind::deadline:
       if (phase_ == Phase::hello) return finish(EndReason::hello_timeout, actions);
-      phase_ = Phase::connecting;  // The question is over.
+      phase_ = Phase::connecting;  // The question or the wait is over.
       return actions.add(Act::next_target);
     default:
       assert(false && "not an event of this phase");
@@ -71,7 +76,8 @@ void Session::on_attempt_failed(Actions& actions) {
     if (attempts_ == 0) begin_relay(actions);
     return;
   }
-  if (phase_ == Phase::resolving || (exhausted_ && attempts_ > 0)) return;
+  if (phase_ == Phase::resolving || phase_ == Phase::queued || (exhausted_ && attempts_ > 0))
+    return;
   phase_ = Phase::connecting;
   actions.add(Act::next_target);
 }
@@ -79,7 +85,7 @@ void Session::on_attempt_failed(Actions& actions) {
 void Session::on_attempt_won(Actions& actions) {
   assert(!won_);
   won_ = true;
-  const bool asking = phase_ == Phase::resolving;
+  const bool asking = phase_ == Phase::resolving || phase_ == Phase::queued;
   phase_ = Phase::connecting;
   if (asking || attempts_ > 0) actions.add(Act::cancel_others);
   if (attempts_ == 0) begin_relay(actions);

@@ -241,8 +241,15 @@ std::string Setup::answer(EndReason reason) const {
       break;
   }
   if (flow_.record.listener->protocol == Protocol::tls) return text_of(Answer::tls_internal_error);
-  return text_of(reason == EndReason::connect_timeout ? Answer::http_gateway_timeout
-                                                      : Answer::http_bad_gateway);
+  switch (reason) {
+    case EndReason::connect_timeout:
+      return text_of(Answer::http_gateway_timeout);
+    case EndReason::queue_full:
+    case EndReason::queue_timeout:
+      return text_of(Answer::http_unavailable);
+    default:
+      return text_of(Answer::http_bad_gateway);
+  }
 }
 
 // ---- Resolve ----------------------------------------------------------------------------------
@@ -257,6 +264,8 @@ Event Setup::choose_target() {
       break;
     case TargetList::Next::name:
       return {.kind = Kind::target_named};
+    case TargetList::Next::full:
+      return {.kind = Kind::target_full};
     case TargetList::Next::exhausted:
       return {.kind = Kind::target_exhausted, .reason = targets_.why()};
   }

@@ -41,16 +41,20 @@ class Setup {
   std::optional<Event> start_resolve();
   Event on_resolved(const Resolution& resolution);
   std::optional<Event> start_connect();
+  // For a place at one of the backends that have all the connections that they may.
+  std::optional<Event> start_queue();
+  std::optional<Event> on_place();
   // nullopt: another attempt at the same address has begun.
   std::optional<Event> on_connected(const Completion& completion);
   void give_up() { attempts_.give_up(); }
-  // One has won: no other connect goes on, and no question.
+  // One has won: no other connect goes on, no question and no wait.
   void cancel_others();
   void cancel_all() { attempts_.cancel_all(); }
-  // What has become due, of the question and the connects under way; nullopt: nothing has.
-  std::optional<Event> due(bool resolving);
+  // What has become due, of the question or the wait, as the phase has it, and of the connects under
+  // way; nullopt: nothing has.
+  std::optional<Event> due(Phase phase);
   // When something will; of the loop's clock.
-  std::uint64_t due_at_ms(bool resolving);
+  std::uint64_t due_at_ms(Phase phase);
 
   // What the client gets that is not served because of `reason`.
   std::string answer(EndReason reason) const;
@@ -79,6 +83,8 @@ class Setup {
   std::optional<Event> turn_away(const FirstFlight& flight);
   void record_target();
   void on_resolve_timeout();
+  std::optional<Event> leave_queue();
+  void end_wait();
   Event on_attempt(const Attempts::Result& result);
   // When what begins now is given up.
   std::uint64_t attempt_until_ms() const;
@@ -103,6 +109,9 @@ class Setup {
   std::uint64_t until_ms_ = 0;  // When timeouts.setup is over; counted from the route on.
   std::uint64_t asked_ms_ = 0;  // When the question under way began; 0: none has.
   std::uint64_t question_until_ms_ = 0;
+  std::unique_ptr<PlaceWait> wait_;        // While a place is waited for,
+  std::uint64_t queued_ms_ = 0;            // since then,
+  std::uint64_t queue_until_ms_ = 0;       // and no longer than this.
   std::uint64_t connecting_since_ms_ = 0;  // 0: no connect has begun.
   std::uint32_t retries_left_ = 0;
   Attempts attempts_;

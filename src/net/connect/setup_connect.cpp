@@ -27,6 +27,7 @@ std::optional<Event> Setup::on_connected(const Completion& completion) {
   if (!result) return std::nullopt;
   if (result->sys_errno == 0) {
     pair_ = attempts_.take(completion);
+    flow_.lease.take_place(targets_.take_place(result->target));
     won_ = result->target;
     loop_.counters.connect_times.add(result->lasted_ms);
   }
@@ -66,29 +67,34 @@ void Setup::turned_away(bool by_reset) {
 
 void Setup::cancel_others() {
   attempts_.outrun();
+  end_wait();
   loop_.resolver->cancel(pack(sockets_.tag(Op::resolver, Side::backend)));
 }
 
-std::optional<Event> Setup::due(bool resolving) {
-  if (resolving && loop_.now_ms >= question_until_ms_) {
+std::optional<Event> Setup::due(Phase phase) {
+  if (phase == Phase::resolving && loop_.now_ms >= question_until_ms_) {
     on_resolve_timeout();
     return Event{.kind = Kind::deadline};
   }
+  if (phase == Phase::queued && loop_.now_ms >= queue_until_ms_) return leave_queue();
   if (loop_.now_ms >= attempts_.over_at_ms()) return Event{.kind = Kind::attempt_over};
   if (loop_.now_ms < attempts_.next_due_ms()) return std::nullopt;
   attempts_.forget_next_due();
   return Event{.kind = Kind::attempt_due};
 }
 
-std::uint64_t Setup::due_at_ms(bool resolving) {
+std::uint64_t Setup::due_at_ms(Phase phase) {
   const std::uint64_t connects_ms = std::min(attempts_.over_at_ms(), attempts_.next_due_ms());
-  return resolving ? std::min(connects_ms, question_until_ms_) : connects_ms;
+  if (phase == Phase::queued) return std::min(connects_ms, queue_until_ms_);
+  return phase == Phase::resolving ? std::min(connects_ms, question_until_ms_) : connects_ms;
 }
 
 void Setup::release() {
   if (connecting_since_ms_ != 0 && flow_.record.connect_ms == 0) {
     flow_.record.connect_ms = static_cast<std::uint32_t>(loop_.now_ms - connecting_since_ms_);
   }
+  end_wait();
+  targets_.leave_places();
   loop_.planes.leave(pair_, /*connected=*/true, loop_.now_ms);
   attempts_.release();
 }

@@ -101,9 +101,8 @@ void TargetList::start(const Route& route, std::string_view requested_name,
 
 // Backups are left until nothing else is. What a command has taken out is passed over.
 bool TargetList::choose_backend() {
-  const std::uint64_t primaries = UINT64_MAX >> (limits::route_backends_max - route_->primaries);
   while (left_ != 0) {
-    const std::uint64_t left = (left_ & primaries) != 0 ? left_ & primaries : left_;
+    const std::uint64_t left = (left_ & primaries()) != 0 ? left_ & primaries() : left_;
     const auto chosen = route_->balancer ? route_->balancer->choose(left, client_)
                                          : static_cast<std::size_t>(std::countr_zero(left));
     left_ &= ~(std::uint64_t{1} << chosen);
@@ -114,16 +113,29 @@ bool TargetList::choose_backend() {
 }
 
 TargetList::Next TargetList::next(const ForwardPolicy& policy, TargetContext context) {
-  Next found = Next::exhausted;
-  while (!listed_ && found == Next::exhausted) {
-    found = next_of_backend(policy, context);
-    if (found != Next::exhausted) break;
+  for (;;) {
+    const Next found = find(policy, context);
+    if (found != Next::endpoint && found != Next::unix_path) return found;
+    if (has_place()) {
+      attempted_ = true;
+      return found;
+    }
+    full_ |= std::uint64_t{1} << target_.backend;
+    resolution_ = {};  // Its other addresses have no place either.
+    address_ = 0;
+  }
+}
+
+TargetList::Next TargetList::find(const ForwardPolicy& policy, TargetContext context) {
+  while (!listed_) {
+    const Next found = next_of_backend(policy, context);
+    if (found != Next::exhausted) return found;
+    if (waits_for_place()) return Next::full;
     listed_ = !choose_backend();
     asked_ = false;
   }
-  if (found == Next::exhausted) found = next_put_off(context);
-  attempted_ |= found == Next::endpoint || found == Next::unix_path;
-  return found;
+  const Next found = next_put_off(context);
+  return found == Next::exhausted && full_ != 0 ? Next::full : found;
 }
 
 TargetList::Next TargetList::next_put_off(TargetContext context) {
@@ -225,12 +237,6 @@ bool TargetList::permitted(const ForwardPolicy& policy) {
   if (verdict == ForwardVerdict::allowed) return true;
   failed(target_, AttemptError::forbidden);
   return false;
-}
-
-BackendLease TargetList::lease(const Target& target) const {
-  const BackendEntry& entry = *route_->backends[target.backend];
-  AddressLoads* const loads = entry.addresses.load(std::memory_order_acquire);
-  return {entry, loads == nullptr ? nullptr : loads->enter(target.endpoint.ip)};
 }
 
 void TargetList::connected(const Target& target, int sys_errno, std::uint64_t waited_ms,
@@ -366,6 +372,10 @@ EndReason TargetList::why() const {
       return EndReason::forbidden;
     case AttemptError::no_answer:
       return EndReason::connect_timeout;
+    case AttemptError::full:
+      return EndReason::queue_full;
+    case AttemptError::queue_timeout:
+      return EndReason::queue_timeout;
     case AttemptError::no_local_port:
       return EndReason::no_local_port;
     default:

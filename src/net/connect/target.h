@@ -24,6 +24,7 @@
 #include "core/route/backend_lease.h"
 #include "core/route/endpoint_board.h"
 #include "core/route/forward_policy.h"
+#include "core/route/place_wait.h"
 #include "core/route/route_table.h"
 #include "core/session/log_gate.h"
 #include "core/session/session.h"
@@ -51,6 +52,7 @@ class TargetList {
     endpoint,   // target() is to be tried.
     unix_path,  // The same, and its address is path().
     name,       // name() is to be resolved, then given to resolved().
+    full,       // full() are all that is left: wait for a place, then placed() or not_placed().
     exhausted,  // why() says what the last try failed of.
   };
 
@@ -62,6 +64,12 @@ class TargetList {
   void resolved(const Resolution& resolution);
   // No answer to name() has come in time.
   void not_resolved();
+
+  // Of the route's: those that had no place.
+  std::vector<BackendRef> full() const;
+  // One of them has one now, or none had in time or took another one into its queue.
+  void placed(PlaceWait::Place place);
+  void not_placed(AttemptError why);
 
   // What became of the connect() to a target that next() gave: 0, or an errno (positive), where
   // ECANCELED and EINTR mean that the time given to it, `waited_ms`, is over; 0: it was too short to
@@ -80,7 +88,7 @@ class TargetList {
 
   // Whether next() may find another one.
   bool has_more() const {
-    return left_ != 0 || address_ < resolution_.count() || again_ < put_off_.size();
+    return (left_ | full_) != 0 || address_ < resolution_.count() || again_ < put_off_.size();
   }
   // The one that next() spoke of last.
   const Target& target() const { return target_; }
@@ -92,6 +100,10 @@ class TargetList {
   }
   // Counts a connection to the target until its end. The route outlives it.
   BackendLease lease(const Target& target) const;
+  // The target has won: its place becomes the connection's, and the others have theirs back.
+  BackendLease take_place(const Target& target);
+  // None has won: all are given back.
+  void leave_places() { places_.clear(); }
 
   // Whom next() or an end spoke of last, and why it failed; none: it did not, or has not ended.
   const Target& latest() const { return latest_; }
@@ -105,7 +117,18 @@ class TargetList {
     AttemptError error = AttemptError::none;
   };
 
+  // A place at a backend that bounds its connections.
+  struct Place {
+    std::uint32_t backend = 0;  // Index into the route's.
+    BackendLease lease;
+  };
+
   bool choose_backend();
+  Next find(const ForwardPolicy& policy, TargetContext context);
+  bool has_place();
+  // A place is waited for before backups have their turn.
+  bool waits_for_place() const { return full_ != 0 && (left_ & primaries()) == 0; }
+  std::uint64_t primaries() const;
   // Whom to connect to for the sake of the target: its backend, or the route's upstream.
   const BackendEntry& dialled(const Target& target) const {
     return route_->upstream != nullptr ? *route_->upstream->backend
@@ -133,7 +156,9 @@ class TargetList {
   const Route* route_ = nullptr;
   std::string_view requested_name_;
   BalanceClient client_;
-  std::uint64_t left_ = 0;  // A bit for each backend that has not had its turn.
+  std::uint64_t left_ = 0;  // A bit for each backend that has not had its turn,
+  std::uint64_t full_ = 0;  // and for each that had no place.
+  std::vector<Place> places_;
   Target target_;
   Target latest_;
   AttemptError error_ = AttemptError::none;  // Of latest_.

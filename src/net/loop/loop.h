@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "core/route/forward_policy.h"
+#include "core/route/place_queue.h"
 #include "core/session/counters.h"
 #include "core/session/deadlines.h"
 #include "core/session/log_gate.h"
@@ -36,6 +37,7 @@ struct Loop {
   Counters& counters;
   Ledger ledger;
   Planes planes;
+  PlaceBell& bell;       // Rung for connections of this worker.
   ForwardPolicy policy;  // Of the snapshot that the worker has taken last.
   LogGate refusals_log;
   std::uint64_t now_ms = 0;  // CLOCK_MONOTONIC, taken once a turn.

@@ -40,7 +40,9 @@ nlohmann::json backends_answer(const BackendTable& backends, const EndpointBoard
     list.push_back({{"id", entry.id},
                     {"backend", entry.backend.text},
                     {"state", state_of(entry, board)},
-                    {"connections", entry.connections.load(std::memory_order_relaxed)}});
+                    {"connections", entry.connections.load(std::memory_order_relaxed)},
+                    {"max_connections", entry.connections_max.load(std::memory_order_relaxed)},
+                    {"queued", entry.waiting.load(std::memory_order_relaxed)}});
   }
   return {{"backends", std::move(list)}, {"next", end < named.size() ? json(end) : json()}};
 }
@@ -58,3 +60,4 @@ Switched switch_backends(const BackendTable& backends, std::string_view text, bo
 }
 
 }  // namespace sni
+      if (!disabled) entry->queue.serve(*entry);  // Who waits for it has been passed over so far.

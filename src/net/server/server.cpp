@@ -116,6 +116,7 @@ Result<void> Server::start(LoadedConfig loaded) {
   workers_.resize(settled.workers);
   listeners_.emplace(settled.workers);
   loaded_at_ = std::chrono::system_clock::now();
+  backends_.bound_connections(settled.routes);
   return adopt(std::move(*snapshot));
 }
 

@@ -66,6 +66,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
                      .ledger = Ledger(number_, shared_, counters_),
                      .planes = Planes(shared_.fast_path, snapshot_->config.fast_path, counters_,
                                       number_, shared_.run),
+                     .bell = *this,
                      .policy = snapshot_->policy(),
                      .refusals_log = LogGate(refusal_lines_per_second),
                      .now_ms = monotonic_ms(),
@@ -256,10 +257,19 @@ void Worker::on_wake() {
   for (Command& command : commands) {
     if (auto* listeners = std::get_if<NewListeners>(&command)) apply(std::move(*listeners));
     if (auto* names = std::get_if<NewNames>(&command)) take_names(std::move(names->names));
+    if (const auto* granted = std::get_if<PlaceGranted>(&command)) on_place(unpack(granted->tag));
     if (std::holds_alternative<Drain>(command)) drain();
     if (std::holds_alternative<Stop>(command)) stop();
     if (auto* ask = std::get_if<Ask>(&command)) ask->ticket.answer(ask->question(*this));
   }
+}
+
+// The connection may have ended meanwhile; then its place has gone to the next one.
+void Worker::on_place(OpTag tag) {
+  Connection* connection = slots_.find(tag.slot, tag.generation);
+  if (connection == nullptr) return;
+  connection->on_place();
+  free_if_closed(tag.slot);
 }
 
 void Worker::take_names(std::shared_ptr<const SystemNames> names) {

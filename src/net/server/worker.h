@@ -48,14 +48,18 @@ struct Ask {
   WorkerQuestion question;
   Gather::Ticket ticket;
 };
-using Command = std::variant<NewListeners, NewNames, Drain, Stop, Ask>;
+// A connection that waited for a place has one: the tag of its wait.
+struct PlaceGranted {
+  std::uint64_t tag;
+};
+using Command = std::variant<NewListeners, NewNames, Drain, Stop, Ask, PlaceGranted>;
 
 // For the worker's own thread: an answer to a WorkerQuestion.
 struct WorkerLoad {
   std::uint32_t connections = 0;
 };
 
-class Worker final : private ResolverIo {
+class Worker final : private ResolverIo, private PlaceBell {
  public:
   // Starts the thread; returns when its ring stands or is refused. `shared` outlives the worker.
   static Result<std::unique_ptr<Worker>> start(unsigned number, Shared& shared,
@@ -130,6 +134,9 @@ class Worker final : private ResolverIo {
 
   void watch(std::uint32_t id, int fd, bool readable, bool writable) override;
   void unwatch(std::uint32_t id) override;
+  // Of any thread.
+  void place_granted(std::uint64_t tag) override { tell(PlaceGranted{tag}); }
+  void on_place(OpTag tag);
 
   unsigned number_;
   Shared& shared_;

@@ -367,3 +367,27 @@ TEST_CASE("A client that leaves while a backend is left is closed") {
   CHECK(step(session, {.kind = Kind::reset}) == std::vector<Action>{{Act::close}});
   CHECK(session.reason() == EndReason::client_reset);
 }
+
+TEST_CASE("A connection waits for a place, and goes on with it or without") {
+  for (const Kind outcome : {Kind::place_found, Kind::place_refused, Kind::deadline}) {
+    Session session;
+    step(session, {.kind = Kind::accepted});
+    step(session, {.kind = Kind::flight_routed});
+    CHECK(step(session, {.kind = Kind::target_full}) == std::vector<Action>{{Act::queue}});
+    CHECK(session.phase() == Phase::queued);
+    CHECK(step(session, {.kind = outcome}) == std::vector<Action>{{Act::next_target}});
+    CHECK(session.phase() == Phase::connecting);
+  }
+}
+
+TEST_CASE("A connect that is answered while a place is waited for ends the wait") {
+  Session session;
+  for (const Kind kind : {Kind::accepted, Kind::flight_routed, Kind::target_ready,
+                          Kind::attempt_due, Kind::target_full}) {
+    session.step({.kind = kind});
+  }
+  REQUIRE(session.phase() == Phase::queued);
+  const auto actions = step(session, {.kind = Kind::connected, .side = Side::backend});
+  CHECK(actions.front() == Action{Act::cancel_others});
+  CHECK(session.phase() == Phase::relaying);
+}

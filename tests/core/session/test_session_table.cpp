@@ -51,9 +51,12 @@ const char* name_of(Kind kind) {
                                           "cancelled",
                                           "target_ready",
                                           "target_named",
+                                          "target_full",
                                           "target_exhausted",
                                           "resolved",
                                           "unresolved",
+                                          "place_found",
+                                          "place_refused",
                                           "flushed",
                                           "set_up_slowly",
                                           "attempt_due",
@@ -68,9 +71,9 @@ const char* name_of(Kind kind) {
 
 std::string text(const Action& action, Side about) {
   static constexpr const char* names[] = {
-      "receive", "send",          "answer",  "next_target", "resolve", "connect",
-      "give_up", "cancel_others", "retreat", "begin_relay", "watch",   "shut_down",
-      "flush",   "cancel",        "rest",    "hand_over",   "reset",   "close"};
+      "receive", "send",          "answer",    "next_target", "resolve", "queue",     "connect",
+      "give_up", "cancel_others", "retreat",   "begin_relay", "watch",   "shut_down", "flush",
+      "cancel",  "rest",          "hand_over", "reset",       "close"};
   static_assert(std::size(names) == static_cast<std::size_t>(Action::Kind::close) + 1);
   const std::string name = names[static_cast<std::size_t>(action.kind)];
   switch (action.kind) {

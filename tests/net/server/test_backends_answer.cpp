@@ -35,9 +35,12 @@ TEST_CASE("each backend that is named tells its state and its connections") {
   const auto answer = backends_answer(table, *board, 0);
   REQUIRE(answer["backends"].size() == 4);
   CHECK(answer["next"].is_null());
-  CHECK(answer["backends"][0] ==
-        nlohmann::json{
-            {"id", up->id}, {"backend", "10.0.0.1:443"}, {"state", "up"}, {"connections", 1}});
+  CHECK(answer["backends"][0] == nlohmann::json{{"id", up->id},
+                                                {"backend", "10.0.0.1:443"},
+                                                {"state", "up"},
+                                                {"connections", 1},
+                                                {"max_connections", 0},
+                                                {"queued", 0}});
   CHECK(answer["backends"][1]["state"] == "out");
   CHECK(answer["backends"][2]["state"].is_null());
   CHECK(answer["backends"][3]["state"] == "out");

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Backends that take only so many connections at once, and who waits for a place there."""
+
+import json
+import subprocess
+import unittest
+
+from support import backends, processes, proxy, tls
+from support.case import ProxyTest, main
+
+
+class Queue(ProxyTest):
+    def bounded(self, backend, bound=1, queue=1000, **config):
+        route = {"names": ["*"], "queue": queue,
+                 "backend": {"address": backend.address, "max_connections": bound}}
+        return self.proxy({"route": [route], **config})
+
+    def served(self, started):
+        """A connection that the backend has answered."""
+        connection, hello = self.connect_hello(started)
+        self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+        return connection
+
+    def queued(self, started):
+        done = subprocess.run([proxy.BINARY, "backends", "--json", "--socket",
+                               started.config["control"]["socket"]],
+                              capture_output=True, text=True, timeout=60, check=True)
+        return [each["queued"] for each in json.loads(done.stdout)["backends"]]
+
+    def wait_for_queue(self, started, count):
+        processes.wait_until(lambda: self.queued(started) == [count], f"{count} that wait")
+
+    def test_a_connection_waits_for_a_place_and_is_served_by_whatever_worker(self):
+        backend = self.backend()
+        started = self.bounded(backend, server={"workers": 2})
+        for _ in range(4):
+            first = self.served(started)
+            waiting, hello = self.connect_hello(started)
+            self.wait_for_queue(started, 1)
+            self.assertEqual(len(backend.open), 1)
+            first.close()
+            self.assertEqual(backends.read_exactly(waiting, len(hello)), hello)
+            waiting.close()
+            processes.wait_until(lambda: not backend.open, "the end of both")
+        lines = started.access(8)
+        self.assertEqual({line["end"] for line in lines}, {"done"})
+        self.assertTrue(any(line["queue_ms"] > 0 for line in lines))
+
+    def test_a_full_queue_and_a_wait_that_is_too_long_are_refused_by_name(self):
+        started = self.bounded(self.backend(), queue=1, timeouts={"queue": "1s"})
+        held = self.served(started)
+        waiting, _ = self.connect_hello(started)
+        self.wait_for_queue(started, 1)
+        refused, _ = self.connect_hello(started)
+        for each in (refused, waiting):
+            self.assertTrue(tls.is_fatal_alert(backends.read_to_end(each), tls.INTERNAL_ERROR))
+            each.close()
+        full, late = started.access(2)
+        self.assertEqual((full["end"], late["end"]), ("queue_full", "queue_timeout"))
+        self.assertEqual(full["queue_ms"], 0)
+        self.assertGreaterEqual(late["queue_ms"], 1000)
+        self.assertIn("max_connections is reached", late["error"])
+        held.close()
+
+    def test_a_client_that_leaves_the_queue_gives_its_turn_to_the_next(self):
+        started = self.bounded(self.backend())
+        held = self.served(started)
+        leaving, _ = self.connect_hello(started)
+        self.wait_for_queue(started, 1)
+        patient, hello = self.connect_hello(started)
+        self.wait_for_queue(started, 2)
+        backends.reset(leaving)
+        self.wait_for_queue(started, 1)
+        held.close()
+        self.assertEqual(backends.read_exactly(patient, len(hello)), hello)
+
+    def test_a_reload_that_raises_the_bound_serves_those_who_wait(self):
+        backend = self.backend()
+        started = self.bounded(backend)
+        held = self.served(started)
+        waiting, hello = self.connect_hello(started)
+        self.wait_for_queue(started, 1)
+        started.reload({"route": [{"names": ["*"], "backend": {
+            "address": backend.address, "max_connections": 2}}]})
+        self.assertEqual(backends.read_exactly(waiting, len(hello)), hello)
+        held.close()
+
+
+if __name__ == "__main__":
+    main()
