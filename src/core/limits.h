@@ -78,6 +78,12 @@ inline constexpr std::size_t counted_addresses = 64;
 // How often the log says that a backend's place is taken by another, or that all are out.
 inline constexpr std::uint64_t failover_told_ms = 10'000;
 
+// Health checks: addresses of one name that are checked, checks that are under way at once, and bytes
+// of an answer that are looked at.
+inline constexpr std::size_t health_addresses = 64;
+inline constexpr std::size_t health_checks_max = 256;
+inline constexpr std::size_t health_answer_bytes = 1024;
+
 // Answers to clients without a backend: unread input that is thrown away before the close, so that
 // the close does not send RST and destroy the answer.
 inline constexpr std::size_t linger_bytes_max = 64 * 1024;

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -21,17 +22,24 @@ std::string table(const json& backends) {
   for (const json& each : backends) {
     width = std::max(width, each.at("backend").get_ref<const std::string&>().size());
   }
-  const auto row = [width](std::string line, std::string_view state, std::string_view count) {
-    line.resize(width + 2, ' ');
-    line += state;
-    line.resize(width + 12, ' ');
-    return line.append(count) + '\n';
+  constexpr std::array<std::size_t, 5> columns{0, 10, 23, 33, 41};  // Behind the first.
+  const auto row = [&](std::string line, const std::array<std::string, 5>& cells) {
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      line.resize(std::max(line.size() + 1, width + 2 + columns[i]), ' ');
+      line += cells[i];
+    }
+    return line + '\n';
   };
-  std::string text = row("BACKEND", "STATE", "CONNECTIONS");
+  std::string text = row("BACKEND", {"STATE", "CONNECTIONS", "MAX", "QUEUED", "HEALTH"});
   for (const json& each : backends) {
     const json& state = each.at("state");
-    text += row(each.at("backend"), state.is_string() ? state.get<std::string>() : "-",
-                each.at("connections").dump());
+    const json& most = each.at("max_connections");
+    const json& health = each.at("health");
+    text +=
+        row(each.at("backend"),
+            {state.is_string() ? state.get<std::string>() : "-", each.at("connections").dump(),
+             most == 0 ? "-" : most.dump(), each.at("queued").dump(),
+             health.is_null() ? "-" : health.at("up").dump() + '/' + health.at("known").dump()});
   }
   return text;
 }

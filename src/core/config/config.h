@@ -94,6 +94,22 @@ struct UpstreamConfig {
   bool operator==(const UpstreamConfig&) const = default;
 };
 
+// How a backend is asked whether it serves, while no client does.
+enum class HealthCheck : std::uint8_t {
+  tcp,  // It takes a connection.
+  tls,  // It answers a ClientHello, with anything but an alert.
+};
+struct HealthConfig {
+  std::string name;
+  HealthCheck check = HealthCheck::tcp;
+  std::chrono::milliseconds interval{5'000};  // From one check's begin to the next one's.
+  std::chrono::milliseconds timeout{2'000};   // Of one.
+  std::uint32_t rise = 2;                     // So many in a row pass: it is up;
+  std::uint32_t fall = 3;                     // or fail: it is down.
+  std::uint32_t jitter = 10;                  // Percent by which the interval differs, at most.
+  bool operator==(const HealthConfig&) const = default;
+};
+
 struct RouteConfig {
   // Lower case, no trailing dot: "a.example", "*.example", "*", and "-" for clients without a name.
   std::vector<std::string> names;
@@ -110,7 +126,8 @@ struct RouteConfig {
   std::chrono::milliseconds idle{0};            // 0: that of the listener.
   std::chrono::milliseconds connect{0};         // 0: that of [timeouts].
   ProxyForm send_proxy;
-  std::string via;  // The upstream's name; empty: backends are reached directly.
+  std::string via;     // The upstream's name; empty: backends are reached directly.
+  std::string health;  // The health check's name; empty: clients find out.
   SourceConfig source;
   bool operator==(const RouteConfig&) const = default;
 };
@@ -259,6 +276,7 @@ struct Config {
   std::vector<ListenerConfig> listeners;
   std::vector<RouteConfig> routes;
   std::vector<UpstreamConfig> upstreams;
+  std::vector<HealthConfig> healths;
   TimeoutConfig timeouts;
   LimitConfig limits;
   AnswersConfig answers;

@@ -29,6 +29,7 @@ struct ConfigPlaces {
     Position send_proxy;
     Position send_proxy_fields;
     Position via;
+    Position health;
     Position transparent;
     std::vector<Position> bind_addresses;
     std::vector<Position> names;
@@ -42,9 +43,14 @@ struct ConfigPlaces {
     Position username;
     Position password_file;
   };
+  struct Health {
+    Position table;
+    Position name;
+  };
   std::vector<Listener> listeners;
   std::vector<Route> routes;
   std::vector<Upstream> upstreams;
+  std::vector<Health> healths;
   Position dns;
   Position timeouts;
   Position limits;

@@ -22,7 +22,9 @@ class WaysCheck {
     for (std::size_t i = 0; i < config_.routes.size(); ++i) {
       check_via(i);
       check_source(i);
+      check_route_health(i);
     }
+    for (std::size_t i = 0; i < config_.healths.size(); ++i) check_health(i);
     check_bounds();
   }
 
@@ -31,6 +33,8 @@ class WaysCheck {
   void check_via(std::size_t index);
   void check_source(std::size_t index);
   void check_bounds();
+  void check_health(std::size_t index);
+  void check_route_health(std::size_t index);
 
   void error(Position position, std::string message) {
     diagnostics_.error(position, std::move(message));
@@ -99,6 +103,46 @@ void WaysCheck::check_source(std::size_t index) {
   }
   if (source.transparent && !source.addresses.empty()) {
     error(place.transparent, "[[route]] has both 'transparent' and 'bind_address'");
+  }
+}
+
+void WaysCheck::check_health(std::size_t index) {
+  const HealthConfig& health = config_.healths[index];
+  const ConfigPlaces::Health& place = places_.healths[index];
+  if (health.name.empty()) return;
+  for (std::size_t i = 0; i < index; ++i) {
+    if (config_.healths[i].name != health.name) continue;
+    error(place.name, "health check " + quoted(health.name) + " is already defined in line " +
+                          std::to_string(places_.healths[i].name.line));
+  }
+  if (std::ranges::find(config_.routes, health.name, &RouteConfig::health) ==
+      config_.routes.end()) {
+    diagnostics_.warning(place.table, "no [[route]] uses health check " + quoted(health.name));
+  }
+}
+
+void WaysCheck::check_route_health(std::size_t index) {
+  const RouteConfig& route = config_.routes[index];
+  const Position position = places_.routes[index].health;
+  if (route.health.empty()) return;
+  std::vector<std::string_view> names;
+  for (const HealthConfig& health : config_.healths) names.push_back(health.name);
+  const bool unread = std::ranges::find(names, "") != names.end();
+  if (!unread && std::ranges::find(names, route.health) == names.end()) {
+    error(position, "unknown health check " + quoted(route.health) + " in [[route]]" +
+                        did_you_mean(route.health, names));
+  }
+  if (!route.via.empty()) {
+    error(position, "'health' in [[route]] does not go with 'via': checks connect directly");
+  }
+  const auto is_dynamic = [](const Backend& backend) {
+    return backend.kind == Backend::Kind::requested_name;
+  };
+  if (std::ranges::all_of(route.backends, is_dynamic)) {
+    diagnostics_.warning(position, route.backends.empty()
+                                       ? "'health' in [[route]] has no effect without a backend"
+                                       : "'health' in [[route]] has no effect on \"{name}\" "
+                                         "backends, whose clients say who they are");
   }
 }
 

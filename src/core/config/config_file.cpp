@@ -53,6 +53,7 @@ void ConfigReader::read(TableReader& root) {
   root.read_tables("listener", [this](TableReader& table) { read_listener(table); });
   root.read_tables("route", [this](TableReader& table) { read_route(table); });
   root.read_tables("upstream", [this](TableReader& table) { read_upstream(table); });
+  root.read_tables("health", [this](TableReader& table) { read_health(table); });
   root.read_table("timeouts", [this](TableReader& table) { read_timeouts(table); });
   root.read_table("limits", [this](TableReader& table) { read_limits(table); });
   root.read_table("answers",
@@ -131,8 +132,8 @@ void ConfigReader::read_timeouts(TableReader& table) {
   table.read("hello", timeouts.hello, forms::duration(10ms, 1h));
   table.read("connect", timeouts.connect, forms::duration(10ms, 1h));
   table.read("attempt_delay", timeouts.attempt_delay, forms::duration(10ms, 1h));
-  table.read("setup", timeouts.setup, forms::duration(10ms, 1h));
   table.read("queue", timeouts.queue, forms::duration(10ms, 1h));
+  table.read("setup", timeouts.setup, forms::duration(10ms, 1h));
   table.read("idle", timeouts.idle, forms::duration(idle_min, idle_max));
   table.read("half_closed", timeouts.half_closed, forms::duration(idle_min, idle_max));
   table.read("drain", timeouts.drain, forms::duration(0ms, 24h));

@@ -24,6 +24,8 @@ const auto balance_form = forms::choice<Balance>({{"first", Balance::first},
                                                   {"least_connections", Balance::least_connections},
                                                   {"random_two", Balance::random_two},
                                                   {"source_hash", Balance::source_hash}});
+const auto health_check_form =
+    forms::choice<HealthCheck>({{"tcp", HealthCheck::tcp}, {"tls", HealthCheck::tls}});
 const auto proxy_version_form = forms::choice<ProxyVersion>(
     {{"no", ProxyVersion::none}, {"v1", ProxyVersion::v1}, {"v2", ProxyVersion::v2}});
 const auto proxy_field_form =
@@ -66,9 +68,9 @@ void ConfigReader::read_route(TableReader& table) {
   auto backends = read_backends(table);
   table.read("balance", route.balance, balance_form);
   table.read("retries", route.retries, 0, limits::route_retries_max);
+  table.read("queue", route.queue, 0, limits::queue_max);
   auto listeners = table.read_list("listeners", text_form);
   auto alpn = table.read_list<std::string>("alpn", forms::alpn);
-  table.read("queue", route.queue, 0, limits::queue_max);
   table.read("allow_private", route.allow_private);
   table.read("idle", route.idle, forms::optional_duration(idle_min, idle_max));
   table.read("connect", route.connect, forms::optional_duration(10ms, 1h));
@@ -77,17 +79,19 @@ void ConfigReader::read_route(TableReader& table) {
     route.send_proxy.*field.value = true;
   }
   table.read("via", route.via, text_form);
+  table.read("health", route.health, text_form);
   std::vector<Position> addresses = read_source(table, route.source);
   places_.routes.push_back({.table = at,
                             .refuse = table.position_of("refuse"),
                             .redirect = table.position_of("redirect"),
                             .balance = table.position_of("balance"),
+                            .queue = table.position_of("queue"),
                             .alpn = table.position_of("alpn"),
                             .allow_private = table.position_of("allow_private"),
                             .send_proxy = table.position_of("send_proxy"),
-                            .queue = table.position_of("queue"),
                             .send_proxy_fields = table.position_of("send_proxy_fields"),
                             .via = table.position_of("via"),
+                            .health = table.position_of("health"),
                             .transparent = table.position_of("transparent"),
                             .bind_addresses = std::move(addresses),
                             .names = positions_of(names),
@@ -109,11 +113,11 @@ std::vector<Located<Backend>> ConfigReader::read_backends(TableReader& route) {
         const bool known = table.read("address", backend, form).has_value();
         table.read("weight", backend.weight, 1, limits::backend_weight_max);
         table.read("backup", backend.backup);
+        table.read("max_connections", backend.connections_max, 0, limits::backend_connections_max);
         return known ? std::optional(std::move(backend)) : std::nullopt;
       });
 }
 
-        table.read("max_connections", backend.connections_max, 0, limits::backend_connections_max);
 void ConfigReader::read_upstream(TableReader& table) {
   UpstreamConfig upstream;
   const Position at = table.position();
@@ -129,6 +133,22 @@ void ConfigReader::read_upstream(TableReader& table) {
   place.password_file = table.position_of("password_file");
   config_.upstreams.push_back(std::move(upstream));
   places_.upstreams.push_back(place);
+}
+
+void ConfigReader::read_health(TableReader& table) {
+  HealthConfig health;
+  const Position at = table.position();
+  table.require("name");
+  const Position name =
+      table.read<std::string>("name", health.name, forms::listener_name).value_or(at);
+  table.read("check", health.check, health_check_form);
+  table.read("interval", health.interval, forms::duration(100ms, 24h));
+  table.read("timeout", health.timeout, forms::duration(10ms, 1h));
+  table.read("rise", health.rise, 1, 1000);
+  table.read("fall", health.fall, 1, 1000);
+  table.read("jitter", health.jitter, 0, 50);
+  config_.healths.push_back(std::move(health));
+  places_.healths.push_back({.table = at, .name = name});
 }
 
 }  // namespace sni

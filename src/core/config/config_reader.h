@@ -46,6 +46,7 @@ class ConfigReader {
   void read_route(TableReader& table);
   std::vector<Located<Backend>> read_backends(TableReader& route);
   void read_upstream(TableReader& table);
+  void read_health(TableReader& table);
   void read_timeouts(TableReader& table);
   void read_limits(TableReader& table);
   void read_tcp(TableReader& table);

@@ -12,15 +12,16 @@ constexpr std::uint64_t answered_bit = std::uint64_t{1} << 61;
 constexpr unsigned tries_shift = 57;
 constexpr std::uint64_t tries_max = 15;
 constexpr std::uint64_t tries_mask = tries_max << tries_shift;
+constexpr std::uint64_t held_bit = std::uint64_t{1} << 56;
 constexpr unsigned tag_shift = 34;
-constexpr std::uint64_t tag_mask = ((std::uint64_t{1} << 23) - 1) << tag_shift;
+constexpr std::uint64_t tag_mask = ((std::uint64_t{1} << 22) - 1) << tag_shift;
 constexpr std::uint64_t time_mask = (std::uint64_t{1} << tag_shift) - 1;
 constexpr std::uint64_t tick_ms = 10;
 
 constexpr auto order = std::memory_order_relaxed;  // A word depends on nothing beside itself.
 
 std::uint64_t tag_of(EndpointBoard::Id id) {
-  return (id >> 41 << tag_shift) & tag_mask;
+  return (id >> 42 << tag_shift) & tag_mask;
 }
 
 std::uint64_t ticks(std::uint64_t time_ms) {
@@ -54,6 +55,7 @@ bool is_due(std::uint64_t word, std::uint64_t now) {
 std::int64_t rank(std::uint64_t word, bool for_configured, std::uint64_t now) {
   constexpr std::int64_t grade = std::int64_t{1} << 40;  // Above any distance.
   if ((word & in_use) == 0) return 4 * grade;
+  if ((word & held_bit) != 0) return 0;
   const bool by_client = (word & configured_bit) == 0;
   if (!by_client && !for_configured) return 0;
   const bool spent = (word & answered_bit) != 0 || is_due(word, now);
@@ -107,6 +109,10 @@ bool EndpointBoard::add(Id id, bool configured, std::uint64_t begun_ms, std::uin
 }
 
 bool EndpointBoard::insert(Id id, bool configured, std::uint64_t now_ms) {
+  return put(id, fresh(tag_of(id), configured, now_ms), configured, now_ms);
+}
+
+bool EndpointBoard::put(Id id, std::uint64_t fresh_word, bool configured, std::uint64_t now_ms) {
   const std::uint64_t now = ticks(now_ms);
   std::atomic<std::uint64_t>* place = nullptr;
   std::uint64_t replaced = 0;
@@ -121,7 +127,7 @@ bool EndpointBoard::insert(Id id, bool configured, std::uint64_t now_ms) {
   }
   if (place == nullptr) return false;
   // Where another worker was faster, it may have been with this very endpoint.
-  return place->compare_exchange_strong(replaced, fresh(tag_of(id), configured, now_ms), order);
+  return place->compare_exchange_strong(replaced, fresh_word, order);
 }
 
 bool EndpointBoard::answered(Id id, std::uint64_t now_ms) {
@@ -129,7 +135,7 @@ bool EndpointBoard::answered(Id id, std::uint64_t now_ms) {
   // Two workers that found out at once may have left two words.
   for (auto& word : set_of(id).words) {
     std::uint64_t known = word.load(order);
-    while ((known & in_use) != 0 && (known & tag_mask) == tag_of(id)) {
+    while ((known & in_use) != 0 && (known & tag_mask) == tag_of(id) && (known & held_bit) == 0) {
       const bool was_out = (known & answered_bit) == 0;
       const std::uint64_t now =
           in_use | tag_of(id) | (known & configured_bit) | answered_bit | ticks(now_ms);
@@ -146,12 +152,39 @@ bool EndpointBoard::puts_off(Id id, std::uint64_t now_ms) {
   if (word == nullptr) return false;
   std::uint64_t known = word->load(order);
   if ((known & tag_mask) != tag_of(id) || (known & answered_bit) != 0) return false;
-  if (!is_due(known, ticks(now_ms))) return true;
+  if ((known & held_bit) != 0 || !is_due(known, ticks(now_ms))) return true;
   const std::uint64_t tries = std::min((known & tries_mask) >> tries_shift, tries_max - 1) + 1;
   const std::uint64_t again =
       (known & ~time_mask & ~tries_mask) | tries << tries_shift | ticks(now_ms + out_for_ms(tries));
   // Whoever is faster tries it, or has just heard from it.
   return !word->compare_exchange_strong(known, again, order);
+}
+
+bool EndpointBoard::hold(Id id) {
+  const std::uint64_t held = in_use | configured_bit | held_bit | tag_of(id);
+  if (auto* const word = find(id)) {
+    std::uint64_t known = word->load(order);
+    while ((known & in_use) != 0 && (known & tag_mask) == tag_of(id)) {
+      if (known == held || word->compare_exchange_weak(known, held, order)) return true;
+    }
+  }
+  return put(id, held, true, 0);
+}
+
+void EndpointBoard::release(Id id) {
+  for (auto& word : set_of(id).words) {
+    std::uint64_t known = word.load(order);
+    while ((known & held_bit) != 0 && (known & tag_mask) == tag_of(id)) {
+      if (word.compare_exchange_weak(known, 0, order)) break;
+    }
+  }
+}
+
+bool EndpointBoard::is_held(Id id) const {
+  return std::ranges::any_of(set_of(id).words, [id](const auto& word) {
+    const std::uint64_t known = word.load(order);
+    return (known & held_bit) != 0 && (known & tag_mask) == tag_of(id);
+  });
 }
 
 bool EndpointBoard::is_out(Id id) const {

@@ -11,16 +11,17 @@
 // is all that is known of an endpoint, its tag included, and changes by compare-and-swap alone: no
 // lock, nothing to free, and a reader never sees the state of one endpoint under the tag of
 // another. Sets and tags come from a keyed hash, so nobody can choose endpoints that collide; where
-// 23 bits of a tag agree by chance within a set, one endpoint is tried later than it could be.
+// 22 bits of a tag agree by chance within a set, one endpoint is tried later than it could be.
 //
 //   bit 63  in use
 //   bit 62  configured: named by the configuration, not by a client ("{name}")
 //   bit 61  answered: it was out and has answered since, at the time given
 //   60..57  tries in vain since it is out
-//   56..34  tag
+//   56      held out by a health check: no connection tries it, and none brings it back
+//   55..34  tag
 //   33..0   time in ticks of 10 ms, which wraps after five years: answered at, else out until
 //
-// A set that is full forgets first what clients have named, then what is due or has answered, then
+// What is held stays until it is released. A set that is full forgets first what clients have named, then what is due or has answered, then
 // what is due first. Clients can never push out what is configured.
 //
 // Time comes in as milliseconds of any clock that does not go back.
@@ -55,6 +56,12 @@ class EndpointBoard {
   bool answered(Id id, std::uint64_t now_ms);
   // Whether to try others first. Who is told no is the one that tries it again.
   bool puts_off(Id id, std::uint64_t now_ms);
+  // A health check says that it is down: others are tried first until release(), and only where all
+  // are out is it tried. False: its set has no room.
+  bool hold(Id id);
+  // It is up, or checked no more.
+  void release(Id id);
+  bool is_held(Id id) const;
   // The same for who only looks: nobody is made to try it.
   bool is_out(Id id) const;
 
@@ -69,6 +76,7 @@ class EndpointBoard {
   const Set& set_of(Id id) const { return sets_[id % sets]; }
   std::atomic<std::uint64_t>* find(Id id);
   bool insert(Id id, bool configured, std::uint64_t now_ms);
+  bool put(Id id, std::uint64_t fresh_word, bool configured, std::uint64_t now_ms);
 
   SipKey key_;
   std::array<Set, sets> sets_{};

@@ -57,6 +57,8 @@ class RouteTable {
   const RouteRef& find(std::uint32_t listener, std::string_view name,
                        std::span<const std::uint8_t> alpn_list) const noexcept;
 
+  // In the order of the configuration.
+  std::span<const RouteRef> routes() const { return routes_; }
   // Most keys that share a hash bucket: the comparisons that one probe can cost.
   std::size_t probe_cost_max() const;
 

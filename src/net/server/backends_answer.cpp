@@ -12,14 +12,28 @@ namespace {
 
 using nlohmann::json;
 
+const char* board_state(const EndpointBoard& board, EndpointBoard::Id id) {
+  if (board.is_held(id)) return "down";
+  return board.is_out(id) ? "out" : "up";
+}
+
+json health_of(const BackendEntry& entry, const HealthProber* health) {
+  const auto summary = health == nullptr ? std::nullopt : health->summary(entry.id);
+  if (!summary) return nullptr;
+  return {{"check", summary->check},
+          {"up", summary->up},
+          {"known", summary->known},
+          {"reason", summary->reason}};
+}
+
 // null: a name, whose addresses go out each for itself.
 json state_of(const BackendEntry& entry, const EndpointBoard& board) {
   if (entry.disabled.load(std::memory_order_relaxed)) return "disabled";
   switch (entry.backend.kind) {
     case Backend::Kind::address:
-      return board.is_out(board.id_of(entry.backend.endpoint)) ? "out" : "up";
+      return board_state(board, board.id_of(entry.backend.endpoint));
     case Backend::Kind::unix_path:
-      return board.is_out(board.id_of(entry.backend.host)) ? "out" : "up";
+      return board_state(board, board.id_of(entry.backend.host));
     case Backend::Kind::name:
     case Backend::Kind::requested_name:
       break;
@@ -30,7 +44,7 @@ json state_of(const BackendEntry& entry, const EndpointBoard& board) {
 }  // namespace
 
 nlohmann::json backends_answer(const BackendTable& backends, const EndpointBoard& board,
-                               std::size_t from) {
+                               std::size_t from, const HealthProber* health) {
   const std::vector<BackendRef> named = backends.named();
   const std::size_t begin = std::min(from, named.size());
   const std::size_t end = std::min(begin + limits::control_page_entries, named.size());
@@ -42,7 +56,8 @@ nlohmann::json backends_answer(const BackendTable& backends, const EndpointBoard
                     {"state", state_of(entry, board)},
                     {"connections", entry.connections.load(std::memory_order_relaxed)},
                     {"max_connections", entry.connections_max.load(std::memory_order_relaxed)},
-                    {"queued", entry.waiting.load(std::memory_order_relaxed)}});
+                    {"queued", entry.waiting.load(std::memory_order_relaxed)},
+                    {"health", health_of(entry, health)}});
   }
   return {{"backends", std::move(list)}, {"next", end < named.size() ? json(end) : json()}};
 }
@@ -54,10 +69,10 @@ Switched switch_backends(const BackendTable& backends, std::string_view text, bo
     ++switched.found;
     if (entry->disabled.exchange(disabled, std::memory_order_relaxed) != disabled) {
       ++switched.changed;
+      if (!disabled) entry->queue.serve(*entry);  // Who waits for it has been passed over so far.
     }
   }
   return switched;
 }
 
 }  // namespace sni
-      if (!disabled) entry->queue.serve(*entry);  // Who waits for it has been passed over so far.

@@ -15,6 +15,7 @@
 #include "net/control/control_socket.h"
 #include "net/dns/dns_map_start.h"
 #include "net/guard/guard_commands.h"
+#include "net/health/prober.h"
 #include "net/log.h"
 #include "net/metrics/metrics_server.h"
 #include "net/server/fixed_settings.h"
@@ -117,7 +118,9 @@ Result<void> Server::start(LoadedConfig loaded) {
   listeners_.emplace(settled.workers);
   loaded_at_ = std::chrono::system_clock::now();
   backends_.bound_connections(settled.routes);
-  return adopt(std::move(*snapshot));
+  if (auto adopted = adopt(std::move(*snapshot)); !adopted) return adopted;
+  check_backends();
+  return {};
 }
 
 void Server::log_start(const Snapshot& snapshot) const {
@@ -174,14 +177,15 @@ Result<void> Server::wait_for_signals() {
   if (manager_.alive_every_ms()) alive_due_ms_ = monotonic_ms();
   while (!all_ended()) {
     // poll() passes over a negative descriptor.
-    std::array<pollfd, 7> waits{
+    std::array<pollfd, 8> waits{
         {{.fd = signals_.get(), .events = POLLIN, .revents = 0},
          {.fd = addresses_.get(), .events = POLLIN, .revents = 0},
          {.fd = guard_->fd(), .events = POLLIN, .revents = 0},
          {.fd = control_ ? control_->fd() : -1, .events = POLLIN, .revents = 0},
          {.fd = gather_->fd(), .events = POLLIN, .revents = 0},
          {.fd = names_watch_ ? names_watch_->fd() : -1, .events = POLLIN, .revents = 0},
-         {.fd = metrics_ ? metrics_->fd() : -1, .events = POLLIN, .revents = 0}}};
+         {.fd = metrics_ ? metrics_->fd() : -1, .events = POLLIN, .revents = 0},
+         {.fd = health_ ? health_->fd() : -1, .events = POLLIN, .revents = 0}}};
     poll(waits.data(), waits.size(), wait_ms());
     report_dropped_lines();
     if (waits[1].revents != 0) note_address_event();
@@ -191,6 +195,7 @@ Result<void> Server::wait_for_signals() {
     guard_->work();
     if (control_) control_->dispatch(monotonic_ms());
     if (metrics_) metrics_->dispatch(monotonic_ms());
+    if (health_) health_->dispatch(monotonic_ms());
     gather_->dispatch(monotonic_ms());
     SignalsCome come = read_signals(signals_);
     if (come.reopen) (void)reopen_log();
@@ -207,8 +212,9 @@ int Server::wait_ms() const {
   const std::uint64_t now = monotonic_ms();
   const auto slow_client = control_ ? control_->deadline_ms() : std::nullopt;
   const auto slow_scraper = metrics_ ? metrics_->deadline_ms() : std::nullopt;
-  for (const auto& due :
-       {gather_->deadline_ms(), addresses_due_ms_, slow_client, slow_scraper, alive_due_ms_}) {
+  const auto health = health_ ? health_->deadline_ms(now) : std::nullopt;
+  for (const auto& due : {gather_->deadline_ms(), addresses_due_ms_, slow_client, slow_scraper,
+                          alive_due_ms_, health}) {
     if (due) wait = std::min(wait, *due <= now ? 0 : *due - now);
   }
   return static_cast<int>(wait);
@@ -247,6 +253,7 @@ void Server::on_names_changed() {
   if (**names == *names_) return;
   spdlog::info("/etc/hosts or /etc/resolv.conf has changed");
   for (const auto& worker : workers_) worker->tell(NewNames{*names});
+  if (health_) health_->take_names(*names, monotonic_ms());
   take_names(std::move(*names));
 }
 
@@ -283,6 +290,7 @@ void Server::drain() {
     spdlog::info("draining: {} {} up to {} to end", counted(left, "connection"),
                  left == 1 ? "has" : "have", format_duration(limit));
   }
+  health_.reset();
   listeners_->retire_all();
   for (const auto& worker : workers_) worker->tell(Drain{});
 }

@@ -34,6 +34,7 @@ namespace sni {
 
 class ControlCommands;
 class ControlServer;
+class HealthProber;
 
 class Server : private MetricsSource {
  public:
@@ -67,6 +68,7 @@ class Server : private MetricsSource {
   // The service manager hears that all workers are alive, if they are.
   void look_after_workers();
   std::string summary() const;
+  void check_backends();  // server_health.cpp.
   void drain();
   Result<void> reopen_log();
   void stop();
@@ -101,6 +103,7 @@ class Server : private MetricsSource {
   std::unique_ptr<Guard> guard_;
   std::unique_ptr<ControlServer> control_;  // Null: it could not be opened.
   std::unique_ptr<MetricsServer> metrics_;  // Null: it is not configured.
+  std::unique_ptr<HealthProber> health_;    // Null: nothing has been checked yet, or any more.
   std::unique_ptr<Gather> gather_;          // Replies to control_, so it goes first.
   ServiceManager manager_ = ServiceManager::from_environment();
   std::optional<std::uint64_t> alive_due_ms_;  // nullopt: no watchdog is set.

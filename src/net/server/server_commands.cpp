@@ -213,7 +213,8 @@ void Server::Commands::log_level(const json& request, const ControlReply& reply)
 void Server::Commands::backends(const json& request, const ControlReply& reply) {
   const auto position = requested_position(request);
   if (!position) return reply(std::unexpected(position.error()));
-  reply(backends_answer(server_.backends_, server_.shared_.board, *position));
+  reply(
+      backends_answer(server_.backends_, server_.shared_.board, *position, server_.health_.get()));
 }
 
 void Server::Commands::take_out(const json& request, bool out, const ControlReply& reply) {

@@ -37,6 +37,7 @@ Server::Reloaded Server::reload() {
   const auto snapshot = *next;
   if (const auto adopted = adopt(std::move(*next)); !adopted) return refuse(adopted.error().what);
   backends_.bound_connections(snapshot->config.routes);
+  check_backends();
   guard_->reload(guard_input(snapshot->config, std::move(loaded->block_file)));
   configure_logging(snapshot->config.log);
   if (const auto opened = reopen_log(); !opened) outcome.messages.push_back(opened.error().what);

@@ -43,6 +43,7 @@ DescriptorBudget descriptor_budget(const Config& config, const SystemNames& name
   std::uint64_t process = process_descriptors;
   if (config.fast_path.mode != FastPathMode::userspace) process += bpf_descriptors;
   if (!config.xdp.interfaces.empty()) process += bpf_descriptors;
+  if (!config.healths.empty()) process += limits::health_checks_max + counted + 1;
   return share_descriptors({.limit = raised_descriptor_limit(),
                             .process = process,
                             .workers = std::max(config.workers, 1U),

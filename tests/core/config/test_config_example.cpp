@@ -86,8 +86,12 @@ TEST_CASE("the values that the example shows are the defaults") {
   route.names = example->routes.at(0).names;
   route.backends = example->routes.at(0).backends;
   route.listeners = {"https"};
+  route.health = example->routes.at(0).health;
   defaults.routes = {route};
   defaults.upstreams = example->upstreams;
+  HealthConfig health;
+  health.name = example->healths.at(0).name;
+  defaults.healths = {health};
   CHECK(example->listeners == defaults.listeners);
   CHECK(example->routes == defaults.routes);
   CHECK(example->timeouts == defaults.timeouts);

@@ -160,3 +160,52 @@ TEST_CASE("connections come from one address of each family, or from the client'
         "\"20000-60000\""}},
   });
 }
+
+TEST_CASE("health checks land in their fields") {
+  const Config config = read_valid(R"(
+    [[listener]]
+    name = "https"
+    address = "0.0.0.0:443"
+    [[health]]
+    name = "web"
+    check = "tls"
+    interval = "10s"
+    timeout = "1s"
+    rise = 1
+    fall = 5
+    jitter = 0
+    [[route]]
+    names = ["a.example"]
+    backend = "10.0.0.5:443"
+    health = "web"
+  )");
+  CHECK(config.healths.front() == HealthConfig{.name = "web",
+                                               .check = HealthCheck::tls,
+                                               .interval = std::chrono::seconds(10),
+                                               .timeout = std::chrono::seconds(1),
+                                               .rise = 1,
+                                               .fall = 5,
+                                               .jitter = 0});
+  CHECK(config.routes.front().health == "web");
+}
+
+TEST_CASE("mistakes about health checks are named") {
+  check_after_base({{"[[health]]\nname = 'web'\n",
+                     {"c.toml:3:1: warning: no [[route]] uses health check 'web'"}}});
+  const std::string health = "health = 'web'\n";
+  const std::string check = "[[health]]\nname = 'web'\n";
+  const std::string route = "names = ['a.example']\nbackend = 'b:1'\n";
+  const std::string twice = route + health + check + check;
+  const std::string unknown = route + health;
+  const std::string dynamic = "names = ['a.example']\nbackend = '{name}:1'\n" + health + check;
+  const std::string via = route + health + "via = 'exit'\n" + check +
+                          "[[upstream]]\nname = 'exit'\naddress = '10.0.0.7:1080'\n";
+  check_routes({
+      {twice, {"c.toml:10:8: health check 'web' is already defined in line 8"}},
+      {unknown, {"c.toml:6:10: unknown health check 'web' in [[route]]"}},
+      {dynamic,
+       {"c.toml:6:10: warning: 'health' in [[route]] has no effect on \"{name}\" backends, whose "
+        "clients say who they are"}},
+      {via, {"c.toml:6:10: 'health' in [[route]] does not go with 'via': checks connect directly"}},
+  });
+}

@@ -193,3 +193,34 @@ TEST_CASE("workers that add, answer and look at once leave every endpoint known 
     CHECK_FALSE(board->puts_off(number, start_ms + 200));
   }
 }
+
+TEST_CASE("what a health check holds out stays out until it is released") {
+  Board board;
+  const auto id = board.id_of(endpoint(1));
+  CHECK_FALSE(board.is_held(id));
+  CHECK(board.hold(id));
+  CHECK(board.hold(id));
+  CHECK(board.is_held(id));
+  CHECK(board.is_out(id));
+  for (std::uint64_t later = 0; later < 10; ++later) {
+    CHECK(board.puts_off(1, start_ms + later * 3'600'000));  // Nobody is made to try it.
+  }
+  CHECK_FALSE(board.answered(1, start_ms));
+  CHECK_FALSE(board.add(1, start_ms, start_ms));
+  CHECK(board.is_held(id));
+  board.release(id);
+  CHECK_FALSE(board.is_held(id));
+  CHECK_FALSE(board.is_out(id));
+  CHECK_FALSE(board.puts_off(1, start_ms));
+}
+
+TEST_CASE("a hold takes over what clients have found out, and nothing pushes it out") {
+  Board board;
+  REQUIRE(board.add(1, start_ms, start_ms, by_client));
+  const auto id = board.id_of(endpoint(1));
+  REQUIRE(board.hold(id));
+  for (std::uint32_t other = 2; other < 3 * limits::board_endpoints; ++other) {
+    board.add(other, start_ms, start_ms);
+  }
+  CHECK(board.is_held(id));
+}

@@ -40,7 +40,8 @@ TEST_CASE("each backend that is named tells its state and its connections") {
                                                 {"state", "up"},
                                                 {"connections", 1},
                                                 {"max_connections", 0},
-                                                {"queued", 0}});
+                                                {"queued", 0},
+                                                {"health", nullptr}});
   CHECK(answer["backends"][1]["state"] == "out");
   CHECK(answer["backends"][2]["state"].is_null());
   CHECK(answer["backends"][3]["state"] == "out");

@@ -1,0 +1,31 @@
+#pragma once
+
+// What the checks of one endpoint say of it: up until so many in a row have failed, down until so
+// many in a row have passed.
+
+#include <cstdint>
+#include <optional>
+
+namespace sni {
+
+class HealthState {
+ public:
+  bool up() const { return up_; }
+  // A check has passed or failed. Whether the endpoint is up, where that has changed.
+  std::optional<bool> note(bool passed, std::uint32_t rise, std::uint32_t fall) {
+    if (passed == up_) {
+      against_ = 0;
+      return std::nullopt;
+    }
+    if (++against_ < (up_ ? fall : rise)) return std::nullopt;
+    against_ = 0;
+    up_ = !up_;
+    return up_;
+  }
+
+ private:
+  bool up_ = true;
+  std::uint32_t against_ = 0;  // Checks in a row that say otherwise.
+};
+
+}  // namespace sni

@@ -1,0 +1,188 @@
+// The prober with real sockets on loopback, driven as the main thread drives it.
+
+#include "net/health/prober.h"
+
+#include <doctest/doctest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/route/backend.h"
+#include "net/socket.h"
+#include "support/reserved_port.h"
+
+using namespace sni;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::uint64_t now_ms() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                        std::chrono::steady_clock::now().time_since_epoch())
+                                        .count());
+}
+
+// Listens on loopback, and answers what it is sent with `answer`; empty: it only accepts.
+struct Listening {
+  explicit Listening(std::uint16_t port = 0) {
+    fd = UniqueFd::adopt(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int on = 1;
+    setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_storage address{};
+    const Endpoint wanted{.ip = IpAddress::v4(127, 0, 0, 1), .port = port};
+    const socklen_t length = to_sockaddr(wanted, address);
+    REQUIRE(bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0);
+    REQUIRE(listen(fd.get(), 16) == 0);
+    endpoint = local_of(fd.get());
+  }
+  // Takes connections, and reads and answers those that have sent something.
+  void serve() {
+    for (;;) {
+      UniqueFd taken =
+          UniqueFd::adopt(accept4(fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (!taken) break;
+      connections.push_back(std::move(taken));
+    }
+    for (UniqueFd& each : connections) {
+      std::array<char, 2048> bytes;
+      const ssize_t count = each ? recv(each.get(), bytes.data(), bytes.size(), 0) : -1;
+      if (count <= 0) continue;
+      heard.append(bytes.data(), static_cast<std::size_t>(count));
+      if (!answer.empty()) send(each.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
+      each.reset();
+    }
+  }
+  UniqueFd fd;
+  Endpoint endpoint;
+  std::vector<UniqueFd> connections;
+  std::string heard;
+  std::string answer;
+};
+
+struct Checked {
+  Checked() : board(std::make_unique<EndpointBoard>(SipKey{1, 2})) {
+    auto created = HealthProber::create(*board);
+    REQUIRE(created.has_value());
+    prober = std::move(*created);
+  }
+  HealthTarget target(const Endpoint& endpoint, HealthCheck check = HealthCheck::tcp) {
+    return {.backend = backends.intern(*parse_backend(endpoint.to_string())),
+            .config = {.name = "often",
+                       .check = check,
+                       .interval = 100ms,
+                       .timeout = 80ms,
+                       .rise = 1,
+                       .fall = 2},
+            .server_name = "a.example"};
+  }
+  void check(std::vector<HealthTarget> targets) {
+    REQUIRE(prober->configure(std::move(targets), {}, std::make_shared<SystemNames>(), {}, now_ms())
+                .has_value());
+  }
+  template <typename Condition>
+  bool until(Condition&& holds, Listening* peer = nullptr) {
+    for (const std::uint64_t end = now_ms() + 20'000; now_ms() < end;) {
+      if (holds()) return true;
+      const auto due = prober->deadline_ms(now_ms());
+      const std::uint64_t wait =
+          due && *due > now_ms() ? std::min<std::uint64_t>(*due - now_ms(), 20) : (due ? 0 : 20);
+      pollfd readable{.fd = prober->fd(), .events = POLLIN, .revents = 0};
+      poll(&readable, 1, static_cast<int>(wait));
+      if (peer != nullptr) peer->serve();
+      prober->dispatch(now_ms());
+    }
+    return false;
+  }
+  bool held(const Endpoint& endpoint) const { return board->is_held(board->id_of(endpoint)); }
+
+  BackendTable backends;
+  std::unique_ptr<EndpointBoard> board;
+  std::unique_ptr<HealthProber> prober;
+};
+
+}  // namespace
+
+TEST_CASE("a backend that refuses is down, and up again when it serves") {
+  Checked checked;
+  auto listening = std::make_unique<Listening>();
+  const Endpoint endpoint = listening->endpoint;
+  listening.reset();
+  const HealthTarget target = checked.target(endpoint);
+  checked.check({target});
+  REQUIRE(checked.until([&] { return checked.held(endpoint); }));
+  const auto down = checked.prober->summary(target.backend->id);
+  REQUIRE(down.has_value());
+  CHECK(down->up == 0);
+  CHECK(down->known == 1);
+  CHECK(down->reason == "Connection refused");
+  Listening back(endpoint.port);
+  CHECK(checked.until([&] { return !checked.held(endpoint); }, &back));
+  CHECK(checked.prober->summary(target.backend->id)->up == 1);
+}
+
+TEST_CASE("a TLS check takes any answer but an alert, and silence for a no") {
+  for (const auto& [answer, healthy] : {std::pair<std::string, bool>{"\x16\x03\x03", true},
+                                        {"HTTP/1.1 400", true},
+                                        {"\x15\x03\x01\x00\x02\x02\x70", false},
+                                        {"", false}}) {
+    Checked checked;
+    Listening peer;
+    peer.answer = answer;
+    const HealthTarget target = checked.target(peer.endpoint, HealthCheck::tls);
+    checked.check({target});
+    const auto known = [&] {
+      const auto summary = checked.prober->summary(target.backend->id);
+      return summary->known == 1 && (healthy || checked.held(peer.endpoint));
+    };
+    CHECK(checked.until(known, &peer));
+    CHECK(checked.held(peer.endpoint) == !healthy);
+    CHECK(peer.heard.find("a.example") != std::string::npos);
+  }
+}
+
+TEST_CASE("a backend that expects a PROXY header gets one that names nobody") {
+  Checked checked;
+  Listening peer;
+  HealthTarget target = checked.target(peer.endpoint);
+  target.send_proxy = ProxyVersion::v2;
+  checked.check({target});
+  REQUIRE(checked.until([&] { return peer.heard.size() >= 16; }, &peer));
+  CHECK(peer.heard.substr(0, 12) == std::string("\r\n\r\n\0\r\nQUIT\n", 12));
+  CHECK(peer.heard[12] == '\x20');  // Version 2, LOCAL.
+}
+
+TEST_CASE("what is known of a backend outlives a reload, and ends with its checks") {
+  Checked checked;
+  auto listening = std::make_unique<Listening>();
+  const Endpoint endpoint = listening->endpoint;
+  listening.reset();
+  const HealthTarget target = checked.target(endpoint);
+  checked.check({target});
+  REQUIRE(checked.until([&] { return checked.held(endpoint); }));
+  checked.check({target});
+  CHECK(checked.held(endpoint));
+  CHECK(checked.prober->summary(target.backend->id)->known == 1);
+  checked.check({});
+  CHECK_FALSE(checked.held(endpoint));
+  CHECK_FALSE(checked.prober->summary(target.backend->id).has_value());
+}
+
+TEST_CASE("the addresses of a name are checked each for itself") {
+  Checked checked;
+  Listening peer;
+  HealthTarget target = checked.target(peer.endpoint);
+  target.backend =
+      checked.backends.intern(*parse_backend("localhost:" + std::to_string(peer.endpoint.port)));
+  checked.check({target});
+  const Endpoint v6{.ip = *parse_ip("::1"), .port = peer.endpoint.port};
+  REQUIRE(checked.until([&] { return checked.held(v6); }, &peer));
+  CHECK_FALSE(checked.held(peer.endpoint));
+  const auto summary = checked.prober->summary(target.backend->id);
+  CHECK(summary->up == 1);
+  CHECK(summary->known == 2);
+}
