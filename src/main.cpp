@@ -12,6 +12,7 @@
 #include "main/bench_exec.h"
 #include "main/control_cli.h"
 #include "main/operate_cli.h"
+#include "main/top_cli.h"
 #include "net/loop/ring.h"
 #include "net/planes/fast_path.h"
 #include "net/server/server.h"
@@ -135,6 +136,7 @@ int main(int argc, char** argv) {
   const sni::ControlCli control(app);
   const sni::OperateCli operate(app);
   const sni::BackendsCli backends(app);
+  const sni::TopCli top(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -145,6 +147,7 @@ int main(int argc, char** argv) {
   if (const auto status = control.run()) return *status;
   if (const auto status = operate.run()) return *status;
   if (const auto status = backends.run()) return *status;
+  if (const auto status = top.run()) return *status;
   if (*check_command) return check(config, check_options);
   if (*probe_command) return probe();
   if (*bench_command) return sni::become_bench(bench_command->remaining());

@@ -1,7 +1,7 @@
 # bash completion of sni-proxy.
 _sni_proxy() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
-  local commands="check probe bench status stats connections kill reload drain backends reopen log-level block unblock blocklist"
+  local commands="check probe bench status stats connections top kill reload drain backends reopen log-level block unblock blocklist"
   case $before in
     --config | --socket)
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
@@ -11,18 +11,25 @@ _sni_proxy() {
       mapfile -t COMPREPLY < <(compgen -W "debug info warning error --json --socket" -- "$word")
       return
       ;;
-    --name | --source | --backend | --disable | --enable | --for) return ;;
+    --by)
+      mapfile -t COMPREPLY < <(compgen -W "route backend name source listener plane" -- "$word")
+      return
+      ;;
+    --top | --interval | --name | --source | --backend | --disable | --enable | --for) return ;;
   esac
   local options="--config --help --version $commands"
   case ${COMP_WORDS[1]} in
     check) options="--config --help" ;;
     probe) options="--help" ;;
     bench) options="--help --json --html" ;;
-    connections | kill) options="--name --source --backend --json --socket --help" ;;
+    connections) options="--follow --name --source --backend --json --socket --help" ;;
+    top) options="--interval --socket --help" ;;
+    kill) options="--name --source --backend --json --socket --help" ;;
     backends) options="--disable --enable --json --socket --help" ;;
     block) options="--for --json --socket --help" ;;
     blocklist) options="--hits --json --socket --help" ;;
-    status | stats | reload | drain | reopen | unblock | log-level) options="--json --socket --help" ;;
+    stats) options="--by --top --json --socket --help" ;;
+    status | reload | drain | reopen | unblock | log-level) options="--json --socket --help" ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
 }

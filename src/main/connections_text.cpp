@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "core/config/duration.h"
+#include "core/quantity.h"
 #include "main/control_command.h"
 
 namespace sni {
@@ -15,8 +13,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<const char*, 11> titles{"ID",    "CLIENT", "NAME", "ROUTE", "BACKEND", "STATE",
-                                             "PLANE", "UP",     "DOWN", "AGE",   "IDLE"};
+constexpr std::array<const char*, 12> titles{"ID",      "CLIENT", "NAME",  "ROUTE",
+                                             "BACKEND", "STATE",  "PLANE", "UP",
+                                             "DOWN",    "RATE/s", "AGE",   "IDLE"};
 constexpr std::size_t first_number = 7;  // From there on columns are set to the right.
 using Row = std::array<std::string, titles.size()>;
 
@@ -27,27 +26,6 @@ std::string text(const json& object, const char* name) {
   return value.empty() ? "-" : value;
 }
 
-// Three digits and a unit: "17.3M".
-std::string size(std::uint64_t bytes) {
-  constexpr std::string_view units = " KMGTPE";
-  auto value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  for (; value >= 1000 && unit + 1 < units.size(); ++unit) value /= 1024;
-  if (unit == 0) return std::to_string(bytes);
-  std::array<char, 32> out;
-  std::snprintf(out.data(), out.size(), "%.*f%c",
-                value < 10    ? 2
-                : value < 100 ? 1
-                              : 0,
-                value, units[unit]);
-  return out.data();
-}
-
-// Whole seconds from 10 s on.
-std::string span(std::uint64_t ms) {
-  return format_duration(std::chrono::milliseconds(ms < 10'000 ? ms : ms / 1000 * 1000));
-}
-
 Row row_of(const json& flow) {
   return {text(flow, "id"),
           text(flow, "client"),
@@ -56,10 +34,11 @@ Row row_of(const json& flow) {
           text(flow, "backend"),
           text(flow, "state"),
           text(flow, "plane"),
-          size(json_number(flow, "client_bytes")),
-          size(json_number(flow, "server_bytes")),
-          span(json_number(flow, "age_ms")),
-          span(json_number(flow, "idle_ms"))};
+          short_bytes(json_number(flow, "client_bytes")),
+          short_bytes(json_number(flow, "server_bytes")),
+          short_bytes(json_number(flow, "rate")),
+          short_span(json_number(flow, "age_ms")),
+          short_span(json_number(flow, "idle_ms"))};
 }
 
 }  // namespace

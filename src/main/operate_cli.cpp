@@ -7,9 +7,12 @@
 #include <string>
 
 #include "core/config/config.h"
+#include "core/traffic/traffic.h"
 #include "main/connections_text.h"
 #include "main/control_command.h"
+#include "main/follow_text.h"
 #include "main/status_text.h"
+#include "main/traffic_text.h"
 #include "net/control/control_client.h"
 
 namespace sni {
@@ -36,7 +39,10 @@ struct OperateCli::Options {
   std::string source;
   std::string backend;
   std::string level;
+  std::string by;
+  std::size_t top = limits::traffic_top_default;
   bool json = false;
+  bool followed = false;
   CLI::App* connections = nullptr;
   CLI::App* kill = nullptr;
   CLI::App* stats = nullptr;
@@ -59,6 +65,7 @@ struct OperateCli::Options {
   // --name "" is for clients that named nobody.
   bool named() const { return (*connections)["--name"]->count() + (*kill)["--name"]->count() > 0; }
   int list() const;
+  int follow() const;
   int end() const;
   int count() const;
   int read_again() const;
@@ -78,6 +85,17 @@ int OperateCli::Options::list() const {
   return complain_of_unanswered(unanswered);
 }
 
+// Until somebody ends this program, or the proxy ends.
+int OperateCli::Options::follow() const {
+  const auto followed =
+      control_follow(socket, flows("follow"), [this](const nlohmann::json& event) {
+        print(json ? event.dump() + '\n' : follow_text(event));
+        std::fflush(stdout);
+      });
+  return complain(followed ? "the proxy has ended, or we did not read fast enough"
+                           : followed.error().what);
+}
+
 int OperateCli::Options::end() const {
   const auto result = control_call(socket, flows("kill"));
   if (!result) return complain(result.error().what);
@@ -88,10 +106,15 @@ int OperateCli::Options::end() const {
 }
 
 int OperateCli::Options::count() const {
-  const auto result = control_call(socket, {{"command", "stats"}});
+  nlohmann::json request = {{"command", "stats"}};
+  if (!by.empty()) {
+    request["by"] = by;
+    request["top"] = top;
+  }
+  const auto result = control_call(socket, std::move(request));
   if (!result) return complain(result.error().what);
-  print(json ? result->dump(2) + '\n' : totals_text(*result));
-  return 0;
+  print(json ? result->dump(2) + '\n' : by.empty() ? totals_text(*result) : traffic_text(*result));
+  return complain_of_unanswered(json_member(*result, "unanswered"));
 }
 
 int OperateCli::Options::read_again() const {
@@ -158,6 +181,16 @@ OperateCli::OperateCli(CLI::App& app) : options_(std::make_unique<Options>()) {
     command->add_option("--backend", options.backend,
                         "Those to this backend, as configured or by its address");
   }
+  CLI::Option* by =
+      options.stats
+          ->add_option("--by", options.by, "Connections and bytes by this, the heaviest first")
+          ->check(CLI::IsMember({"route", "backend", "name", "source", "listener", "plane"}));
+  options.stats->add_option("--top", options.top, "With --by: so many rows; the rest is summed")
+      ->check(CLI::Range(std::size_t{1}, limits::traffic_top_max))
+      ->needs(by)
+      ->capture_default_str();
+  options.connections->add_flag("--follow", options.followed,
+                                "Print connections as they reach their backend and as they end");
   options.log_level->add_option("LEVEL", options.level, "debug, info, warning or error");
 }
 
@@ -165,7 +198,7 @@ OperateCli::~OperateCli() = default;
 
 std::optional<int> OperateCli::run() const {
   const Options& options = *options_;
-  if (*options.connections) return options.list();
+  if (*options.connections) return options.followed ? options.follow() : options.list();
   if (*options.kill) return options.end();
   if (*options.stats) return options.count();
   if (*options.reload) return options.read_again();

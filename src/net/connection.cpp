@@ -268,6 +268,7 @@ void Connection::begin_relay() {
                  header_bytes);
   if (setup_->may_retry()) kept_ = std::move(setup_);
   setup_.reset();
+  loop_.ledger.begin(flow_, loop_.now_ms);
   set_deadline(idle());
 }
 

@@ -65,7 +65,7 @@ class Metrics(ProxyTest):
         return len(hello)
 
     def test_every_metric_is_documented_with_its_type_and_labels(self):
-        self.observed()
+        self.serve_one(self.observed())  # Labels come with traffic.
         self.assertEqual(exported(self.scrape()), documented())
 
     def test_what_happens_is_counted(self):
@@ -81,7 +81,13 @@ class Metrics(ProxyTest):
                 ("sni_proxy_hello_seconds_count", 2), ("sni_proxy_connect_seconds_count", 2),
                 ("sni_proxy_connection_seconds_count", 1),
                 ('sni_proxy_connection_seconds_bucket{le="+Inf"}', 1),
-                ("sni_proxy_resolve_seconds_count", 0)):
+                ("sni_proxy_resolve_seconds_count", 0), ("sni_proxy_workers_silent", 0),
+                ('sni_proxy_listener_connections_total{listener="https"}', 2),
+                ('sni_proxy_route_bytes_total{route="one.example",direction="up"}', 2 * bytes),
+                ('sni_proxy_backend_bytes_total{backend="%s",direction="down"}' %
+                 started.config["route"][0]["backend"], 2 * bytes),
+                ('sni_proxy_plane_connections_total{plane="userspace"}', 2),
+                ('sni_proxy_xdp_dropped_packets_total{reason="banned"}', 0)):
             with self.subTest(sample):
                 self.assertEqual(value(text, sample), expected)
         counted = value(text, "sni_proxy_descriptors")

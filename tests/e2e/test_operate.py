@@ -45,6 +45,7 @@ class Operate(ProxyTest):
         host, port = connection.getsockname()
         self.assertRegex(found.pop("id"), r"^[01]-\d+$")
         self.assertLessEqual(found.pop("idle_ms"), found.pop("age_ms"))
+        self.assertGreater(found.pop("rate"), 0)
         self.assertEqual(found, {
             "client": f"{host}:{port}", "listener": "https", "server_name": "one.example",
             "route": "one.example", "backend": started.config["route"][0]["backend"],
@@ -53,7 +54,7 @@ class Operate(ProxyTest):
         status, out, errors = self.call(started, "connections")
         self.assertEqual((status, errors), (0, ""))
         title, line = out.splitlines()
-        self.assertRegex(title, "^ID +CLIENT +NAME +ROUTE +BACKEND +STATE +PLANE +UP +DOWN +AGE +IDLE$")
+        self.assertRegex(title, "^ID +CLIENT +NAME +ROUTE +BACKEND +STATE +PLANE +UP +DOWN +RATE/s +AGE +IDLE$")
         self.assertIn(f" {host}:{port}  one.example  one.example  ", line)
 
     def test_a_name_that_is_none_reaches_no_terminal(self):

@@ -40,6 +40,11 @@ std::string control_refusal(const std::string& why) {
   return line_of({{"version", control_version}, {"ok", false}, {"error", why}});
 }
 
+std::string control_event(json event) {
+  event["version"] = control_version;
+  return line_of(event);
+}
+
 Result<IpPrefix> requested_prefix(const json& request) {
   const auto prefix = request.find("prefix");
   if (prefix == request.end() || !prefix->is_string()) return fail("the request has no prefix");
@@ -61,6 +66,24 @@ Result<std::size_t> requested_position(const json& request) {
   if (from == request.end()) return 0;
   if (!from->is_number_unsigned()) return fail("from is no position");
   return from->get<std::size_t>();
+}
+
+Result<std::optional<TrafficKind>> requested_traffic(const json& request) {
+  const auto by = request.find("by");
+  if (by == request.end()) return std::nullopt;
+  const auto kind = by->is_string() ? parse_traffic_kind(by->get_ref<const std::string&>())
+                                    : std::optional<TrafficKind>();
+  if (kind) return kind;
+  return fail("by is none of listener, route, backend, name, source and plane");
+}
+
+Result<std::size_t> requested_top(const json& request) {
+  const auto top = request.find("top");
+  if (top == request.end()) return limits::traffic_top_default;
+  if (!top->is_number_unsigned() || *top == 0 || *top > limits::traffic_top_max) {
+    return fail("top is no number from 1 to " + std::to_string(limits::traffic_top_max));
+  }
+  return top->get<std::size_t>();
 }
 
 }  // namespace sni

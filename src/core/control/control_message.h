@@ -11,6 +11,7 @@
 
 #include "core/address/address.h"
 #include "core/error.h"
+#include "core/traffic/traffic.h"
 
 namespace sni {
 
@@ -21,6 +22,8 @@ Result<nlohmann::json> parse_control_request(std::string_view line);
 // Without the newline.
 std::string control_answer(nlohmann::json result);
 std::string control_refusal(const std::string& why);
+// A line that is no answer, for those who follow something.
+std::string control_event(nlohmann::json event);
 
 // The members of requests.
 Result<IpPrefix> requested_prefix(const nlohmann::json& request);
@@ -28,5 +31,9 @@ Result<IpPrefix> requested_prefix(const nlohmann::json& request);
 Result<std::optional<std::uint32_t>> requested_seconds(const nlohmann::json& request);
 // "from"; 0 where it is absent.
 Result<std::size_t> requested_position(const nlohmann::json& request);
+// "by": a kind of traffic; nullopt: it is absent.
+Result<std::optional<TrafficKind>> requested_traffic(const nlohmann::json& request);
+// "top", 1 to limits::traffic_top_max; limits::traffic_top_default where it is absent.
+Result<std::size_t> requested_top(const nlohmann::json& request);
 
 }  // namespace sni

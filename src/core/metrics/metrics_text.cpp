@@ -1,6 +1,8 @@
 #include "core/metrics/metrics_text.h"
 
 #include <array>
+#include <functional>
+#include <map>
 #include <string_view>
 #include <vector>
 
@@ -56,13 +58,18 @@ class Text {
   std::string out_;
 };
 
-// The values are ours or the build's; what would end a label is left out all the same.
-std::string label(std::string_view name, std::string_view value) {
-  std::string text = "{" + std::string(name) + "=\"";
+// Escaped as the text format wants it.
+std::string escaped(std::string_view value) {
+  std::string text;
   for (const char c : value) {
-    if (c != '"' && c != '\\' && c != '\n') text += c;
+    if (c == '"' || c == '\\') text += '\\';
+    text += c == '\n' ? ' ' : c;
   }
-  return text + "\"}";
+  return text;
+}
+
+std::string label(std::string_view name, std::string_view value) {
+  return "{" + std::string(name) + "=\"" + escaped(value) + "\"}";
 }
 
 // Whole milliseconds, as seconds without trailing zeros: "0.25", "3600".
@@ -85,6 +92,48 @@ void add_totals(Text& text, std::span<const Counters* const> workers) {
       text.sample(name, row.reason.empty() ? std::string() : label(family.label, row.reason),
                   std::to_string(row.value));
     }
+  }
+}
+
+// What stands for a key that is empty, and for all keys without a row. A key that reads the same
+// is counted with them: a label must not come twice.
+constexpr std::string_view none_value = "(none)";
+constexpr std::string_view other_value = "(other)";
+
+using Samples = std::map<std::string, TrafficCount, std::less<>>;
+
+Samples samples_of(const TrafficReport& report) {
+  Samples samples;
+  for (const TrafficRow& row : report.rows) {
+    samples[row.key.empty() ? std::string(none_value) : row.key] += row.count;
+  }
+  if (report.other != TrafficCount{}) samples[std::string(other_value)] += report.other;
+  return samples;
+}
+
+void add_traffic(Text& text, const TrafficFamily& family) {
+  const Samples samples = samples_of(family.report);
+  const std::string kind(to_string(family.kind));
+  const std::string connections = kind + "_connections_total";
+  text.head(connections, "counter", "Connections by " + kind + ".");
+  for (const auto& [key, count] : samples) {
+    text.sample(connections, label(kind, key), std::to_string(count.connections));
+  }
+  const std::string bytes = kind + "_bytes_total";
+  text.head(bytes, "counter",
+            "Bytes by " + kind + ", of living connections too; up: from clients to backends.");
+  for (const auto& [key, count] : samples) {
+    const std::string begin = "{" + kind + "=\"" + escaped(key) + "\",direction=";
+    text.sample(bytes, begin + "\"up\"}", std::to_string(count.to_backend));
+    text.sample(bytes, begin + "\"down\"}", std::to_string(count.to_client));
+  }
+}
+
+void add_xdp(Text& text, std::span<const XdpDrops> drops) {
+  constexpr std::string_view name = "xdp_dropped_packets_total";
+  text.head(name, "counter", "Packets that XDP has dropped.");
+  for (const XdpDrops& each : drops) {
+    text.sample(name, label("reason", each.reason), std::to_string(each.packets));
   }
 }
 
@@ -119,6 +168,8 @@ void add_state(Text& text, const ProcessState& state) {
   text.gauge("workers", "Workers configured.", state.workers);
   text.gauge("workers_ended", "Workers that have ended, by a drain or by a failure.",
              state.workers_ended);
+  text.gauge("workers_silent", "Workers that did not answer this scrape in time.",
+             state.workers_silent);
   text.gauge("connections", "Connections that live, whoever carries their bytes.",
              state.connections);
   text.gauge("relayed", "Connections whose sockets the proxy has.", state.relayed);
@@ -136,10 +187,13 @@ void add_state(Text& text, const ProcessState& state) {
 
 }  // namespace
 
-std::string metrics_text(std::span<const Counters* const> workers, const ProcessState& state) {
+std::string metrics_text(std::span<const Counters* const> workers, const ProcessState& state,
+                         std::span<const TrafficFamily> traffic) {
   Text text;
   add_state(text, state);
   add_totals(text, workers);
+  for (const TrafficFamily& family : traffic) add_traffic(text, family);
+  add_xdp(text, state.xdp_drops);
   add_histogram<set_up_bounds_ms>(text, "hello_seconds", "From accept to a complete first flight.",
                                   workers, &Counters::hello_times);
   add_histogram<set_up_bounds_ms>(text, "resolve_seconds",

@@ -1,17 +1,32 @@
 #pragma once
 
 // What is exported to Prometheus, in its text format (version 0.0.4): every row of
-// core/session/totals, the histograms, and how the process stands. Label sets are bounded: no label
-// has a value that comes from the network. docs/metrics.md has the table of all names, which a test
-// holds against this.
+// core/session/totals, the histograms, traffic, and how the process stands. Label sets are bounded,
+// and no label has a value that comes from the network. docs/metrics.md has the table of all names,
+// which a test holds against this.
 
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/session/counters.h"
+#include "core/traffic/traffic.h"
 
 namespace sni {
+
+// Packets that XDP has dropped, by reason.
+struct XdpDrops {
+  std::string_view reason;
+  std::uint64_t packets = 0;
+};
+
+// Traffic of one kind, as it is exported.
+struct TrafficFamily {
+  TrafficKind kind = TrafficKind::listener;
+  TrafficReport report;
+};
 
 // How the process stands at the moment of a scrape.
 struct ProcessState {
@@ -31,8 +46,11 @@ struct ProcessState {
   std::uint64_t descriptors = 0;
   std::uint64_t descriptors_max = 0;
   std::uint64_t log_lines_dropped = 0;
+  std::uint32_t workers_silent = 0;  // Whose traffic is missing from this scrape.
+  std::vector<XdpDrops> xdp_drops;
 };
 
-std::string metrics_text(std::span<const Counters* const> workers, const ProcessState& state);
+std::string metrics_text(std::span<const Counters* const> workers, const ProcessState& state,
+                         std::span<const TrafficFamily> traffic);
 
 }  // namespace sni

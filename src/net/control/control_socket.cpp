@@ -201,10 +201,26 @@ void ControlServer::reply(ClientId id, const Result<json>& result) {
   const auto client = clients_.find(id);
   if (client == clients_.end() || !client->second.awaited) return;
   client->second.awaited = false;
-  client->second.progress_ms = now_ms_;
-  client->second.output =
+  if (client->second.output.empty()) client->second.progress_ms = now_ms_;
+  client->second.output +=
       (result ? control_answer(*result) : control_refusal(result.error().what)) + '\n';
   if (answering_ != id && !proceed(id, client->second)) clients_.erase(client);
+}
+
+bool ControlServer::push(ClientId id, std::string_view lines) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return false;
+  Client& client = found->second;
+  if (lines.empty()) return true;
+  if (client.output.size() + lines.size() > push_backlog) {
+    clients_.erase(found);
+    return false;
+  }
+  if (client.output.empty()) client.progress_ms = now_ms_;
+  client.output += lines;
+  if (client.awaited || proceed(id, client)) return true;
+  clients_.erase(found);
+  return false;
 }
 
 }  // namespace sni

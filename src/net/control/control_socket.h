@@ -13,7 +13,8 @@
 // not read stays queued, and until then none of its further requests is read. A client that reads
 // nothing for limits::control_patience_ms is cut. A command may be
 // answered later, when workers or a thread of its own have done their part; its client waits, and
-// all others go on. The answer to a client that has left is dropped.
+// all others go on. The answer to a client that has left is dropped. Beside answers a client may be
+// pushed lines that it has asked for; one that does not read them as fast as they come is cut.
 
 #include <cstdint>
 #include <functional>
@@ -61,8 +62,15 @@ class ControlServer {
   std::optional<std::uint64_t> deadline_ms() const;
   void dispatch(std::uint64_t now_ms);
 
- private:
   using ClientId = std::uint64_t;  // Never used again; rises, so that the first is the oldest.
+  // Within ControlCommands::run(): whose command it is.
+  ClientId answering() const { return answering_; }
+  // Sends whole lines, which may be none, after what is queued. False: the client is gone, or is cut
+  // because more than push_backlog would be waiting for it.
+  bool push(ClientId id, std::string_view lines);
+  static constexpr std::size_t push_backlog = 1024 * 1024;
+
+ private:
   struct Client {
     UniqueFd fd;
     std::string input;              // Less than a line, unless an answer is awaited.

@@ -25,6 +25,7 @@ json described(const LiveFlow& flow) {
           {"plane", to_string(flow.progress.plane)},
           {"client_bytes", flow.progress.to_backend},
           {"server_bytes", flow.progress.to_client},
+          {"rate", flow.rate},
           {"age_ms", flow.age_ms},
           {"idle_ms", flow.progress.idle_ms}};
 }
@@ -44,6 +45,12 @@ std::optional<FlowPosition> position_after(FlowPosition at, const FlowPage* page
   if (page != nullptr && page->next) return FlowPosition{.worker = at.worker, .place = *page->next};
   if (at.worker >= last_worker) return std::nullopt;
   return FlowPosition{.worker = at.worker + 1, .place = 0};
+}
+
+json followed_flow(const LiveFlow& flow) {
+  json told = described(flow);
+  for (const char* name : {"state", "rate", "idle_ms"}) told.erase(name);
+  return told;
 }
 
 json flow_answer(const FlowPage& page, std::optional<FlowPosition> next) {

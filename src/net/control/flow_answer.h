@@ -24,6 +24,9 @@ std::size_t flow_position_number(FlowPosition position);
 std::optional<FlowPosition> position_after(FlowPosition at, const FlowPage* page,
                                            std::size_t last_worker);
 
+// Of one that has just begun or ended: nothing of it is still under way.
+nlohmann::json followed_flow(const LiveFlow& flow);
+
 nlohmann::json flow_answer(const FlowPage& page, std::optional<FlowPosition> next);
 
 }  // namespace sni

@@ -1,6 +1,8 @@
 #include "net/flow/ledger.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "core/session/access_line.h"
 #include "net/log.h"
@@ -61,9 +63,38 @@ std::string backend_of(const FlowRecord& flow) {
 Flow& Ledger::open(FlowRecord record, Seat seat) {
   record.serial = next_serial_++;
   const std::uint32_t place = flows_.acquire();
-  return flows_.emplace(
-      place,
-      Flow{.record = std::move(record), .seat = std::move(seat), .lease = {}, .place = place});
+  return flows_.emplace(place, Flow{.record = std::move(record),
+                                    .seat = std::move(seat),
+                                    .lease = {},
+                                    .place = place,
+                                    .counted = {}});
+}
+
+void Ledger::begin(const Flow& flow, std::uint64_t now_ms) {
+  if (!shared_.news.wanted()) return;
+  news_.push_back({.record = flow.record, .end = {}, .at_ms = now_ms});
+}
+
+void Ledger::hand_over_lines() {
+  lines_.hand_over();
+  if (!news_.empty()) shared_.news.hand_over(news_);
+}
+
+// A backend that was given up took its bytes with it, so there may be fewer than before.
+void Ledger::settle(Flow& flow, std::uint64_t to_backend, std::uint64_t to_client) {
+  const TrafficCount& before = flow.counted;
+  const TrafficCount now{.connections = 1,
+                         .to_backend = std::max(to_backend, before.to_backend),
+                         .to_client = std::max(to_client, before.to_client)};
+  const PlaneId plane_before = std::exchange(flow.counted_plane, flow.record.plane);
+  const bool new_on_plane = before.connections == 0 || plane_before != flow.record.plane;
+  if (now == before && !new_on_plane) return;
+  traffic_.add(flow.record,
+               {.connections = now.connections - before.connections,
+                .to_backend = now.to_backend - before.to_backend,
+                .to_client = now.to_client - before.to_client},
+               new_on_plane);
+  flow.counted = now;
 }
 
 void Ledger::end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t now_ms) {
@@ -71,6 +102,7 @@ void Ledger::end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t no
   counters_.bytes_to_backend.add(end.to_backend);
   counters_.bytes_to_client.add(end.to_client);
   counters_.life_times.add(now_ms - flow.record.started_ms);
+  settle(flow, end.to_backend, end.to_client);
   if (is_bad_hello(end.reason) && !flow.record.is_of_proxy()) {
     shared_.admission.report(flow.record.client.ip, Conduct::bad_hello);
   }
@@ -80,6 +112,9 @@ void Ledger::end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t no
       end.reason == EndReason::nothing_sent ? debug_lines_wanted() : access_lines_wanted();
   if (wanted && (reached || gate.admit(now_ms))) {
     lines_.add(line_of(flow.record, end, shared_.run, now_ms));
+  }
+  if (shared_.news.wanted()) {
+    news_.push_back({.record = flow.record, .end = end, .at_ms = now_ms});
   }
   flows_.free(flow.place);
 }

@@ -3,14 +3,19 @@
 // Theory of operation: the ledger of one worker has a flow for each connection from the moment it
 // is let in until its last line is written, whoever carries its bytes. A connection in a slot and a
 // flow that lives on in the kernel alone end here in the same way: the end is counted, the access
-// line written, and the seat among the limits given back.
+// line written, and the seat among the limits given back. Its traffic is counted at the end too,
+// and before that as often as somebody wants to know: what has come since the last time.
 
 #include <cstdint>
+#include <vector>
 
 #include "core/route/backend_lease.h"
 #include "core/session/flow_id.h"
+#include "core/session/flow_rate.h"
 #include "core/session/flow_record.h"
 #include "core/session/log_gate.h"
+#include "core/traffic/traffic.h"
+#include "net/flow/flow_news.h"
 #include "net/flow/seat.h"
 #include "net/log.h"
 #include "net/loop/slots.h"
@@ -26,6 +31,9 @@ struct Flow {
   // (not 0).
   std::uint32_t slot = 0;
   std::uint64_t splice = 0;
+  TrafficCount counted;  // What of it the worker's traffic has so far, and under which plane.
+  PlaneId counted_plane = PlaneId::none;
+  FlowRate rate;
 };
 
 // The address that was tried last or is connected to, or what the configuration calls it; empty: it
@@ -34,20 +42,27 @@ std::string backend_of(const FlowRecord& flow);
 
 class Ledger {
  public:
-  // `worker` makes the serials of all workers differ. Both outlive the ledger.
-  Ledger(unsigned worker, Shared& shared, Counters& counters)
+  // `worker` makes the serials of all workers differ. The others outlive the ledger.
+  Ledger(unsigned worker, Shared& shared, Counters& counters, Traffic& traffic)
       : shared_(shared),
         counters_(counters),
+        traffic_(traffic),
         next_serial_((std::uint64_t{worker} << flow_serial_bits) + 1) {}
 
   // Gives the record its serial. The flow stays where it is until end().
   Flow& open(FlowRecord record, Seat seat);
+  // It has reached its backend.
+  void begin(const Flow& flow, std::uint64_t now_ms);
   // Frees the flow. `gate` limits the lines of flows that never reached a backend; `now_ms`: of the
   // loop.
   void end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t now_ms);
 
-  // The lines that were written since the last call leave the worker. Once a turn.
-  void hand_over_lines() { lines_.hand_over(); }
+  // Counts a flow that has moved so many bytes so far.
+  void settle(Flow& flow, std::uint64_t to_backend, std::uint64_t to_client);
+
+  // The lines that were written since the last call leave the worker, and what followers are told.
+  // Once a turn.
+  void hand_over_lines();
 
   std::uint32_t living() const { return flows_.used(); }
   // Places from 0 to places() - 1 have a flow or none.
@@ -63,9 +78,11 @@ class Ledger {
  private:
   Shared& shared_;
   Counters& counters_;
+  Traffic& traffic_;
   Slots<Flow> flows_;
   std::uint64_t next_serial_;
   AccessLines lines_;
+  std::vector<FlowEvent> news_;
 };
 
 }  // namespace sni

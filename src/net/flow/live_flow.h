@@ -31,8 +31,12 @@ struct LiveFlow {
   std::string route;        // Empty: none yet.
   std::string backend;      // The address that is tried or connected to; empty: none yet.
   std::uint64_t age_ms = 0;
+  std::uint64_t rate = 0;  // Bytes per second, both ways (core/session/flow_rate.h).
   FlowProgress progress;
 };
+
+// `now_ms`: of the clock of the record's start.
+LiveFlow live_flow(const FlowRecord& record, const FlowProgress& progress, std::uint64_t now_ms);
 
 struct FlowPage {
   std::vector<LiveFlow> flows;  // Of a list.

@@ -363,4 +363,15 @@ void Guard::log_totals() const {
                bans_refused_, admission_.reports_lost(), watch_.overflows());
 }
 
+std::vector<XdpDrops> Guard::xdp_drops() const {
+  const auto counters = xdp_ ? xdp_->filter().counters() : Result<XdpCounters>(XdpCounters{});
+  std::vector<XdpDrops> drops{
+      {.reason = "blocked"}, {.reason = "banned"}, {.reason = "not_allowed"}};
+  if (!counters) return drops;
+  drops[0].packets = counters->total(GUARD_DROP_BLOCKED);
+  drops[1].packets = counters->total(GUARD_DROP_BANNED);
+  drops[2].packets = counters->total(GUARD_DROP_NOT_ALLOWED);
+  return drops;
+}
+
 }  // namespace sni

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "core/guard/guard_watch.h"
+#include "core/metrics/metrics_text.h"
 #include "net/guard/admission.h"
 #include "net/guard/guard_build.h"
 #include "net/guard/xdp_guard.h"
@@ -62,6 +63,8 @@ class Guard {
   // nullopt: there is no XDP, so nothing is counted by entry.
   std::optional<std::vector<XdpHits>> hits();
   void log_totals() const;
+  // What XDP has dropped so far, by reason; without XDP nothing.
+  std::vector<XdpDrops> xdp_drops() const;
 
  private:
   Guard(Admission& admission, std::optional<XdpGuard> xdp);

@@ -12,6 +12,7 @@
 #include "core/guard/source_counts.h"
 #include "core/route/endpoint_board.h"
 #include "net/connect/flight.h"
+#include "net/flow/flow_news.h"
 #include "net/guard/admission.h"
 #include "net/planes/fast_path.h"
 #include "net/random_key.h"
@@ -35,6 +36,7 @@ struct Shared {
   alignas(cache_line) SourceCounts sources;
   EndpointBoard board{random_key()};  // Which endpoints do not answer.
   Admission admission;
+  FlowNews news;
 };
 
 }  // namespace sni

@@ -42,7 +42,7 @@ Result<UniqueFd> open_tcp(const std::string& text) {
 }  // namespace
 
 Result<std::unique_ptr<MetricsServer>> MetricsServer::listen(const std::string& address,
-                                                             const MetricsSource& source) {
+                                                             MetricsSource& source) {
   auto server = std::unique_ptr<MetricsServer>(new MetricsServer(source));
   if (auto opened = server->open(address); !opened) return std::unexpected(opened.error());
   return server;
@@ -95,20 +95,15 @@ void MetricsServer::dispatch(std::uint64_t now_ms) {
   std::array<epoll_event, limits::scrape_clients_max + 1> events;
   const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
   for (int i = 0; i < count; ++i) {
-    const std::uint64_t id = events[static_cast<std::size_t>(i)].data.u64;
+    const epoll_event& event = events[static_cast<std::size_t>(i)];
+    const ClientId id = event.data.u64;  // A copy: epoll_event is packed.
     if (id == listener_id) {
       accept_clients();
       continue;
     }
     const auto client = clients_.find(id);
     if (client == clients_.end()) continue;
-    bool goes_on = serve(client->second);
-    if (goes_on) {
-      epoll_event event{.events = client->second.output.empty() ? EPOLLIN : EPOLLOUT,
-                        .data = {.u64 = id}};
-      goes_on = epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, client->second.fd.get(), &event) == 0;
-    }
-    if (!goes_on) clients_.erase(client);
+    if (!serve(id, client->second, event.events)) clients_.erase(client);
   }
   std::erase_if(clients_, [now_ms](const auto& each) { return is_late(each.second, now_ms); });
 }
@@ -130,29 +125,70 @@ void MetricsServer::accept_clients() {
 }
 
 // False: the client is done with. One request a turn: others wait too.
-bool MetricsServer::serve(Client& client) {
-  if (client.output.empty()) {
-    if (!receive(client)) return false;
-    const auto request = parse_http_request(client.input);
-    if (!request) {
-      client.waits = client.waits || !client.input.empty();
-      if (client.input.size() < http_request_max) return true;
-      client.output =
-          http_answer("431 Request Header Fields Too Large", text_type, "", false, false);
-      client.ending = true;
+bool MetricsServer::serve(ClientId id, Client& client, std::uint32_t events) {
+  // It hung up while its metrics were awaited, for which nothing else is asked of epoll.
+  if (client.awaited) return (events & (EPOLLHUP | EPOLLERR)) == 0;
+  if (client.output.empty() && !take_request(id, client)) return false;
+  return send_answer(client) && watch(id, client);
+}
+
+bool MetricsServer::take_request(ClientId id, Client& client) {
+  if (!receive(client)) return false;
+  const auto request = parse_http_request(client.input);
+  if (!request) {
+    client.waits = client.waits || !client.input.empty();
+    if (client.input.size() < http_request_max) return true;
+    client.output = http_answer("431 Request Header Fields Too Large", text_type, "", false, false);
+    client.ending = true;
+  } else {
+    // Nobody needs pipelining here, and one client must not ask for much at once.
+    client.ending = !request->keep_alive || client.input.size() > request->length;
+    client.input.clear();
+    client.head = request->head;
+    const bool metrics = request->fault == HttpRequest::Fault::none && request->path == "/metrics";
+    if (metrics) {
+      start_metrics(id, client);
     } else {
       client.output = answer(*request);
-      // Nobody needs pipelining here, and one client must not ask for much at once.
-      client.ending = !request->keep_alive || client.input.size() > request->length;
-      client.input.clear();
     }
-    client.waits = true;
-    client.progress_ms = now_ms_;
   }
+  client.waits = !client.awaited;
+  client.progress_ms = now_ms_;
+  return true;
+}
+
+bool MetricsServer::send_answer(Client& client) {
+  if (client.awaited || client.output.empty()) return true;
   if (!flush(client)) return false;
   if (!client.output.empty()) return true;
   client.waits = false;
   return !client.ending;
+}
+
+bool MetricsServer::watch(ClientId id, const Client& client) const {
+  const std::uint32_t wanted = client.awaited ? 0U : client.output.empty() ? EPOLLIN : EPOLLOUT;
+  epoll_event event{.events = wanted, .data = {.u64 = id}};
+  return epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, client.fd.get(), &event) == 0;
+}
+
+void MetricsServer::start_metrics(ClientId id, Client& client) {
+  client.awaited = true;
+  serving_ = id;
+  source_.metrics([this, id](const std::string& text) { finish_metrics(id, text); });
+  serving_ = 0;
+}
+
+// The client may have left meanwhile.
+void MetricsServer::finish_metrics(ClientId id, const std::string& text) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end() || !found->second.awaited) return;
+  Client& client = found->second;
+  client.awaited = false;
+  client.waits = true;
+  client.progress_ms = now_ms_;
+  client.output = http_answer("200 OK", metrics_type, text, client.head, !client.ending);
+  if (serving_ == id) return;
+  if (!send_answer(client) || !watch(id, client)) clients_.erase(found);
 }
 
 bool MetricsServer::receive(Client& client) {
@@ -175,9 +211,8 @@ bool MetricsServer::flush(Client& client) {
 }
 
 std::string MetricsServer::answer(const HttpRequest& request) const {
-  const auto text = [&request](std::string_view status, std::string_view body,
-                               std::string_view type = text_type) {
-    return http_answer(status, type, body, request.head, request.keep_alive);
+  const auto text = [&request](std::string_view status, std::string_view body) {
+    return http_answer(status, text_type, body, request.head, request.keep_alive);
   };
   switch (request.fault) {
     case HttpRequest::Fault::none:
@@ -189,7 +224,6 @@ std::string MetricsServer::answer(const HttpRequest& request) const {
     case HttpRequest::Fault::version:
       return text("505 HTTP Version Not Supported", "HTTP/1.0 and 1.1 are served\n");
   }
-  if (request.path == "/metrics") return text("200 OK", source_.metrics(), metrics_type);
   if (request.path == "/healthz") return text("200 OK", "ok\n");
   if (request.path == "/readyz") {
     return source_.ready() ? text("200 OK", "ready\n")

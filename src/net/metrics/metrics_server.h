@@ -4,9 +4,11 @@
 // over HTTP/1.x on a TCP or a UNIX socket of its own. The main thread serves it between other
 // things, as the control socket, and waits for no client: each has a bounded head to send, gets its
 // answer as fast as it reads, and is cut where nothing has moved for limits::scrape_patience_ms. A
-// scraper may keep its connection for the next scrape.
+// scraper may keep its connection for the next scrape. Metrics may come later, when the workers have
+// said what they know; their scraper waits, and all others go on.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,11 +21,15 @@
 
 namespace sni {
 
+// The text of all metrics. To be called once, at once or later, on the main thread and while the
+// MetricsServer lives.
+using MetricsReply = std::function<void(const std::string&)>;
+
 // What there is to tell, asked at each request.
 class MetricsSource {
  public:
   virtual ~MetricsSource() = default;
-  virtual std::string metrics() const = 0;
+  virtual void metrics(MetricsReply reply) = 0;
   virtual bool ready() const = 0;
 };
 
@@ -32,7 +38,7 @@ class MetricsServer {
   // `address`: "address:port", or "unix:/path", whose socket is of mode 0660. `source` outlives the
   // server.
   static Result<std::unique_ptr<MetricsServer>> listen(const std::string& address,
-                                                       const MetricsSource& source);
+                                                       MetricsSource& source);
   ~MetricsServer();
 
   // Readable when there is something to dispatch(), which also wants to be called at deadline_ms().
@@ -47,27 +53,35 @@ class MetricsServer {
     UniqueFd fd;
     std::string input;
     std::string output;
+    bool awaited = false;  // Its metrics are on their way.
+    bool head = false;     // Of those: the request is HEAD.
     bool ending = false;
     bool waits = true;              // For the rest of a head, or for its reader.
     std::uint64_t progress_ms = 0;  // When something moved last.
   };
 
-  explicit MetricsServer(const MetricsSource& source) : source_(source) {}
+  explicit MetricsServer(MetricsSource& source) : source_(source) {}
   Result<void> open(const std::string& address);
   Result<UniqueFd> open_unix(const std::string& path);
   void accept_clients();
-  bool serve(Client& client);
+  bool serve(ClientId id, Client& client, std::uint32_t events);
+  bool take_request(ClientId id, Client& client);
+  bool send_answer(Client& client);
   bool receive(Client& client);
   bool flush(Client& client);
+  bool watch(ClientId id, const Client& client) const;
+  void start_metrics(ClientId id, Client& client);
+  void finish_metrics(ClientId id, const std::string& text);
   std::string answer(const HttpRequest& request) const;
   static bool is_late(const Client& client, std::uint64_t now_ms);
 
-  const MetricsSource& source_;
+  MetricsSource& source_;
   std::string path_;  // Of a UNIX socket; empty: it is none.
   UniqueFd listener_;
   UniqueFd epoll_;
   std::map<ClientId, Client> clients_;
   ClientId last_id_ = 0;
+  ClientId serving_ = 0;  // Whose request is being looked at; 0: nobody's.
   std::uint64_t now_ms_ = 0;
 };
 

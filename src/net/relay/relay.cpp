@@ -166,6 +166,8 @@ std::optional<Event> Relay::hand_over() {
     case HandoverState::waiting:
       return std::nullopt;
     case HandoverState::spliced:
+      // What the relay has moved is the relay's, and not the next plane's.
+      loop().ledger.settle(place_.flow, forwarded(Side::client), forwarded(Side::backend));
       loop().planes.packet().adopt(std::exchange(pair_.packet, no_ticket), place_.flow, view(),
                                    place_.settings.timeouts.idle, loop().now_ms);
       pair_.packet_open = false;

@@ -74,8 +74,8 @@ Result<void> Server::serve(LoadedConfig loaded) {
   log_totals();
   guard_->log_totals();
   workers_.clear();
+  gather_.reset();  // It replies to the others.
   metrics_.reset();
-  gather_.reset();
   control_.reset();
   guard_.reset();
   return result;
@@ -177,7 +177,7 @@ Result<void> Server::wait_for_signals() {
   if (manager_.alive_every_ms()) alive_due_ms_ = monotonic_ms();
   while (!all_ended()) {
     // poll() passes over a negative descriptor.
-    std::array<pollfd, 8> waits{
+    std::array<pollfd, 9> waits{
         {{.fd = signals_.get(), .events = POLLIN, .revents = 0},
          {.fd = addresses_.get(), .events = POLLIN, .revents = 0},
          {.fd = guard_->fd(), .events = POLLIN, .revents = 0},
@@ -185,7 +185,8 @@ Result<void> Server::wait_for_signals() {
          {.fd = gather_->fd(), .events = POLLIN, .revents = 0},
          {.fd = names_watch_ ? names_watch_->fd() : -1, .events = POLLIN, .revents = 0},
          {.fd = metrics_ ? metrics_->fd() : -1, .events = POLLIN, .revents = 0},
-         {.fd = health_ ? health_->fd() : -1, .events = POLLIN, .revents = 0}}};
+         {.fd = health_ ? health_->fd() : -1, .events = POLLIN, .revents = 0},
+         {.fd = shared_.news.fd(), .events = POLLIN, .revents = 0}}};
     poll(waits.data(), waits.size(), wait_ms());
     report_dropped_lines();
     if (waits[1].revents != 0) note_address_event();
@@ -194,6 +195,7 @@ Result<void> Server::wait_for_signals() {
     if (waits[5].revents != 0) on_names_changed();
     guard_->work();
     if (control_) control_->dispatch(monotonic_ms());
+    if (waits[8].revents != 0) tell_followers();
     if (metrics_) metrics_->dispatch(monotonic_ms());
     if (health_) health_->dispatch(monotonic_ms());
     gather_->dispatch(monotonic_ms());

@@ -28,6 +28,7 @@
 #include "net/server/service_manager.h"
 #include "net/server/signals.h"
 #include "net/server/snapshot.h"
+#include "net/server/traffic_round.h"
 #include "net/server/worker.h"
 
 namespace sni {
@@ -52,7 +53,8 @@ class Server : private MetricsSource {
   void open_control(const ControlConfig& config);
   Result<void> open_metrics(const MetricsConfig& config);  // server_metrics.cpp.
   bool ready() const override;
-  std::string metrics() const override;
+  void metrics(MetricsReply reply) override;
+  std::string metrics_now(const TrafficAnswer& traffic) const;
   Result<void> wait_for_signals();
   // What came of a reload, as the log has it.
   struct Reloaded {
@@ -86,6 +88,13 @@ class Server : private MetricsSource {
   void gather(const WorkerQuestion& question, Gather::Done done);
   // Asks one worker: `done` gets one answer, which is empty where none came.
   void ask(std::size_t worker, const WorkerQuestion& question, Gather::Done done);
+  // The sum of what all workers have counted so far; server_traffic.cpp.
+  void gather_traffic(std::vector<TrafficKind> kinds, TrafficDone done);
+  void ask_traffic(const std::shared_ptr<TrafficRound>& round, std::size_t worker,
+                   std::uint32_t from);
+  // server_follow.cpp.
+  void follow(const FlowFilter& filter);
+  void tell_followers();
   nlohmann::json status() const;
   nlohmann::json counted_totals() const;
   std::vector<Total> totals() const;
@@ -114,6 +123,14 @@ class Server : private MetricsSource {
   // When to look what the addresses of this host are; nullopt: nothing has been heard of them.
   std::optional<std::uint64_t> addresses_due_ms_;
   std::uint64_t reloads_failed_ = 0;
+  // Who is told of connections as they begin and end.
+  struct Follower {
+    std::uint64_t client;  // Of the control socket.
+    FlowFilter filter;
+    std::string text;  // What is to be pushed.
+  };
+  std::vector<Follower> followers_;
+  std::vector<MetricsReply> scrapers_;  // Who waits for the workers' traffic.
   bool draining_ = false;
   bool stopped_ = false;
   std::uint64_t drain_deadline_ms_ = 0;

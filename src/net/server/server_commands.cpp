@@ -11,6 +11,7 @@
 #include "core/control/flow_filter.h"
 #include "net/control/control_socket.h"
 #include "net/control/flow_answer.h"
+#include "net/control/traffic_answer.h"
 #include "net/log.h"
 #include "net/server/backends_answer.h"
 #include "net/server/server.h"
@@ -47,7 +48,7 @@ class Server::Commands : public ControlCommands {
         {"reload", &Commands::reload},           {"drain", &Commands::drain},
         {"log_level", &Commands::log_level},     {"backends", &Commands::backends},
         {"disable", &Commands::disable},         {"enable", &Commands::enable},
-        {"reopen", &Commands::reopen},
+        {"reopen", &Commands::reopen},           {"follow", &Commands::follow},
     };
     const auto* const found =
         std::ranges::find(handlers, command, &std::pair<std::string_view, Handler>::first);
@@ -60,6 +61,7 @@ class Server::Commands : public ControlCommands {
   void status(const json& request, const ControlReply& reply);
   void stats(const json& request, const ControlReply& reply);
   void connections(const json& request, const ControlReply& reply);
+  void follow(const json& request, const ControlReply& reply);
   void kill(const json& request, const ControlReply& reply);
   void reload(const json& request, const ControlReply& reply);
   void drain(const json& request, const ControlReply& reply);
@@ -112,8 +114,17 @@ void Server::Commands::status(const json& /*request*/, const ControlReply& reply
                  });
 }
 
-void Server::Commands::stats(const json& /*request*/, const ControlReply& reply) {
-  reply(server_.counted_totals());
+void Server::Commands::stats(const json& request, const ControlReply& reply) {
+  const auto by = requested_traffic(request);
+  const auto top = requested_top(request);
+  if (!by) return reply(std::unexpected(by.error()));
+  if (!top) return reply(std::unexpected(top.error()));
+  if (!*by) return reply(server_.counted_totals());
+  server_.gather_traffic({**by}, [kind = **by, top = *top, reply](const TrafficAnswer& answer) {
+    json result = traffic_answer(kind, answer.sums.front().heaviest(top));
+    if (!answer.unanswered.empty()) result["unanswered"] = answer.unanswered;
+    reply(std::move(result));
+  });
 }
 
 void Server::Commands::connections(const json& request, const ControlReply& reply) {
@@ -140,6 +151,13 @@ void Server::Commands::connections(const json& request, const ControlReply& repl
         if (page == nullptr) result["unanswered"] = at.worker;
         reply(std::move(result));
       });
+}
+
+void Server::Commands::follow(const json& request, const ControlReply& reply) {
+  const auto filter = requested_flows(request);
+  if (!filter) return reply(std::unexpected(filter.error()));
+  server_.follow(*filter);
+  reply(json{{"following", true}});
 }
 
 void Server::Commands::kill(const json& request, const ControlReply& reply) {

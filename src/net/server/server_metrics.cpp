@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <utility>
 
 #include "core/metrics/metrics_text.h"
 #include "net/log.h"
@@ -16,6 +18,9 @@
 namespace sni {
 
 namespace {
+
+constexpr std::array exported_kinds{TrafficKind::listener, TrafficKind::route, TrafficKind::backend,
+                                    TrafficKind::plane};
 
 std::uint64_t since_epoch_s(std::chrono::system_clock::time_point time) {
   return static_cast<std::uint64_t>(
@@ -55,7 +60,23 @@ bool Server::ready() const {
          std::ranges::none_of(workers_, [](const auto& worker) { return worker->ended(); });
 }
 
-std::string Server::metrics() const {
+// Scrapers that come while the workers are asked get the same answer.
+void Server::metrics(MetricsReply reply) {
+  scrapers_.push_back(std::move(reply));
+  if (scrapers_.size() > 1) return;
+  gather_traffic({exported_kinds.begin(), exported_kinds.end()},
+                 [this](const TrafficAnswer& answer) {
+                   const std::string text = metrics_now(answer);
+                   for (const MetricsReply& each : std::exchange(scrapers_, {})) each(text);
+                 });
+}
+
+std::string Server::metrics_now(const TrafficAnswer& traffic) const {
+  std::vector<TrafficFamily> families;
+  for (std::size_t i = 0; i < exported_kinds.size(); ++i) {
+    families.push_back(
+        {.kind = exported_kinds[i], .report = traffic.sums[i].heaviest(limits::traffic_top_max)});
+  }
   std::vector<const Counters*> counters;
   for (const auto& worker : workers_) counters.push_back(&worker->counters());
   rlimit files{};
@@ -81,7 +102,10 @@ std::string Server::metrics() const {
                        .relay_bytes = shared_.parked.used.load(std::memory_order_relaxed),
                        .descriptors = open_descriptors(),
                        .descriptors_max = files.rlim_cur,
-                       .log_lines_dropped = dropped_log_lines()});
+                       .log_lines_dropped = dropped_log_lines(),
+                       .workers_silent = static_cast<std::uint32_t>(traffic.unanswered.size()),
+                       .xdp_drops = guard_->xdp_drops()},
+                      families);
 }
 
 }  // namespace sni

@@ -63,7 +63,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
                      .deadlines = Deadlines(0),
                      .shared = shared_,
                      .counters = counters_,
-                     .ledger = Ledger(number_, shared_, counters_),
+                     .ledger = Ledger(number_, shared_, counters_, traffic_),
                      .planes = Planes(shared_.fast_path, snapshot_->config.fast_path, counters_,
                                       number_, shared_.run),
                      .bell = *this,

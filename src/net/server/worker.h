@@ -23,6 +23,7 @@
 #include "net/connection.h"
 #include "net/control/gather.h"
 #include "net/flow/live_flow.h"
+#include "net/flow/traffic_page.h"
 #include "net/loop/loop.h"
 #include "net/loop/slots.h"
 #include "net/server/listener_set.h"
@@ -78,6 +79,9 @@ class Worker final : private ResolverIo, private PlaceBell {
   WorkerLoad load() const { return {.connections = loop_ ? loop_->ledger.living() : 0}; }
   FlowPage list_flows(const FlowFilter& filter, std::uint32_t from);
   FlowPage kill_flows(const FlowFilter& filter, std::uint32_t from);
+  TrafficPage traffic(const std::vector<TrafficKind>& kinds, std::uint32_t from);
+  // On the worker's own thread, or once ended().
+  std::vector<TrafficReport> traffic_reports(const std::vector<TrafficKind>& kinds) const;
 
   // Only once ended(): connections that Stop ended, and spliced ones for the next process.
   std::uint32_t cut() const { return cut_; }
@@ -141,6 +145,7 @@ class Worker final : private ResolverIo, private PlaceBell {
   unsigned number_;
   Shared& shared_;
   Counters counters_;
+  Traffic traffic_{random_key()};
   std::optional<Loop> loop_;  // Built on the worker's own thread, as the ring must be.
   std::shared_ptr<const Snapshot> snapshot_;
   std::vector<std::unique_ptr<Listener>>

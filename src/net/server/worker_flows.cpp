@@ -7,22 +7,6 @@
 
 namespace sni {
 
-namespace {
-
-LiveFlow described(const Flow& flow, const FlowProgress& progress, std::uint64_t now_ms) {
-  const FlowRecord& record = flow.record;
-  return {.serial = record.serial,
-          .client = record.client,
-          .listener = record.listener->name,
-          .server_name = record.server_name,
-          .route = record.route == nullptr ? std::string() : record.route->config.names.front(),
-          .backend = backend_of(record),
-          .age_ms = now_ms - record.started_ms,
-          .progress = progress};
-}
-
-}  // namespace
-
 // Flows of an earlier process. Whoever was let in then is counted, whatever the limits say by now.
 void Worker::take_over_flows() {
   PlanePacket& packet = loop_->planes.packet();
@@ -32,7 +16,14 @@ void Worker::take_over_flows() {
     if (!record.is_of_proxy()) {
       (void)seat.take_source(record.client.ip, snapshot_->config.limits.connections_per_source);
     }
-    packet.restore(left, loop_->ledger.open(std::move(record), std::move(seat)));
+    Flow& flow = loop_->ledger.open(std::move(record), std::move(seat));
+    packet.restore(left, flow);
+    // What it has moved so far is the earlier process's traffic.
+    if (const auto progress = progress_of(flow)) {
+      flow.counted = {
+          .connections = 1, .to_backend = progress->to_backend, .to_client = progress->to_client};
+      flow.counted_plane = flow.record.plane;
+    }
   }
 }
 
@@ -57,11 +48,31 @@ FlowPage Worker::visit_flows(const FlowFilter& filter, std::uint32_t from, Visit
 }
 
 FlowPage Worker::list_flows(const FlowFilter& filter, std::uint32_t from) {
-  return visit_flows(filter, from, [this](FlowPage& page, const Flow& flow) {
-    if (const auto progress = progress_of(flow)) {
-      page.flows.push_back(described(flow, *progress, loop_->now_ms));
-    }
+  return visit_flows(filter, from, [this](FlowPage& page, Flow& flow) {
+    const auto progress = progress_of(flow);
+    if (!progress) return;
+    LiveFlow& live = page.flows.emplace_back(live_flow(flow.record, *progress, loop_->now_ms));
+    live.rate = flow.rate.look(progress->to_backend + progress->to_client, flow.record.started_ms,
+                               loop_->now_ms);
   });
+}
+
+// What is still set up has moved nothing, and may yet be found to be of another client.
+TrafficPage Worker::traffic(const std::vector<TrafficKind>& kinds, std::uint32_t from) {
+  const FlowPage page = visit_flows({}, from, [this](FlowPage& /*page*/, Flow& flow) {
+    const auto progress = progress_of(flow);
+    if (!progress || progress->plane == PlaneId::none) return;
+    loop_->ledger.settle(flow, progress->to_backend, progress->to_client);
+  });
+  if (page.next) return {.next = page.next, .reports = {}};
+  return {.next = std::nullopt, .reports = traffic_reports(kinds)};
+}
+
+std::vector<TrafficReport> Worker::traffic_reports(const std::vector<TrafficKind>& kinds) const {
+  std::vector<TrafficReport> reports;
+  reports.reserve(kinds.size());
+  for (const TrafficKind kind : kinds) reports.push_back(traffic_.report(kind));
+  return reports;
 }
 
 std::optional<FlowProgress> Worker::progress_of(const Flow& flow) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/traffic/traffic.h"
+
 using namespace sni;
 using nlohmann::json;
 
@@ -63,4 +65,16 @@ TEST_CASE("answers are one line each") {
 TEST_CASE("an answer with bytes that are no UTF-8 is a line all the same") {
   CHECK(json::parse(control_answer("a\xff")).at("result") == "a\ufffd");
   CHECK(json::parse(control_refusal("/tmp/\xff\xfe")).at("error") == "/tmp/\ufffd\ufffd");
+}
+
+TEST_CASE("traffic is asked for by kind and number of rows") {
+  CHECK_FALSE(*requested_traffic(json::object()));
+  CHECK(*requested_traffic({{"by", "source"}}) == TrafficKind::source);
+  CHECK_FALSE(requested_traffic({{"by", "sources"}}));
+  CHECK_FALSE(requested_traffic({{"by", 1}}));
+  CHECK(*requested_top(json::object()) == limits::traffic_top_default);
+  CHECK(*requested_top({{"top", 1U}}) == 1);
+  for (const json& wrong : {json(0U), json(1001U), json(-1), json("1"), json(1.5)}) {
+    CHECK_FALSE(requested_top({{"top", wrong}}));
+  }
 }

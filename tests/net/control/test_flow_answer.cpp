@@ -15,6 +15,7 @@ TEST_CASE("a connection is told with the keys of the access line, and its name e
                         .route = "*",
                         .backend = "10.0.0.5:8443",
                         .age_ms = 1500,
+                        .rate = 9,
                         .progress = {.phase = Phase::relaying,
                                      .plane = PlaneId::userspace,
                                      .to_backend = 10,
@@ -32,6 +33,7 @@ TEST_CASE("a connection is told with the keys of the access line, and its name e
                                                          {"plane", "userspace"},
                                                          {"client_bytes", 10},
                                                          {"server_bytes", 20},
+                                                         {"rate", 9},
                                                          {"age_ms", 1500},
                                                          {"idle_ms", 5}});
 }

@@ -28,7 +28,8 @@ struct LedgerWorld {
   Counters counters;
   LogGate gate{10};
   std::shared_ptr<const ListenerConfig> listener = std::make_shared<const ListenerConfig>();
-  Ledger ledger{3, shared, counters};
+  Traffic traffic{{1, 2}};
+  Ledger ledger{3, shared, counters, traffic};
 };
 
 }  // namespace
@@ -63,7 +64,53 @@ TEST_CASE("the ledger tells what lives, each with a serial of its own") {
 TEST_CASE("serials of two workers never meet") {
   Shared shared;
   Counters counters;
-  Ledger first(0, shared, counters);
-  Ledger second(1, shared, counters);
+  Traffic traffic({1, 2});
+  Ledger first(0, shared, counters, traffic);
+  Ledger second(1, shared, counters, traffic);
   CHECK(first.open({}, {}).record.serial != second.open({}, {}).record.serial);
+}
+
+TEST_CASE("the traffic of a flow is counted once, however often somebody looks at it") {
+  LedgerWorld world;
+  Flow& flow = world.open();
+  flow.record.plane = PlaneId::userspace;
+  world.ledger.settle(flow, 2, 5);
+  world.ledger.settle(flow, 2, 5);
+  world.ledger.settle(flow, 4, 5);
+  world.end(flow, EndReason::done);
+  for (const TrafficKind kind : {TrafficKind::name, TrafficKind::source, TrafficKind::plane}) {
+    const TrafficReport report = world.traffic.report(kind);
+    REQUIRE(report.rows.size() == 1);
+    CHECK(report.rows.front().count ==
+          TrafficCount{.connections = 1, .to_backend = 7, .to_client = 9});
+  }
+}
+
+TEST_CASE("bytes that a backend took with it are not counted back") {
+  LedgerWorld world;
+  Flow& flow = world.open();
+  world.ledger.settle(flow, 100, 0);
+  world.end(flow, EndReason::done);
+  CHECK(world.traffic.report(TrafficKind::name).rows.front().count ==
+        TrafficCount{.connections = 1, .to_backend = 100, .to_client = 9});
+}
+
+TEST_CASE("a connection is told as it begins and ends, while somebody follows") {
+  LedgerWorld world;
+  Flow& unheard = world.open("unheard.example");
+  world.ledger.begin(unheard, 10);
+  world.ledger.hand_over_lines();
+  world.shared.news.set_followers(1);
+  Flow& flow = world.open();
+  world.ledger.begin(flow, 20);
+  world.end(flow, EndReason::done);
+  CHECK(world.shared.news.take().events.empty());  // The turn is not over.
+  world.ledger.hand_over_lines();
+  const auto taken = world.shared.news.take();
+  REQUIRE(taken.events.size() == 2);
+  CHECK(taken.events[0].record.server_name == "a.example");
+  CHECK(taken.events[0].end.reason == EndReason::none);
+  CHECK(taken.events[0].at_ms == 20);
+  CHECK(taken.events[1].end.reason == EndReason::done);
+  CHECK(taken.events[1].end.to_backend == 7);
 }

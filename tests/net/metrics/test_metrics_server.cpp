@@ -20,9 +20,14 @@ using namespace sni::test;
 namespace {
 
 struct Source : MetricsSource {
-  std::string metrics() const override { return "a 1\n"; }
+  void metrics(MetricsReply reply) override {
+    if (!is_late) return reply("a 1\n");
+    late.push_back(std::move(reply));
+  }
   bool ready() const override { return is_ready; }
   bool is_ready = true;
+  bool is_late = false;
+  std::vector<MetricsReply> late;
 };
 
 // Served by hand, with a clock of its own.
@@ -81,6 +86,26 @@ TEST_CASE("a scraper gets the metrics as often as it asks on one connection") {
   CHECK_FALSE(served.server->deadline_ms());  // It may stay for the next scrape.
 }
 
+TEST_CASE(
+    "metrics that come later hold up nobody else, and nobody waits in vain for who has left") {
+  Served served;
+  served.source.is_late = true;
+  const UniqueFd scraper = served.connected();
+  UniqueFd left = served.connected();
+  CHECK(served.asked(scraper, get_metrics) == "nothing");
+  CHECK(served.asked(left, get_metrics) == "nothing");
+  const UniqueFd other = served.connected();
+  CHECK(served.asked(other, "GET /healthz HTTP/1.1\n\n").starts_with("HTTP/1.1 200 "));
+  left.reset();
+  served.now += 2 * limits::scrape_patience_ms;  // It is not the scraper that is slow.
+  served.dispatch();
+  REQUIRE(served.source.late.size() == 2);
+  for (const MetricsReply& reply : served.source.late) reply("a 1\n");
+  CHECK(served.received(scraper).ends_with("\r\n\r\na 1\n"));
+  served.source.is_late = false;
+  CHECK(served.asked(scraper, get_metrics).ends_with("a 1\n"));
+}
+
 TEST_CASE("readiness follows its source") {
   Served served;
   const UniqueFd client = served.connected();
@@ -127,7 +152,7 @@ TEST_CASE("forgotten clients give way to new ones") {
 }
 
 TEST_CASE("an address that cannot be had is an error that names it") {
-  const Source source;
+  Source source;
   const auto nowhere = MetricsServer::listen("unix:/nonexistent/metrics.sock", source);
   REQUIRE(!nowhere);
   CHECK(nowhere.error().what.starts_with("cannot serve metrics on /nonexistent/metrics.sock"));

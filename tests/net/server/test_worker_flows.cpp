@@ -12,13 +12,13 @@ using namespace sni::test;
 namespace {
 
 // Asks the first worker, and waits for its answer.
-template <typename Question>
-FlowPage asked(WorkerHarness& proxy, Question question) {
+template <typename Page = FlowPage, typename Question>
+Page asked(WorkerHarness& proxy, Question question) {
   const auto gather = std::move(*Gather::create());
-  FlowPage page;
+  Page page;
   bool done = false;
   auto tickets = gather->ask(1, UINT64_MAX, [&](const Gather::Answers& answers) {
-    page = std::any_cast<FlowPage>(answers.front());
+    page = std::any_cast<Page>(answers.front());
     done = true;
   });
   proxy.worker().tell(
@@ -135,4 +135,34 @@ TEST_CASE("more connections than a page has come page by page, each once, and so
   CHECK(killed(proxy, named("")).killed == flow_page_flows);
   CHECK(killed(proxy, named(""), *first.next).killed == many - flow_page_flows);
   CHECK(proxy.becomes_empty());
+}
+
+TEST_CASE("traffic of a connection counts while it lives, and once over its life") {
+  EchoBackend backend;
+  WorkerHarness proxy(config_for(backend.endpoint()));
+  proxy.start();
+  const auto by_name = [&] {
+    const auto page = asked<TrafficPage>(
+        proxy, [](Worker& worker) { return worker.traffic({TrafficKind::name}, 0); });
+    REQUIRE(page.reports.size() == 1);
+    return page.reports.front().rows;
+  };
+  const std::uint64_t hello = hello_for("a.example").size();
+  {
+    TcpPeer client = served(proxy, "a.example");
+    TcpPeer silent = proxy.connect();
+    const auto rows = by_name();
+    REQUIRE(rows.size() == 1);
+    CHECK(rows.front().key == "a.example");
+    CHECK(rows.front().count ==
+          TrafficCount{.connections = 1, .to_backend = hello, .to_client = hello});
+    client.send("12345");
+    REQUIRE(client.receive_text(5) == "12345");
+    CHECK(by_name().front().count.bytes() == 2 * (hello + 5));
+  }
+  REQUIRE(proxy.becomes_empty());
+  for (const TrafficRow& row : by_name()) {
+    CHECK(row.count.connections == 1);
+    CHECK(row.count.bytes() == (row.key.empty() ? 0 : 2 * (hello + 5)));
+  }
 }

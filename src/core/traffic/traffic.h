@@ -1,0 +1,69 @@
+#pragma once
+
+// Connections and bytes by listener, route, backend, name, source and plane. Each worker has one of
+// these, which its thread alone writes; the main thread asks for reports and sums them.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/session/flow_record.h"
+#include "core/traffic/traffic_table.h"
+
+namespace sni::limits {
+
+// Keys of each kind that a worker counts traffic under, about 200 bytes for each; what does not fit
+// is summed.
+inline constexpr std::size_t traffic_entries = 1024;
+// Rows of one answer about traffic: where nobody asks for a number, and at most.
+inline constexpr std::size_t traffic_top_default = 20;
+inline constexpr std::size_t traffic_top_max = 1000;
+
+}  // namespace sni::limits
+
+namespace sni {
+
+enum class TrafficKind : std::uint8_t { listener, route, backend, name, source, plane };
+inline constexpr std::size_t traffic_kinds = static_cast<std::size_t>(TrafficKind::plane) + 1;
+std::string_view to_string(TrafficKind kind);
+std::optional<TrafficKind> parse_traffic_kind(std::string_view text);
+
+// Of one kind, with keys as they are told: escaped as in the log, addresses as text.
+struct TrafficReport {
+  std::vector<TrafficRow> rows;
+  TrafficCount other;  // Of keys that have no row.
+};
+
+class Traffic {
+ public:
+  explicit Traffic(SipKey key);
+
+  // `count` comes to what has been counted for this flow before. `new_on_plane`: it has not been
+  // counted under its plane so far; a flow that changes planes is a connection of each.
+  void add(const FlowRecord& flow, const TrafficCount& count, bool new_on_plane);
+  TrafficReport report(TrafficKind kind) const;
+
+ private:
+  TrafficTable& table(TrafficKind kind) { return tables_[static_cast<std::size_t>(kind)]; }
+
+  std::array<TrafficTable, traffic_kinds> tables_;
+};
+
+// Sums reports of one kind.
+class TrafficSum {
+ public:
+  void add(const TrafficReport& report);
+  // The `top` heaviest by bytes, then by connections; what the others have is in `other`.
+  TrafficReport heaviest(std::size_t top) const;
+
+ private:
+  std::unordered_map<std::string, TrafficCount> counts_;
+  TrafficCount other_;
+};
+
+}  // namespace sni
