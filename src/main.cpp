@@ -7,9 +7,11 @@
 #include <string>
 
 #include "bpf/xdp/xdp_probe.h"
+#include "core/counted.h"
 #include "core/route/explain.h"
 #include "main/backends_cli.h"
 #include "main/bench_exec.h"
+#include "main/config_cli.h"
 #include "main/control_cli.h"
 #include "main/operate_cli.h"
 #include "main/top_cli.h"
@@ -93,12 +95,11 @@ int check(const std::string& path, CheckOptions& options) {
   }
   if (!loaded->config) return exit_mistakes;
   if (*options.explain) return explain(*loaded, options.question);
-  const auto counted = [](std::size_t count, const std::string& what) {
-    return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
-  };
-  std::printf("%s: OK (%s, %s)\n", path.c_str(),
-              counted(loaded->config->listeners.size(), "listener").c_str(),
-              counted(loaded->config->routes.size(), "route").c_str());
+  std::string found = sni::counted(loaded->config->listeners.size(), "listener") + ", " +
+                      sni::counted(loaded->config->routes.size(), "route");
+  const std::size_t included = loaded->files.size() - 1;
+  if (included != 0) found += ", " + sni::counted(included, "included file");
+  std::printf("%s: OK (%s)\n", path.c_str(), found.c_str());
   return 0;
 }
 
@@ -133,6 +134,7 @@ int main(int argc, char** argv) {
   CLI::App* bench_command =
       app.add_subcommand("bench", "Measure the relay planes and other proxies side by side");
   bench_command->prefix_command()->set_help_flag();  // All that follows is sni-proxy-bench's.
+  const sni::ConfigCli config_cli(app);
   const sni::ControlCli control(app);
   const sni::OperateCli operate(app);
   const sni::BackendsCli backends(app);
@@ -144,6 +146,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : exit_failed;
   }
 
+  if (const auto status = config_cli.run()) return *status;
   if (const auto status = control.run()) return *status;
   if (const auto status = operate.run()) return *status;
   if (const auto status = backends.run()) return *status;

@@ -1,9 +1,9 @@
 # bash completion of sni-proxy.
 _sni_proxy() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
-  local commands="check probe bench status stats connections top kill reload drain backends reopen log-level block unblock blocklist"
+  local commands="check config import probe bench status stats connections top kill reload drain backends reopen log-level block unblock blocklist"
   case $before in
-    --config | --socket)
+    --config | --socket | sniproxy | haproxy | nginx)
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return
       ;;
@@ -20,6 +20,8 @@ _sni_proxy() {
   local options="--config --help --version $commands"
   case ${COMP_WORDS[1]} in
     check) options="--config --help" ;;
+    config) options="--show --config --help" ;;
+    import) options="sniproxy haproxy nginx --help" ;;
     probe) options="--help" ;;
     bench) options="--help --json --html" ;;
     connections) options="--follow --name --source --backend --json --socket --help" ;;

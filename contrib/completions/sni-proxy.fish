@@ -2,6 +2,8 @@
 complete -c sni-proxy -f
 complete -c sni-proxy -l config -r -F -d "configuration file"
 complete -c sni-proxy -n __fish_use_subcommand -a check -d "print every mistake of a configuration file"
+complete -c sni-proxy -n __fish_use_subcommand -a config -d "print a configuration as it is understood"
+complete -c sni-proxy -n __fish_use_subcommand -a import -d "print the configuration of another proxy as one of this proxy"
 complete -c sni-proxy -n __fish_use_subcommand -a probe -d "print what this kernel and these privileges allow"
 complete -c sni-proxy -n __fish_use_subcommand -a bench -d "measure the relay planes and other proxies"
 complete -c sni-proxy -n __fish_use_subcommand -a status -d "print what a running proxy is doing"
@@ -28,6 +30,8 @@ complete -c sni-proxy -n "__fish_seen_subcommand_from top" -l socket -r -F -d "c
 complete -c sni-proxy -n "__fish_seen_subcommand_from top" -l interval -x -d "how often"
 complete -c sni-proxy -n "__fish_seen_subcommand_from stats" -l by -x -a "route backend name source listener plane" -d "traffic by"
 complete -c sni-proxy -n "__fish_seen_subcommand_from stats" -l top -x -d "rows"
+complete -c sni-proxy -n "__fish_seen_subcommand_from config" -l show -F -d "every key, with the defaults"
+complete -c sni-proxy -n "__fish_seen_subcommand_from import" -F -a "sniproxy haproxy nginx"
 complete -c sni-proxy -n "__fish_seen_subcommand_from block" -l for -x -d "duration, as in 10m"
 complete -c sni-proxy -n "__fish_seen_subcommand_from blocklist" -l hits -d "what XDP has dropped"
 complete -c sni-proxy -n "__fish_seen_subcommand_from backends" -l disable -x -d "no new connections"

@@ -1,12 +1,16 @@
-// Any bytes as a configuration: never a crash, a configuration exactly where there is no error, and
-// every diagnostic at a place that the text has.
+// Any bytes as a configuration, NUL bytes between the files that it includes: never a crash, a
+// configuration exactly where there is no error, every diagnostic at a place that its file has, and
+// what is written of a configuration is read again as the same.
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/config/config_file.h"
+#include "core/config/config_text.h"
 #include "fuzz/property.h"
 
 using sni::test::require;
@@ -26,16 +30,39 @@ std::vector<std::size_t> line_lengths(std::string_view text) {
   return lengths;
 }
 
+// The files by their names, "0" the configuration itself.
+std::map<std::string, std::string> files_of(std::string_view text) {
+  std::map<std::string, std::string> files;
+  while (true) {
+    const std::size_t end = text.find('\0');
+    files.emplace(std::to_string(files.size()), text.substr(0, end));
+    if (end == text.npos || files.size() == 8) return files;
+    text.remove_prefix(end + 1);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const std::vector<std::size_t> lengths = line_lengths(text);
-  const sni::ConfigResult result = sni::read_config(text, "fuzz.toml");
+  const auto files = files_of({reinterpret_cast<const char*>(data), size});
+  const sni::IncludeFiles included{
+      .list = [&](std::string_view /*pattern*/) -> sni::Result<std::vector<std::string>> {
+        std::vector<std::string> names;
+        for (const auto& [name, text] : files) {
+          if (name != "0") names.push_back(name);
+        }
+        return names;
+      },
+      .read = [&](const std::string& name, std::size_t /*bytes_max*/) -> sni::Result<std::string> {
+        return files.at(name);
+      }};
+  const sni::ConfigResult result = sni::read_config(files.at("0"), "0", {}, included);
   bool errors = false;
   for (const sni::Diagnostic& diagnostic : result.diagnostics) {
     errors |= diagnostic.severity == sni::Severity::error;
-    const auto [line, column] = diagnostic.position;
+    require(files.contains(diagnostic.file), "a diagnostic is of one of the files");
+    const std::vector<std::size_t> lengths = line_lengths(files.at(diagnostic.file));
+    const auto [line, column, file] = diagnostic.position;
     require(line >= 1 && line <= lengths.size(), "the line is one of the text");
     // Something is missing one past the last character, or two where the parser counts the line's
     // end.
@@ -43,5 +70,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const char c : diagnostic.message) require(c >= ' ' && c < 0x7f, "a message is printable");
   }
   require(errors != result.config.has_value(), "a configuration where there is no error");
+  if (!result.config) return 0;
+  const std::string text = sni::config_text(*result.config, sni::ConfigKeys::all);
+  require(sni::read_config(text, "text").config == result.config, "it is read again as the same");
   return 0;
 }

@@ -13,10 +13,6 @@
 namespace sni {
 namespace {
 
-std::string line_of(Position position) {
-  return "line " + std::to_string(position.line);
-}
-
 bool is_any(const Endpoint& endpoint) {
   return endpoint.ip == IpAddress{} || endpoint.ip == IpAddress::v4(0, 0, 0, 0);
 }
@@ -56,6 +52,9 @@ class ConfigCheck {
 
   void error(Position position, std::string message) {
     diagnostics_.error(position, std::move(message));
+  }
+  std::string line_of(Position position, Position seen_from) const {
+    return diagnostics_.line_of(position, seen_from);
   }
 
   const Config& config_;
@@ -114,19 +113,20 @@ void ConfigCheck::check_listener_pair(std::size_t earlier, std::size_t later) {
   const ConfigPlaces::Listener& second_place = places_.listeners[later];
   if (!first.name.empty() && first.name == second.name) {
     error(second_place.name, "listener " + quoted(second.name) + " is already defined in " +
-                                 line_of(first_place.name));
+                                 line_of(first_place.name, second_place.name));
   }
   // Port 0 is that of an address that could not be read.
   if (first.address.port == 0 || first.address.port != second.address.port) return;
   if (first.address == second.address) {
     return error(second_place.address, "address " + second.address.to_string() +
                                            " is already that of the listener in " +
-                                           line_of(first_place.address));
+                                           line_of(first_place.address, second_place.address));
   }
   const bool overlap = takes(first, second.address.ip) || takes(second, first.address.ip);
   if (!overlap) return;
   std::string mistake = second.address.to_string() + " conflicts with " +
-                        first.address.to_string() + " in " + line_of(first_place.address);
+                        first.address.to_string() + " in " +
+                        line_of(first_place.address, second_place.address);
   mistake += is_any(first.address) && is_any(second.address)
                  ? ", since [::] takes IPv4 too; keep the [::] listener alone, or give it v6only = "
                    "true"
@@ -154,7 +154,8 @@ void ConfigCheck::check_routes() {
       error(position, "name " + quoted(name) + " is given twice in [[route]]");
     } else {
       error(position, "name " + quoted(name) + " in [[route]] is hidden by the [[route]] in " +
-                          line_of(places_.routes[hidden.by].table) + ", which has it too");
+                          line_of(places_.routes[hidden.by].table, position) +
+                          ", which has it too");
     }
   }
 }

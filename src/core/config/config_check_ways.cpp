@@ -50,8 +50,8 @@ void WaysCheck::check_upstream(std::size_t index) {
   const ConfigPlaces::Upstream& place = places_.upstreams[index];
   for (std::size_t i = 0; i < index; ++i) {
     if (upstream.name.empty() || config_.upstreams[i].name != upstream.name) continue;
-    error(place.name, "upstream " + quoted(upstream.name) + " is already defined in line " +
-                          std::to_string(places_.upstreams[i].name.line));
+    error(place.name, "upstream " + quoted(upstream.name) + " is already defined in " +
+                          diagnostics_.line_of(places_.upstreams[i].name, place.name));
   }
   if (upstream.login.username.empty() != upstream.password_file.empty()) {
     const bool no_name = upstream.login.username.empty();
@@ -112,8 +112,8 @@ void WaysCheck::check_health(std::size_t index) {
   if (health.name.empty()) return;
   for (std::size_t i = 0; i < index; ++i) {
     if (config_.healths[i].name != health.name) continue;
-    error(place.name, "health check " + quoted(health.name) + " is already defined in line " +
-                          std::to_string(places_.healths[i].name.line));
+    error(place.name, "health check " + quoted(health.name) + " is already defined in " +
+                          diagnostics_.line_of(places_.healths[i].name, place.name));
   }
   if (std::ranges::find(config_.routes, health.name, &RouteConfig::health) ==
       config_.routes.end()) {
@@ -161,8 +161,8 @@ void WaysCheck::check_bounds() {
           bounds.try_emplace(backend.text, backend.connections_max, position);
       if (fresh || known->second.first == backend.connections_max) continue;
       error(position, "'max_connections' of backend " + quoted(backend.text) + " is " +
-                          std::to_string(known->second.first) + " in line " +
-                          std::to_string(known->second.second.line) +
+                          std::to_string(known->second.first) + " in " +
+                          diagnostics_.line_of(known->second.second, position) +
                           "; it holds for all routes that name the backend");
     }
     if (bounded || route.queue == limits::queue_default) continue;

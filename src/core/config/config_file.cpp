@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "core/config/config_check.h"
+#include "core/config/config_choices.h"
 #include "core/config/config_forms.h"
 #include "core/config/config_reader.h"
 #include "core/config/log_level.h"
@@ -21,31 +22,13 @@ constexpr std::uint32_t connections_max = 10'000'000;
 constexpr std::uint32_t bans_rate_max = 1'000'000;
 constexpr std::uint32_t packet_flows_max = 4 * 1024 * 1024;  // 2 GiB of the kernel's memory.
 
-const auto protocol_form =
-    forms::choice<Protocol>({{"tls", Protocol::tls}, {"http", Protocol::http}});
-const auto fast_path_form = forms::choice<FastPathMode>({{"auto", FastPathMode::automatic},
-                                                         {"packet", FastPathMode::packet},
-                                                         {"sockhash", FastPathMode::sockhash},
-                                                         {"userspace", FastPathMode::userspace}});
-const auto access_form = forms::choice<bool>({{"allow", true}, {"deny", false}});
-const auto scope_form =
-    forms::choice<BlockScope>({{"host", BlockScope::host}, {"listeners", BlockScope::listeners}});
-const auto block_file_errors_form = forms::choice<BlockFileErrors>(
-    {{"strict", BlockFileErrors::strict}, {"skip", BlockFileErrors::skip}});
-const auto xdp_mode_form = forms::choice<XdpMode>(
-    {{"auto", XdpMode::automatic}, {"native", XdpMode::native}, {"generic", XdpMode::generic}});
-const auto families_form =
-    forms::choice<AddressFamilies>({{"any", AddressFamilies::any},
-                                    {"ipv4", AddressFamilies::ipv4},
-                                    {"ipv6", AddressFamilies::ipv6},
-                                    {"prefer_ipv4", AddressFamilies::prefer_ipv4}});
 const Form<LogLevel> log_level_form = parse_log_level;
-const auto log_format_form =
-    forms::choice<LogFormat>({{"text", LogFormat::text}, {"json", LogFormat::json}});
 
 }  // namespace
 
 void ConfigReader::read(TableReader& root) {
+  // They have been read by take_includes(), which leaves their mistakes to us.
+  root.read_one_or_list<std::string>("include", forms::include_pattern);
   root.read_table("server", [this](TableReader& table) {
     table.read("workers", config_.workers, 0, limits::workers_max);
     table.read("abort_on_close", config_.abort_on_close);
@@ -62,7 +45,7 @@ void ConfigReader::read(TableReader& root) {
   root.read_table("dns", [this](TableReader& table) { read_dns(table); });
   root.read_table("fast_path", [this](TableReader& table) {
     FastPathConfig& fast_path = config_.fast_path;
-    table.read("mode", fast_path.mode, fast_path_form);
+    table.read("mode", fast_path.mode, forms::choice(choices::fast_path));
     table.read("same_host", fast_path.same_host);
     table.read_size("after_bytes", fast_path.after_bytes, forms::size(0, 1ull << 40));
     table.read("after", fast_path.after, forms::duration(0ms, 24h));
@@ -82,7 +65,7 @@ void ConfigReader::read(TableReader& root) {
   root.read_table("xdp", [this](TableReader& table) {
     config_.xdp.interfaces =
         values_of(table.read_list<std::string>("interfaces", forms::interface));
-    table.read("mode", config_.xdp.mode, xdp_mode_form);
+    table.read("mode", config_.xdp.mode, forms::choice(choices::xdp_mode));
   });
   root.read_table("control", [this](TableReader& table) {
     ControlConfig& control = config_.control;
@@ -97,7 +80,7 @@ void ConfigReader::read(TableReader& root) {
   });
   root.read_table("log", [this](TableReader& table) {
     table.read("level", config_.log.level, log_level_form);
-    table.read("format", config_.log.format, log_format_form);
+    table.read("format", config_.log.format, forms::choice(choices::log_format));
     table.read<std::string>("access_file", config_.log.access_file, forms::optional_path);
   });
   root.reject_unknown();
@@ -115,7 +98,7 @@ void ConfigReader::read_listener(TableReader& table) {
       table.read<Endpoint>("address", listener.address, with_interface(forms::listen_address))
           .value_or(at);
   table.read("v6only", listener.v6only);
-  table.read("protocol", listener.protocol, protocol_form);
+  table.read("protocol", listener.protocol, forms::choice(choices::protocol));
   table.read("strip_port", listener.strip_port);
   table.read("freebind", listener.freebind);
   table.read("idle", listener.idle, forms::optional_duration(idle_min, idle_max));
@@ -164,7 +147,7 @@ void ConfigReader::read_dns(TableReader& table) {
   DnsConfig& dns = config_.dns;
   places_.dns = table.position();
   dns.servers = values_of(table.read_list("servers", with_interface(forms::dns_server)));
-  table.read("family", dns.family, families_form);
+  table.read("family", dns.family, forms::choice(choices::families));
   table.read("timeout", dns.timeout, forms::duration(10ms, 1min));
   table.read("tries", dns.tries, 1, 10);
   table.read("cache_entries", dns.cache_entries, 1, 10'000'000);
@@ -180,10 +163,11 @@ void ConfigReader::read_access(TableReader& table) {
   access.block = values_of(table.read_list<AccessEntry>("block", parse_access_entry));
   table.read<std::string>("block_file", access.block_file, forms::optional_path);
   places_.block_file = table.position_of("block_file");
-  table.read("block_file_errors", access.block_file_errors, block_file_errors_form);
+  table.read("block_file_errors", access.block_file_errors,
+             forms::choice(choices::block_file_errors));
   access.allow = values_of(table.read_list<AccessEntry>("allow", parse_access_entry));
-  table.read("scope", access.scope, scope_form);
-  table.read("default", access.default_allow, access_form);
+  table.read("scope", access.scope, forms::choice(choices::scope));
+  table.read("default", access.default_allow, forms::choice(choices::access));
 }
 
 void ConfigReader::read_bans(TableReader& table) {
@@ -208,10 +192,11 @@ void ConfigReader::use_default_listeners() {
 }
 
 ConfigResult read_config(std::string_view text, std::string_view file_name,
-                         const InterfaceLookup& interfaces) {
+                         const InterfaceLookup& interfaces, const IncludeFiles& files) {
   DiagnosticList diagnostics(file_name);
   ConfigResult result;
-  if (const auto document = parse_toml(text, diagnostics)) {
+  auto document = parse_toml(text, diagnostics);
+  if (document && take_includes(*document, text.size(), files, diagnostics)) {
     TableReader root(*document, diagnostics);
     ConfigReader reader(interfaces);
     reader.read(root);
@@ -224,6 +209,7 @@ ConfigResult read_config(std::string_view text, std::string_view file_name,
     }
   }
   if (diagnostics.has_errors()) result.config.reset();
+  result.files = diagnostics.files();
   result.diagnostics = diagnostics.take();
   return result;
 }

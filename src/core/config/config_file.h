@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/config/config.h"
+#include "core/config/config_include.h"
 #include "core/config/diagnostic.h"
 
 namespace sni {
@@ -19,11 +20,13 @@ struct ConfigResult {
   Position block_file;                   // Where access.block_file is given.
   std::vector<Position> password_files;  // Of the upstreams, in their order.
   Position control_group;                // Where control.group is.
+  std::vector<std::string> files;        // Of the positions: this one, then what it includes.
 };
 
-// `file_name` stands in the diagnostics. At most limits::config_bytes_max bytes are read.
+// `file_name` stands in the diagnostics. At most limits::config_bytes_max bytes are read, those of
+// the files that it includes among them.
 ConfigResult read_config(std::string_view text, std::string_view file_name,
-                         const InterfaceLookup& interfaces = {});
+                         const InterfaceLookup& interfaces = {}, const IncludeFiles& files = {});
 
 // The full names of all keys ("timeouts.hello"), tables among them ("timeouts").
 std::vector<std::string> config_keys();

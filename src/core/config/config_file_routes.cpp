@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "core/config/config_choices.h"
 #include "core/config/config_forms.h"
 #include "core/config/config_reader.h"
 #include "core/limits.h"
@@ -13,26 +14,6 @@ namespace {
 using namespace std::chrono_literals;
 
 const Form<std::string> text_form = [](std::string_view text) { return std::string(text); };
-const auto refuse_form = forms::choice<Refuse>({{"no", Refuse::no},
-                                                {"alert", Refuse::alert},
-                                                {"close", Refuse::close},
-                                                {"drop", Refuse::drop}});
-const auto redirect_form =
-    forms::choice<Redirect>({{"no", Redirect::no}, {"https", Redirect::https}});
-const auto balance_form = forms::choice<Balance>({{"first", Balance::first},
-                                                  {"round_robin", Balance::round_robin},
-                                                  {"least_connections", Balance::least_connections},
-                                                  {"random_two", Balance::random_two},
-                                                  {"source_hash", Balance::source_hash}});
-const auto health_check_form =
-    forms::choice<HealthCheck>({{"tcp", HealthCheck::tcp}, {"tls", HealthCheck::tls}});
-const auto proxy_version_form = forms::choice<ProxyVersion>(
-    {{"no", ProxyVersion::none}, {"v1", ProxyVersion::v1}, {"v2", ProxyVersion::v2}});
-const auto proxy_field_form =
-    forms::choice<bool ProxyForm::*>({{"alpn", &ProxyForm::alpn},
-                                      {"authority", &ProxyForm::authority},
-                                      {"unique_id", &ProxyForm::unique_id},
-                                      {"crc32c", &ProxyForm::crc32c}});
 
 std::vector<Position> read_source(TableReader& table, SourceConfig& source) {
   auto addresses = table.read_one_or_list<IpAddress>("bind_address", forms::bind_address);
@@ -55,8 +36,8 @@ void ConfigReader::read_route(TableReader& table) {
   const Position at = table.position();
   table.require("names");
   table.reject_empty("names");
-  table.read("refuse", route.refuse, refuse_form);
-  table.read("redirect", route.redirect, redirect_form);
+  table.read("refuse", route.refuse, forms::choice(choices::refuse));
+  table.read("redirect", route.redirect, forms::choice(choices::redirect));
   table.read("redirect_except_acme", route.redirect_except_acme);
   const bool redirects = route.redirect != Redirect::no && !route.redirect_except_acme;
   if (route.refuse == Refuse::no && !redirects) {
@@ -66,7 +47,7 @@ void ConfigReader::read_route(TableReader& table) {
   table.reject_empty("listeners");
   auto names = table.read_list<std::string>("names", forms::route_name);
   auto backends = read_backends(table);
-  table.read("balance", route.balance, balance_form);
+  table.read("balance", route.balance, forms::choice(choices::balance));
   table.read("retries", route.retries, 0, limits::route_retries_max);
   table.read("queue", route.queue, 0, limits::queue_max);
   auto listeners = table.read_list("listeners", text_form);
@@ -74,8 +55,9 @@ void ConfigReader::read_route(TableReader& table) {
   table.read("allow_private", route.allow_private);
   table.read("idle", route.idle, forms::optional_duration(idle_min, idle_max));
   table.read("connect", route.connect, forms::optional_duration(10ms, 1h));
-  table.read("send_proxy", route.send_proxy.version, proxy_version_form);
-  for (const auto& field : table.read_list("send_proxy_fields", proxy_field_form)) {
+  table.read("send_proxy", route.send_proxy.version, forms::choice(choices::proxy_version));
+  for (const auto& field :
+       table.read_list("send_proxy_fields", forms::choice(choices::proxy_field))) {
     route.send_proxy.*field.value = true;
   }
   table.read("via", route.via, text_form);
@@ -141,7 +123,7 @@ void ConfigReader::read_health(TableReader& table) {
   table.require("name");
   const Position name =
       table.read<std::string>("name", health.name, forms::listener_name).value_or(at);
-  table.read("check", health.check, health_check_form);
+  table.read("check", health.check, forms::choice(choices::health_check));
   table.read("interval", health.interval, forms::duration(100ms, 24h));
   table.read("timeout", health.timeout, forms::duration(10ms, 1h));
   table.read("rise", health.rise, 1, 1000);

@@ -21,6 +21,7 @@ constexpr std::uint16_t dns_port = 53;
 constexpr std::size_t listener_name_max = 64;
 constexpr std::size_t group_name_max = 32;  // LOGIN_NAME_MAX of most systems.
 constexpr std::size_t alpn_max = 255;       // RFC 7301: one length byte.
+constexpr std::size_t path_max = 4095;      // PATH_MAX less its terminator.
 constexpr std::size_t interface_max = 15;   // IFNAMSIZ less its terminator.
 
 bool is_absolute_path(std::string_view text) {
@@ -179,6 +180,20 @@ Result<std::string> alpn(std::string_view text) {
   if (text.empty() || text.size() > alpn_max) {
     return fail(quoted(text) + " is no protocol name of 1 to " + std::to_string(alpn_max) +
                 " bytes, as in \"h2\"");
+  }
+  return std::string(text);
+}
+
+Result<std::string> include_pattern(std::string_view text) {
+  const std::size_t slash = text.rfind('/');
+  const std::string_view directory = text.substr(0, slash == text.npos ? 0 : slash);
+  if (text.empty() || text.ends_with('/') || text.size() > path_max ||
+      text.find('\0') != text.npos) {
+    return fail(quoted(text) + " is no path of files, as in \"conf.d/*.toml\"");
+  }
+  // One directory is read for a pattern, not a tree of them.
+  if (directory.find_first_of("*?[") != directory.npos) {
+    return fail(quoted(text) + " has wildcards in a directory; only the last part may have them");
   }
   return std::string(text);
 }

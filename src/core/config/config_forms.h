@@ -2,6 +2,7 @@
 
 // What the strings of a configuration may be: one Form (core/config/toml_reader.h) per kind of value.
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <span>
@@ -55,6 +56,8 @@ Result<std::string> listener_name(std::string_view text);
 // In the form of RouteConfig::names: "-" is for clients that send no name.
 Result<std::string> route_name(std::string_view text);
 Result<std::string> alpn(std::string_view text);
+// A file, or files by a pattern with wildcards in its last part, as in "conf.d/*.toml".
+Result<std::string> include_pattern(std::string_view text);
 // A network interface, as the kernel names them.
 Result<std::string> interface(std::string_view text);
 // The same, or "" for none.
@@ -73,9 +76,9 @@ Result<std::string> metrics_address(std::string_view text, const InterfaceLookup
 // The index of the one of `names` that `text` is.
 Result<std::size_t> one_of(std::string_view text, std::span<const std::string_view> names);
 
-template <typename E>
-Form<E> choice(std::initializer_list<std::pair<std::string_view, E>> choices) {
-  return [all = std::vector(choices)](std::string_view text) -> Result<E> {
+template <typename E, std::size_t N>
+Form<E> choice(const std::array<std::pair<std::string_view, E>, N>& choices) {
+  return [all = choices](std::string_view text) -> Result<E> {
     std::vector<std::string_view> names;
     for (const auto& [name, value] : all) names.push_back(name);
     const auto index = one_of(text, names);

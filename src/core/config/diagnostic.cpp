@@ -53,6 +53,16 @@ std::string Diagnostic::to_string() const {
   return text + message;
 }
 
+std::uint32_t DiagnosticList::add_file(std::string_view file) {
+  files_.emplace_back(file);
+  return static_cast<std::uint32_t>(files_.size() - 1);
+}
+
+std::string DiagnosticList::line_of(Position position, Position seen_from) const {
+  const std::string line = "line " + std::to_string(position.line);
+  return position.file == seen_from.file ? line : line + " of " + files_[position.file];
+}
+
 void DiagnosticList::error(Position position, std::string message) {
   ++errors_;
   add(Severity::error, position, std::move(message));
@@ -67,8 +77,10 @@ void DiagnosticList::add(Severity severity, Position position, std::string messa
     ++dropped_;
     return;
   }
-  list_.push_back(
-      {.severity = severity, .file = file_, .position = position, .message = std::move(message)});
+  list_.push_back({.severity = severity,
+                   .file = files_[position.file],
+                   .position = position,
+                   .message = std::move(message)});
 }
 
 std::vector<Diagnostic> DiagnosticList::take() {
@@ -77,7 +89,7 @@ std::vector<Diagnostic> DiagnosticList::take() {
   });
   if (dropped_ != 0) {
     list_.push_back({.severity = errors_ != 0 ? Severity::error : Severity::warning,
-                     .file = file_,
+                     .file = list_.back().file,
                      .position = list_.back().position,
                      .message = std::to_string(dropped_) + " more are not shown"});
   }

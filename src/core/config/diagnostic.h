@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 namespace sni {
@@ -16,7 +17,12 @@ namespace sni {
 struct Position {
   std::uint32_t line = 1;
   std::uint32_t column = 1;
-  auto operator<=>(const Position&) const = default;
+  std::uint32_t file = 0;  // Of a DiagnosticList's files.
+  bool operator==(const Position&) const = default;
+  // In the order of the files.
+  std::strong_ordering operator<=>(const Position& other) const {
+    return std::tie(file, line, column) <=> std::tie(other.file, other.line, other.column);
+  }
 };
 
 enum class Severity : std::uint8_t { error, warning };
@@ -34,20 +40,26 @@ struct Diagnostic {
 
 class DiagnosticList {
  public:
-  explicit DiagnosticList(std::string_view file) : file_(file) {}
+  explicit DiagnosticList(std::string_view file) : files_{std::string(file)} {}
+
+  // Its number, for positions; the first file is 0.
+  std::uint32_t add_file(std::string_view file);
+  const std::vector<std::string>& files() const { return files_; }
+  // "line 3", and where that is in another file than `seen_from`, "line 3 of routes.toml".
+  std::string line_of(Position position, Position seen_from) const;
 
   void error(Position position, std::string message);
   void warning(Position position, std::string message);
   bool has_errors() const { return errors_ != 0; }
 
-  // In the order of the file, those of one place by their text. Beyond limits::diagnostics_max the
+  // In the order of the files, those of one place by their text. Beyond limits::diagnostics_max the
   // last one says how many more.
   std::vector<Diagnostic> take();
 
  private:
   void add(Severity severity, Position position, std::string message);
 
-  std::string file_;
+  std::vector<std::string> files_;
   std::vector<Diagnostic> list_;
   std::size_t errors_ = 0;
   std::size_t dropped_ = 0;

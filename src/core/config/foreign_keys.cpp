@@ -26,7 +26,6 @@ constexpr std::string_view accept_proxy =
 constexpr std::string_view balance = "; an array of backends is tried in its order";
 constexpr std::string_view idle = "; for established connections there is 'idle'";
 constexpr std::string_view stderr_log = "; the log goes to standard error";
-constexpr std::string_view one_file = "; one file holds the whole configuration";
 
 // nginx, HAProxy, Traefik, Caddy, Envoy and sniproxy.
 constexpr ForeignKey foreign_keys[] = {
@@ -38,7 +37,6 @@ constexpr ForeignKey foreign_keys[] = {
     {"", "bind", "; a [[listener]] says where clients connect"},
     {"", "backend", "; a [[route]] has 'names' and a 'backend'"},
     {"", "table", "; a [[route]] has 'names' and a 'backend'"},
-    {"", "include", one_file},
     {"", "resolver", "; resolvers are 'servers' in [dns]"},
     {"[[route]]", "default", any_name},
     {"[[route]]", "fallback", any_name},

@@ -94,40 +94,41 @@ std::string quote_hint(std::string_view text, std::uint32_t line_number) {
   return "; text stands in quotes: " + printable(key) + " = \"" + printable(value) + '"';
 }
 
-Position position_of(const toml::source_region& region) {
+Position position_of(const toml::source_region& region, std::uint32_t file) {
   // What has no place of its own, as a table that only its children name, stands at line 0.
   return {.line = std::max<std::uint32_t>(region.begin.line, 1),
-          .column = std::max<std::uint32_t>(region.begin.column, 1)};
+          .column = std::max<std::uint32_t>(region.begin.column, 1),
+          .file = file};
 }
 
-TomlNode convert(const toml::node& source);
+TomlNode convert(const toml::node& source, std::uint32_t file);
 
-TomlTable convert_table(const toml::table& source) {
+TomlTable convert_table(const toml::table& source, std::uint32_t file) {
   TomlTable table;
   table.reserve(source.size());
   for (const auto& [key, node] : source) {
     table.push_back({.key = std::string(key.str()),
-                     .position = position_of(key.source()),
-                     .node = convert(node)});
+                     .position = position_of(key.source(), file),
+                     .node = convert(node, file)});
   }
   return table;
 }
 
-TomlArray convert_array(const toml::array& source) {
+TomlArray convert_array(const toml::array& source, std::uint32_t file) {
   TomlArray array;
   array.reserve(source.size());
-  for (const toml::node& node : source) array.push_back(convert(node));
+  for (const toml::node& node : source) array.push_back(convert(node, file));
   return array;
 }
 
-TomlNode convert(const toml::node& source) {
-  TomlNode node{.position = position_of(source.source()), .value = TomlOther{"a value"}};
+TomlNode convert(const toml::node& source, std::uint32_t file) {
+  TomlNode node{.position = position_of(source.source(), file), .value = TomlOther{"a value"}};
   source.visit([&](const auto& value) {
     using Value = std::remove_cvref_t<decltype(value)>;
     if constexpr (toml::is_table<Value>) {
-      node.value = convert_table(value);
+      node.value = convert_table(value, file);
     } else if constexpr (toml::is_array<Value>) {
-      node.value = convert_array(value);
+      node.value = convert_array(value, file);
     } else if constexpr (toml::is_string<Value> || toml::is_integer<Value> ||
                          toml::is_boolean<Value>) {
       node.value = value.get();
@@ -152,21 +153,22 @@ std::string_view type_name(const TomlNode& node) {
   return std::visit(Name{}, node.value);
 }
 
-std::optional<TomlTable> parse_toml(std::string_view text, DiagnosticList& diagnostics) {
+std::optional<TomlTable> parse_toml(std::string_view text, DiagnosticList& diagnostics,
+                                    std::uint32_t file) {
   if (text.size() > limits::config_bytes_max) {
-    diagnostics.error(
-        {}, "the file is larger than " + std::to_string(limits::config_bytes_max >> 20) + " MiB");
+    diagnostics.error({.file = file}, "the file is larger than " +
+                                          std::to_string(limits::config_bytes_max >> 20) + " MiB");
     return std::nullopt;
   }
   if (const auto line = DottedKeyScanner(text).find_deep_line()) {
-    diagnostics.error({.line = *line},
+    diagnostics.error({.line = *line, .file = file},
                       "more dots outside of strings than any key has; is a quote missing?");
     return std::nullopt;
   }
   try {
-    return convert_table(toml::parse(text));
+    return convert_table(toml::parse(text), file);
   } catch (const toml::parse_error& error) {
-    const Position position = position_of(error.source());
+    const Position position = position_of(error.source(), file);
     diagnostics.error(position, "syntax error: " + printable(error.description()) +
                                     quote_hint(text, position.line));
     return std::nullopt;

@@ -38,7 +38,9 @@ struct TomlEntry {
 // "a string", "a table", ...: for messages.
 std::string_view type_name(const TomlNode& node);
 
-// nullopt: `diagnostics` has the one mistake at which the parser stopped.
-std::optional<TomlTable> parse_toml(std::string_view text, DiagnosticList& diagnostics);
+// nullopt: `diagnostics` has the one mistake at which the parser stopped. `file` is the number that
+// `diagnostics` has for it.
+std::optional<TomlTable> parse_toml(std::string_view text, DiagnosticList& diagnostics,
+                                    std::uint32_t file = 0);
 
 }  // namespace sni

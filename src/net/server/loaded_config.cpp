@@ -7,6 +7,7 @@
 #include "core/limits.h"
 #include "net/group_id.h"
 #include "net/guard/guard_warnings.h"
+#include "net/include_files.h"
 #include "net/interface_index.h"
 #include "net/read_file.h"
 
@@ -15,14 +16,14 @@ namespace {
 
 // Its mistakes are mistakes of the configuration, with the file's own name; one in a list that
 // others publish need not be.
-void load_block_file(LoadedConfig& loaded, const std::string& config_path, Position position) {
+void load_block_file(LoadedConfig& loaded, Position position) {
   const AccessConfig& access = loaded.config->access;
   const std::string path = access.block_file;
   if (path.empty()) return;
   const auto text = read_file(path, limits::block_file_bytes_max);
   if (!text) {
     loaded.diagnostics.push_back({.severity = Severity::error,
-                                  .file = config_path,
+                                  .file = loaded.files[position.file],
                                   .position = position,
                                   .message = "'block_file' in [access]: " + text.error().what});
     return loaded.config.reset();
@@ -44,8 +45,7 @@ void load_block_file(LoadedConfig& loaded, const std::string& config_path, Posit
 }
 
 // The first line of each upstream's password_file.
-void load_passwords(LoadedConfig& loaded, const std::string& config_path,
-                    const std::vector<Position>& positions) {
+void load_passwords(LoadedConfig& loaded, const std::vector<Position>& positions) {
   for (std::size_t i = 0; i < loaded.config->upstreams.size(); ++i) {
     UpstreamConfig& upstream = loaded.config->upstreams[i];
     if (upstream.password_file.empty()) continue;
@@ -62,7 +62,7 @@ void load_passwords(LoadedConfig& loaded, const std::string& config_path,
     }
     if (mistake.empty()) continue;
     loaded.diagnostics.push_back({.severity = Severity::error,
-                                  .file = config_path,
+                                  .file = loaded.files[positions[i].file],
                                   .position = positions[i],
                                   .message = "'password_file' in [[upstream]]: " + mistake});
     return loaded.config.reset();
@@ -70,12 +70,12 @@ void load_passwords(LoadedConfig& loaded, const std::string& config_path,
 }
 
 // A socket of a group that is not there would be nobody's.
-void check_group(LoadedConfig& loaded, const std::string& config_path, Position position) {
+void check_group(LoadedConfig& loaded, Position position) {
   const std::string& group = loaded.config->control.group;
   if (group.empty() || group_id(group)) return;
   loaded.diagnostics.push_back(
       {.severity = Severity::error,
-       .file = config_path,
+       .file = loaded.files[position.file],
        .position = position,
        .message = "'group' in [control]: this host has no group '" + group + "'"});
   loaded.config.reset();
@@ -86,15 +86,16 @@ void check_group(LoadedConfig& loaded, const std::string& config_path, Position 
 Result<LoadedConfig> load_config(const std::string& path) {
   const auto text = read_file(path, limits::config_bytes_max);
   if (!text) return std::unexpected(text.error());
-  ConfigResult result = read_config(*text, path, interface_index);
+  ConfigResult result = read_config(*text, path, interface_index, include_files(path));
   LoadedConfig loaded{.config = std::move(result.config),
                       .diagnostics = std::move(result.diagnostics),
                       .block_file = {},
-                      .warnings = {}};
+                      .warnings = {},
+                      .files = std::move(result.files)};
   if (!loaded.config) return loaded;
-  check_group(loaded, path, result.control_group);
-  if (loaded.config) load_passwords(loaded, path, result.password_files);
-  if (loaded.config) load_block_file(loaded, path, result.block_file);
+  check_group(loaded, result.control_group);
+  if (loaded.config) load_passwords(loaded, result.password_files);
+  if (loaded.config) load_block_file(loaded, result.block_file);
   if (!loaded.config) return loaded;
   const auto needed = needed_sources(*loaded.config);
   if (needed) loaded.warnings = guard_warnings(*loaded.config, loaded.block_file, *needed);

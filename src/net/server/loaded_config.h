@@ -19,6 +19,7 @@ struct LoadedConfig {
   std::vector<Diagnostic> diagnostics;
   std::vector<AccessEntry> block_file;  // Of access.block_file.
   std::vector<std::string> warnings;    // What is right as text but would do harm here.
+  std::vector<std::string> files;       // The configuration's own, then those that it includes.
 };
 
 // An Error if the file cannot be read.

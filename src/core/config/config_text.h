@@ -1,0 +1,24 @@
+#pragma once
+
+// A configuration as text that read_config() takes again. The password of an upstream stays in its
+// file.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/config/config.h"
+
+namespace sni {
+
+enum class ConfigKeys : std::uint8_t {
+  all,      // Defaults are filled in.
+  changed,  // Those alone that are not at their defaults.
+};
+
+std::string config_text(const Config& config, ConfigKeys keys);
+
+// A TOML string in double quotes.
+std::string toml_string(std::string_view text);
+
+}  // namespace sni

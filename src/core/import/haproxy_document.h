@@ -1,0 +1,28 @@
+#pragma once
+
+// haproxy.cfg as its sections, and lines as their words.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sni {
+
+struct HaproxyLine {
+  std::uint32_t number = 1;
+  std::vector<std::string> words;  // Never empty.
+};
+
+struct HaproxySection {
+  HaproxyLine head;  // "frontend https", "defaults".
+  std::vector<HaproxyLine> lines;
+
+  const std::string& kind() const { return head.words[0]; }
+  std::string name() const { return head.words.size() > 1 ? head.words[1] : std::string(); }
+};
+
+// Lines before the first section are a section without lines of its own: their words are its head.
+std::vector<HaproxySection> parse_haproxy(std::string_view text);
+
+}  // namespace sni

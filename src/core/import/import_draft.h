@@ -1,0 +1,102 @@
+#pragma once
+
+// The configuration that an import makes, while it is made: whatever is given to it is checked, and
+// what cannot be is noted with its line.
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/config/config.h"
+#include "core/import/import.h"
+
+namespace sni {
+
+// A server of a pool of them, by its address as backends are written, but that the port may be
+// missing.
+struct ImportServer {
+  std::string address;
+  std::uint32_t weight = 1;
+  bool backup = false;
+};
+
+// What a route leads to.
+struct ImportPool {
+  std::vector<ImportServer> servers;
+  Balance balance = Balance::round_robin;
+  ProxyVersion send_proxy = ProxyVersion::none;
+  SourceConfig source;
+};
+
+// Where a route is served.
+struct ImportPlace {
+  std::string listener;
+  std::uint16_t port = 0;
+};
+
+class ImportDraft {
+ public:
+  // The rest of the configuration, to be written to.
+  Config& config() { return config_; }
+
+  // `words` stand before the reason, in quotes.
+  void note(std::uint32_t line, std::span<const std::string> words, std::string_view why);
+  void note(std::uint32_t line, std::string text);
+  // Once for each reason, however many lines have it.
+  void note_once(std::uint32_t line, std::string text);
+
+  // "address:port", "[v6]:port". The listener of an address is made once. nullopt: it is no address
+  // to listen on, or it has another protocol, and that is noted.
+  struct Listener {
+    std::string_view name;  // Wanted, empty: any.
+    std::string address;
+    Protocol protocol = Protocol::tls;
+  };
+  std::optional<ImportPlace> add_listener(std::uint32_t line, const Listener& listener);
+  ListenerConfig& listener(std::string_view name);
+
+  // A file for access lines; the first one counts. False: another one is there, or it is no absolute
+  // path.
+  bool set_access_file(std::string_view path);
+  // A route at each place. Where the servers have no ports they are those of the places.
+  void add_route(std::uint32_t line, std::vector<std::string> names,
+                 std::span<const ImportPlace> places, const ImportPool& pool);
+  void add_redirect(std::uint32_t line, std::vector<std::string> names,
+                    std::span<const ImportPlace> places);
+
+  // The configuration and the notes, without names that earlier routes take and routes that have
+  // none left.
+  Config finish(std::vector<ImportNote>& notes);
+
+ private:
+  std::string free_name(std::string_view wanted);
+  bool add_backends(std::uint32_t line, RouteConfig& route, const ImportPool& pool,
+                    std::uint16_t port);
+  void push_route(std::uint32_t line, RouteConfig route);
+  void drop_hidden_names();
+  void part_families();
+
+  Config config_;
+  std::vector<std::uint32_t> route_lines_;                     // In step with config_.routes.
+  std::map<std::string, std::size_t, std::less<>> listeners_;  // By name.
+  std::map<Endpoint, std::size_t> addresses_;
+  std::vector<ImportNote> notes_;
+  std::set<std::string> noted_;
+};
+
+// "address" and "name" with this port; what has one, or is a UNIX socket, as it is. IPv6 gets its
+// brackets.
+std::string with_port(std::string_view address, std::uint16_t port);
+
+// A time as these programs write it, with a unit or without: "5s", "1m30s" is none. Out of what a
+// key takes: the nearest that it does. nullopt: no time.
+std::optional<std::chrono::milliseconds> import_time(std::string_view text,
+                                                     std::string_view unit_without,
+                                                     std::chrono::milliseconds min,
+                                                     std::chrono::milliseconds max);
+
+}  // namespace sni

@@ -1,0 +1,65 @@
+#include "core/import/nginx_upstream.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/config/diagnostic.h"
+#include "core/decimal.h"
+#include "core/limits.h"
+
+namespace sni {
+namespace {
+
+// Of a server: they say when one is out, which is by itself here.
+constexpr std::array<std::string_view, 5> passed_over{"max_fails", "fail_timeout", "resolve",
+                                                      "slow_start", "service"};
+
+void take_server(const Directive& server, ImportPool& pool, ImportDraft& draft) {
+  if (server.words.size() < 2) return;
+  ImportServer taken{.address = server.words[1]};
+  for (std::size_t i = 2; i < server.words.size(); ++i) {
+    const std::string_view option = server.words[i];
+    const std::string_view name = option.substr(0, option.find('='));
+    if (option == "backup") {
+      taken.backup = true;
+    } else if (option == "down") {
+      return draft.note(server.line, server.words, "a server that is down is left out");
+    } else if (name == "weight") {
+      const auto weight =
+          parse_decimal(option.substr(std::min(option.size(), name.size() + 1)), 0xffff'ffff);
+      taken.weight = static_cast<std::uint32_t>(weight.value_or(1));
+      if (taken.weight > limits::backend_weight_max) {
+        draft.note(server.line, server.words, "weights go up to 256");
+      }
+    } else if (std::ranges::find(passed_over, name) == passed_over.end()) {
+      draft.note(server.line, server.words, quoted(name) + " has no counterpart");
+    }
+  }
+  pool.servers.push_back(std::move(taken));
+}
+
+}  // namespace
+
+ImportPool nginx_upstream(const Directive& upstream, ImportDraft& draft) {
+  ImportPool pool;
+  for (const Directive& directive : upstream.block) {
+    const std::string& name = directive.words[0];
+    const bool by_source =
+        directive.words.size() > 1 &&
+        (directive.words[1] == "$remote_addr" || directive.words[1] == "$binary_remote_addr");
+    if (name == "server") {
+      take_server(directive, pool, draft);
+    } else if (name == "least_conn") {
+      pool.balance = Balance::least_connections;
+    } else if (name == "random") {
+      pool.balance = Balance::random_two;
+    } else if (name == "hash" && by_source) {
+      pool.balance = Balance::source_hash;
+    } else if (name != "zone") {
+      draft.note(directive.line, directive.words, "no counterpart");
+    }
+  }
+  return pool;
+}
+
+}  // namespace sni

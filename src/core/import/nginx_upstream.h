@@ -1,0 +1,12 @@
+#pragma once
+
+// `upstream` of nginx.
+
+#include "core/import/brace_document.h"
+#include "core/import/import_draft.h"
+
+namespace sni {
+
+ImportPool nginx_upstream(const Directive& upstream, ImportDraft& draft);
+
+}  // namespace sni
