@@ -173,8 +173,9 @@ class Operate(ProxyTest):
         status, out, errors = self.call(started, "backends")
         self.assertEqual((status, errors), (0, ""))
         self.assertEqual([line.split() for line in out.splitlines()], [
-            ["BACKEND", "STATE", "CONNECTIONS"], [first.address, "disabled", "1"],
-            [second.address, "up", "1"]])
+            ["BACKEND", "STATE", "CONNECTIONS", "MAX", "QUEUED", "HEALTH"],
+            [first.address, "disabled", "1", "-", "0", "-"],
+            [second.address, "up", "1", "-", "0", "-"]])
         self.assertEqual(self.call(started, "backends", "--enable", first.address)[:2],
                          (0, "enabled\n"))
         self.served(started)
