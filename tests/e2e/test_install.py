@@ -63,7 +63,7 @@ class Install(ProxyTest):
         script = self.prefix / "share/bash-completion/completions/sni-proxy"
         done = run("bash", "-c", f"source {script}; COMP_WORDS=(sni-proxy co) COMP_CWORD=1; "
                                  "_sni_proxy; echo ${COMPREPLY[*]}")
-        self.assertEqual((done.stdout, done.stderr), ("connections\n", ""))
+        self.assertEqual((done.stdout, done.stderr), ("config connections\n", ""))
 
     @unittest.skipUnless(shutil.which("man"), "needs man")
     def test_manual_pages_have_no_mistakes(self):
