@@ -1,22 +1,11 @@
 #!/usr/bin/env python3
 """Commands about connections that have left the proxy by the packet plane."""
 
-import json
-import subprocess
-
 from support import backends, packet, processes
 from support.case import main
-from support.proxy import BINARY
 
 
 class Operated(packet.Packet):
-    def command(self, started, *arguments):
-        done = subprocess.run(
-            [BINARY, *arguments, "--socket", started.config["control"]["socket"], "--json"],
-            capture_output=True, text=True, timeout=60)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-        return json.loads(done.stdout)
-
     def test_a_connection_that_has_left_is_listed_with_its_bytes_and_killed(self):
         started = self.started("remote", backends.echo)
         connection, sent = self.handed_over(started)

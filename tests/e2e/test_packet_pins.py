@@ -2,7 +2,6 @@
 """Connections of the packet plane that outlive the proxy (fast_path.pin)."""
 
 import contextlib
-import json
 import os
 import pathlib
 import signal
@@ -11,7 +10,6 @@ import subprocess
 
 from support import backends, mounts, packet, processes, tls
 from support.case import main
-from support.proxy import BINARY
 
 
 class Pinned(packet.Packet):
@@ -30,10 +28,7 @@ class Pinned(packet.Packet):
         return self.proxy(config, command=self.lab.command, **options)
 
     def connections(self, started):
-        done = subprocess.run([BINARY, "connections", "--json", "--socket",
-                               started.config["control"]["socket"]],
-                              capture_output=True, text=True, timeout=60, check=True)
-        return json.loads(done.stdout)
+        return self.command(started, "connections")
 
     def exchange(self, connection, sent, payload=b"carried"):
         connection.sendall(payload)
@@ -96,8 +91,7 @@ class Crash(Pinned):
         self.killed(first)
         second = self.next(first)
         found, = self.connections(second)
-        subprocess.run([BINARY, "kill", found["id"], "--socket",
-                        second.config["control"]["socket"]], check=True, capture_output=True)
+        self.command(second, "kill", found["id"])
         self.assertTrue(backends.is_reset(connection))
         self.line(second, end="killed")
 

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "bpf/trusted_pins.h"
+
 namespace sni {
 namespace {
 
@@ -50,14 +52,6 @@ std::string path_of(const std::string& directory, const char* name) {
   return directory + "/" + name;
 }
 
-constexpr const char* foreign = " belongs to another user, or others may write to it";
-
-// Whether nobody else than us and root can have put there what is there.
-bool is_trusted(const struct stat& status) {
-  return (status.st_uid == geteuid() || status.st_uid == 0) &&
-         (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
 std::string unusable(const std::string& path) {
   return "cannot use the pin " + path;
 }
@@ -78,7 +72,7 @@ Result<UniqueFd> open_directory(const std::string& directory) {
                 " is not on a BPF file system (mount -t bpf bpf /sys/fs/bpf)");
   }
   if (!is_trusted(status)) {
-    return fail("the pin directory " + directory + foreign);
+    return fail("the pin directory " + directory + foreign_pins);
   }
   return opened;
 }
@@ -93,7 +87,7 @@ Result<std::optional<UniqueFd>> open_pin(const std::string& directory, int direc
     return fail_sys(unusable(path), errno);
   }
   if (!S_ISREG(status.st_mode) || !is_trusted(status)) {
-    return fail(unusable(path) + ": it" + foreign);
+    return fail(unusable(path) + ": it" + foreign_pins);
   }
   auto map = UniqueFd::adopt(bpf_obj_get(path.c_str()));
   bpf_map_info info{};

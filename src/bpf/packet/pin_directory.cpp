@@ -13,6 +13,8 @@
 #include <filesystem>
 #include <system_error>
 
+#include "bpf/trusted_pins.h"
+
 namespace sni {
 namespace {
 
@@ -40,13 +42,6 @@ bool is_version(const std::string& name) {
          name.find_first_not_of("0123456789", 1) == std::string::npos;
 }
 
-// What lies there is believed: it must be ours or root's, and nobody else's to write to.
-bool is_trusted(int directory) {
-  struct stat status{};
-  return ::fstat(directory, &status) == 0 && (status.st_uid == ::geteuid() || status.st_uid == 0) &&
-         (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
 bool is_bpf_file_system(const std::string& path) {
   struct statfs about{};
   return ::statfs(path.c_str(), &about) == 0 && about.f_type == BPF_FS_MAGIC;
@@ -66,9 +61,9 @@ Result<PinDirectory> PinDirectory::open(const std::string& path, unsigned versio
   pins.lock_ =
       UniqueFd::adopt(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!pins.lock_) return fail_sys("cannot open " + path, errno);
-  if (!is_trusted(pins.lock_.get())) {
-    return fail("cannot pin in " + path +
-                ": it belongs to another user, or others may write to it");
+  struct stat status{};
+  if (::fstat(pins.lock_.get(), &status) != 0 || !is_trusted(status)) {
+    return fail("cannot pin in " + path + ": it" + foreign_pins);
   }
   if (::flock(pins.lock_.get(), LOCK_EX | LOCK_NB) != 0) {
     return errno == EWOULDBLOCK ? fail("cannot pin in " + path + ": another process uses it")

@@ -198,25 +198,22 @@ void PacketService::take_over(unsigned workers) {
   while (const auto more = splice_->scan(cursor, scan_entries, entries)) {
     if (!*more) break;
   }
-  end_unsaved(entries);
-  std::size_t flows = 0;
-  for (auto& [name, saved] : saved_->all()) {
+  std::unordered_set<std::uint64_t> names;
+  for (const auto& [name, saved] : saved_->all()) {
+    names.insert(name);
     // Another process may have had more workers.
     left_[worker_of_packet_flow(name) % workers].push_back({.name = name, .saved = saved});
-    ++flows;
   }
-  for (unsigned worker = 0; worker < workers; ++worker) {
-    if (!left_[worker].empty()) inboxes_[worker]->want_ticks(true);
-  }
+  const std::size_t flows = names.size();
+  end_unsaved(entries, std::move(names));
   if (flows > 0) spdlog::info("packet: took over {}", counted(flows, "spliced connection"));
 }
 
 // What the earlier process was about to hand over, or had just ended. Its sockets have gone with
 // it: connections that were only watched have ended like any others, and those in the midst of the
 // hand-over have nobody who knows their numbers.
-void PacketService::end_unsaved(const std::vector<PacketEntry>& entries) {
-  std::unordered_set<std::uint64_t> saved;
-  for (const auto& each : saved_->all()) saved.insert(each.first);
+void PacketService::end_unsaved(const std::vector<PacketEntry>& entries,
+                                std::unordered_set<std::uint64_t> saved) {
   std::size_t reset = 0;
   for (const PacketEntry& entry : entries) {
     const std::uint64_t name = entry.flow.flow;

@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -122,7 +123,9 @@ class PacketService {
   Result<void> open_pins(const std::string& directory, std::uint32_t flows);
   Result<void> attach_as_before();
   void take_over(unsigned workers);
-  void end_unsaved(const std::vector<PacketEntry>& entries);
+  // `saved`: names of the flows that go on.
+  void end_unsaved(const std::vector<PacketEntry>& entries,
+                   std::unordered_set<std::uint64_t> saved);
   Hook attach(std::uint32_t interface);
   void run(const std::stop_token& stop);
   void forward_events();

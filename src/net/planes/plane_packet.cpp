@@ -209,26 +209,19 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
 void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
                         std::chrono::milliseconds idle, std::uint64_t now_ms) {
   Pair& pair = *pairs_.find(ticket);
-  const auto adopted = flows_.try_emplace(
-      pair.name,
-      Spliced{.flow = &flow,
-              .keys = pair.keys,
-              .target = pair.target,
-              .port = local_port(pair),
-              .idle_ns = static_cast<std::uint64_t>(
-                  std::chrono::duration_cast<std::chrono::nanoseconds>(idle).count()),
-              .relayed = {view.sent_to_backend, view.sent_to_client},
-              .ifindex = {pair.client_ifindex, pair.backend_ifindex},
-              .routes_version = service_.routes_version(),
-              .source =
-                  flow.record.is_of_proxy() ? std::nullopt : std::optional(flow.record.client.ip)});
-  order_.push_back(pair.name);
-  service_.inbox(worker_).want_ticks(true);
+  const Spliced& kept =
+      keep(pair.name, {.flow = &flow,
+                       .keys = pair.keys,
+                       .target = pair.target,
+                       .port = local_port(pair),
+                       .idle_ns = static_cast<std::uint64_t>(
+                           std::chrono::duration_cast<std::chrono::nanoseconds>(idle).count()),
+                       .relayed = {view.sent_to_backend, view.sent_to_client},
+                       .ifindex = {pair.client_ifindex, pair.backend_ifindex},
+                       .routes_version = service_.routes_version()});
   counts_.taken.add();
-  flow.record.plane = PlaneId::packet;
   flow.seat.leave_sockets();
-  flow.splice = pair.name;
-  save(pair.name, adopted.first->second);
+  save(pair.name, kept);
   spdlog::debug("packet: a connection to {} was handed over after {} ms", pair.target.to_string(),
                 now_ms - flow.record.started_ms);
   --handovers_;

@@ -122,6 +122,8 @@ class PlanePacket {
   std::optional<PacketRoute> route(const IpAddress& source, const Endpoint& target,
                                    std::uint64_t now_ms);
   HandoverPair handover_pair(const Pair& pair, const PlaneView& view) const;
+  // The flow is ours from here on, whoever handed it over.
+  Spliced& keep(std::uint64_t name, Spliced spliced);
   void save(std::uint64_t name, const Spliced& flow);
   static std::uint16_t local_port(const Pair& pair);
   bool hold_port(const Pair& pair);

@@ -81,19 +81,22 @@ void PlanePacket::restore(const LeftFlow& left, Flow& flow) {
         target.to_string());
   }
   count_ports();
+  keep(left.name, {.flow = &flow,
+                   .keys = {.client = saved.client_key, .backend = saved.backend_key},
+                   .target = target,
+                   .port = port,
+                   .idle_ns = saved.idle_ns,
+                   .relayed = saved.relayed});
+}
+
+PlanePacket::Spliced& PlanePacket::keep(std::uint64_t name, Spliced spliced) {
+  Flow& flow = *spliced.flow;
+  if (!flow.record.is_of_proxy()) spliced.source = flow.record.client.ip;
   flow.record.plane = PlaneId::packet;
-  flow.splice = left.name;
-  flows_.try_emplace(
-      left.name,
-      Spliced{.flow = &flow,
-              .keys = {.client = saved.client_key, .backend = saved.backend_key},
-              .target = target,
-              .port = port,
-              .idle_ns = saved.idle_ns,
-              .relayed = saved.relayed,
-              .source =
-                  flow.record.is_of_proxy() ? std::nullopt : std::optional(flow.record.client.ip)});
-  order_.push_back(left.name);
+  flow.splice = name;
+  order_.push_back(name);
+  service_.inbox(worker_).want_ticks(true);
+  return flows_.try_emplace(name, std::move(spliced)).first->second;
 }
 
 void PlanePacket::look_at_some(const Admission& admission, std::uint64_t now_ms,

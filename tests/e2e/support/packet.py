@@ -1,12 +1,14 @@
 """Connections on the packet plane: a host of its own between a client and a container."""
 
+import json
 import os
 import socket
+import subprocess
 import unittest
 
 from . import backends, network, planes, processes, tls
 from .case import ProxyTest
-from .proxy import listener
+from .proxy import BINARY, listener
 
 EAGER = {"mode": "packet", "packet_after": "0s", "packet_after_bytes": "0B"}
 HANDED_OVER = "was handed over"
@@ -92,6 +94,14 @@ class Packet(ProxyTest):
             (self.front, port or started.port), timeout=60))
         self.addCleanup(connection.close)
         return connection
+
+    def command(self, started, *arguments):
+        """What the running proxy answers to a command."""
+        done = subprocess.run(
+            [BINARY, *arguments, "--socket", started.config["control"]["socket"], "--json"],
+            capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return json.loads(done.stdout)
 
     def short_connection(self, started):
         """One that is answered and ends at once."""
