@@ -3,6 +3,10 @@
 option(SNI_UNITY_TESTS "Unity builds of the tests and the laboratory alone" OFF)
 
 # Files whose local names clash with those of a neighbour are compiled by themselves all the same.
+# Most of the time goes into headers, so the more files share them the better; but two cores want
+# several batches each.
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 24)
+
 function(apart_in_unity_builds)
   set_property(SOURCE ${ARGN} PROPERTY SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()

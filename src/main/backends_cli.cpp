@@ -2,14 +2,13 @@
 
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
-#include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "core/config/config.h"
 #include "main/control_command.h"
+#include "main/text_table.h"
 #include "net/control/control_client.h"
 
 namespace sni {
@@ -18,30 +17,17 @@ namespace {
 using nlohmann::json;
 
 std::string table(const json& backends) {
-  std::size_t width = std::string_view("BACKEND").size();
+  std::vector<TableRow> rows{{"BACKEND", "STATE", "CONNECTIONS", "MAX", "QUEUED", "HEALTH"}};
   for (const json& each : backends) {
-    width = std::max(width, each.at("backend").get_ref<const std::string&>().size());
+    const json& most = json_member(each, "max_connections");
+    const json& health = json_member(each, "health");
+    rows.push_back(
+        {json_text(each, "backend"), json_text(each, "state"),
+         json_member(each, "connections").dump(), most == 0 ? "-" : most.dump(),
+         json_member(each, "queued").dump(),
+         health.is_null() ? "-" : health.at("up").dump() + '/' + health.at("known").dump()});
   }
-  constexpr std::array<std::size_t, 5> columns{0, 10, 23, 33, 41};  // Behind the first.
-  const auto row = [&](std::string line, const std::array<std::string, 5>& cells) {
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      line.resize(std::max(line.size() + 1, width + 2 + columns[i]), ' ');
-      line += cells[i];
-    }
-    return line + '\n';
-  };
-  std::string text = row("BACKEND", {"STATE", "CONNECTIONS", "MAX", "QUEUED", "HEALTH"});
-  for (const json& each : backends) {
-    const json& state = each.at("state");
-    const json& most = each.at("max_connections");
-    const json& health = each.at("health");
-    text +=
-        row(each.at("backend"),
-            {state.is_string() ? state.get<std::string>() : "-", each.at("connections").dump(),
-             most == 0 ? "-" : most.dump(), each.at("queued").dump(),
-             health.is_null() ? "-" : health.at("up").dump() + '/' + health.at("known").dump()});
-  }
-  return text;
+  return text_table(rows, 2);
 }
 
 }  // namespace

@@ -27,6 +27,12 @@ const json& json_member(const json& object, const char* name) {
   return found == object.end() ? nothing : *found;
 }
 
+std::string json_text(const json& object, const char* name, const char* otherwise) {
+  const json& value = json_member(object, name);
+  const std::string found = value.is_string() ? value.get<std::string>() : std::string();
+  return found.empty() ? otherwise : found;
+}
+
 std::uint64_t json_number(const json& object, const char* name) {
   const json& value = json_member(object, name);
   return value.is_number_unsigned() ? value.get<std::uint64_t>() : 0;

@@ -23,6 +23,8 @@ int complain(const std::string& what);
 
 // Null where it is not there, as of another version of the proxy.
 const nlohmann::json& json_member(const nlohmann::json& object, const char* name);
+// `otherwise` where it is not there or empty.
+std::string json_text(const nlohmann::json& object, const char* name, const char* otherwise = "-");
 // 0 where it is not there.
 std::uint64_t json_number(const nlohmann::json& object, const char* name);
 

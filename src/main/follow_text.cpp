@@ -6,31 +6,22 @@
 #include "main/control_command.h"
 
 namespace sni {
-namespace {
 
 using nlohmann::json;
 
-std::string text(const json& object, const char* name) {
-  const json& value = json_member(object, name);
-  const std::string found = value.is_string() ? value.get<std::string>() : std::string();
-  return found.empty() ? "-" : found;
-}
-
-}  // namespace
-
 std::string follow_text(const json& event) {
-  const std::string kind = text(event, "event");
+  const std::string kind = json_text(event, "event");
   if (kind == "missed") {
     return "(" + std::to_string(json_number(event, "count")) + " more came too fast)\n";
   }
   const json& flow = json_member(event, "connection");
-  std::string line = (kind == "begin" ? "begin  " : "end    ") + text(flow, "id") + "  " +
-                     text(flow, "client") + "  " + text(flow, "server_name") + "  " +
-                     text(flow, "backend") + "  " + text(flow, "plane");
+  std::string line = (kind == "begin" ? "begin  " : "end    ") + json_text(flow, "id") + "  " +
+                     json_text(flow, "client") + "  " + json_text(flow, "server_name") + "  " +
+                     json_text(flow, "backend") + "  " + json_text(flow, "plane");
   if (kind == "end") {
     line += "  up " + short_bytes(json_number(flow, "client_bytes")) + "  down " +
             short_bytes(json_number(flow, "server_bytes")) + "  after " +
-            short_span(json_number(flow, "age_ms")) + "  " + text(event, "end");
+            short_span(json_number(flow, "age_ms")) + "  " + json_text(event, "end");
   }
   return line + '\n';
 }

@@ -87,13 +87,12 @@ int OperateCli::Options::list() const {
 
 // Until somebody ends this program, or the proxy ends.
 int OperateCli::Options::follow() const {
-  const auto followed =
-      control_follow(socket, flows("follow"), [this](const nlohmann::json& event) {
-        print(json ? event.dump() + '\n' : follow_text(event));
-        std::fflush(stdout);
-      });
-  return complain(followed ? "the proxy has ended, or we did not read fast enough"
-                           : followed.error().what);
+  const auto ended = control_follow(socket, flows("follow"), [this](const nlohmann::json& event) {
+    print(json ? event.dump() + '\n' : follow_text(event));
+    std::fflush(stdout);
+  });
+  return complain(ended ? "the proxy has ended, or we did not read fast enough"
+                        : ended.error().what);
 }
 
 int OperateCli::Options::end() const {

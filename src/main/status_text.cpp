@@ -11,11 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-std::string text(const json& object, const char* name) {
-  const json& value = json_member(object, name);
-  return value.is_string() ? value.get<std::string>() : std::string("unknown");
-}
-
 std::string of_workers(const json& workers) {
   std::string line;
   for (const json& worker : workers) {
@@ -51,16 +46,17 @@ std::string totals_text(const json& totals) {
 std::string status_text(const json& status) {
   const std::chrono::seconds uptime(json_number(status, "uptime_s"));
   const json& config = json_member(status, "config");
-  std::string out = "sni-proxy " + text(status, "version") + ", " + text(status, "state") +
-                    ", pid " + std::to_string(json_number(status, "pid")) + ", up " +
-                    format_duration(uptime) + '\n';
-  out += "configuration " + text(config, "path") + ", loaded " + text(config, "loaded") + '\n';
+  std::string out =
+      "sni-proxy " + json_text(status, "version") + ", " + json_text(status, "state") + ", pid " +
+      std::to_string(json_number(status, "pid")) + ", up " + format_duration(uptime) + '\n';
+  out += "configuration " + json_text(config, "path") + ", loaded " + json_text(config, "loaded") +
+         '\n';
   for (const json& listener : json_member(status, "listeners")) {
-    out += "listening on " + text(listener, "address") + " (" + text(listener, "name") + ", " +
-           text(listener, "protocol") + ")\n";
+    out += "listening on " + json_text(listener, "address") + " (" + json_text(listener, "name") +
+           ", " + json_text(listener, "protocol") + ")\n";
   }
   const json& planes = json_member(status, "planes");
-  out += text(planes, "used") + '\n';
+  out += json_text(planes, "used") + '\n';
   for (const json& line : json_member(planes, "missing")) {
     if (line.is_string()) out += "  " + line.get<std::string>() + '\n';
   }

@@ -12,11 +12,6 @@ namespace {
 
 using nlohmann::json;
 
-std::string text(const json& object, const char* name) {
-  const json& value = json_member(object, name);
-  return value.is_string() ? value.get<std::string>() : std::string();
-}
-
 std::uint64_t now_ms() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(
@@ -38,11 +33,11 @@ void add_totals(TopSample& sample, const json& listeners) {
 }
 
 TopConnection connection_of(const json& flow) {
-  return {.id = text(flow, "id"),
-          .client = text(flow, "client"),
-          .name = text(flow, "server_name"),
-          .backend = text(flow, "backend"),
-          .plane = text(flow, "plane"),
+  return {.id = json_text(flow, "id", ""),
+          .client = json_text(flow, "client", ""),
+          .name = json_text(flow, "server_name", ""),
+          .backend = json_text(flow, "backend", ""),
+          .plane = json_text(flow, "plane", ""),
           .up = json_number(flow, "client_bytes"),
           .down = json_number(flow, "server_bytes"),
           .rate = json_number(flow, "rate"),
@@ -50,7 +45,7 @@ TopConnection connection_of(const json& flow) {
 }
 
 TopTraffic traffic_of(const json& row) {
-  return {.key = text(row, "key"),
+  return {.key = json_text(row, "key", ""),
           .connections = json_number(row, "connections"),
           .up = json_number(row, "client_bytes"),
           .down = json_number(row, "server_bytes")};
@@ -77,8 +72,8 @@ Result<TopSample> top_fetch(const std::string& socket, TopView view) {
   const auto listeners = traffic(socket, "listener");
   if (!listeners) return std::unexpected(listeners.error());
   TopSample sample{.at_ms = now_ms(),
-                   .version = text(*status, "version"),
-                   .state = text(*status, "state"),
+                   .version = json_text(*status, "version", ""),
+                   .state = json_text(*status, "state", ""),
                    .uptime_s = json_number(*status, "uptime_s"),
                    .living = json_number(*status, "connections"),
                    .accepted = json_number(json_member(*status, "totals"), "accepted"),

@@ -3,13 +3,13 @@
 #include <initializer_list>
 #include <span>
 
+#include "core/hello/tls_record.h"
+
 namespace sni {
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-constexpr std::uint8_t content_alert = 21;
-constexpr std::uint8_t content_handshake = 22;
 constexpr std::uint8_t client_hello = 1;
 
 void put_u16(Bytes& out, std::size_t value) {

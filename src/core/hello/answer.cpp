@@ -2,7 +2,10 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
+
+#include "core/hello/tls_record.h"
 
 namespace sni {
 namespace {
@@ -12,7 +15,6 @@ using Alert = std::array<std::uint8_t, 7>;
 // A fatal alert in a record (RFC 8446 5.1 and 6). No version has been negotiated, so the record has
 // the number that a ClientHello's own record has for compatibility, TLS 1.0: every client takes it.
 consteval Alert fatal_alert(std::uint8_t description) {
-  constexpr std::uint8_t content_alert = 21;
   constexpr std::uint8_t level_fatal = 2;
   return {content_alert, 0x03, 0x01, 0, 2, level_fatal, description};
 }

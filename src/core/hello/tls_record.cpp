@@ -10,7 +10,6 @@ namespace {
 using limits::handshake_header;
 using limits::record_header;
 
-constexpr std::uint8_t content_handshake = 22;
 constexpr std::uint8_t version_major = 3;
 constexpr std::uint8_t handshake_client_hello = 1;
 constexpr std::size_t record_max = 16 * 1024;  // RFC 8446 5.1: 2^14 bytes of plaintext.

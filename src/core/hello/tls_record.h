@@ -16,6 +16,10 @@
 
 namespace sni {
 
+// Content types of records (RFC 8446 5.1).
+inline constexpr std::uint8_t content_alert = 21;
+inline constexpr std::uint8_t content_handshake = 22;
+
 // FlightScanner::scan() for TLS, for a hello of at most `hello_bytes` and limits::hello_records_max
 // records: 0 when the hello is complete, else the bytes that must be there.
 // The first bytes decide between not_the_protocol and malformed: SSLv2, HTTP and the like fail at

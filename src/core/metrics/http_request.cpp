@@ -22,14 +22,14 @@ std::string_view trimmed(std::string_view text) {
 
 void read_request_line(std::string_view line, HttpRequest& request) {
   const std::size_t first = line.find(' ');
-  const std::size_t second = line.rfind(' ');
-  if (first == line.npos || first == second) {
+  const std::size_t last = line.rfind(' ');
+  if (first == line.npos || first == last) {
     request.fault = HttpRequest::Fault::malformed;
     return;
   }
   const std::string_view method = line.substr(0, first);
-  const std::string_view target = line.substr(first + 1, second - first - 1);
-  const std::string_view version = line.substr(second + 1);
+  const std::string_view target = line.substr(first + 1, last - first - 1);
+  const std::string_view version = line.substr(last + 1);
   request.head = method == "HEAD";
   request.path = target.substr(0, target.find('?'));
   request.keep_alive = version == "HTTP/1.1";
