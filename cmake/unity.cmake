@@ -1,12 +1,13 @@
-# Unity builds (CMAKE_UNITY_BUILD, which `./dev test` sets in CI) compile several files at once and
-# take 60 % of the time of a cold build. Whoever works on a file is better off without.
-option(SNI_UNITY_TESTS "Unity builds of the tests and the laboratory alone" OFF)
-
-# Files whose local names clash with those of a neighbour are compiled by themselves all the same.
+# Unity builds (CMAKE_UNITY_BUILD) compile several files at once and take half the time of a cold
+# build: the preset release has them, and the others where `./dev test` runs in CI. Whoever works on
+# a file is better off without, and sees there that it includes what it uses.
+#
 # Most of the time goes into headers, so the more files share them the better; but two cores want
 # several batches each.
 set(CMAKE_UNITY_BUILD_BATCH_SIZE 24)
 
+# Files whose local names clash with those of a neighbour, or whose headers do, are compiled by
+# themselves all the same.
 function(apart_in_unity_builds)
   set_property(SOURCE ${ARGN} PROPERTY SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()

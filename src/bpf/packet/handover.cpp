@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "bpf/packet/monotonic.h"
 #include "bpf/packet/tcp_repair.h"
 
 namespace sni {
@@ -22,13 +23,6 @@ constexpr std::uint32_t drain_bytes = 64 * 1024;
 constexpr milliseconds quick{1};
 constexpr milliseconds slow{50};
 constexpr milliseconds patience{100};
-
-std::uint64_t monotonic_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 packet_decline to_decline(PairFit fit) {
   switch (fit) {

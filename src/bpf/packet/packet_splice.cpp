@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "bpf/libbpf_lines.h"
+#include "bpf/packet/monotonic.h"
 #include "bpf/packet/packet_reset.h"
 #include "core/unique_fd.h"
 #include "packet_splice.skel.h"
@@ -22,13 +23,6 @@ namespace {
 constexpr std::uint64_t ns_per_s = 1'000'000'000;
 // A program that holds an entry ends within the time that its CPU has for it; a second is plenty.
 constexpr std::uint64_t forgotten_ns = ns_per_s;
-
-std::uint64_t monotonic_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * ns_per_s +
-         static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 const char* to_string(packet_answer answer) {
   switch (answer) {

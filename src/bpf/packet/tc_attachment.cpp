@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <span>
 
+#include "bpf/interface_list.h"
 #include "bpf/packet/tcx_link.h"
 
 namespace sni {
@@ -21,11 +22,6 @@ namespace {
 // A handle with this bit is of a pinned filter, which needs no living process.
 constexpr std::uint32_t pinned_bit = 0x8000'0000;
 constexpr int handle_tries = 8;
-
-struct FreeInterfaces {
-  void operator()(struct if_nameindex* all) const { ::if_freenameindex(all); }
-};
-using Interfaces = std::unique_ptr<struct if_nameindex, FreeInterfaces>;
 
 // The token of a handle. Empty: a process that lives has it.
 UniqueFd take_token(std::uint32_t handle) {
@@ -187,7 +183,7 @@ bool TcAttacher::uses_pinned_map(std::uint32_t program_id) const {
 std::vector<std::pair<std::string, TcDirection>> TcAttacher::left_behind() {
   std::vector<std::pair<std::string, TcDirection>> hooks;
   if (options_.pins == nullptr) return hooks;
-  const Interfaces interfaces(::if_nameindex());
+  const InterfaceList interfaces = list_interfaces();
   if (!interfaces) return hooks;
   for (const auto* each = interfaces.get(); each->if_index != 0; ++each) {
     for (const TcDirection direction : {TcDirection::ingress, TcDirection::egress}) {
@@ -202,7 +198,7 @@ std::vector<std::pair<std::string, TcDirection>> TcAttacher::left_behind() {
 
 std::size_t TcAttacher::remove_orphans() {
   std::size_t removed = 0;
-  const Interfaces interfaces(::if_nameindex());
+  const InterfaceList interfaces = list_interfaces();
   if (!interfaces) return removed;
   for (const auto* each = interfaces.get(); each->if_index != 0; ++each) {
     for (const TcDirection direction : {TcDirection::ingress, TcDirection::egress}) {

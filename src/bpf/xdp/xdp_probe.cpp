@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 
+#include "bpf/interface_list.h"
 #include "bpf/xdp/xdp_attachment.h"
 #include "bpf/xdp/xdp_filter.h"
 #include "core/unique_fd.h"
@@ -114,11 +115,6 @@ class GenericNetlink {
   UniqueFd fd_;
 };
 
-struct FreeInterfaces {
-  void operator()(struct if_nameindex* all) const { ::if_freenameindex(all); }
-};
-using Interfaces = std::unique_ptr<struct if_nameindex, FreeInterfaces>;
-
 std::string per_cpu_maps() {
   const auto map =
       UniqueFd::adopt(bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "probe", sizeof(std::uint32_t),
@@ -174,7 +170,7 @@ std::vector<std::string> probe_xdp() {
     return lines;
   }
   const auto native = native_xdp();
-  const Interfaces interfaces(::if_nameindex());
+  const InterfaceList interfaces = list_interfaces();
   if (!interfaces) {
     lines.emplace_back("XDP: the interfaces cannot be listed");
     return lines;

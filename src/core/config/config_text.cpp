@@ -77,7 +77,7 @@ std::string entry_text(const AccessEntry& entry) {
   const auto day = std::chrono::floor<std::chrono::days>(*entry.until);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss time(*entry.until - day);
-  std::array<char, sizeof " until 2026-12-01T00:00:00Z"> until{};
+  std::array<char, 96> until{};  // Six numbers of any size fit.
   std::snprintf(until.data(), until.size(), " until %04d-%02u-%02uT%02d:%02d:%02dZ",
                 static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
                 static_cast<unsigned>(date.day()), static_cast<int>(time.hours().count()),

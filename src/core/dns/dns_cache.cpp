@@ -6,7 +6,7 @@
 namespace sni {
 namespace {
 
-std::uint64_t milliseconds(std::chrono::milliseconds duration) {
+std::uint64_t whole_ms(std::chrono::milliseconds duration) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0));
 }
 
@@ -19,10 +19,10 @@ Resolution as_stale(Resolution answer) {
 
 void DnsCache::configure(const DnsConfig& config) {
   entries_max_ = config.cache_entries;
-  ttl_min_ms_ = milliseconds(config.ttl_min);
-  ttl_max_ms_ = std::max(milliseconds(config.ttl_max), ttl_min_ms_);
-  negative_ttl_ms_ = milliseconds(config.negative_ttl);
-  stale_ms_ = milliseconds(config.stale);
+  ttl_min_ms_ = whole_ms(config.ttl_min);
+  ttl_max_ms_ = std::max(whole_ms(config.ttl_max), ttl_min_ms_);
+  negative_ttl_ms_ = whole_ms(config.negative_ttl);
+  stale_ms_ = whole_ms(config.stale);
   while (entries_.size() > entries_max_) evict();
 }
 

@@ -5,7 +5,7 @@
 namespace sni {
 namespace {
 
-constexpr GuardTime second = 1;
+constexpr GuardTime one_second = 1;
 constexpr GuardTime minute = 60;
 
 }  // namespace
@@ -27,7 +27,7 @@ bool SourceWatch::report(const IpAddress& source, Conduct conduct, GuardTime now
   Windows& windows = found->second;
   switch (conduct) {
     case Conduct::connected:
-      return exceeds(windows.connected, second, allowed_.connections_per_second);
+      return exceeds(windows.connected, one_second, allowed_.connections_per_second);
     case Conduct::refused:
       return exceeds(windows.refused, minute, allowed_.refused_per_minute);
     case Conduct::bad_hello:
@@ -42,7 +42,7 @@ void SourceWatch::expire(GuardTime now) {
   };
   std::erase_if(sources_, [&](const auto& entry) {
     const Windows& windows = entry.second;
-    return has_passed(windows.connected, second) && has_passed(windows.refused, minute) &&
+    return has_passed(windows.connected, one_second) && has_passed(windows.refused, minute) &&
            has_passed(windows.bad_hello, minute);
   });
 }

@@ -3,6 +3,7 @@
 // Configurations of words and braces, as nginx and sniproxy have them, as a tree. Comments begin
 // with "#" where a word could.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -17,6 +18,12 @@ struct Directive {
   std::vector<std::string> words;  // Never empty; the first is its name.
   bool has_block = false;
   std::vector<Directive> block;
+
+  // Empty where it has fewer.
+  const std::string& word(std::size_t index) const {
+    static const std::string none;
+    return index < words.size() ? words[index] : none;
+  }
 };
 
 enum class BraceStyle : std::uint8_t {

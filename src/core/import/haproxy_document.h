@@ -2,6 +2,7 @@
 
 // haproxy.cfg as its sections, and lines as their words.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -12,6 +13,12 @@ namespace sni {
 struct HaproxyLine {
   std::uint32_t number = 1;
   std::vector<std::string> words;  // Never empty.
+
+  // Empty where it has fewer.
+  const std::string& word(std::size_t index) const {
+    static const std::string none;
+    return index < words.size() ? words[index] : none;
+  }
 };
 
 struct HaproxySection {

@@ -21,32 +21,32 @@ struct Option {
   std::size_t arguments;
 };
 // They have no counterpart and change nothing for clients, or are so by themselves.
-constexpr std::array<Option, 26> passed_over{{{"check", 0},
-                                              {"inter", 1},
-                                              {"fastinter", 1},
-                                              {"downinter", 1},
-                                              {"rise", 1},
-                                              {"fall", 1},
-                                              {"port", 1},
-                                              {"addr", 1},
-                                              {"on-error", 1},
-                                              {"error-limit", 1},
-                                              {"on-marked-down", 1},
-                                              {"on-marked-up", 1},
-                                              {"slowstart", 1},
-                                              {"cookie", 1},
-                                              {"id", 1},
-                                              {"track", 1},
-                                              {"init-addr", 1},
-                                              {"resolvers", 1},
-                                              {"resolve-prefer", 1},
-                                              {"check-send-proxy", 0},
-                                              {"check-ssl", 0},
-                                              {"check-sni", 1},
-                                              {"check-alpn", 1},
-                                              {"observe", 1},
-                                              {"no-check", 0},
-                                              {"resolve-opts", 1}}};
+constexpr std::array<Option, 26> ignored_options{{{"check", 0},
+                                                  {"inter", 1},
+                                                  {"fastinter", 1},
+                                                  {"downinter", 1},
+                                                  {"rise", 1},
+                                                  {"fall", 1},
+                                                  {"port", 1},
+                                                  {"addr", 1},
+                                                  {"on-error", 1},
+                                                  {"error-limit", 1},
+                                                  {"on-marked-down", 1},
+                                                  {"on-marked-up", 1},
+                                                  {"slowstart", 1},
+                                                  {"cookie", 1},
+                                                  {"id", 1},
+                                                  {"track", 1},
+                                                  {"init-addr", 1},
+                                                  {"resolvers", 1},
+                                                  {"resolve-prefer", 1},
+                                                  {"check-send-proxy", 0},
+                                                  {"check-ssl", 0},
+                                                  {"check-sni", 1},
+                                                  {"check-alpn", 1},
+                                                  {"observe", 1},
+                                                  {"no-check", 0},
+                                                  {"resolve-opts", 1}}};
 
 class Servers {
  public:
@@ -134,13 +134,13 @@ void Servers::read_server(const HaproxyLine& line, std::size_t address_at) {
 bool Servers::read_options(const HaproxyLine& line, std::size_t first, ImportServer& server) {
   for (std::size_t i = first; i < line.words.size(); ++i) {
     const std::string& option = line.words[i];
-    const auto known = std::ranges::find(passed_over, option, &Option::name);
+    const auto known = std::ranges::find(ignored_options, option, &Option::name);
     if (option == "check") {
       draft_.note_once(line.number,
                        "'check': no server is asked beforehand; one that a connection does not "
                        "reach comes last for a while");
     }
-    if (known != passed_over.end()) {
+    if (known != ignored_options.end()) {
       i += known->arguments;
     } else if (option == "backup") {
       server.backup = true;

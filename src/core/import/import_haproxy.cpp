@@ -24,7 +24,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // They change nothing for clients, or are so by themselves here.
-constexpr std::array<std::string_view, 13> passed_over{
+constexpr std::array<std::string_view, 13> ignored_keywords{
     "log",        "log-format",       "log-tag",     "description",
     "mode",       "tcp-check",        "http-check",  "id",
     "retries",    "unique-id-format", "monitor-uri", "load-server-state-from-file",
@@ -33,17 +33,12 @@ constexpr std::array<std::string_view, 10> passed_options{
     "tcplog",   "httplog",           "dontlognull", "tcpka",     "clitcpka",
     "srvtcpka", "log-health-checks", "redispatch",  "tcp-check", "ssl-hello-chk"};
 
-const std::string& word(const HaproxyLine& line, std::size_t index) {
-  static const std::string none;
-  return index < line.words.size() ? line.words[index] : none;
-}
-
 bool is_proxy(const HaproxySection& section) {
   return section.kind() == "frontend" || section.kind() == "listen";
 }
 
 // "*:443", ":443", "ipv4@:443", ":::443" and "443" as addresses to listen on.
-std::string listen_text(std::string_view text) {
+std::string haproxy_listen(std::string_view text) {
   bool v6 = false;
   if (text.starts_with("ipv4@")) text.remove_prefix(5);
   if (text.starts_with("ipv6@")) {
@@ -139,10 +134,10 @@ void HaproxyImport::take_global(const HaproxySection& global) {
     }
     Config& config = draft_.config();
     if (name == "maxconn") {
-      const auto connections = parse_decimal(word(line, 1), 10'000'000);
+      const auto connections = parse_decimal(line.word(1), 10'000'000);
       if (connections) config.limits.connections = static_cast<std::uint32_t>(*connections);
     } else if (name == "nbthread") {
-      const auto workers = parse_decimal(word(line, 1), 1024);
+      const auto workers = parse_decimal(line.word(1), 1024);
       if (workers) config.workers = static_cast<std::uint32_t>(*workers);
     } else {
       note(line, "no counterpart");
@@ -153,7 +148,7 @@ void HaproxyImport::take_global(const HaproxySection& global) {
 void HaproxyImport::take_defaults(const HaproxySection& defaults) {
   default_mode_ = "tcp";
   for (const HaproxyLine& line : defaults.lines) {
-    if (line.words[0] == "mode") default_mode_ = word(line, 1);
+    if (line.words[0] == "mode") default_mode_ = line.word(1);
     if (!is_of_pool(line)) take_line(line);
   }
 }
@@ -161,7 +156,7 @@ void HaproxyImport::take_defaults(const HaproxySection& defaults) {
 void HaproxyImport::take_resolvers(const HaproxySection& resolvers) {
   for (const HaproxyLine& line : resolvers.lines) {
     if (line.words[0] != "nameserver") continue;
-    const auto server = forms::dns_server(word(line, 2));
+    const auto server = forms::dns_server(line.word(2));
     std::vector<Endpoint>& servers = draft_.config().dns.servers;
     if (!server) {
       draft_.note(line.number, server.error().what);
@@ -175,8 +170,8 @@ void HaproxyImport::take_resolvers(const HaproxySection& resolvers) {
 // The longest of several is the one that cuts nobody.
 void HaproxyImport::take_timeout(const HaproxyLine& line) {
   TimeoutConfig& timeouts = draft_.config().timeouts;
-  const std::string& which = word(line, 1);
-  const auto time = import_time(word(line, 2), "ms", 1s, 168h);
+  const std::string& which = line.word(1);
+  const auto time = import_time(line.word(2), "ms", 1s, 168h);
   if (!time) return note(line, "no time");
   if (which == "connect") {
     timeouts.connect = std::clamp<std::chrono::milliseconds>(*time, 10ms, 1h);
@@ -195,7 +190,7 @@ void HaproxyImport::take_timeout(const HaproxyLine& line) {
 
 std::string HaproxyImport::mode_of(const HaproxySection& section) const {
   for (const HaproxyLine& line : section.lines) {
-    if (line.words[0] == "mode") return word(line, 1);
+    if (line.words[0] == "mode") return line.word(1);
   }
   return default_mode_;
 }
@@ -221,7 +216,7 @@ void HaproxyImport::take_proxy(const HaproxySection& section) {
   for (const HaproxyLine& line : section.lines) {
     if (line.words[0] != "default_backend") continue;
     has_default = true;
-    route_to(line, word(line, 1), {"*"});
+    route_to(line, line.word(1), {"*"});
   }
   const bool own = section.kind() == "listen" && !pools_[section.name()].servers.empty();
   if (own && !has_default) route_to(section.head, section.name(), {"*"});
@@ -237,11 +232,11 @@ void HaproxyImport::take_bind(const HaproxyLine& line, Protocol protocol) {
     if (line.words[i] == "name") name = line.words[i + 1];
   }
   std::vector<ImportPlace> places;
-  for (std::string_view rest = word(line, 1); !rest.empty();) {
+  for (std::string_view rest = line.word(1); !rest.empty();) {
     const std::size_t comma = rest.find(',');
     const auto place = draft_.add_listener(
         line.number,
-        {.name = name, .address = listen_text(rest.substr(0, comma)), .protocol = protocol});
+        {.name = name, .address = haproxy_listen(rest.substr(0, comma)), .protocol = protocol});
     if (place) places.push_back(*place);
     rest.remove_prefix(comma == rest.npos ? rest.size() : comma + 1);
   }
@@ -294,24 +289,24 @@ void HaproxyImport::take_line(const HaproxyLine& line) {
   if (name == "use_backend") return take_use_backend(line);
   if (name == "tcp-request") return take_request_rule(line);
   if (name == "redirect") return take_redirect(line);
-  if (name == "http-request" && word(line, 1) == "redirect") return take_redirect(line);
+  if (name == "http-request" && line.word(1) == "redirect") return take_redirect(line);
   if (name == "errorfile") return note(line, "answers to clients are the proxy's own");
   if (name == "option") {
-    const bool known = std::ranges::find(passed_options, word(line, 1)) != passed_options.end();
+    const bool known = std::ranges::find(passed_options, line.word(1)) != passed_options.end();
     if (!known) note(line, "no counterpart");
     return;
   }
-  if (std::ranges::find(passed_over, name) != passed_over.end()) return;
+  if (std::ranges::find(ignored_keywords, name) != ignored_keywords.end()) return;
   note(line, "no counterpart");
 }
 
 void HaproxyImport::take_use_backend(const HaproxyLine& line) {
-  const std::string& backend = word(line, 1);
+  const std::string& backend = line.word(1);
   if (backend.find('%') != backend.npos) {
     return note(line, "a name that is made of the request; write a [[route]] for each");
   }
   if (line.words.size() == 2) return route_to(line, backend, {"*"});
-  if (word(line, 2) != "if") return note(line, "only 'if' has a counterpart");
+  if (line.word(2) != "if") return note(line, "only 'if' has a counterpart");
   auto match = haproxy_condition(std::span(line.words).subspan(3), acls_);
   if (!match) return note(line, match.error().what);
   route_to(line, backend, match->everybody ? std::vector<std::string>{"*"} : match->names);
@@ -319,15 +314,15 @@ void HaproxyImport::take_use_backend(const HaproxyLine& line) {
 
 void HaproxyImport::take_request_rule(const HaproxyLine& line) {
   const auto begins = [&line](std::string_view second, std::string_view third) {
-    return word(line, 1) == second && (third.empty() || word(line, 2) == third);
+    return line.word(1) == second && (third.empty() || line.word(2) == third);
   };
   if (begins("inspect-delay", {})) {
-    const auto time = import_time(word(line, 2), "ms", 10ms, 1h);
+    const auto time = import_time(line.word(2), "ms", 10ms, 1h);
     if (!time) return note(line, "no time");
     draft_.config().timeouts.hello = *time;
   } else if (begins("content", "accept")) {
     // A listener takes nothing but TLS anyway.
-    const std::size_t condition = word(line, 3) == "if" ? 4 : 3;
+    const std::size_t condition = line.word(3) == "if" ? 4 : 3;
     const auto match = haproxy_condition(std::span(line.words).subspan(condition), acls_);
     if (!match || !match->everybody) note(line, "no counterpart");
   } else {

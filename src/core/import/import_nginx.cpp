@@ -24,17 +24,12 @@ using Directives = std::vector<Directive>;
 
 constexpr std::string_view asked_name = "$ssl_preread_server_name";
 // Options of `listen` that change nothing for clients, or are so by themselves here.
-constexpr std::array<std::string_view, 9> passed_over{
+constexpr std::array<std::string_view, 9> ignored_parameters{
     "reuseport", "backlog",  "rcvbuf",   "sndbuf",        "so_keepalive",
     "bind",      "deferred", "fastopen", "default_server"};
 
-const std::string& word(const Directive& directive, std::size_t index) {
-  static const std::string none;
-  return index < directive.words.size() ? directive.words[index] : none;
-}
-
 // "443" is every IPv4 address, and so is "*:443".
-std::string listen_text(std::string_view text) {
+std::string nginx_listen(std::string_view text) {
   if (text.find_first_not_of("0123456789") == text.npos) return "0.0.0.0:" + std::string(text);
   if (text.starts_with("*:")) return "0.0.0.0" + std::string(text.substr(1));
   return std::string(text);
@@ -104,10 +99,10 @@ void NginxImport::run(const Directives& all) {
 void NginxImport::take_stream(const Directives& stream) {
   for (const Directive& directive : stream) {
     const std::string& name = directive.words[0];
-    if (name == "upstream") upstreams_[word(directive, 1)] = nginx_upstream(directive, draft_);
-    if (name == "map") maps_[plain_variable(word(directive, 2))] = &directive;
-    if (name == "ssl_preread") preread_ = word(directive, 1) == "on";
-    if (name == "proxy_protocol" && word(directive, 1) == "on") send_proxy_ = ProxyVersion::v1;
+    if (name == "upstream") upstreams_[directive.word(1)] = nginx_upstream(directive, draft_);
+    if (name == "map") maps_[plain_variable(directive.word(2))] = &directive;
+    if (name == "ssl_preread") preread_ = directive.word(1) == "on";
+    if (name == "proxy_protocol" && directive.word(1) == "on") send_proxy_ = ProxyVersion::v1;
   }
   for (const Directive& directive : stream) {
     const std::string& name = directive.words[0];
@@ -129,11 +124,11 @@ bool NginxImport::take_common(const Directive& directive) {
              name == "preread_timeout") {
     take_timeout(directive);
   } else if (name == "set_real_ip_from") {
-    const auto prefix = forms::prefix(word(directive, 1));
+    const auto prefix = forms::prefix(directive.word(1));
     if (!prefix) draft_.note(directive.line, prefix.error().what);
     if (prefix) proxies_.push_back(*prefix);
-  } else if (name == "access_log" && word(directive, 1).starts_with('/')) {
-    if (!draft_.set_access_file(word(directive, 1))) {
+  } else if (name == "access_log" && directive.word(1).starts_with('/')) {
+    if (!draft_.set_access_file(directive.word(1))) {
       note(directive, "there is one file for all listeners");
     }
   } else {
@@ -169,13 +164,13 @@ void NginxImport::take_timeout(const Directive& directive) {
   TimeoutConfig& timeouts = draft_.config().timeouts;
   const std::string& name = directive.words[0];
   if (name == "proxy_timeout") {
-    const auto time = import_time(word(directive, 1), "s", 1s, 168h);
+    const auto time = import_time(directive.word(1), "s", 1s, 168h);
     if (!time) return note(directive, "no time in one unit");
     timeouts.idle = *time;
     timeouts.half_closed = std::min(timeouts.half_closed, timeouts.idle);
     return;
   }
-  const auto time = import_time(word(directive, 1), "s", 10ms, 1h);
+  const auto time = import_time(directive.word(1), "s", 10ms, 1h);
   if (!time) return note(directive, "no time in one unit");
   (name == "preread_timeout" ? timeouts.hello : timeouts.connect) = *time;
 }
@@ -187,7 +182,7 @@ void NginxImport::take_server(const Directive& server) {
   accepts_proxy_ = false;
   const Directive* pass = nullptr;
   for (const Directive& directive : server.block) {
-    if (directive.words[0] == "ssl_preread") preread_ = word(directive, 1) == "on";
+    if (directive.words[0] == "ssl_preread") preread_ = directive.word(1) == "on";
     if (directive.words[0] == "proxy_pass") pass = &directive;
   }
   if (!preread_) {
@@ -215,7 +210,7 @@ void NginxImport::take_server_key(const Directive& directive) {
       names_.insert(names_.end(), names.begin(), names.end());
     }
   } else if (name == "proxy_protocol") {
-    send_proxy_ = word(directive, 1) == "on" ? ProxyVersion::v1 : ProxyVersion::none;
+    send_proxy_ = directive.word(1) == "on" ? ProxyVersion::v1 : ProxyVersion::none;
   } else if (name == "proxy_bind") {
     take_bind(directive);
   } else {
@@ -231,7 +226,7 @@ void NginxImport::take_listen(const Directive& directive) {
   }
   const auto place = draft_.add_listener(
       directive.line,
-      {.name = {}, .address = listen_text(word(directive, 1)), .protocol = Protocol::tls});
+      {.name = {}, .address = nginx_listen(directive.word(1)), .protocol = Protocol::tls});
   if (!place) return;
   places_.push_back(*place);
   take_listen_options(directive, *place);
@@ -246,7 +241,9 @@ void NginxImport::take_listen_options(const Directive& directive, const ImportPl
   for (std::size_t i = 2; i < directive.words.size(); ++i) {
     const std::string_view option = directive.words[i];
     const std::string_view name = option.substr(0, option.find('='));
-    if (name == "ipv6only" || std::ranges::find(passed_over, name) != passed_over.end()) continue;
+    if (name == "ipv6only" ||
+        std::ranges::find(ignored_parameters, name) != ignored_parameters.end())
+      continue;
     if (option == "proxy_protocol") {
       accepts_proxy_ = true;
     } else {
@@ -270,25 +267,25 @@ void NginxImport::believe_proxies() {
 
 void NginxImport::take_bind(const Directive& directive) {
   source_ = {};
-  if (word(directive, 1) == "off") return;
-  if (word(directive, 2) == "transparent") {
+  if (directive.word(1) == "off") return;
+  if (directive.word(2) == "transparent") {
     source_.transparent = true;
     return note(directive,
                 "taken over as 'transparent', which needs routes on this host: docs/source.md");
   }
-  const auto address = forms::bind_address(word(directive, 1));
+  const auto address = forms::bind_address(directive.word(1));
   if (!address) return draft_.note(directive.line, address.error().what);
   source_.addresses = {*address};
 }
 
 void NginxImport::take_pass(const Directive& pass) {
-  const std::string target = plain_variable(word(pass, 1));
+  const std::string target = plain_variable(pass.word(1));
   if (const auto map = maps_.find(target); map != maps_.end()) return take_map(*map->second);
   route_to(pass, target, names_.empty() ? std::vector<std::string>{"*"} : names_);
 }
 
 void NginxImport::take_map(const Directive& map) {
-  if (plain_variable(word(map, 1)) != asked_name) {
+  if (plain_variable(map.word(1)) != asked_name) {
     return note(map, "routes go by $ssl_preread_server_name alone");
   }
   for (const Directive& entry : map.block) {
@@ -311,7 +308,7 @@ void NginxImport::take_map(const Directive& map) {
     if (names.empty()) {
       note(entry, "it stands for no names of a route");
     } else {
-      route_to(entry, plain_variable(word(entry, 1)), std::move(names));
+      route_to(entry, plain_variable(entry.word(1)), std::move(names));
     }
   }
 }

@@ -19,13 +19,8 @@ namespace {
 
 using Directives = std::vector<Directive>;
 
-const std::string& word(const Directive& directive, std::size_t index) {
-  static const std::string none;
-  return index < directive.words.size() ? directive.words[index] : none;
-}
-
 // "443" is every address of both families.
-std::string listen_text(std::string_view text) {
+std::string sniproxy_listen(std::string_view text) {
   if (text.find_first_not_of("0123456789") == text.npos) return "[::]:" + std::string(text);
   if (text.starts_with("*:")) return "[::]" + std::string(text.substr(1));
   return std::string(text);
@@ -60,7 +55,7 @@ class SniproxyImport {
 
 void SniproxyImport::run(const Directives& all) {
   for (const Directive& directive : all) {
-    if (directive.words[0] == "table") tables_.emplace(word(directive, 1), &directive);
+    if (directive.words[0] == "table") tables_.emplace(directive.word(1), &directive);
   }
   for (const Directive& directive : all) {
     if (directive.words[0] == "listener" || directive.words[0] == "listen") {
@@ -88,7 +83,7 @@ void SniproxyImport::take_general(const Directive& directive) {
 
 void SniproxyImport::take_resolver(const Directive& resolver) {
   for (const Directive& directive : resolver.block) {
-    const std::string& mode = word(directive, 1);
+    const std::string& mode = directive.word(1);
     if (directive.words[0] == "nameserver") {
       take_nameserver(directive);
     } else if (directive.words[0] == "mode" && mode == "ipv4_only") {
@@ -104,7 +99,7 @@ void SniproxyImport::take_resolver(const Directive& resolver) {
 }
 
 void SniproxyImport::take_nameserver(const Directive& directive) {
-  const auto server = forms::dns_server(word(directive, 1));
+  const auto server = forms::dns_server(directive.word(1));
   std::vector<Endpoint>& servers = draft_.config().dns.servers;
   if (!server) return draft_.note(directive.line, server.error().what);
   if (servers.size() == limits::dns_servers_max) {
@@ -117,7 +112,7 @@ void SniproxyImport::take_log(const Directive& log, bool access) {
   for (const Directive& directive : log.block) {
     if (directive.words[0] != "filename" || !access) {
       draft_.note(directive.line, directive.words, "the log goes to stderr, which is the journal");
-    } else if (!draft_.set_access_file(word(directive, 1))) {
+    } else if (!draft_.set_access_file(directive.word(1))) {
       draft_.note(directive.line, directive.words, "there is one file for all listeners");
     }
   }
@@ -127,14 +122,14 @@ void SniproxyImport::take_listener(const Directive& listener) {
   Protocol protocol = Protocol::tls;
   for (const Directive& directive : listener.block) {
     const bool names_it = directive.words[0] == "protocol" || directive.words[0] == "proto";
-    if (names_it && word(directive, 1) == "http") protocol = Protocol::http;
+    if (names_it && directive.word(1) == "http") protocol = Protocol::http;
   }
-  const std::string& address = word(listener, 1);
+  const std::string& address = listener.word(1);
   if (address.starts_with("unix:")) {
     return draft_.note(listener.line, listener.words, "listeners are TCP only");
   }
   const auto place = draft_.add_listener(
-      listener.line, {.name = {}, .address = listen_text(address), .protocol = protocol});
+      listener.line, {.name = {}, .address = sniproxy_listen(address), .protocol = protocol});
   if (!place) return;
   places_ = {*place};
   source_ = {};
@@ -150,7 +145,7 @@ void SniproxyImport::take_listener(const Directive& listener) {
 
 void SniproxyImport::take_listener_key(const Directive& directive) {
   const std::string& name = directive.words[0];
-  const std::string& value = word(directive, 1);
+  const std::string& value = directive.word(1);
   if (name == "protocol" || name == "proto" || name == "reuseport" || name == "bad_requests") {
     return;  // Taken already, or always so here.
   }
@@ -170,7 +165,7 @@ void SniproxyImport::take_listener_key(const Directive& directive) {
 }
 
 void SniproxyImport::take_source(const Directive& directive) {
-  const std::string& value = word(directive, 1);
+  const std::string& value = directive.word(1);
   if (value == "client") {
     source_.transparent = true;
     return draft_.note(directive.line, directive.words,
@@ -198,7 +193,7 @@ void SniproxyImport::take_entry(const Directive& entry) {
   }
   ImportPool pool;
   pool.source = source_;
-  std::string address = word(entry, 1);
+  std::string address = entry.word(1);
   // "*" and "*:443": the name that the client asked for.
   if (address.starts_with('*')) {
     address.replace(0, 1, "{name}");
@@ -220,8 +215,8 @@ void SniproxyImport::take_entry(const Directive& entry) {
 void SniproxyImport::take_fallback(const Directive& fallback) {
   ImportPool pool;
   pool.source = source_;
-  pool.servers.push_back({.address = word(fallback, 1)});
-  if (word(fallback, 2) == "proxy_protocol") pool.send_proxy = ProxyVersion::v1;
+  pool.servers.push_back({.address = fallback.word(1)});
+  if (fallback.word(2) == "proxy_protocol") pool.send_proxy = ProxyVersion::v1;
   // "*" takes clients without a name too, unless an entry of the table has it.
   std::vector<std::string> names{"*"};
   const auto& routes = draft_.config().routes;

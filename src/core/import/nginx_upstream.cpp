@@ -11,8 +11,8 @@ namespace sni {
 namespace {
 
 // Of a server: they say when one is out, which is by itself here.
-constexpr std::array<std::string_view, 5> passed_over{"max_fails", "fail_timeout", "resolve",
-                                                      "slow_start", "service"};
+constexpr std::array<std::string_view, 5> ignored_server_parameters{
+    "max_fails", "fail_timeout", "resolve", "slow_start", "service"};
 
 void take_server(const Directive& server, ImportPool& pool, ImportDraft& draft) {
   if (server.words.size() < 2) return;
@@ -31,7 +31,8 @@ void take_server(const Directive& server, ImportPool& pool, ImportDraft& draft) 
       if (taken.weight > limits::backend_weight_max) {
         draft.note(server.line, server.words, "weights go up to 256");
       }
-    } else if (std::ranges::find(passed_over, name) == passed_over.end()) {
+    } else if (std::ranges::find(ignored_server_parameters, name) ==
+               ignored_server_parameters.end()) {
       draft.note(server.line, server.words, quoted(name) + " has no counterpart");
     }
   }

@@ -6,7 +6,7 @@ namespace sni {
 namespace {
 
 constexpr std::uint64_t count_mask = UINT32_MAX;
-constexpr auto order = std::memory_order_relaxed;  // A word depends on nothing beside itself.
+constexpr auto load_order = std::memory_order_relaxed;  // A word depends on nothing beside itself.
 
 std::uint64_t tag_of(const IpAddress& address) {
   return mix(address.bytes) & ~count_mask;
@@ -18,16 +18,16 @@ AddressLoads::Place AddressLoads::enter(const IpAddress& address) {
   const std::uint64_t tag = tag_of(address);
   Slot* free = nullptr;
   for (Slot& slot : slots_) {
-    std::uint64_t known = slot.word.load(order);
+    std::uint64_t known = slot.word.load(load_order);
     while ((known & ~count_mask) == tag && known != 0) {
-      if (slot.word.compare_exchange_weak(known, known + 1, order)) return &slot.word;
+      if (slot.word.compare_exchange_weak(known, known + 1, load_order)) return &slot.word;
     }
     if (free == nullptr && (known & count_mask) == 0) free = &slot;
   }
   if (free == nullptr) return nullptr;
-  std::uint64_t known = free->word.load(order);
+  std::uint64_t known = free->word.load(load_order);
   while ((known & count_mask) == 0) {
-    if (free->word.compare_exchange_weak(known, tag | 1, order)) return &free->word;
+    if (free->word.compare_exchange_weak(known, tag | 1, load_order)) return &free->word;
   }
   return nullptr;  // Another worker was faster: this connection goes without a count.
 }
@@ -36,7 +36,7 @@ std::uint32_t AddressLoads::count(const IpAddress& address) const {
   const std::uint64_t tag = tag_of(address);
   std::uint64_t sum = 0;
   for (const Slot& slot : slots_) {
-    const std::uint64_t known = slot.word.load(order);
+    const std::uint64_t known = slot.word.load(load_order);
     if ((known & ~count_mask) == tag) sum += known & count_mask;
   }
   return static_cast<std::uint32_t>(sum);

@@ -18,7 +18,7 @@ constexpr std::uint64_t tag_mask = ((std::uint64_t{1} << 22) - 1) << tag_shift;
 constexpr std::uint64_t time_mask = (std::uint64_t{1} << tag_shift) - 1;
 constexpr std::uint64_t tick_ms = 10;
 
-constexpr auto order = std::memory_order_relaxed;  // A word depends on nothing beside itself.
+constexpr auto word_order = std::memory_order_relaxed;  // A word depends on nothing beside itself.
 
 std::uint64_t tag_of(EndpointBoard::Id id) {
   return (id >> 42 << tag_shift) & tag_mask;
@@ -81,7 +81,7 @@ EndpointBoard::Id EndpointBoard::id_of(const Endpoint& endpoint) const {
 
 std::atomic<std::uint64_t>* EndpointBoard::find(Id id) {
   for (auto& word : set_of(id).words) {
-    const std::uint64_t value = word.load(order);
+    const std::uint64_t value = word.load(word_order);
     if ((value & in_use) != 0 && (value & tag_mask) == tag_of(id)) return &word;
   }
   return nullptr;
@@ -90,19 +90,21 @@ std::atomic<std::uint64_t>* EndpointBoard::find(Id id) {
 bool EndpointBoard::add(Id id, bool configured, std::uint64_t begun_ms, std::uint64_t now_ms) {
   auto* const word = find(id);
   if (word == nullptr) return insert(id, configured, now_ms);
-  std::uint64_t known = word->load(order);
+  std::uint64_t known = word->load(word_order);
   for (;;) {
     // Somebody else has taken the place meanwhile: the next one that finds out tries again.
     if ((known & tag_mask) != tag_of(id)) return false;
     if ((known & answered_bit) == 0) {
       // It is out already, and whoever tries it has set the time until the next try.
       const bool same = !configured || (known & configured_bit) != 0;
-      if (same || word->compare_exchange_weak(known, known | configured_bit, order)) return false;
+      if (same || word->compare_exchange_weak(known, known | configured_bit, word_order))
+        return false;
       continue;
     }
     if (distance(ticks(begun_ms), known & time_mask) >= 0) return false;
     const bool still_configured = configured || (known & configured_bit) != 0;
-    if (word->compare_exchange_weak(known, fresh(tag_of(id), still_configured, now_ms), order)) {
+    if (word->compare_exchange_weak(known, fresh(tag_of(id), still_configured, now_ms),
+                                    word_order)) {
       return true;
     }
   }
@@ -118,7 +120,7 @@ bool EndpointBoard::put(Id id, std::uint64_t fresh_word, bool configured, std::u
   std::uint64_t replaced = 0;
   std::int64_t best = 0;
   for (auto& word : set_of(id).words) {
-    const std::uint64_t value = word.load(order);
+    const std::uint64_t value = word.load(word_order);
     if (const std::int64_t worth = rank(value, configured, now); worth > best) {
       best = worth;
       place = &word;
@@ -127,19 +129,19 @@ bool EndpointBoard::put(Id id, std::uint64_t fresh_word, bool configured, std::u
   }
   if (place == nullptr) return false;
   // Where another worker was faster, it may have been with this very endpoint.
-  return place->compare_exchange_strong(replaced, fresh_word, order);
+  return place->compare_exchange_strong(replaced, fresh_word, word_order);
 }
 
 bool EndpointBoard::answered(Id id, std::uint64_t now_ms) {
   bool news = false;
   // Two workers that found out at once may have left two words.
   for (auto& word : set_of(id).words) {
-    std::uint64_t known = word.load(order);
+    std::uint64_t known = word.load(word_order);
     while ((known & in_use) != 0 && (known & tag_mask) == tag_of(id) && (known & held_bit) == 0) {
       const bool was_out = (known & answered_bit) == 0;
       const std::uint64_t now =
           in_use | tag_of(id) | (known & configured_bit) | answered_bit | ticks(now_ms);
-      if (known != now && !word.compare_exchange_weak(known, now, order)) continue;
+      if (known != now && !word.compare_exchange_weak(known, now, word_order)) continue;
       news |= was_out;
       break;
     }
@@ -150,22 +152,22 @@ bool EndpointBoard::answered(Id id, std::uint64_t now_ms) {
 bool EndpointBoard::puts_off(Id id, std::uint64_t now_ms) {
   auto* const word = find(id);
   if (word == nullptr) return false;
-  std::uint64_t known = word->load(order);
+  std::uint64_t known = word->load(word_order);
   if ((known & tag_mask) != tag_of(id) || (known & answered_bit) != 0) return false;
   if ((known & held_bit) != 0 || !is_due(known, ticks(now_ms))) return true;
   const std::uint64_t tries = std::min((known & tries_mask) >> tries_shift, tries_max - 1) + 1;
   const std::uint64_t again =
       (known & ~time_mask & ~tries_mask) | tries << tries_shift | ticks(now_ms + out_for_ms(tries));
   // Whoever is faster tries it, or has just heard from it.
-  return !word->compare_exchange_strong(known, again, order);
+  return !word->compare_exchange_strong(known, again, word_order);
 }
 
 bool EndpointBoard::hold(Id id) {
   const std::uint64_t held = in_use | configured_bit | held_bit | tag_of(id);
   if (auto* const word = find(id)) {
-    std::uint64_t known = word->load(order);
+    std::uint64_t known = word->load(word_order);
     while ((known & in_use) != 0 && (known & tag_mask) == tag_of(id)) {
-      if (known == held || word->compare_exchange_weak(known, held, order)) return true;
+      if (known == held || word->compare_exchange_weak(known, held, word_order)) return true;
     }
   }
   return put(id, held, true, 0);
@@ -173,23 +175,23 @@ bool EndpointBoard::hold(Id id) {
 
 void EndpointBoard::release(Id id) {
   for (auto& word : set_of(id).words) {
-    std::uint64_t known = word.load(order);
+    std::uint64_t known = word.load(word_order);
     while ((known & held_bit) != 0 && (known & tag_mask) == tag_of(id)) {
-      if (word.compare_exchange_weak(known, 0, order)) break;
+      if (word.compare_exchange_weak(known, 0, word_order)) break;
     }
   }
 }
 
 bool EndpointBoard::is_held(Id id) const {
   return std::ranges::any_of(set_of(id).words, [id](const auto& word) {
-    const std::uint64_t known = word.load(order);
+    const std::uint64_t known = word.load(word_order);
     return (known & held_bit) != 0 && (known & tag_mask) == tag_of(id);
   });
 }
 
 bool EndpointBoard::is_out(Id id) const {
   return std::ranges::any_of(set_of(id).words, [id](const auto& word) {
-    const std::uint64_t known = word.load(order);
+    const std::uint64_t known = word.load(word_order);
     return (known & in_use) != 0 && (known & tag_mask) == tag_of(id) && (known & answered_bit) == 0;
   });
 }

@@ -21,8 +21,8 @@ namespace {
 constexpr std::string_view unix_prefix = "unix:";
 constexpr std::string_view text_type = "text/plain; charset=utf-8";
 constexpr std::string_view metrics_type = "text/plain; version=0.0.4; charset=utf-8";
-constexpr std::uint64_t listener_id = 0;  // In epoll; clients have numbers from 1 on.
-constexpr int backlog = 64;
+constexpr std::uint64_t metrics_listener = 0;  // In epoll; clients have numbers from 1 on.
+constexpr int metrics_backlog = 64;
 
 Result<UniqueFd> open_tcp(const std::string& text) {
   const std::string act = "cannot serve metrics on " + text;
@@ -58,8 +58,8 @@ Result<void> MetricsServer::open(const std::string& address) {
   if (!listener) return std::unexpected(listener.error());
   listener_ = std::move(*listener);
   epoll_ = UniqueFd::adopt(epoll_create1(EPOLL_CLOEXEC));
-  epoll_event event{.events = EPOLLIN, .data = {.u64 = listener_id}};
-  if (::listen(listener_.get(), backlog) != 0 || !epoll_ ||
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = metrics_listener}};
+  if (::listen(listener_.get(), metrics_backlog) != 0 || !epoll_ ||
       epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, listener_.get(), &event) != 0) {
     return fail_sys("cannot serve metrics on " + address, errno);
   }
@@ -97,7 +97,7 @@ void MetricsServer::dispatch(std::uint64_t now_ms) {
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
     const ClientId id = event.data.u64;  // A copy: epoll_event is packed.
-    if (id == listener_id) {
+    if (id == metrics_listener) {
       accept_clients();
       continue;
     }
@@ -109,7 +109,7 @@ void MetricsServer::dispatch(std::uint64_t now_ms) {
 }
 
 void MetricsServer::accept_clients() {
-  for (int taken = 0; taken < backlog; ++taken) {
+  for (int taken = 0; taken < metrics_backlog; ++taken) {
     UniqueFd fd =
         UniqueFd::adopt(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) return;

@@ -19,6 +19,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "bpf/packet/monotonic.h"
 #include "core/counted.h"
 
 namespace sni {
@@ -51,12 +52,6 @@ void empty(const UniqueFd& watch) {
   std::array<char, 16'384> news;
   while (::read(watch.get(), news.data(), news.size()) > 0 || errno == ENOBUFS) {
   }
-}
-
-std::uint64_t monotonic_ns() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                        std::chrono::steady_clock::now().time_since_epoch())
-                                        .count());
 }
 
 std::optional<PacketLink> link_of(const Interface& interface) {

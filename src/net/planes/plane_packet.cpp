@@ -9,6 +9,7 @@
 #include <chrono>
 #include <functional>
 
+#include "bpf/packet/monotonic.h"
 #include "bpf/packet/tcp_repair.h"
 #include "net/read_file.h"
 #include "net/socket.h"
@@ -27,12 +28,6 @@ constexpr std::uint64_t retry_ms = 10;
 constexpr std::uint64_t way_ms = 10'000;
 
 constexpr int timestamp_bytes = 12;  // TCP option of RFC 7323, padded.
-
-std::uint64_t now_ns() {
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
-          .count());
-}
 
 // Whether this host's connections carry timestamps where their peers do. Those of clients that do
 // not are declined anyway, since the backend's would.
@@ -67,7 +62,7 @@ PlanePacket::PlanePacket(PacketService& service, const FastPathConfig& config, P
       run_(run),
       stamps_(host_stamps()),
       // Names of an earlier process, whose flows may live on, do not come again.
-      next_number_((now_ns() >> 10) & 0xffff'ffff'ffff),
+      next_number_((monotonic_ns() >> 10) & 0xffff'ffff'ffff),
       handovers_max_(share.handovers),
       ports_({.holders = share.holders, .sharing_from = share.holders / 4}),
       conntrack_(Conntrack::open()) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "bpf/packet/monotonic.h"
 #include "net/planes/plane_packet.h"
 #include "net/planes/saved_record.h"
 
@@ -19,12 +20,6 @@ constexpr std::uint64_t look_tick_ms = 1'000;
 constexpr std::uint64_t linger_ms = 60'000;
 // A RST that its receiver may have believed, and after which nobody has sent for so long.
 constexpr std::uint64_t reset_settled_ns = 10'000'000'000;
-
-std::uint64_t clock_ns() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                        std::chrono::steady_clock::now().time_since_epoch())
-                                        .count());
-}
 
 EndReason reset_by(std::uint32_t side) {
   return side == PACKET_CLIENT ? EndReason::client_reset : EndReason::backend_reset;
@@ -140,7 +135,7 @@ std::optional<EndReason> PlanePacket::verdict_on(const Spliced& flow, const Admi
     if ((each->marks & PACKET_RESET) != 0) return reset_by(each->side);
   }
   if (client.state == PACKET_FINISHED && backend.state == PACKET_FINISHED) return EndReason::done;
-  const std::uint64_t now = clock_ns();
+  const std::uint64_t now = monotonic_ns();
   const std::uint64_t last = std::max(client.last_ns, backend.last_ns);
   for (const packet_flow* each : {&client, &backend}) {
     const packet_flow& other = each == &client ? backend : client;
@@ -224,7 +219,7 @@ std::optional<FlowProgress> PlanePacket::progress(std::uint64_t name) const {
     progress.to_client += PacketEntry{.key = flow.keys.backend, .flow = *backend}.bytes();
     last_ns = std::max(last_ns, std::uint64_t{backend->last_ns});
   }
-  const std::uint64_t now = clock_ns();
+  const std::uint64_t now = monotonic_ns();
   if (last_ns != 0 && last_ns < now) progress.idle_ms = (now - last_ns) / 1'000'000;
   return progress;
 }
