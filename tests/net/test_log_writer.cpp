@@ -16,8 +16,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct Pipe {
-  explicit Pipe(int flags = 0) {
+struct LogPipe {
+  explicit LogPipe(int flags = 0) {
     std::array<int, 2> ends{};
     REQUIRE(pipe2(ends.data(), O_CLOEXEC | flags) == 0);
     read_end = UniqueFd::adopt(ends[0]);
@@ -40,7 +40,7 @@ struct Pipe {
 }  // namespace
 
 TEST_CASE("lines that come close together share their writes") {
-  Pipe pipe(O_DIRECT);  // A packet a write: each read ends with it.
+  LogPipe pipe(O_DIRECT);  // A packet a write: each read ends with it.
   LogWriter writer(pipe.write_end.get());
   for (int i = 0; i < 200; ++i) writer.put("line\n", 1);
   REQUIRE(writer.stop(5s));
@@ -56,7 +56,7 @@ TEST_CASE("lines that come close together share their writes") {
 }
 
 TEST_CASE("what waits is written before the end, and what comes after it is not") {
-  Pipe pipe;
+  LogPipe pipe;
   LogWriter writer(pipe.write_end.get());
   writer.put("first\n", 1);
   REQUIRE(writer.stop(5s));
@@ -66,7 +66,7 @@ TEST_CASE("what waits is written before the end, and what comes after it is not"
 }
 
 TEST_CASE("a reader that is stuck holds nobody up, at the end either") {
-  const Pipe pipe;
+  const LogPipe pipe;
   LogWriter writer(pipe.write_end.get());
   const std::string line(1000, 'x');
   constexpr std::uint64_t lines = 3 * LogWriter::queue_bytes_max / 1000;

@@ -23,12 +23,12 @@ DnsConfig config() {
           .stale = std::chrono::milliseconds(200)};
 }
 
-constexpr SipKey key{1, 2};
+constexpr SipKey cache_key{1, 2};
 
 }  // namespace
 
 TEST_CASE("an answer is fresh for its TTL and stale for a while after") {
-  DnsCache cache(config(), key);
+  DnsCache cache(config(), cache_key);
   cache.store("a", addresses({"192.0.2.1"}), 50, 1'000);
   CHECK(cache.find("a", 1'000) == addresses({"192.0.2.1"}));
   CHECK(cache.find("a", 1'049) == addresses({"192.0.2.1"}));
@@ -41,7 +41,7 @@ TEST_CASE("an answer is fresh for its TTL and stale for a while after") {
 }
 
 TEST_CASE("a TTL is kept between its bounds") {
-  DnsCache cache(config(), key);
+  DnsCache cache(config(), cache_key);
   cache.store("short", addresses({"192.0.2.1"}), 0, 0);
   cache.store("long", addresses({"192.0.2.2"}), ~std::uint64_t{0}, 0);
   CHECK(cache.find("short", 9));
@@ -51,7 +51,7 @@ TEST_CASE("a TTL is kept between its bounds") {
 }
 
 TEST_CASE("an adopted answer is kept for what is left of it, and no longer than ttl_max") {
-  DnsCache cache(config(), key);
+  DnsCache cache(config(), cache_key);
   CHECK(cache.store("stored", addresses({"192.0.2.1"}), 0, 0) == 10);
   CHECK(cache.store("clamped", addresses({"192.0.2.1"}), 1'000, 0) == 100);
   cache.adopt("short", addresses({"192.0.2.1"}), 3, 0);
@@ -64,7 +64,7 @@ TEST_CASE("an adopted answer is kept for what is left of it, and no longer than 
 }
 
 TEST_CASE("negative answers hold for negative_ttl and never stand in") {
-  DnsCache cache(config(), key);
+  DnsCache cache(config(), cache_key);
   cache.store("a", not_found, 1'000, 0);
   cache.store_failure("b", Status::failed, 0);
   CHECK(cache.find("a", 19) == not_found);
@@ -76,7 +76,7 @@ TEST_CASE("negative answers hold for negative_ttl and never stand in") {
 
 TEST_CASE(
     "a failure lets the stale answer stand in without a question until negative_ttl is over") {
-  DnsCache cache(config(), key);
+  DnsCache cache(config(), cache_key);
   cache.store("a", addresses({"192.0.2.1"}), 50, 0);
   CHECK_FALSE(cache.find("a", 60));
   cache.store_failure("a", Status::unanswered, 60);
@@ -88,7 +88,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a name that is gone is gone, stale addresses or not") {
-  DnsCache cache(config(), key);
+  DnsCache cache(config(), cache_key);
   cache.store("a", addresses({"192.0.2.1"}), 50, 0);
   cache.store("a", not_found, 0, 60);
   CHECK(cache.find("a", 60) == not_found);
@@ -96,7 +96,7 @@ TEST_CASE("a name that is gone is gone, stale addresses or not") {
 }
 
 TEST_CASE("the least recently used entry makes room") {
-  DnsCache cache(config(), key);
+  DnsCache cache(config(), cache_key);
   cache.store("a", addresses({"192.0.2.1"}), 50, 0);
   cache.store("b", addresses({"192.0.2.2"}), 50, 0);
   cache.store("c", addresses({"192.0.2.3"}), 50, 0);
@@ -110,7 +110,7 @@ TEST_CASE("the least recently used entry makes room") {
 TEST_CASE("a cache of no entries holds nothing") {
   DnsConfig none = config();
   none.cache_entries = 0;
-  DnsCache cache(none, key);
+  DnsCache cache(none, cache_key);
   cache.store("a", addresses({"192.0.2.1"}), 50, 0);
   cache.store_failure("b", Status::failed, 0);
   CHECK(cache.size() == 0);
@@ -118,7 +118,7 @@ TEST_CASE("a cache of no entries holds nothing") {
 }
 
 TEST_CASE("new bounds hold at once for the number of entries") {
-  DnsCache cache(config(), key);
+  DnsCache cache(config(), cache_key);
   for (const char* name : {"a", "b", "c"}) cache.store(name, addresses({"192.0.2.1"}), 50, 0);
   DnsConfig one = config();
   one.cache_entries = 1;
@@ -128,7 +128,7 @@ TEST_CASE("new bounds hold at once for the number of entries") {
 }
 
 TEST_CASE("expire_all makes addresses stale and forgets the rest") {
-  DnsCache cache(config(), key);
+  DnsCache cache(config(), cache_key);
   cache.store("a", addresses({"192.0.2.1"}), 50, 0);
   cache.store("b", not_found, 0, 0);
   cache.store_failure("c", Status::failed, 0);
@@ -201,7 +201,7 @@ class Model {
 TEST_CASE("the cache agrees with a simple model in any order of use") {
   std::mt19937 random(1);
   for (int round = 0; round < 200; ++round) {
-    DnsCache cache(config(), key);
+    DnsCache cache(config(), cache_key);
     Model model;
     std::uint64_t now_ms = 0;
     for (int step = 0; step < 200; ++step) {
@@ -236,7 +236,7 @@ TEST_CASE("the cache agrees with a simple model in any order of use") {
 }
 
 TEST_CASE("a cache that is cleared has nothing to stand in either") {
-  DnsCache cache(config(), key);
+  DnsCache cache(config(), cache_key);
   cache.store("a", addresses({"192.0.2.1"}), 50, 0);
   cache.clear();
   CHECK(cache.size() == 0);

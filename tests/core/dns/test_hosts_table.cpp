@@ -6,7 +6,7 @@ using namespace sni;
 
 namespace {
 
-IpAddress ip(const char* text) {
+IpAddress host_ip(const char* text) {
   return parse_ip(text).value();
 }
 
@@ -20,7 +20,7 @@ TEST_CASE("every name of a line is found, whatever its case in the file") {
     REQUIRE(found);
     CHECK(found->status == Resolution::Status::ok);
     REQUIRE(found->count() == 1);
-    CHECK(found->list()[0] == ip("10.0.0.5"));
+    CHECK(found->list()[0] == host_ip("10.0.0.5"));
   }
 }
 
@@ -37,10 +37,10 @@ TEST_CASE("a name on several lines has all addresses once, IPv6 and IPv4 in turn
   const Resolution* found = table.find("web");
   REQUIRE(found);
   REQUIRE(found->count() == 4);
-  CHECK(found->list()[0] == ip("2001:db8::1"));
-  CHECK(found->list()[1] == ip("10.0.0.1"));
-  CHECK(found->list()[2] == ip("2001:db8::2"));
-  CHECK(found->list()[3] == ip("10.0.0.2"));
+  CHECK(found->list()[0] == host_ip("2001:db8::1"));
+  CHECK(found->list()[1] == host_ip("10.0.0.1"));
+  CHECK(found->list()[2] == host_ip("2001:db8::2"));
+  CHECK(found->list()[3] == host_ip("10.0.0.2"));
 }
 
 TEST_CASE("lines that are not understood are passed over") {

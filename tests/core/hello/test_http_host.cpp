@@ -24,10 +24,10 @@ FlightResult read(std::string_view text) {
 FlightResult named(std::string_view name) {
   return FlightCopy{.name = std::string(name)};
 }
-FlightResult error(FlightError error) {
+FlightResult http_error(FlightError error) {
   return std::unexpected(error);
 }
-const FlightResult malformed = error(FlightError::malformed);
+const FlightResult bad_head = http_error(FlightError::malformed);
 
 std::string get(std::string_view fields, std::string_view target = "/",
                 std::string_view version = "HTTP/1.1") {
@@ -62,77 +62,77 @@ TEST_CASE("a target that is none of the four forms is malformed") {
                             "ftp://a.example/", "http://user@a.example/", "http://a.example:x/",
                             "http://a.example\\@b.example/", "http://a_b!/", "?x", "http://"}) {
     CAPTURE(target);
-    CHECK(read(get("Host: b.example\r\n", target)) == malformed);
+    CHECK(read(get("Host: b.example\r\n", target)) == bad_head);
   }
-  CHECK(read("CONNECT / HTTP/1.1\r\nHost: b.example\r\n\r\n") == malformed);
+  CHECK(read("CONNECT / HTTP/1.1\r\nHost: b.example\r\n\r\n") == bad_head);
 }
 
 TEST_CASE("address literals name nobody") {
   CHECK(read(get("Host: 192.0.2.1:80\r\n")) == named(""));
   CHECK(read(get("Host: [2001:db8::1]\r\n")) == named(""));
   CHECK(read(get("Host: [2001:db8::1]:8080\r\n")) == named(""));
-  CHECK(read(get("Host: [::1\r\n")) == malformed);
-  CHECK(read(get("Host: [::1]8080\r\n")) == malformed);
-  CHECK(read(get("Host: []\r\n")) == malformed);
+  CHECK(read(get("Host: [::1\r\n")) == bad_head);
+  CHECK(read(get("Host: [::1]8080\r\n")) == bad_head);
+  CHECK(read(get("Host: []\r\n")) == bad_head);
 }
 
 TEST_CASE("HTTP/1.1 has one Host and HTTP/1.0 at most one") {
-  CHECK(read(get("")) == malformed);
-  CHECK(read(get("", "http://a.example/")) == malformed);
+  CHECK(read(get("")) == bad_head);
+  CHECK(read(get("", "http://a.example/")) == bad_head);
   CHECK(read(get("", "/", "HTTP/1.0")) == named(""));
   CHECK(read(get("Host:\r\n")) == named(""));
   CHECK(read(get("Host: a.example\r\n", "/", "HTTP/1.0")) == named("a.example"));
-  CHECK(read(get("Host: a.example\r\nhost: a.example\r\n")) == malformed);
-  CHECK(read(get("Host: a.example\r\nHost: b.example\r\n", "/", "HTTP/1.0")) == malformed);
+  CHECK(read(get("Host: a.example\r\nhost: a.example\r\n")) == bad_head);
+  CHECK(read(get("Host: a.example\r\nHost: b.example\r\n", "/", "HTTP/1.0")) == bad_head);
 }
 
 TEST_CASE("a Host that is no host is malformed, even where the target decides") {
   for (const auto host : {"a b", "a,b", "a/b", "a@b", "a:b", "a:123456", "a:80:80", "*", "a..b"}) {
     CAPTURE(host);
     const std::string field = std::string("Host: ") + host + "\r\n";
-    CHECK(read(get(field)) == malformed);
-    CHECK(read(get(field, "http://a.example/")) == malformed);
+    CHECK(read(get(field)) == bad_head);
+    CHECK(read(get(field, "http://a.example/")) == bad_head);
   }
 }
 
 TEST_CASE("what two servers could read differently is malformed") {
-  CHECK(read(get("Host : a.example\r\n")) == malformed);
-  CHECK(read(get("X: y\r\n Host: a.example\r\n")) == malformed);
-  CHECK(read(get(" Host: a.example\r\n")) == malformed);
-  CHECK(read(get("Host: a.example\r\n\t.evil.example\r\n")) == malformed);
-  CHECK(read(get("Host: a.example\r\nno colon\r\n")) == malformed);
-  CHECK(read(get("Host: a.example\r\n: no name\r\n")) == malformed);
-  CHECK(read("GET / HTTP/1.1\nHost: a.example\n\n") == malformed);
-  CHECK(read(get("Host: a.example\r\nX: y\nHost: b.example\r\n")) == malformed);
-  CHECK(read(get("Host: a.example\r\nX: y\rHost: b.example\r\n")) == malformed);
-  CHECK(read(get(std::string("Host: a.example\r\nX: \0\r\n", 24))) == malformed);
-  CHECK(read(get("Host: a.example\r\nX: \x7f\r\n")) == malformed);
+  CHECK(read(get("Host : a.example\r\n")) == bad_head);
+  CHECK(read(get("X: y\r\n Host: a.example\r\n")) == bad_head);
+  CHECK(read(get(" Host: a.example\r\n")) == bad_head);
+  CHECK(read(get("Host: a.example\r\n\t.evil.example\r\n")) == bad_head);
+  CHECK(read(get("Host: a.example\r\nno colon\r\n")) == bad_head);
+  CHECK(read(get("Host: a.example\r\n: no name\r\n")) == bad_head);
+  CHECK(read("GET / HTTP/1.1\nHost: a.example\n\n") == bad_head);
+  CHECK(read(get("Host: a.example\r\nX: y\nHost: b.example\r\n")) == bad_head);
+  CHECK(read(get("Host: a.example\r\nX: y\rHost: b.example\r\n")) == bad_head);
+  CHECK(read(get(std::string("Host: a.example\r\nX: \0\r\n", 24))) == bad_head);
+  CHECK(read(get("Host: a.example\r\nX: \x7f\r\n")) == bad_head);
 }
 
 TEST_CASE("the request line is method, target and version with one space between") {
   const std::string_view host = " HTTP/1.1\r\nHost: a.example\r\n\r\n";
-  CHECK(read(std::string("GET  /") + std::string(host)) == malformed);
-  CHECK(read(std::string("GET / ") + std::string(host)) == malformed);
-  CHECK(read(std::string("GET /a b") + std::string(host)) == malformed);
-  CHECK(read(std::string("GET /\t") + std::string(host)) == malformed);
-  CHECK(read("GET /\r\nHost: a.example\r\n\r\n") == malformed);
-  CHECK(read(get("Host: a.example\r\n", "/", "http/1.1")) == malformed);
-  CHECK(read(get("Host: a.example\r\n", "/", "HTTP/1.10")) == malformed);
-  CHECK(read(get("Host: a.example\r\n", "/", "HTTP/1,1")) == malformed);
+  CHECK(read(std::string("GET  /") + std::string(host)) == bad_head);
+  CHECK(read(std::string("GET / ") + std::string(host)) == bad_head);
+  CHECK(read(std::string("GET /a b") + std::string(host)) == bad_head);
+  CHECK(read(std::string("GET /\t") + std::string(host)) == bad_head);
+  CHECK(read("GET /\r\nHost: a.example\r\n\r\n") == bad_head);
+  CHECK(read(get("Host: a.example\r\n", "/", "http/1.1")) == bad_head);
+  CHECK(read(get("Host: a.example\r\n", "/", "HTTP/1.10")) == bad_head);
+  CHECK(read(get("Host: a.example\r\n", "/", "HTTP/1,1")) == bad_head);
 }
 
 TEST_CASE("what is not HTTP/1.x is said to be so as soon as it shows") {
-  CHECK(read("\x16") == error(FlightError::not_the_protocol));
-  CHECK(read("\r\n\r\nGET / HTTP/1.1\r\n") == error(FlightError::not_the_protocol));
-  CHECK(read("\r\n GET") == error(FlightError::not_the_protocol));
-  CHECK(read("\rGET") == error(FlightError::not_the_protocol));
-  CHECK(read("\nGET") == error(FlightError::not_the_protocol));
-  CHECK(read(" ") == error(FlightError::not_the_protocol));
-  CHECK(read("GET\t") == error(FlightError::not_the_protocol));
+  CHECK(read("\x16") == http_error(FlightError::not_the_protocol));
+  CHECK(read("\r\n\r\nGET / HTTP/1.1\r\n") == http_error(FlightError::not_the_protocol));
+  CHECK(read("\r\n GET") == http_error(FlightError::not_the_protocol));
+  CHECK(read("\rGET") == http_error(FlightError::not_the_protocol));
+  CHECK(read("\nGET") == http_error(FlightError::not_the_protocol));
+  CHECK(read(" ") == http_error(FlightError::not_the_protocol));
+  CHECK(read("GET\t") == http_error(FlightError::not_the_protocol));
 }
 
 TEST_CASE("other versions of HTTP are told from what is no HTTP") {
-  CHECK(read("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") == error(FlightError::other_version));
+  CHECK(read("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") == http_error(FlightError::other_version));
 }
 
 TEST_CASE("one empty line before the request is passed over") {
@@ -148,8 +148,8 @@ TEST_CASE("the whole head keeps within the limit, what follows it does not count
   };
   CHECK(read(head_of(limits::http_head_max)) == named("a.example"));
   CHECK(read(head_of(limits::http_head_max) + std::string(100'000, '\n')) == named("a.example"));
-  CHECK(read(head_of(limits::http_head_max + 1)) == error(FlightError::oversized));
-  CHECK(read(std::string(limits::http_head_max, 'A')) == error(FlightError::oversized));
+  CHECK(read(head_of(limits::http_head_max + 1)) == http_error(FlightError::oversized));
+  CHECK(read(std::string(limits::http_head_max, 'A')) == http_error(FlightError::oversized));
 }
 
 TEST_CASE("the scan judges each byte of a head once, however it arrives") {

@@ -11,7 +11,7 @@ using namespace sni;
 
 namespace {
 
-FirstFlight read(const std::string& head) {
+FirstFlight read_head(const std::string& head) {
   const auto flight =
       parse_http_head({reinterpret_cast<const std::uint8_t*>(head.data()), head.size()});
   REQUIRE(flight.has_value());
@@ -19,7 +19,7 @@ FirstFlight read(const std::string& head) {
 }
 
 std::string location(const std::string& head) {
-  const std::string answer = redirect_to_https(read(head));
+  const std::string answer = redirect_to_https(read_head(head));
   const std::string_view field = "\r\nLocation: ";
   const std::size_t begin = answer.find(field);
   if (begin == answer.npos) return answer;
@@ -45,7 +45,8 @@ TEST_CASE("a request that names no host cannot be redirected") {
 }
 
 TEST_CASE("a redirect is whole, permanent and keeps the method") {
-  const std::string answer = redirect_to_https(read("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"));
+  const std::string answer =
+      redirect_to_https(read_head("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"));
   CHECK(answer.starts_with("HTTP/1.1 308 Permanent Redirect\r\n"));
   CHECK(answer.contains("\r\nContent-Length: 0\r\n"));
   CHECK(answer.contains("\r\nConnection: close\r\n"));
@@ -54,7 +55,7 @@ TEST_CASE("a redirect is whole, permanent and keeps the method") {
 
 TEST_CASE("ACME's path is told from others") {
   const auto acme = [](const std::string& target) {
-    return is_acme_challenge(read("GET " + target + " HTTP/1.1\r\nHost: a.example\r\n\r\n"));
+    return is_acme_challenge(read_head("GET " + target + " HTTP/1.1\r\nHost: a.example\r\n\r\n"));
   };
   CHECK(acme("/.well-known/acme-challenge/token"));
   CHECK(acme("http://a.example/.well-known/acme-challenge/token"));

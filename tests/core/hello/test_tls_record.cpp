@@ -19,7 +19,7 @@ Scan scan(std::span<const std::uint8_t> bytes,
   return scan_hello_records(bytes, progress, hello_bytes);
 }
 
-Scan error(FlightError error) {
+Scan scan_error(FlightError error) {
   return std::unexpected(error);
 }
 
@@ -32,23 +32,23 @@ Bytes handshake_header_for(std::size_t size) {
 }  // namespace
 
 TEST_CASE("the first byte that cannot be TLS is enough to say so") {
-  CHECK(scan(Bytes{'G'}) == error(FlightError::not_the_protocol));
-  CHECK(scan(Bytes{0x80}) == error(FlightError::not_the_protocol));  // SSLv2.
-  CHECK(scan(Bytes{21}) == error(FlightError::not_the_protocol));    // An alert.
-  CHECK(scan(Bytes{22, 2}) == error(FlightError::not_the_protocol));
+  CHECK(scan(Bytes{'G'}) == scan_error(FlightError::not_the_protocol));
+  CHECK(scan(Bytes{0x80}) == scan_error(FlightError::not_the_protocol));  // SSLv2.
+  CHECK(scan(Bytes{21}) == scan_error(FlightError::not_the_protocol));    // An alert.
+  CHECK(scan(Bytes{22, 2}) == scan_error(FlightError::not_the_protocol));
   CHECK(scan(Bytes{22}) == Scan(5));
   CHECK(scan({}) == Scan(5));
 }
 
 TEST_CASE("a record's length is 1 to 2^14") {
-  CHECK(scan(Bytes{22, 3, 1, 0, 0}) == error(FlightError::malformed));
-  CHECK(scan(Bytes{22, 3, 1, 0x40, 1}) == error(FlightError::record_overflow));
+  CHECK(scan(Bytes{22, 3, 1, 0, 0}) == scan_error(FlightError::malformed));
+  CHECK(scan(Bytes{22, 3, 1, 0x40, 1}) == scan_error(FlightError::record_overflow));
   CHECK(scan(Bytes{22, 3, 1, 0x40, 0}) == Scan(9));
   CHECK(scan(Bytes{22, 3, 1, 0, 1}) == Scan(11));
 }
 
 TEST_CASE("the handshake type is judged as soon as it is there") {
-  CHECK(scan(Bytes{22, 3, 1, 0, 200, 2}) == error(FlightError::unexpected_message));
+  CHECK(scan(Bytes{22, 3, 1, 0, 200, 2}) == scan_error(FlightError::unexpected_message));
   CHECK(scan(Bytes{22, 3, 1, 0, 200, 1}) == Scan(9));
 }
 
@@ -59,11 +59,11 @@ TEST_CASE("a hello of 2^14 bytes is taken and a longer one refused at its header
   CHECK(scan(wire) == Scan(5 + 16 * 1024 + 5));
   wire.resize(5);
   append(wire, handshake_header_for(16 * 1024 + 1));
-  CHECK(scan(wire) == error(FlightError::oversized));
+  CHECK(scan(wire) == scan_error(FlightError::oversized));
   CHECK(scan(wire, 64 * 1024) == Scan(5 + 16 * 1024 + 5));
   wire.resize(5);
   append(wire, handshake_header_for(64 * 1024 + 1));
-  CHECK(scan(wire, 64 * 1024) == error(FlightError::oversized));
+  CHECK(scan(wire, 64 * 1024) == scan_error(FlightError::oversized));
 }
 
 TEST_CASE("an interleaved record of another type is unexpected, a later wrong header malformed") {
@@ -72,11 +72,11 @@ TEST_CASE("an interleaved record of another type is unexpected, a later wrong he
     append(wire, second);
     return scan(wire);
   };
-  CHECK(after_first({21}) == error(FlightError::unexpected_message));
-  CHECK(after_first({23}) == error(FlightError::unexpected_message));
-  CHECK(after_first({22, 4}) == error(FlightError::malformed));
-  CHECK(after_first({22, 3, 3, 0, 0}) == error(FlightError::malformed));
-  CHECK(after_first({22, 3, 3, 0x40, 1}) == error(FlightError::record_overflow));
+  CHECK(after_first({21}) == scan_error(FlightError::unexpected_message));
+  CHECK(after_first({23}) == scan_error(FlightError::unexpected_message));
+  CHECK(after_first({22, 4}) == scan_error(FlightError::malformed));
+  CHECK(after_first({22, 3, 3, 0, 0}) == scan_error(FlightError::malformed));
+  CHECK(after_first({22, 3, 3, 0x40, 1}) == scan_error(FlightError::record_overflow));
 }
 
 TEST_CASE("what follows the hello is not looked at") {
@@ -122,7 +122,7 @@ TEST_CASE("a hello of usual size in one-byte records is taken, more records than
     return scan(ClientHelloBuilder().padding(records - bare).wire(1));
   };
   CHECK(in_bytes(limits::hello_records_max) == Scan(0));
-  CHECK(in_bytes(limits::hello_records_max + 1) == error(FlightError::oversized));
+  CHECK(in_bytes(limits::hello_records_max + 1) == scan_error(FlightError::oversized));
 }
 
 TEST_CASE("the scan never goes back: its cost is the number of records plus the number of calls") {

@@ -10,7 +10,7 @@ using namespace sni;
 
 namespace {
 
-constexpr std::string_view usual = R"(user www-data;
+constexpr std::string_view nginx_usual = R"(user www-data;
 worker_processes auto;
 events { worker_connections 768; }
 stream {
@@ -52,7 +52,7 @@ stream {
 }
 )";
 
-constexpr std::string_view usual_taken = R"([[listener]]
+constexpr std::string_view nginx_taken = R"([[listener]]
 name = "tls-443"
 address = "0.0.0.0:443"
 
@@ -127,8 +127,8 @@ access_file = "/var/log/nginx/stream.log"
 }  // namespace
 
 TEST_CASE("a usual file is taken over with its maps, upstreams and servers") {
-  const Taken all = taken(ImportFrom::nginx, usual);
-  CHECK(all.text == usual_taken);
+  const Taken all = taken(ImportFrom::nginx, nginx_usual);
+  CHECK(all.text == nginx_taken);
   CHECK(all.notes ==
         "38: names that clients ask for do not lead to private addresses here; 'allow_private' in "
         "[[route]] lets them\n");

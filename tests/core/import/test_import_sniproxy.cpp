@@ -10,7 +10,7 @@ using namespace sni;
 
 namespace {
 
-constexpr std::string_view usual = R"(
+constexpr std::string_view sniproxy_usual = R"(
 # A comment
 user daemon
 pidfile /var/run/sniproxy.pid
@@ -48,7 +48,7 @@ table hosts {
 }
 )";
 
-constexpr std::string_view usual_taken = R"([[listener]]
+constexpr std::string_view sniproxy_taken = R"([[listener]]
 name = "http-80"
 address = "0.0.0.0:80"
 protocol = "http"
@@ -111,8 +111,8 @@ access_file = "/var/log/sniproxy/access.log"
 }  // namespace
 
 TEST_CASE("a usual file is taken over with its listeners, tables, fallback and log") {
-  const Taken all = taken(ImportFrom::sniproxy, usual);
-  CHECK(all.text == usual_taken);
+  const Taken all = taken(ImportFrom::sniproxy, sniproxy_usual);
+  CHECK(all.text == sniproxy_taken);
   CHECK(all.notes ==
         "3: 'user daemon': the service manager sets the user\n"
         "4: 'pidfile /var/run/sniproxy.pid': there is no such file, since the proxy stays in the "

@@ -10,7 +10,7 @@ using namespace sni;
 
 namespace {
 
-constexpr SipKey key{1, 2};
+constexpr SipKey table_key{1, 2};
 
 TrafficCount sum(const TrafficTable& table) {
   TrafficCount all = table.other();
@@ -27,7 +27,7 @@ TrafficCount count_of(const TrafficTable& table, std::string_view wanted) {
 }  // namespace
 
 TEST_CASE("what moves under one key is summed") {
-  TrafficTable table(4, key);
+  TrafficTable table(4, table_key);
   table.add("a", {.connections = 1, .to_backend = 10, .to_client = 100});
   table.add("b", {.connections = 1, .to_backend = 1, .to_client = 1});
   table.add("a", {.connections = 0, .to_backend = 5, .to_client = 50});
@@ -37,7 +37,7 @@ TEST_CASE("what moves under one key is summed") {
 }
 
 TEST_CASE("a full table gives up its lightest key, whose counts are summed as other") {
-  TrafficTable table(2, key);
+  TrafficTable table(2, table_key);
   table.add("heavy", {.connections = 1, .to_backend = 1'000'000, .to_client = 0});
   table.add("light", {.connections = 1, .to_backend = 10, .to_client = 20});
   table.add("new", {.connections = 1, .to_backend = 7, .to_client = 0});
@@ -48,7 +48,7 @@ TEST_CASE("a full table gives up its lightest key, whose counts are summed as ot
 }
 
 TEST_CASE("one that keeps on coming stays though others come between") {
-  TrafficTable table(8, key);
+  TrafficTable table(8, table_key);
   for (int i = 0; i < 8; ++i) {
     table.add("old" + std::to_string(i), {.connections = 1, .to_backend = 50'000, .to_client = 0});
   }
@@ -61,7 +61,7 @@ TEST_CASE("one that keeps on coming stays though others come between") {
 
 TEST_CASE(
     "however many keys come, none of what they moved is lost, and the heavy ones have a row") {
-  TrafficTable table(64, key);
+  TrafficTable table(64, table_key);
   std::mt19937_64 random(7);
   TrafficCount all;
   TrafficCount heavy;

@@ -12,7 +12,7 @@ using namespace sni::test;
 
 namespace {
 
-Config blocking(std::vector<std::string> prefixes) {
+Config config_that_blocks(std::vector<std::string> prefixes) {
   Config config;
   config.xdp.interfaces = {"eth0"};
   for (const std::string& text : prefixes)
@@ -27,22 +27,23 @@ const std::vector<NeededSource> gateway = {{IpAddress::v4(192, 0, 2, 1), "the ga
 TEST_CASE("a block that covers what the host needs is named, wherever it stands") {
   const std::vector<std::string> warning = {
       "the block of 192.0.2.0/24 covers 192.0.2.1, the gateway: XDP would drop all of its packets"};
-  CHECK(guard_warnings(blocking({"192.0.2.0/24", "198.51.100.0/24"}), {}, gateway) == warning);
-  CHECK(guard_warnings(blocking({}), {{.prefix = prefix("192.0.2.0/24"), .until = {}}}, gateway) ==
+  CHECK(guard_warnings(config_that_blocks({"192.0.2.0/24", "198.51.100.0/24"}), {}, gateway) ==
         warning);
+  CHECK(guard_warnings(config_that_blocks({}), {{.prefix = prefix("192.0.2.0/24"), .until = {}}},
+                       gateway) == warning);
 }
 
 TEST_CASE("there is nothing to warn of without XDP, with scope listeners, or under an allow") {
-  Config config = blocking({"192.0.2.0/24"});
+  Config config = config_that_blocks({"192.0.2.0/24"});
   config.access.allow = {{.prefix = prefix("192.0.2.1"), .until = {}}};
   CHECK(guard_warnings(config, {}, gateway).empty());
-  config = blocking({"192.0.2.0/24"});
+  config = config_that_blocks({"192.0.2.0/24"});
   config.access.scope = BlockScope::listeners;
   CHECK(guard_warnings(config, {}, gateway).empty());
-  config = blocking({"192.0.2.0/24"});
+  config = config_that_blocks({"192.0.2.0/24"});
   config.xdp.interfaces.clear();
   CHECK(guard_warnings(config, {}, gateway).empty());
-  CHECK(guard_warnings(blocking({"192.0.2.2/31", "::/0"}), {}, gateway).empty());
+  CHECK(guard_warnings(config_that_blocks({"192.0.2.2/31", "::/0"}), {}, gateway).empty());
 }
 
 TEST_CASE("gateways are found in the kernel's route tables") {

@@ -28,7 +28,7 @@ struct Lot {
   std::uint64_t max;
 };
 
-using Slots = std::vector<std::uint32_t>;
+using SlotNumbers = std::vector<std::uint32_t>;
 
 }  // namespace
 
@@ -67,14 +67,14 @@ TEST_CASE("a newcomer beyond the budget takes the place of who has stalled for l
   const auto second = lot.park(2, "12345");
   const auto third = lot.park(3, "1");
   REQUIRE(third);
-  CHECK(lot.evicted() == Slots{1});
+  CHECK(lot.evicted() == SlotNumbers{1});
   // The evicted one has not left yet, and its 5 bytes make room for 3 more.
   const auto fourth = lot.park(4, "123");
   REQUIRE(fourth);
   CHECK(lot.evicted().empty());
   const auto fifth = lot.park(5, "12");
   REQUIRE(fifth);
-  CHECK(lot.evicted() == Slots{2});
+  CHECK(lot.evicted() == SlotNumbers{2});
   for (const auto& place : {first, second, third, fourth, fifth}) lot.parking.leave(*place);
   CHECK(budget.used == 0);
 }
@@ -84,7 +84,7 @@ TEST_CASE("several that are small make room for one that is large") {
   Lot lot(budget, 4);
   for (std::uint32_t slot = 1; slot <= 4; ++slot) REQUIRE(lot.park(slot, "x"));
   REQUIRE(lot.park(5, "123"));
-  CHECK(lot.evicted() == Slots{1, 2, 3});
+  CHECK(lot.evicted() == SlotNumbers{1, 2, 3});
 }
 
 TEST_CASE("what exceeds the budget by itself is turned away and ends nobody") {
