@@ -8,7 +8,7 @@ import subprocess
 
 from support import backends, processes, streams, tls
 from support.case import SANITIZED, main
-from support.packet import HANDED_OVER, Packet
+from support.packet import FORWARDED_BYTES, HANDED_OVER, Packet
 
 # The kernel carries the bytes; what a sanitizer slows down is the hand-over.
 BULK = (64 << 20) if SANITIZED else streams.GIB
@@ -50,7 +50,7 @@ class Carried(Packet):
         self.assertEqual(digests, [expected])
         self.assertEqual(record["client_bytes"], sent + 4 + BULK)
         self.assertEqual(record["server_bytes"], sent + 2 + BULK)
-        self.assertGreaterEqual(self.forwarded_bytes(started), 2 * BULK)
+        self.assertGreaterEqual(self.counted(started, FORWARDED_BYTES), 2 * BULK)
         self.assertLessEqual(started.held()["socket"], sockets)
 
     def test_a_remote_backend_gets_and_sends_every_byte(self):

@@ -4,8 +4,8 @@
 /* Packet-too-big on the way to R is about a packet of the proxy's that was one of S's: S has to hear
  * of it, in its own numbers, or its large segments vanish for ever (RFC 2923 section 2.1). Anybody
  * can send such a message, and S remembers it for the proxy's address and so for others too: it is
- * believed only about a sequence number in flight (RFC 5927 section 7.2), and never below
- * PACKET_MTU_MIN. Joined families are left out: the message would change its length. */
+ * believed only about a sequence number in flight (RFC 5927 section 7.2), and never below the least
+ * MTU of its family. Joined families are left out: the message would change its length. */
 
 #include <linux/icmpv6.h>
 
@@ -88,7 +88,8 @@ static __always_inline int too_big_v4(struct __sk_buff* skb, __u32 l2) {
   after = before;
   struct packet_flow* receiver = quoted_flow(&key, &after.tcp);
   if (!receiver) return TC_ACT_UNSPEC;
-  if (bpf_ntohs(after.icmp.mtu_be) < PACKET_MTU_MIN) after.icmp.mtu_be = bpf_htons(PACKET_MTU_MIN);
+  if (bpf_ntohs(after.icmp.mtu_be) < PACKET_MTU_MIN_V4)
+    after.icmp.mtu_be = bpf_htons(PACKET_MTU_MIN_V4);
   after.ip.saddr = receiver->peer.source_be[3];
   after.ip.daddr = receiver->peer.target_be[3];
   after.ip.check = 0;
@@ -114,8 +115,8 @@ static __always_inline int too_big_v6(struct __sk_buff* skb, __u32 l2) {
   __s64 change = bpf_csum_diff((__be32*)&quote, sizeof(quote), NULL, 0, 0);
   struct packet_flow* receiver = quoted_flow(&key, &quote.tcp);
   if (!receiver) return TC_ACT_UNSPEC;
-  if (bpf_ntohl(quote.icmp.icmp6_mtu) < PACKET_MTU_MIN)
-    quote.icmp.icmp6_mtu = bpf_htonl(PACKET_MTU_MIN);
+  if (bpf_ntohl(quote.icmp.icmp6_mtu) < PACKET_MTU_MIN_V6)
+    quote.icmp.icmp6_mtu = bpf_htonl(PACKET_MTU_MIN_V6);
   __builtin_memcpy(&quote.ip.saddr, receiver->peer.source_be, 16);
   __builtin_memcpy(&quote.ip.daddr, receiver->peer.target_be, 16);
   change = bpf_csum_diff(NULL, 0, (__be32*)&quote, sizeof(quote), change);

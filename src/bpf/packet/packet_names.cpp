@@ -25,6 +25,7 @@ const char* to_string(packet_stat stat) {
       "drops: the other direction has gone",
       "events",
       "events lost",
+      "packets with a wrong checksum",
   };
   static_assert(names.size() == PACKET_STATS);
   return stat < PACKET_STATS ? names[stat] : "unknown";

@@ -182,11 +182,6 @@ static __always_inline int to_ipv6(struct __sk_buff* skb, __u32 l2, const struct
   return !bpf_skb_store_bytes(skb, l2, &ip, sizeof(ip), 0);
 }
 
-static __always_inline __u16 folded(__u32 sum) {
-  sum = (sum & 0xffff) + (sum >> 16);
-  return (sum & 0xffff) + (sum >> 16);
-}
-
 static __always_inline int to_ipv4(struct __sk_buff* skb, __u32 l2, const struct packet_flow* flow,
                                    struct ip_common common) {
   /* The second half of the IPv6 header is what lies under the IPv4 header afterwards. */

@@ -22,12 +22,14 @@
 #endif
 
 /* The version of everything in this file. Pinned maps of another one are not taken over. */
-enum { PACKET_LAYOUT = 2 };
+enum { PACKET_LAYOUT = 3 };
 
 enum {
-  /* A packet-too-big below this is not believed, since the ends remember it for the proxy's address
-   * and so for all clients alike: 1280 is what every IPv6 path carries (RFC 8200 section 5). */
-  PACKET_MTU_MIN = 1280,
+  /* A packet-too-big says no less to the ends, since they remember it for the proxy's address and so
+   * for all clients alike. What Linux itself believes at least: min_pmtu in net/ipv4/route.c, and
+   * what every IPv6 path carries (RFC 8200 section 5). */
+  PACKET_MTU_MIN_V4 = 552,
+  PACKET_MTU_MIN_V6 = 1280,
   /* 24 bytes a record and its header of 8: 16 Ki ends at once. A lost one is found by the scan. */
   PACKET_RING_BYTES = 1024 * 1024,
   /* What the proxy's own sockets would send with (net.ipv4.ip_default_ttl by default). */
@@ -171,12 +173,13 @@ enum packet_stat {
   PACKET_SYNS,            /* SYN on a living key: forwarded. */
   PACKET_KEYS_REUSED,     /* SYN on a finished key: forgotten, and passed on. */
   PACKET_TOO_BIG,         /* ICMP packet-too-big, translated. */
-  PACKET_TOO_BIG_DOUBTED, /* One that is not about bytes in flight, or below PACKET_MTU_MIN. */
+  PACKET_TOO_BIG_DOUBTED, /* One that is not about bytes in flight. */
   PACKET_DROP_OPTIONS,    /* TCP options cut short or beyond what is understood. */
   PACKET_DROP_FAILED,     /* The kernel refused to change the packet (no memory). */
   PACKET_DROP_ORPHAN,     /* The other direction's entry has gone. */
   PACKET_EVENTS_SENT,
   PACKET_EVENTS_LOST, /* Ring buffer full: the scan finds the end. */
+  PACKET_DAMAGED,     /* Wrong checksum where it mattered: forwarded, and not believed. */
   PACKET_STATS
 };
 

@@ -90,7 +90,7 @@ static __always_inline int splice(struct __sk_buff* skb, __u32 l2) {
   }
   if ((packet.flags & TCP_SYN) && flow->state == PACKET_FINISHED) return reuse_key(flow, peer);
   flow->seen_ifindex = skb->ifindex;
-  int believed = track(flow, peer, &packet);
+  int believed = track(skb, flow, peer, &packet);
   if (is_local_ack(flow, &packet)) return pass_to_socket(skb, flow, &packet);
   return forward(skb, l2, flow, peer, &packet, believed);
 }

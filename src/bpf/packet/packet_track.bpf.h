@@ -7,7 +7,7 @@
  * receiver has acknowledged them. A packet that is not believed is forwarded all the same: the end
  * that it is for judges it as it always would. */
 
-#include "bpf/packet/packet_parse.bpf.h"
+#include "bpf/packet/packet_checksum.bpf.h"
 
 /* Where R's window stops, as far as we know it. What S goes on with without a gap counts as inside:
  * S knows of more window than we where an update was not believed, where the proxy's own socket sent
@@ -79,11 +79,20 @@ static __always_inline void track_ack(struct packet_flow* flow, struct packet_fl
   if (flow->marks & PACKET_FIN_ACKED) finish(flow, peer, PACKET_EVENT_END);
 }
 
+/* What the packet would decide for good: that the flow ends, or the offset of its timestamps. */
+static __always_inline int decides(const struct packet_flow* flow, const struct packet* packet) {
+  return (packet->flags & (TCP_FIN | TCP_RST)) || (packet->timestamps && !flow->stamp_offset);
+}
+
 /* Returns whether the packet's numbers are believed. */
-static __always_inline int track(struct packet_flow* flow, struct packet_flow* peer,
-                                 const struct packet* packet) {
+static __always_inline int track(struct __sk_buff* skb, struct packet_flow* flow,
+                                 struct packet_flow* peer, const struct packet* packet) {
   flow->packets++;
   flow->last_ns = bpf_ktime_get_coarse_ns();
+  if (decides(flow, packet) && !is_intact(skb, packet)) {
+    count(PACKET_DAMAGED, 1);
+    return 0;
+  }
   if (packet->flags & TCP_RST) {
     track_reset(flow, peer, packet);
     return 0;

@@ -32,9 +32,12 @@ class Network:
             ip("-n", namespace, "link", "set", "lo", "up")
         self.join()
 
-    def join(self):
+    def wire(self):
         ip("link", "add", "near", "netns", self.proxy, "type", "veth",
            "peer", "name", "far", "netns", self.client)
+
+    def join(self):
+        self.wire()
         ip("-n", self.proxy, "address", "add", f"{self.proxy_address}/24", "dev", "near")
         for address in (self.client_address, self.other_address):
             ip("-n", self.client, "address", "add", f"{address}/24", "dev", "far")

@@ -13,7 +13,7 @@ from .proxy import BINARY, listener
 EAGER = {"mode": "packet", "packet_after": "0s", "packet_after_bytes": "0B"}
 HANDED_OVER = "was handed over"
 # Of TRAFFIC_STATS in src/bpf/packet/packet_shared.h.
-FORWARDED_BYTES = 5
+FORWARDED_BYTES, TOO_BIG = 5, 11
 
 
 class Lab(network.Network):
@@ -65,8 +65,11 @@ PLACES = {
 class Packet(ProxyTest):
     def setUp(self):
         super().setUp()
-        self.lab = Lab()
+        self.lab = self.make_lab()
         self.addCleanup(self.lab.end)
+
+    def make_lab(self):
+        return Lab()
 
     def place_backend(self, place, handler):
         where, address, _ = PLACES[place]
@@ -129,12 +132,12 @@ class Packet(ProxyTest):
         processes.wait_until(over, "the hand-over", 20)
         return connection, sent
 
-    def forwarded_bytes(self, started):
+    def counted(self, started, which):
         ids = [id for id, name in planes.held("map", started).items() if name == "TRAFFIC_STATS"]
         total = 0
         for each in ids:
             for entry in planes.bpftool("map", "dump", "id", str(each)):
-                if entry["formatted"]["key"] == FORWARDED_BYTES:
+                if entry["formatted"]["key"] == which:
                     total += sum(value["value"] for value in entry["formatted"]["values"])
         return total
 

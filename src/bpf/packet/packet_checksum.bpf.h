@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#pragma once
+
+/* Whether a packet arrived undamaged. R discards one whose checksum is wrong, so nothing that ends a
+ * flow or stays with it for good may be believed of it. All other packets are forwarded unchecked:
+ * their checksums are changed by what changed in them, so that R finds the damage, and wrong numbers
+ * of one are mended by the next. */
+
+#include "bpf/packet/packet_parse.bpf.h"
+
+static __always_inline __u16 folded(__u32 sum) {
+  sum = (sum & 0xffff) + (sum >> 16);
+  return (sum & 0xffff) + (sum >> 16);
+}
+
+struct checksum_walk {
+  struct __sk_buff* skb;
+  __u32 at;
+  __u32 left;
+  __u32 sum;
+  __u32 failed;
+};
+
+/* One piece of the payload; bpf_loop ends at 1. */
+static long sum_piece(__u32 index, struct checksum_walk* walk) {
+  (void)index;
+  __u8 piece[64] __attribute__((aligned(8))) = {};
+  __u32 length = walk->left;
+  if (length > sizeof(piece)) length = sizeof(piece);
+  asm volatile("" : "+r"(length)); /* As in bounded_header(). */
+  if (length == 0 || length > sizeof(piece)) return 1;
+  if (bpf_skb_load_bytes(walk->skb, walk->at, piece, length)) {
+    walk->failed = 1;
+    return 1;
+  }
+  walk->sum = bpf_csum_diff(NULL, 0, (__be32*)piece, sizeof(piece), walk->sum);
+  walk->at += length;
+  walk->left -= length;
+  return 0;
+}
+
+static __always_inline int is_intact(struct __sk_buff* skb, const struct packet* packet) {
+  /* A NIC or GRO has found it right; or a host near by sends it in one piece, unsummed. */
+  if (skb->gso_size || bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) >= 0) return 1;
+  __be32 tail_be[2] = {bpf_htonl(packet->header_length + packet->payload), bpf_htonl(IPPROTO_TCP)};
+  /* The pseudo-header (RFC 9293 section 3.1). What makes an IPv4 address v4-mapped adds nothing:
+   * 0xffff is zero in one's complement. */
+  __u32 sum = bpf_csum_diff(NULL, 0, (__be32*)packet->key.source_be, 32, 0);
+  sum = bpf_csum_diff(NULL, 0, tail_be, sizeof(tail_be), sum);
+  /* On veth and lo the sum is left for a NIC to complete: the field has the pseudo-header's. */
+  if (folded(sum) == *(const __u16*)(packet->header + TCP_AT_CHECKSUM)) return 1;
+  sum = bpf_csum_diff(NULL, 0, (__be32*)packet->header, sizeof(packet->header), sum);
+  struct checksum_walk walk = {
+      .skb = skb, .at = packet->l4 + packet->header_length, .left = packet->payload, .sum = sum};
+  if (packet->payload) bpf_loop(packet->payload / 64 + 1, sum_piece, &walk, 0);
+  return !walk.failed && folded(walk.sum) == 0xffff;
+}
