@@ -26,6 +26,11 @@ inline UniqueFd detached_bpf_fs() {
   return mounted;
 }
 
+// Where a directory of that file system is reached.
+inline std::string path_in(const UniqueFd& file_system, const std::string& name) {
+  return "/proc/self/fd/" + std::to_string(file_system.get()) + '/' + name;
+}
+
 class DnsPins {
   UniqueFd mount_ = detached_bpf_fs();
 
@@ -54,7 +59,7 @@ class DnsPins {
   }
 
   // Not there yet: whoever opens the pins makes it.
-  const std::string path = "/proc/self/fd/" + std::to_string(mount_.get()) + "/pins";
+  const std::string path = path_in(mount_, "pins");
 };
 
 }  // namespace sni::test

@@ -43,6 +43,13 @@ inline void run_tool(const std::string& words) {
 inline void ip(const std::string& words) {
   run_tool("ip " + words);
 }
+
+// A pair of interfaces that are up, near and far.
+inline void make_veth(const std::string& options = "") {
+  ip("link add near " + options + " type veth peer name far " + options);
+  ip("link set near up");
+  ip("link set far up");
+}
 inline void tc(const std::string& words) {
   run_tool("tc " + words);
 }

@@ -9,18 +9,10 @@
 using namespace sni;
 using namespace sni::test;
 
-namespace {
-
-std::string path_in(const UniqueFd& file_system) {
-  return "/proc/self/fd/" + std::to_string(file_system.get()) + "/sni-proxy";
-}
-
-}  // namespace
-
 TEST_CASE("what is pinned outlives its descriptors and is found by the next process") {
   in_own_network([] {
     const UniqueFd file_system = detached_bpf_fs();
-    const std::string path = path_in(file_system);
+    const std::string path = path_in(file_system, "sni-proxy");
     std::uint32_t id = 0;
     {
       const auto pins = PinDirectory::open(path, 3);
@@ -45,7 +37,7 @@ TEST_CASE("what is pinned outlives its descriptors and is found by the next proc
 TEST_CASE("pins of another version are refused until they are gone") {
   in_own_network([] {
     const UniqueFd file_system = detached_bpf_fs();
-    const std::string path = path_in(file_system);
+    const std::string path = path_in(file_system, "sni-proxy");
     {
       const auto pins = PinDirectory::open(path, 3);
       REQUIRE(pins);

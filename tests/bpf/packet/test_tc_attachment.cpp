@@ -19,12 +19,6 @@ using namespace sni::test;
 
 namespace {
 
-void make_veth() {
-  ip("link add near type veth peer name far");
-  ip("link set near up");
-  ip("link set far up");
-}
-
 TcAttacher opened(const TcProgram& program, std::optional<TcKind> kind,
                   const PinDirectory* pins = nullptr) {
   auto attacher = TcAttacher::open({.program_fd = program.fd(),
@@ -74,10 +68,6 @@ void add_foreign_filter(const std::string& interface, const TcProgram& program) 
 
 void send_from(const std::string& interface) {
   Wire(interface).send(packet(Ethernet{}, Ipv4{.source = "198.18.0.1"}, Tcp{}));
-}
-
-std::string path_in(const UniqueFd& file_system) {
-  return "/proc/self/fd/" + std::to_string(file_system.get()) + "/sni-proxy";
 }
 
 std::vector<TcKind> kinds() {
@@ -229,7 +219,7 @@ TEST_CASE("what is pinned goes on without its process, and the next one takes it
     make_veth();
     const UniqueFd file_system = detached_bpf_fs();
     for (const TcKind kind : kinds()) {
-      const std::string path = path_in(file_system);
+      const std::string path = path_in(file_system, "sni-proxy");
       const TcProgram first(tc_act_unspec);
       {
         const auto pins = PinDirectory::open(path, 1);

@@ -17,12 +17,6 @@ using namespace sni::test;
 
 namespace {
 
-void make_veth(const std::string& options = "") {
-  ip("link add near " + options + " type veth peer name far " + options);
-  ip("link set near up");
-  ip("link set far up");
-}
-
 bool has_program(const std::string& interface) {
   __u32 id = 0;
   REQUIRE(bpf_xdp_query_id(static_cast<int>(if_nametoindex(interface.c_str())), 0, &id) == 0);
