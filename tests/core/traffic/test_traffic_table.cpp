@@ -19,9 +19,9 @@ TrafficCount sum(const TrafficTable& table) {
 }
 
 TrafficCount count_of(const TrafficTable& table, std::string_view wanted) {
-  const auto rows = table.rows();
-  const auto found = std::ranges::find(rows, wanted, &TrafficRow::key);
-  return found == rows.end() ? TrafficCount{} : found->count;
+  const auto kept = table.rows();
+  const auto found = std::ranges::find(kept, wanted, &TrafficRow::key);
+  return found == kept.end() ? TrafficCount{} : found->count;
 }
 
 }  // namespace
