@@ -87,7 +87,7 @@ void begin(int epoll, const sockaddr_in& target, std::uint32_t number) {
   sockaddr_in from{};
   from.sin_family = AF_INET;
   from.sin_addr = source(number);
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0) _exit(1);
+  if (!fd || bind(fd.get(), reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0) _exit(1);
   static_cast<void>(connect(fd.get(), reinterpret_cast<const sockaddr*>(&target), sizeof target));
   epoll_event event{.events = EPOLLIN | EPOLLRDHUP, .data = {.fd = fd.get()}};
   epoll_ctl(epoll, EPOLL_CTL_ADD, fd.get(), &event);
@@ -105,7 +105,8 @@ void flood_syns(const std::string& interface, const HardwareAddress& peer, in_ad
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
   address.sll_ifindex = static_cast<int>(if_nametoindex(interface.c_str()));
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) _exit(1);
+  if (!fd || bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    _exit(1);
 
   std::vector<Frame> all;
   for (std::uint32_t i = 0; i < frames; ++i) all.push_back(syn(i, peer, target));

@@ -47,7 +47,7 @@ void measure(const std::string& name, std::size_t batch, Operation&& operation) 
     cost = static_cast<double>(now - begin) / static_cast<double>(done);
     operations += done;
   }
-  const double allocated = static_cast<double>(allocations - allocations_before);
+  const auto allocated = static_cast<double>(allocations - allocations_before);
   std::printf("%-52s %9.1f ns  ±%2.0f %%  %6.3f allocations\n", name.c_str(), median(costs),
               spread(costs) * 100, allocated / static_cast<double>(operations));
 }

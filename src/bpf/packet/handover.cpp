@@ -1,7 +1,6 @@
 #include "bpf/packet/handover.h"
 
 #include <sys/socket.h>
-#include <time.h>
 
 #include <algorithm>
 #include <array>

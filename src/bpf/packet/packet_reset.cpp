@@ -26,7 +26,8 @@ constexpr std::uint8_t reset_flag = 4;
 
 // RFC 1071, of words in network order; a pseudo-header has an even number of bytes.
 std::uint32_t add_up(std::uint32_t sum, std::span<const std::uint8_t> bytes) {
-  for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) sum += bytes[i] << 8 | bytes[i + 1];
+  for (std::size_t i = 0; i + 1 < bytes.size(); i += 2)
+    sum += std::uint32_t{bytes[i]} << 8 | bytes[i + 1];
   return sum;
 }
 

@@ -113,8 +113,8 @@ SNI_PACKET_SIZE_IS(struct packet_flow, 160);
 
 /* Bytes that S has sent since the hand-over and R has acknowledged; the FIN is none of them. */
 static inline __u64 packet_flow_bytes(const struct packet_flow* flow) {
-  __u64 acked = flow->acked;
-  __u64 bytes = acked - PACKET_EXTENDED - flow->base;
+  const __u64 acked = flow->acked;
+  const __u64 bytes = acked - PACKET_EXTENDED - flow->base;
   if (acked < PACKET_EXTENDED + flow->base) return 0; /* Not handed over yet. */
   return bytes - ((flow->marks & PACKET_FIN_SEEN) && (__u32)acked == flow->fin_end && bytes > 0);
 }

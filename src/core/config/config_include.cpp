@@ -38,6 +38,7 @@ class Includer {
  private:
   std::vector<Located<std::string>> patterns() const;
   bool take_pattern(const Located<std::string>& pattern);
+  bool take_once(const std::string& path, Position asked_at);
   void take_file(const std::string& path, Position asked_at);
   void join(TomlTable table);
   void join_entry(TomlEntry entry);
@@ -83,15 +84,19 @@ bool Includer::take_pattern(const Located<std::string>& pattern) {
     mistake(pattern.position, paths.error().what);
     return true;
   }
-  for (const std::string& path : *paths) {
-    if (!taken_.insert(path).second) continue;
-    if (taken_.size() > limits::include_files_max) {
-      mistake(pattern.position,
-              "more than " + std::to_string(limits::include_files_max) + " files are included");
-      return false;
-    }
-    take_file(path, pattern.position);
+  return std::ranges::all_of(
+      *paths, [&](const std::string& path) { return take_once(path, pattern.position); });
+}
+
+// False: no more is to be read.
+bool Includer::take_once(const std::string& path, Position asked_at) {
+  if (!taken_.insert(path).second) return true;
+  if (taken_.size() > limits::include_files_max) {
+    mistake(asked_at,
+            "more than " + std::to_string(limits::include_files_max) + " files are included");
+    return false;
   }
+  take_file(path, asked_at);
   return true;
 }
 

@@ -97,7 +97,7 @@ std::string ports_text(const SourceConfig& source) {
 }
 
 std::string backend_text(const Backend& backend) {
-  const std::string address = toml_string(backend.text);
+  std::string address = toml_string(backend.text);
   if (backend.weight == 1 && !backend.backup && backend.connections_max == 0) return address;
   return "{ address = " + address + ", weight = " + std::to_string(backend.weight) +
          ", backup = " + (backend.backup ? "true" : "false") +

@@ -43,7 +43,7 @@ Names names_of(std::string_view method, const std::string& value) {
 // "req.ssl_sni,lower": names are the same in either case.
 std::string fetch_of(std::string_view text) {
   std::string fetch(text.substr(0, text.find(',')));
-  std::string rest(text.substr(fetch.size()));
+  const std::string_view rest = text.substr(fetch.size());
   if (!rest.empty() && rest != ",lower") return {};
   return fetch;
 }

@@ -126,7 +126,7 @@ bool ImportDraft::add_backends(std::uint32_t line, RouteConfig& route, const Imp
   return true;
 }
 
-void ImportDraft::add_route(std::uint32_t line, std::vector<std::string> names,
+void ImportDraft::add_route(std::uint32_t line, const std::vector<std::string>& names,
                             std::span<const ImportPlace> places, const ImportPool& pool) {
   // Places whose ports make no difference share a route.
   std::vector<RouteConfig> routes;

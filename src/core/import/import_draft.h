@@ -63,7 +63,7 @@ class ImportDraft {
   // path.
   bool set_access_file(std::string_view path);
   // A route at each place. Where the servers have no ports they are those of the places.
-  void add_route(std::uint32_t line, std::vector<std::string> names,
+  void add_route(std::uint32_t line, const std::vector<std::string>& names,
                  std::span<const ImportPlace> places, const ImportPool& pool);
   void add_redirect(std::uint32_t line, std::vector<std::string> names,
                     std::span<const ImportPlace> places);

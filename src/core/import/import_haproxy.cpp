@@ -47,7 +47,7 @@ std::string haproxy_listen(std::string_view text) {
   }
   const std::size_t colon = text.rfind(':');
   if (colon == text.npos) return std::string(text);
-  std::string_view host = text.substr(0, colon);
+  const std::string_view host = text.substr(0, colon);
   const std::string port(text.substr(colon));
   if (host.starts_with('[')) return std::string(text);
   if (host == "::" || (v6 && (host.empty() || host == "*"))) return "[::]" + port;

@@ -75,7 +75,7 @@ std::string label(std::string_view name, std::string_view value) {
 // Whole milliseconds, as seconds without trailing zeros: "0.25", "3600".
 std::string seconds(std::uint64_t ms) {
   std::string text = std::to_string(ms / 1000);
-  std::uint64_t rest = ms % 1000;
+  const std::uint64_t rest = ms % 1000;
   if (rest == 0) return text;
   std::string digits = std::to_string(1000 + rest).substr(1);
   while (digits.ends_with('0')) digits.pop_back();

@@ -18,7 +18,8 @@ using Reading = std::expected<ProxyReading, ProxyError>;
 bool begins_v1(Bytes bytes) {
   const std::size_t length = std::min(bytes.size(), wire::v1_prefix.size());
   return std::equal(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(length),
-                    wire::v1_prefix.begin(), [](std::uint8_t byte, char c) { return byte == c; });
+                    wire::v1_prefix.begin(),
+                    [](std::uint8_t byte, char c) { return byte == static_cast<std::uint8_t>(c); });
 }
 
 bool begins_v2(Bytes bytes) {

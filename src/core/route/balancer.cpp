@@ -114,7 +114,7 @@ std::size_t Balancer::by_weight(std::uint64_t left, std::uint64_t random) const 
   std::uint64_t sum = 0;
   for_each(left, [&](std::size_t i) { sum += shares_[i].weight; });
   std::uint64_t place = below(sum, random);
-  std::size_t chosen = static_cast<std::size_t>(std::countr_zero(left));
+  auto chosen = static_cast<std::size_t>(std::countr_zero(left));
   for (; place >= shares_[chosen].weight; chosen = nth(left, 0)) {
     place -= shares_[chosen].weight;
     left &= left - 1;
@@ -146,11 +146,11 @@ std::size_t Balancer::least(std::uint64_t left, std::uint64_t random) const {
 }
 
 std::size_t Balancer::less_of_two(std::uint64_t left, std::uint64_t random) const {
-  const std::size_t one = by_weight(left, random);
-  const std::uint64_t others = left & ~bit(one);
-  if (others == 0) return one;
-  const std::size_t other = by_weight(others, mix(random));
-  return has_less(other, one) ? other : one;
+  const std::size_t first = by_weight(left, random);
+  const std::uint64_t others = left & ~bit(first);
+  if (others == 0) return first;
+  const std::size_t second = by_weight(others, mix(random));
+  return has_less(second, first) ? second : first;
 }
 
 std::size_t Balancer::by_source(std::uint64_t left, std::uint64_t source) const {

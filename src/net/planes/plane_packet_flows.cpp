@@ -91,7 +91,7 @@ PlanePacket::Spliced& PlanePacket::keep(std::uint64_t name, Spliced spliced) {
   flow.splice = name;
   order_.push_back(name);
   service_.inbox(worker_).want_ticks(true);
-  return flows_.try_emplace(name, std::move(spliced)).first->second;
+  return flows_.try_emplace(name, spliced).first->second;
 }
 
 void PlanePacket::look_at_some(const Admission& admission, std::uint64_t now_ms,

@@ -24,7 +24,7 @@ std::optional<Parking::Place> Parking::park(ParkedOwner owner, std::span<const s
   }
   staying_ += bytes.size() - freed;
   leaving_ += freed;
-  const Place added = add(owner, static_cast<std::uint32_t>(bytes.size()));
+  const auto added = add(owner, static_cast<std::uint32_t>(bytes.size()));
   std::ranges::copy(bytes, added->data.get());
   return added;
 }

@@ -98,7 +98,7 @@ std::optional<unsigned> cpus_of_cfs(std::string_view quota, std::string_view per
 
 std::optional<std::string> cgroup_path(std::string_view text, std::string_view controller) {
   while (!text.empty()) {
-    std::string_view line = take_line(text);  // "4:cpu,cpuacct:/a"
+    const std::string_view line = take_line(text);  // "4:cpu,cpuacct:/a"
     const std::size_t first = line.find(':');
     const std::size_t second = first == line.npos ? first : line.find(':', first + 1);
     if (second == line.npos) continue;
