@@ -158,6 +158,14 @@ class Descriptors(ProxyTest):
                 self.assertRegex(proxy.log(), r"refused .*limits\.connections")
                 proxy.stop()
 
+    def test_a_limit_that_is_too_low_to_start_is_said_in_numbers(self):
+        self.LIMIT = 16
+        proxy = self.proxy({"fast_path": {"mode": "userspace"}, "server": {"workers": 2}},
+                           preexec_fn=self.limited, wait=False)
+        self.assertEqual(proxy.wait(20), 1)
+        self.assertIn("2 workers with 1 listener need 24 open files, and the limit is 16 "
+                      "(ulimit -n, LimitNOFILE=)", proxy.log())
+
     def test_connections_leave_no_descriptor_behind(self):
         backend = self.backend()
         proxy = self.proxy({"route": [

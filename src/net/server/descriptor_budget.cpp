@@ -17,6 +17,15 @@ constexpr std::uint64_t per_worker = 3;
 constexpr std::uint64_t per_name_server = 2;
 constexpr std::uint64_t connections_ceiling = 1u << 24;  // Slot numbers, with room to spare.
 
+// Beside the workers', in the leanest configuration, as seen.
+constexpr std::uint64_t least_to_start = 16;
+
+// What a worker holds while nobody is connected.
+std::uint64_t of_worker(const DescriptorNeeds& needs) {
+  return per_worker + needs.listeners + per_name_server * needs.name_servers +
+         (needs.packet_plane ? 1 : 0);
+}
+
 std::uint64_t saturating_less(std::uint64_t from, std::uint64_t what) {
   return from > what ? from - what : 0;
 }
@@ -25,11 +34,10 @@ std::uint64_t saturating_less(std::uint64_t from, std::uint64_t what) {
 
 DescriptorBudget share_descriptors(const DescriptorNeeds& needs) {
   const std::uint64_t channel = per_name_server * needs.name_servers;
-  const std::uint64_t worker =
-      per_worker + needs.listeners + channel + (needs.packet_plane ? 1 : 0);
   // A connection that is being handed over holds its port with a third one (net/planes/fast_path.cpp).
   const std::uint64_t ports = needs.packet_plane ? needs.limit / 16 : 0;
-  std::uint64_t left = saturating_less(needs.limit, needs.process + needs.workers * worker + ports);
+  std::uint64_t left =
+      saturating_less(needs.limit, needs.process + needs.workers * of_worker(needs) + ports);
   std::uint64_t better = left / 2;
   // A channel takes limits::dns_channel_questions, and then only ends those that it has.
   const std::uint64_t more_channels =
@@ -42,6 +50,10 @@ DescriptorBudget share_descriptors(const DescriptorNeeds& needs) {
   return {.connections = static_cast<std::uint32_t>(
               std::clamp<std::uint64_t>(left / per_connection, 1, connections_ceiling)),
           .splices = static_cast<std::uint32_t>(splices)};
+}
+
+std::uint64_t descriptors_to_start(const DescriptorNeeds& needs) {
+  return least_to_start + std::uint64_t{needs.workers} * (per_worker + needs.listeners);
 }
 
 }  // namespace sni

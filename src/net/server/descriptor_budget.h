@@ -27,4 +27,7 @@ struct DescriptorBudget {
 
 DescriptorBudget share_descriptors(const DescriptorNeeds& needs);
 
+// Without so many open files at once the process cannot even start.
+std::uint64_t descriptors_to_start(const DescriptorNeeds& needs);
+
 }  // namespace sni

@@ -3,7 +3,9 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <string>
 
+#include "core/counted.h"
 #include "net/server/descriptor_budget.h"
 #include "net/server/own_addresses.h"
 
@@ -36,7 +38,7 @@ bool has_names(const Config& config) {
   });
 }
 
-DescriptorBudget descriptor_budget(const Config& config, const SystemNames& names) {
+DescriptorNeeds descriptor_needs(const Config& config, const SystemNames& names) {
   const std::size_t servers =
       config.dns.servers.empty() ? names.resolv_conf.servers.size() : config.dns.servers.size();
   const auto counted = static_cast<std::uint32_t>(std::min(servers, limits::dns_servers_max));
@@ -44,13 +46,13 @@ DescriptorBudget descriptor_budget(const Config& config, const SystemNames& name
   if (config.fast_path.mode != FastPathMode::userspace) process += bpf_descriptors;
   if (!config.xdp.interfaces.empty()) process += bpf_descriptors;
   if (!config.healths.empty()) process += limits::health_checks_max + counted + 1;
-  return share_descriptors({.limit = raised_descriptor_limit(),
-                            .process = process,
-                            .workers = std::max(config.workers, 1U),
-                            .listeners = static_cast<std::uint32_t>(config.listeners.size()),
-                            .name_servers = has_names(config) ? std::max(counted, 1U) : 0,
-                            .packet_plane = config.fast_path.mode == FastPathMode::packet ||
-                                            config.fast_path.mode == FastPathMode::automatic});
+  return {.limit = raised_descriptor_limit(),
+          .process = process,
+          .workers = std::max(config.workers, 1U),
+          .listeners = static_cast<std::uint32_t>(config.listeners.size()),
+          .name_servers = has_names(config) ? std::max(counted, 1U) : 0,
+          .packet_plane = config.fast_path.mode == FastPathMode::packet ||
+                          config.fast_path.mode == FastPathMode::automatic};
 }
 
 }  // namespace
@@ -68,7 +70,13 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTabl
     listeners.push_back({.endpoint = listener.address, .v6only = listener.v6only});
     listener_configs.push_back(std::make_shared<const ListenerConfig>(listener));
   }
-  const DescriptorBudget possible = descriptor_budget(config, **names);
+  const DescriptorNeeds needs = descriptor_needs(config, **names);
+  if (const std::uint64_t least = descriptors_to_start(needs); needs.limit < least) {
+    return fail(counted(needs.workers, "worker") + " with " + counted(needs.listeners, "listener") +
+                " need " + std::to_string(least) + " open files, and the limit is " +
+                std::to_string(needs.limit) + " (ulimit -n, LimitNOFILE=)");
+  }
+  const DescriptorBudget possible = share_descriptors(needs);
   const std::uint32_t wanted = config.limits.connections;
   auto settings = std::make_shared<const FlowSettings>(FlowSettings{
       .timeouts = config.timeouts,

@@ -63,3 +63,8 @@ TEST_CASE("with many descriptors every worker has all of its pipes, and connecti
 TEST_CASE("a limit that does not even carry the process promises one connection") {
   CHECK(share_descriptors({.limit = 8, .process = process}).connections == 1);
 }
+
+TEST_CASE("what the start needs grows with the workers and the listeners of each") {
+  CHECK(descriptors_to_start({.limit = 1024, .workers = 1, .listeners = 1}) == 20);
+  CHECK(descriptors_to_start({.limit = 1024, .workers = 64, .listeners = 2}) == 16 + 64 * 5);
+}
