@@ -5,10 +5,12 @@
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -53,12 +55,41 @@ std::atomic<std::uint64_t> lost_in_files{0};  // Of access files that are closed
 std::uint64_t lost_before = 0;
 std::uint64_t access_lost_before = 0;
 std::atomic<LogLevel> configured_level{LogLevel::info};
+std::atomic<std::uint32_t> access_sample{1};
+std::atomic<bool> to_journal{false};
+
+// systemd says in $JOURNAL_STREAM which device and inode its stream has (systemd.exec(5)).
+bool stderr_is_journal() {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat status{};
+  return stream != nullptr && fstat(STDERR_FILENO, &status) == 0 &&
+         stream == std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino);
+}
+
+// Of syslog(3), by spdlog's levels.
+std::string_view journal_priority(spdlog::level::level_enum level) {
+  switch (level) {
+    case spdlog::level::trace:
+    case spdlog::level::debug:
+      return "<7>";
+    case spdlog::level::info:
+      return "<6>";
+    case spdlog::level::warn:
+      return "<4>";
+    default:
+      return "<3>";
+  }
+}
 
 // A line in the format that is configured by then. JSON is one object a line. An access line is an
 // object already: its members are taken over.
 class LineFormatter : public spdlog::formatter {
  public:
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
+    if (to_journal.load(std::memory_order_relaxed) && !goes_to_file(message)) {
+      const std::string_view priority = journal_priority(message.level);
+      out.append(priority.data(), priority.data() + priority.size());
+    }
     if (log_format() == LogFormat::text) return text_.format(message, out);
     json_prefix_.format(message, out);
     const std::string_view text(message.payload.data(), message.payload.size());
@@ -83,6 +114,12 @@ class LineFormatter : public spdlog::formatter {
   }
 
  private:
+  static bool goes_to_file(const spdlog::details::log_msg& message) {
+    return has_access_file.load(std::memory_order_relaxed) &&
+           std::string_view(message.logger_name.data(), message.logger_name.size()) ==
+               access_logger;
+  }
+
   spdlog::pattern_formatter text_{"%Y-%m-%dT%H:%M:%S.%e%z %l %v"};
   spdlog::pattern_formatter json_prefix_{R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l")",
                                          spdlog::pattern_time_type::local, ""};
@@ -136,6 +173,7 @@ std::uint64_t lost_access_lines() {
 }  // namespace
 
 void start_logging(const LogConfig& config) {
+  to_journal.store(stderr_is_journal(), std::memory_order_relaxed);
   auto writer = std::make_shared<LogWriter>(STDERR_FILENO);
   stderr_writer.exchange(writer);
   lost_before = 0;
@@ -147,6 +185,7 @@ void start_logging(const LogConfig& config) {
 
 void configure_logging(const LogConfig& config) {
   current_format.store(config.format, std::memory_order_relaxed);
+  access_sample.store(config.access_sample, std::memory_order_relaxed);
   set_log_level(config.level);
 }
 
@@ -190,6 +229,10 @@ bool stop_logging() {
 bool access_lines_wanted() {
   return has_access_file.load(std::memory_order_relaxed) ||
          current_level.load(std::memory_order_relaxed) <= spdlog::level::info;
+}
+
+bool access_line_sampled(std::uint64_t number) {
+  return number % access_sample.load(std::memory_order_relaxed) == 0;
 }
 
 bool debug_lines_wanted() {

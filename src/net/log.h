@@ -17,7 +17,8 @@
 
 namespace sni {
 
-// Access lines go to stderr until open_access_file().
+// Access lines go to stderr until open_access_file(). Where stderr is the journal, lines that go there
+// begin with their priority as sd-daemon(3) has it, which the journal takes off again.
 void start_logging(const LogConfig& config);
 // A reload: level and format change from the next line on. Does not wait for who reads stderr.
 void configure_logging(const LogConfig& config);
@@ -33,6 +34,8 @@ LogLevel log_level_now();
 inline constexpr std::chrono::seconds flush_patience{1};
 
 bool access_lines_wanted();
+// Of a worker's connections that ended well, the one with this number, by log.access_sample.
+bool access_line_sampled(std::uint64_t number);
 bool debug_lines_wanted();
 LogFormat log_format();
 

@@ -116,6 +116,21 @@ class AccessLine(ProxyTest):
         self.assertEqual(proxy.log(), "")
 
 
+class Journal(ProxyTest):
+    def test_lines_for_the_journal_begin_with_their_priority(self):
+        reader, writer = os.pipe()
+        status = os.fstat(writer)
+        stream = f"{status.st_dev}:{status.st_ino}"
+        started = self.relay(process={"stderr": writer, "env": os.environ | {"JOURNAL_STREAM": stream}})
+        os.close(writer)
+        started.signal(signal.SIGTERM)
+        with os.fdopen(reader) as lines:
+            found = lines.read().splitlines()
+        self.assertTrue(found)
+        for line in found:
+            self.assertRegex(line, r'^<[3467]>\{"time":')
+
+
 class SlowLog(ProxyTest):
     def test_nobody_reading_the_log_costs_lines_and_no_connection(self):
         """stderr is a pipe that is full; when it is read again, the log says how much is missing."""

@@ -41,9 +41,9 @@ def value(text, sample):
 
 
 class Metrics(ProxyTest):
-    def observed(self, **config):
+    def observed(self, **metrics):
         self.metrics_port = processes.free_port("127.0.0.1")
-        return self.relay(metrics={"listen": f"127.0.0.1:{self.metrics_port}"}, **config)
+        return self.relay(metrics={"listen": f"127.0.0.1:{self.metrics_port}"} | metrics)
 
     def get(self, path, method="GET"):
         connection = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=20)
@@ -65,7 +65,7 @@ class Metrics(ProxyTest):
         return len(hello)
 
     def test_every_metric_is_documented_with_its_type_and_labels(self):
-        self.serve_one(self.observed())  # Labels come with traffic.
+        self.serve_one(self.observed(names=5, sources=5))  # Labels come with traffic.
         self.assertEqual(exported(self.scrape()), documented())
 
     def test_what_happens_is_counted(self):
@@ -92,6 +92,15 @@ class Metrics(ProxyTest):
                 self.assertEqual(value(text, sample), expected)
         counted = value(text, "sni_proxy_descriptors")
         self.assertAlmostEqual(counted, started.held().total(), delta=4)
+
+    def test_names_and_sources_have_labels_only_on_request_and_only_so_many(self):
+        started = self.observed()
+        self.serve_one(started)
+        self.assertNotIn("sni_proxy_name", self.scrape())
+        started.reload({**started.config, "metrics": started.config["metrics"] | {"names": 1}})
+        processes.wait_until(lambda: "sni_proxy_name_" in self.scrape(), "the reload")
+        self.assertIn('sni_proxy_name_connections_total{name="one.example"} 1', self.scrape())
+        self.assertNotIn("sni_proxy_source", self.scrape())
 
     def test_a_reload_with_mistakes_is_counted(self):
         started = self.observed()

@@ -69,6 +69,48 @@ class Traffic(ProxyTest):
         self.assertEqual([row["key"] for row in found["rows"]], ["heavy.example"])
         self.assertEqual(found["other"]["connections"], 30)
 
+    def test_a_file_keeps_traffic_over_a_restart_and_a_broken_one_is_put_aside(self):
+        path = self.directory / "stats.json"
+        settings = {"file": str(path), "interval": "1s"}
+        started = self.relay(stats=settings)
+        held, bytes = self.served(started, "one.example")
+        # While it lives, and before the end.
+        processes.wait_until(lambda: path.exists() and
+                             json.loads(path.read_text())["name"]["rows"].get("one.example") ==
+                             [1, bytes, bytes], "the file")
+        since = self.by(started, "name")["since"]
+        held.sendall(b"12345")
+        backends.read_exactly(held, 5)
+        started.end()
+        again = self.relay(stats=settings)
+        self.served(again, "one.example")
+        found = self.by(again, "name")
+        self.assertEqual(found["since"], since)
+        self.assertEqual(found["rows"], [{"key": "one.example", "connections": 2,
+                                          "client_bytes": 2 * bytes + 5,
+                                          "server_bytes": 2 * bytes + 5}])
+        again.end()
+        path.write_text("nonsense")
+        third = self.relay(stats=settings)
+        third.wait_log("it holds no traffic; traffic is counted anew")
+        self.assertEqual((self.directory / "stats.json.broken").read_text(), "nonsense")
+        self.assertEqual(self.by(third, "name")["rows"], [])
+
+    def test_of_connections_that_ended_well_a_sample_is_logged_and_of_others_each(self):
+        started = self.relay(server={"workers": 1}, log={"access_sample": 5})
+        for _ in range(10):
+            self.served(started, "one.example")[0].close()
+        for _ in range(3):
+            connection, _ = self.connect_hello(started, "unknown.example")
+            backends.drain(connection)
+        started.wait_log("no_route")
+        processes.wait_until(
+            lambda: json.loads(self.call(started, "stats", "--json")[1])["ended"]["done"] == 10,
+            "the ends")
+        started.end()
+        ends = [record["end"] for record in started.access()]
+        self.assertEqual((ends.count("done"), len(ends)), (2, 5))
+
     def test_what_is_asked_wrongly_is_refused(self):
         started = self.relay()
         for arguments in (["--by", "colour"], ["--by", "name", "--top", "0"], ["--top", "3"]):

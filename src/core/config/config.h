@@ -257,7 +257,16 @@ struct ControlConfig {
 
 struct MetricsConfig {
   std::string listen;  // "address:port" or "unix:/path"; empty: nothing is exported.
+  // How many server names and sources get labels of their own; 0: they are not exported.
+  std::uint32_t names = 0;
+  std::uint32_t sources = 0;
   bool operator==(const MetricsConfig&) const = default;
+};
+
+struct StatsConfig {
+  std::string file;  // Where traffic outlives the process; empty: nowhere.
+  std::chrono::milliseconds interval = std::chrono::minutes(1);
+  bool operator==(const StatsConfig&) const = default;
 };
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
@@ -266,13 +275,16 @@ enum class LogFormat : std::uint8_t { text, json };
 struct LogConfig {
   LogLevel level = LogLevel::info;
   LogFormat format = LogFormat::text;
-  std::string access_file;  // Of the access lines alone; empty: they go with the rest.
+  std::string access_file;          // Of the access lines alone; empty: they go with the rest.
+  std::uint32_t access_sample = 1;  // Of connections that ended well every so manieth has a line.
   bool operator==(const LogConfig&) const = default;
 };
 
 struct Config {
   std::uint32_t workers = 0;    // 0: one per CPU.
   bool abort_on_close = false;  // A client's FIN ends its connection while it has no backend yet.
+  std::string user;             // That a proxy started as root becomes; empty: it stays root.
+  std::string group;            // Likewise; empty: that of the user.
   std::vector<ListenerConfig> listeners;
   std::vector<RouteConfig> routes;
   std::vector<UpstreamConfig> upstreams;
@@ -288,6 +300,7 @@ struct Config {
   XdpConfig xdp;
   ControlConfig control;
   MetricsConfig metrics;
+  StatsConfig stats;
   LogConfig log;
   bool operator==(const Config&) const = default;
 };

@@ -12,6 +12,7 @@
 #include "core/config/config_reader.h"
 #include "core/config/log_level.h"
 #include "core/limits.h"
+#include "core/traffic/traffic.h"
 
 namespace sni {
 namespace {
@@ -77,11 +78,18 @@ void ConfigReader::read(TableReader& root) {
   root.read_table("metrics", [this](TableReader& table) {
     table.read<std::string>("listen", config_.metrics.listen,
                             with_interface(forms::metrics_address));
+    table.read("names", config_.metrics.names, 0, limits::traffic_top_max);
+    table.read("sources", config_.metrics.sources, 0, limits::traffic_top_max);
+  });
+  root.read_table("stats", [this](TableReader& table) {
+    table.read<std::string>("file", config_.stats.file, forms::optional_path);
+    table.read("interval", config_.stats.interval, forms::duration(1s, 24h));
   });
   root.read_table("log", [this](TableReader& table) {
     table.read("level", config_.log.level, log_level_form);
     table.read("format", config_.log.format, forms::choice(choices::log_format));
     table.read<std::string>("access_file", config_.log.access_file, forms::optional_path);
+    table.read("access_sample", config_.log.access_sample, 1, 1'000'000);
   });
   root.reject_unknown();
   use_default_listeners();

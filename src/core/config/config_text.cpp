@@ -334,10 +334,16 @@ void ConfigWriter::write_rest(const Config& config) {
   key("group", text(config.control.group));
   table("[metrics]");
   key("listen", text(config.metrics.listen));
+  key("names", number(config.metrics.names, otherwise.metrics.names));
+  key("sources", number(config.metrics.sources, otherwise.metrics.sources));
+  table("[stats]");
+  key("file", text(config.stats.file));
+  key("interval", duration(config.stats.interval, otherwise.stats.interval));
   table("[log]");
   key("level", text(to_string(config.log.level), to_string(otherwise.log.level)));
   key("format", choice(choices::log_format, config.log.format, otherwise.log.format));
   key("access_file", text(config.log.access_file));
+  key("access_sample", number(config.log.access_sample, otherwise.log.access_sample));
 }
 
 }  // namespace

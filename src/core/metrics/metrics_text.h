@@ -2,7 +2,7 @@
 
 // What is exported to Prometheus, in its text format (version 0.0.4): every row of
 // core/session/totals, the histograms, traffic, and how the process stands. Label sets are bounded,
-// and no label has a value that comes from the network. docs/metrics.md has the table of all names,
+// and values from the network are labels only where metrics.names and metrics.sources ask. docs/metrics.md has the table of all names,
 // which a test holds against this.
 
 #include <cstdint>

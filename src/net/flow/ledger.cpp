@@ -110,7 +110,8 @@ void Ledger::end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t no
   // Health probes connect and leave every few seconds.
   const bool wanted =
       end.reason == EndReason::nothing_sent ? debug_lines_wanted() : access_lines_wanted();
-  if (wanted && (reached || gate.admit(now_ms))) {
+  const bool sampled = end.reason != EndReason::done || access_line_sampled(ended_well_++);
+  if (wanted && sampled && (reached || gate.admit(now_ms))) {
     lines_.add(line_of(flow.record, end, shared_.run, now_ms));
   }
   if (shared_.news.wanted()) {

@@ -83,6 +83,7 @@ class Ledger {
   std::uint64_t next_serial_;
   AccessLines lines_;
   std::vector<FlowEvent> news_;
+  std::uint64_t ended_well_ = 0;
 };
 
 }  // namespace sni

@@ -23,6 +23,7 @@ std::vector<std::string> keep_fixed(const Config& running, Config& next) {
   keep("control.group", running.control.group, next.control.group);
   keep("control.mode", running.control.mode, next.control.mode);
   keep("metrics.listen", running.metrics.listen, next.metrics.listen);
+  keep("stats.file", running.stats.file, next.stats.file);
   keep("fast_path", running.fast_path, next.fast_path);
   keep("xdp.interfaces", running.xdp.interfaces, next.xdp.interfaces);
   keep("xdp.mode", running.xdp.mode, next.xdp.mode);

@@ -20,6 +20,7 @@
 #include "net/metrics/metrics_server.h"
 #include "net/server/fixed_settings.h"
 #include "net/server/own_addresses.h"
+#include "net/server/stats_writer.h"
 
 namespace sni {
 
@@ -73,8 +74,10 @@ Result<void> Server::serve(LoadedConfig loaded) {
   if (left > 0) spdlog::info("left {} to the next process", counted(left, "spliced connection"));
   log_totals();
   guard_->log_totals();
+  save_last_stats();
   workers_.clear();
-  gather_.reset();  // It replies to the others.
+  stats_writer_.reset();  // Writes what waits.
+  gather_.reset();        // It replies to the others.
   metrics_.reset();
   control_.reset();
   guard_.reset();
@@ -112,6 +115,7 @@ Result<void> Server::start(LoadedConfig loaded) {
   auto gather = Gather::create();
   if (!gather) return std::unexpected(gather.error());
   gather_ = std::move(*gather);
+  read_stats(settled.stats);
   open_control(settled.control);
   if (auto opened = open_metrics(settled.metrics); !opened) return opened;
   workers_.resize(settled.workers);
@@ -204,6 +208,7 @@ Result<void> Server::wait_for_signals() {
     if (come.reload && come.ends == 0 && !draining_) (void)reload();
     for (; come.ends > 0; --come.ends) draining_ ? stop() : drain();
     if (const auto error = failure()) return std::unexpected(*error);
+    if (stats_due_ms_ && *stats_due_ms_ <= monotonic_ms()) save_stats();
     if (draining_ && monotonic_ms() >= drain_deadline_ms_) stop();
   }
   return {};
@@ -216,7 +221,7 @@ int Server::wait_ms() const {
   const auto slow_scraper = metrics_ ? metrics_->deadline_ms() : std::nullopt;
   const auto health = health_ ? health_->deadline_ms(now) : std::nullopt;
   for (const auto& due : {gather_->deadline_ms(), addresses_due_ms_, slow_client, slow_scraper,
-                          alive_due_ms_, health}) {
+                          alive_due_ms_, stats_due_ms_, health}) {
     if (due) wait = std::min(wait, *due <= now ? 0 : *due - now);
   }
   return static_cast<int>(wait);

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/session/totals.h"
+#include "core/traffic/traffic_store.h"
 #include "net/control/gather.h"
 #include "net/dns/names_watch.h"
 #include "net/guard/guard.h"
@@ -36,6 +37,7 @@ namespace sni {
 class ControlCommands;
 class ControlServer;
 class HealthProber;
+class StatsWriter;
 
 class Server : private MetricsSource {
  public:
@@ -54,7 +56,8 @@ class Server : private MetricsSource {
   Result<void> open_metrics(const MetricsConfig& config);  // server_metrics.cpp.
   bool ready() const override;
   void metrics(MetricsReply reply) override;
-  std::string metrics_now(const TrafficAnswer& traffic) const;
+  std::string metrics_now(const std::vector<TrafficKind>& kinds,
+                          const TrafficAnswer& traffic) const;
   Result<void> wait_for_signals();
   // What came of a reload, as the log has it.
   struct Reloaded {
@@ -92,6 +95,11 @@ class Server : private MetricsSource {
   void gather_traffic(std::vector<TrafficKind> kinds, TrafficDone done);
   void ask_traffic(const std::shared_ptr<TrafficRound>& round, std::size_t worker,
                    std::uint32_t from);
+  // server_stats.cpp.
+  void read_stats(const StatsConfig& config);
+  void save_stats();
+  void save_last_stats();
+  void keep_stats(std::vector<TrafficSum> sums);
   // server_follow.cpp.
   void follow(const FlowFilter& filter);
   void tell_followers();
@@ -123,6 +131,9 @@ class Server : private MetricsSource {
   // When to look what the addresses of this host are; nullopt: nothing has been heard of them.
   std::optional<std::uint64_t> addresses_due_ms_;
   std::uint64_t reloads_failed_ = 0;
+  TrafficStore before_;                        // What processes before this one have counted.
+  std::unique_ptr<StatsWriter> stats_writer_;  // Null: there is no stats.file.
+  std::optional<std::uint64_t> stats_due_ms_;  // When it is replaced; nullopt: traffic is gathered.
   // Who is told of connections as they begin and end.
   struct Follower {
     std::uint64_t client;  // Of the control socket.

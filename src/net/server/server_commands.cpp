@@ -120,11 +120,15 @@ void Server::Commands::stats(const json& request, const ControlReply& reply) {
   if (!by) return reply(std::unexpected(by.error()));
   if (!top) return reply(std::unexpected(top.error()));
   if (!*by) return reply(server_.counted_totals());
-  server_.gather_traffic({**by}, [kind = **by, top = *top, reply](const TrafficAnswer& answer) {
-    json result = traffic_answer(kind, answer.sums.front().heaviest(top));
-    if (!answer.unanswered.empty()) result["unanswered"] = answer.unanswered;
-    reply(std::move(result));
-  });
+  server_.gather_traffic({**by},
+                         [this, kind = **by, top = *top, reply](const TrafficAnswer& answer) {
+                           TrafficSum sum = answer.sums.front();
+                           sum.add(server_.before_.reports[static_cast<std::size_t>(kind)]);
+                           json result = traffic_answer(kind, sum.heaviest(top));
+                           result["since"] = server_.before_.since_s;
+                           if (!answer.unanswered.empty()) result["unanswered"] = answer.unanswered;
+                           reply(std::move(result));
+                         });
 }
 
 void Server::Commands::connections(const json& request, const ControlReply& reply) {

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <utility>
 
@@ -19,8 +18,22 @@ namespace sni {
 
 namespace {
 
-constexpr std::array exported_kinds{TrafficKind::listener, TrafficKind::route, TrafficKind::backend,
-                                    TrafficKind::plane};
+// What is exported of traffic, and how many keys of each have a label; the last two are by names and
+// addresses from the network.
+struct Exported {
+  TrafficKind kind;
+  std::size_t labels;
+};
+std::vector<Exported> exported(const MetricsConfig& config) {
+  std::vector<Exported> all;
+  for (const TrafficKind kind :
+       {TrafficKind::listener, TrafficKind::route, TrafficKind::backend, TrafficKind::plane}) {
+    all.push_back({.kind = kind, .labels = limits::traffic_top_max});
+  }
+  if (config.names > 0) all.push_back({.kind = TrafficKind::name, .labels = config.names});
+  if (config.sources > 0) all.push_back({.kind = TrafficKind::source, .labels = config.sources});
+  return all;
+}
 
 std::uint64_t since_epoch_s(std::chrono::system_clock::time_point time) {
   return static_cast<std::uint64_t>(
@@ -64,18 +77,23 @@ bool Server::ready() const {
 void Server::metrics(MetricsReply reply) {
   scrapers_.push_back(std::move(reply));
   if (scrapers_.size() > 1) return;
-  gather_traffic({exported_kinds.begin(), exported_kinds.end()},
-                 [this](const TrafficAnswer& answer) {
-                   const std::string text = metrics_now(answer);
-                   for (const MetricsReply& each : std::exchange(scrapers_, {})) each(text);
-                 });
+  std::vector<TrafficKind> kinds;
+  for (const Exported& each : exported(snapshot_->config.metrics)) kinds.push_back(each.kind);
+  gather_traffic(kinds, [this, kinds](const TrafficAnswer& answer) {
+    const std::string text = metrics_now(kinds, answer);
+    for (const MetricsReply& each : std::exchange(scrapers_, {})) each(text);
+  });
 }
 
-std::string Server::metrics_now(const TrafficAnswer& traffic) const {
+// A reload may have changed what is exported since `traffic` was asked for.
+std::string Server::metrics_now(const std::vector<TrafficKind>& kinds,
+                                const TrafficAnswer& traffic) const {
   std::vector<TrafficFamily> families;
-  for (std::size_t i = 0; i < exported_kinds.size(); ++i) {
-    families.push_back(
-        {.kind = exported_kinds[i], .report = traffic.sums[i].heaviest(limits::traffic_top_max)});
+  for (const Exported& each : exported(snapshot_->config.metrics)) {
+    const auto found = std::ranges::find(kinds, each.kind);
+    if (found == kinds.end()) continue;
+    const TrafficSum& sum = traffic.sums[static_cast<std::size_t>(found - kinds.begin())];
+    families.push_back({.kind = each.kind, .report = sum.heaviest(each.labels)});
   }
   std::vector<const Counters*> counters;
   for (const auto& worker : workers_) counters.push_back(&worker->counters());

@@ -20,6 +20,13 @@ TEST_CASE("modes, groups and addresses that are none say what to write") {
       {"[control]\nmode = '0066'\n",
        {"c.toml:4:8: 'mode' in [control]: '0066' shuts out the socket's owner; write at least "
         "\"0600\""}},
+      {"[stats]\nfile = 'stats.json'\ninterval = '10ms'\n",
+       {"c.toml:4:8: 'file' in [stats]: 'stats.json' is no absolute path",
+        "c.toml:5:12: 'interval' in [stats]: '10ms' is not between 1s and 1d"}},
+      {"[metrics]\nnames = 1001\n",
+       {"c.toml:4:9: 'names' in [metrics] must be between 0 and 1000, not 1001"}},
+      {"[log]\naccess_sample = 0\n",
+       {"c.toml:4:17: 'access_sample' in [log] must be between 1 and 1000000, not 0"}},
       {"[control]\ngroup = 'a b'\n",
        {"c.toml:4:9: 'group' in [control]: 'a b' is no name of a group"}},
   });
