@@ -1,5 +1,6 @@
 #include "net/socket.h"
 
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -63,6 +64,16 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, const Tcp
   if (first && !set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1)) return refuse(listener, errno);
   if (listen(fd.get(), backlog) != 0) return refuse(listener, errno);
   return fd;
+}
+
+Result<void> adopt_listener(int fd, const TcpConfig& tcp) {
+  tune(fd, tcp);
+  const int flags = fcntl(fd, F_GETFL);
+  // An earlier process may have left it without blocking (Worker::close_retired).
+  if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0 || listen(fd, backlog) != 0) {
+    return fail_sys("cannot listen on a socket of the service manager", errno);
+  }
+  return {};
 }
 
 Result<UniqueFd> open_backend_socket(int family, const TcpConfig& tcp) {

@@ -23,6 +23,9 @@ inline bool set_option(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
+// A listening socket that another process has opened, as listen_on() would have it.
+Result<void> adopt_listener(int fd, const TcpConfig& tcp);
+
 // A socket for connecting; family is AF_INET, AF_INET6 or AF_UNIX.
 Result<UniqueFd> open_backend_socket(int family, const TcpConfig& tcp);
 

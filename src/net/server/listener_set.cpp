@@ -51,6 +51,12 @@ Result<std::vector<UniqueFd>> ListenerSet::open(const ListenerConfig& listener,
                                                 const TcpConfig& tcp) {
   std::vector<UniqueFd> sockets;
   for (unsigned worker = 0; worker < workers_; ++worker) {
+    auto passed = passed_.find(listener, tcp);
+    if (!passed) return std::unexpected(passed.error());
+    if (*passed) {
+      sockets.push_back(std::move(*passed));
+      continue;
+    }
     auto fd = worker == 0 ? open_first(listener, tcp) : listen_on(listener, false, tcp);
     if (!fd) return std::unexpected(fd.error());
     sockets.push_back(std::move(*fd));

@@ -5,6 +5,8 @@
 //
 //   prepare() opens what a new configuration adds -> commit() -> lend() to each worker
 //
+// Sockets of the service manager are taken before any is opened; all workers then accept from one.
+//
 // A listener that the new configuration does not name is retired: each worker serves what has
 // completed its handshake, gives its socket back, and only then is the socket closed. A number in
 // the submission queue of a worker can therefore never name somebody else's descriptor.
@@ -14,12 +16,14 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "core/config/config.h"
 #include "core/error.h"
 #include "core/unique_fd.h"
+#include "net/server/passed_sockets.h"
 
 namespace sni {
 
@@ -64,7 +68,8 @@ struct LentListener {
 // All functions but the return of a socket are the main thread's.
 class ListenerSet {
  public:
-  explicit ListenerSet(unsigned workers) : workers_(workers) {}
+  explicit ListenerSet(unsigned workers, PassedSockets passed = {})
+      : workers_(workers), passed_(std::move(passed)) {}
 
   // What a configuration listens on, in its order.
   struct Change {
@@ -84,6 +89,9 @@ class ListenerSet {
   std::vector<LentListener> lend(unsigned worker);
   // No listener is wanted any more.
   void retire_all() { static_cast<void>(commit({})); }
+
+  // Closes the sockets of the service manager that no listener has taken; returns their names.
+  std::vector<std::string> close_unused_passed() { return passed_.close_unused(); }
 
   // Sockets of retired listeners that workers still have.
   std::size_t retired() const;
@@ -108,6 +116,7 @@ class ListenerSet {
   void take_back(ListenerId listener, unsigned worker);
 
   const unsigned workers_;
+  PassedSockets passed_;
   ListenerId last_id_ = 0;
   std::vector<ListenerId> current_;  // In the order of the configuration.
 

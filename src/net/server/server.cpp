@@ -119,10 +119,13 @@ Result<void> Server::start(LoadedConfig loaded) {
   open_control(settled.control);
   if (auto opened = open_metrics(settled.metrics); !opened) return opened;
   workers_.resize(settled.workers);
-  listeners_.emplace(settled.workers);
+  listeners_.emplace(settled.workers, std::move(passed_));
   loaded_at_ = std::chrono::system_clock::now();
   backends_.bound_connections(settled.routes);
   if (auto adopted = adopt(std::move(*snapshot)); !adopted) return adopted;
+  for (const std::string& name : listeners_->close_unused_passed()) {
+    spdlog::warn("no listener takes the socket {} of the service manager; it is closed", name);
+  }
   check_backends();
   return {};
 }

@@ -26,6 +26,7 @@
 #include "net/metrics/metrics_server.h"
 #include "net/server/listener_set.h"
 #include "net/server/loaded_config.h"
+#include "net/server/passed_sockets.h"
 #include "net/server/service_manager.h"
 #include "net/server/signals.h"
 #include "net/server/snapshot.h"
@@ -122,6 +123,7 @@ class Server : private MetricsSource {
   std::unique_ptr<MetricsServer> metrics_;  // Null: it is not configured.
   std::unique_ptr<HealthProber> health_;    // Null: nothing has been checked yet, or any more.
   std::unique_ptr<Gather> gather_;          // Replies to control_, so it goes first.
+  PassedSockets passed_ = PassedSockets::from_environment();  // Until listeners_ has them.
   ServiceManager manager_ = ServiceManager::from_environment();
   std::optional<std::uint64_t> alive_due_ms_;  // nullopt: no watchdog is set.
   UniqueFd signals_;

@@ -6,26 +6,21 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 
 #include "core/decimal.h"
+#include "net/server/environment.h"
 
 namespace sni {
 
 namespace {
 
-std::string_view variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string_view() : value;
-}
-
 std::optional<std::uint64_t> watchdog_us() {
-  const auto pid = variable("WATCHDOG_PID");
+  const auto pid = environment("WATCHDOG_PID");
   if (!pid.empty() && parse_decimal(pid, INT32_MAX) != static_cast<std::uint64_t>(getpid())) {
     return std::nullopt;  // It is another process' to send.
   }
-  const auto us = parse_decimal(variable("WATCHDOG_USEC"), UINT64_MAX);
+  const auto us = parse_decimal(environment("WATCHDOG_USEC"), UINT64_MAX);
   return us && *us > 0 ? us : std::nullopt;
 }
 
@@ -33,7 +28,7 @@ std::optional<std::uint64_t> watchdog_us() {
 
 ServiceManager ServiceManager::from_environment() {
   ServiceManager manager;
-  const std::string_view path = variable("NOTIFY_SOCKET");
+  const std::string_view path = environment("NOTIFY_SOCKET");
   // An abstract socket is written with an '@' in place of its NUL byte.
   const bool is_path = path.starts_with('/') || path.starts_with('@');
   if (!is_path || path.size() >= sizeof manager.address_.sun_path) return manager;

@@ -1,0 +1,40 @@
+#pragma once
+
+// Listening sockets that the service manager has opened for us (socket activation, sd_listen_fds(3)):
+// descriptors from 3 on, their number in $LISTEN_FDS and their names in $LISTEN_FDNAMES, for the
+// process $LISTEN_PID. The manager keeps them too, so that clients wait in their queue while the
+// proxy is started anew, and the proxy needs no privilege for ports below 1024.
+
+#include <string>
+#include <vector>
+
+#include "core/config/config.h"
+#include "core/error.h"
+#include "core/unique_fd.h"
+
+namespace sni {
+
+class PassedSockets {
+ public:
+  // Takes them over, close-on-exec, and removes the variables, so that no child takes them for its
+  // own. Empty where there are none for us.
+  static PassedSockets from_environment();
+
+  // The socket for a listener: of those on its address, one with its name before the others. An
+  // empty descriptor: there is none. An Error: the one with its name is not what it wants. Each call
+  // gives another descriptor of the same socket, which is kept for those to come.
+  Result<UniqueFd> find(const ListenerConfig& listener, const TcpConfig& tcp);
+
+  // Closes those that find() has not given to anybody; returns their names for the log.
+  std::vector<std::string> close_unused();
+
+ private:
+  struct Passed {
+    std::string name;
+    UniqueFd fd;
+    bool used = false;
+  };
+  std::vector<Passed> sockets_;
+};
+
+}  // namespace sni
