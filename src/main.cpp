@@ -17,6 +17,7 @@
 #include "main/top_cli.h"
 #include "net/loop/ring.h"
 #include "net/planes/fast_path.h"
+#include "net/server/privileges.h"
 #include "net/server/server.h"
 #include "net/server/signals.h"
 
@@ -44,6 +45,8 @@ int run(const std::string& path) {
   if (!loaded) return fail(loaded.error());
   print(loaded->diagnostics);
   if (!loaded->config) return exit_failed;
+  // While there is one thread: the server's constructor starts another.
+  if (auto dropped = sni::drop_privileges(*loaded); !dropped) return fail(dropped.error());
   sni::Server server(path, SNI_VERSION);
   return server.run(std::move(*loaded), std::move(*signals)) ? 0 : exit_failed;
 }

@@ -30,6 +30,7 @@ class ConfigCheck {
 
   void run() {
     check_presence();
+    check_accounts();
     check_listeners();
     if (config_.listeners.size() <= limits::listeners_max) check_routes();
     check_ways(config_, places_, diagnostics_);
@@ -38,6 +39,7 @@ class ConfigCheck {
 
  private:
   void check_presence();
+  void check_accounts();
   void check_listeners();
   void check_accept_proxy(std::size_t index);
   void check_listener_pair(std::size_t earlier, std::size_t later);
@@ -69,6 +71,12 @@ void ConfigCheck::check_presence() {
   if (config_.routes.empty()) {
     error({}, "there is no route; add a [[route]] with names and a backend");
   }
+}
+
+void ConfigCheck::check_accounts() {
+  if (config_.group.empty() || !config_.user.empty()) return;
+  error(places_.accounts.group,
+        "'group' in [server] is the group of 'user', which is not set; set it as well");
 }
 
 void ConfigCheck::check_listeners() {

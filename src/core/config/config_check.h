@@ -10,6 +10,13 @@
 
 namespace sni {
 
+// Where users and groups are named, which only the host can tell whether they are there.
+struct AccountPlaces {
+  Position user;
+  Position group;
+  Position control_group;
+};
+
 // Where the file says what, beside the Config that was read from it: the lists run in step.
 struct ConfigPlaces {
   struct Listener {
@@ -56,7 +63,7 @@ struct ConfigPlaces {
   Position limits;
   Position access;
   Position block_file;
-  Position control_group;
+  AccountPlaces accounts;
   Position bans;
   Position drain_spliced;
 };

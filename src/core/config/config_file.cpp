@@ -33,6 +33,10 @@ void ConfigReader::read(TableReader& root) {
   root.read_table("server", [this](TableReader& table) {
     table.read("workers", config_.workers, 0, limits::workers_max);
     table.read("abort_on_close", config_.abort_on_close);
+    table.read<std::string>("user", config_.user, forms::user);
+    places_.accounts.user = table.position_of("user");
+    table.read<std::string>("group", config_.group, forms::group);
+    places_.accounts.group = table.position_of("group");
   });
   root.read_tables("listener", [this](TableReader& table) { read_listener(table); });
   root.read_tables("route", [this](TableReader& table) { read_route(table); });
@@ -44,23 +48,7 @@ void ConfigReader::read(TableReader& root) {
                   [this](TableReader& table) { table.read("alerts", config_.answers.alerts); });
   root.read_table("tcp", [this](TableReader& table) { read_tcp(table); });
   root.read_table("dns", [this](TableReader& table) { read_dns(table); });
-  root.read_table("fast_path", [this](TableReader& table) {
-    FastPathConfig& fast_path = config_.fast_path;
-    table.read("mode", fast_path.mode, forms::choice(choices::fast_path));
-    table.read("same_host", fast_path.same_host);
-    table.read_size("after_bytes", fast_path.after_bytes, forms::size(0, 1ull << 40));
-    table.read("after", fast_path.after, forms::duration(0ms, 24h));
-    table.read_size("backlog", fast_path.backlog, forms::size(64 * 1024, 1ull << 30));
-    table.read_size("packet_after_bytes", fast_path.packet_after_bytes, forms::size(0, 1ull << 40));
-    table.read("packet_after", fast_path.packet_after, forms::duration(0ms, 24h));
-    table.read("packet_flows", fast_path.packet_flows, 1, packet_flows_max);
-    fast_path.interfaces = values_of(table.read_list<std::string>("interfaces", forms::interface));
-    table.read<std::string>("object_file", fast_path.object_file, forms::optional_path);
-    table.read<std::string>("dns_pin", fast_path.dns_pin, forms::optional_path);
-    table.read<std::string>("pin", fast_path.pin, forms::optional_path);
-    table.read("drain_spliced", fast_path.drain_spliced);
-    places_.drain_spliced = table.position_of("drain_spliced");
-  });
+  root.read_table("fast_path", [this](TableReader& table) { read_fast_path(table); });
   root.read_table("access", [this](TableReader& table) { read_access(table); });
   root.read_table("bans", [this](TableReader& table) { read_bans(table); });
   root.read_table("xdp", [this](TableReader& table) {
@@ -72,7 +60,7 @@ void ConfigReader::read(TableReader& root) {
     ControlConfig& control = config_.control;
     table.read<std::string>("socket", control.socket, forms::socket_path);
     table.read<std::string>("group", control.group, forms::group);
-    places_.control_group = table.position_of("group");
+    places_.accounts.control_group = table.position_of("group");
     table.read<std::uint32_t>("mode", control.mode, forms::socket_mode);
   });
   root.read_table("metrics", [this](TableReader& table) {
@@ -165,6 +153,24 @@ void ConfigReader::read_dns(TableReader& table) {
   table.read("stale", dns.stale, forms::duration(0ms, 168h));
 }
 
+void ConfigReader::read_fast_path(TableReader& table) {
+  FastPathConfig& fast_path = config_.fast_path;
+  table.read("mode", fast_path.mode, forms::choice(choices::fast_path));
+  table.read("same_host", fast_path.same_host);
+  table.read_size("after_bytes", fast_path.after_bytes, forms::size(0, 1ull << 40));
+  table.read("after", fast_path.after, forms::duration(0ms, 24h));
+  table.read_size("backlog", fast_path.backlog, forms::size(64 * 1024, 1ull << 30));
+  table.read_size("packet_after_bytes", fast_path.packet_after_bytes, forms::size(0, 1ull << 40));
+  table.read("packet_after", fast_path.packet_after, forms::duration(0ms, 24h));
+  table.read("packet_flows", fast_path.packet_flows, 1, packet_flows_max);
+  fast_path.interfaces = values_of(table.read_list<std::string>("interfaces", forms::interface));
+  table.read<std::string>("object_file", fast_path.object_file, forms::optional_path);
+  table.read<std::string>("dns_pin", fast_path.dns_pin, forms::optional_path);
+  table.read<std::string>("pin", fast_path.pin, forms::optional_path);
+  table.read("drain_spliced", fast_path.drain_spliced);
+  places_.drain_spliced = table.position_of("drain_spliced");
+}
+
 void ConfigReader::read_access(TableReader& table) {
   AccessConfig& access = config_.access;
   places_.access = table.position();
@@ -211,7 +217,7 @@ ConfigResult read_config(std::string_view text, std::string_view file_name,
     result.config = reader.take();
     check_config(*result.config, reader.places(), diagnostics);
     result.block_file = reader.places().block_file;
-    result.control_group = reader.places().control_group;
+    result.accounts = reader.places().accounts;
     for (const auto& upstream : reader.places().upstreams) {
       result.password_files.push_back(upstream.password_file);
     }

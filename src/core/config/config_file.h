@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/config/config.h"
+#include "core/config/config_check.h"
 #include "core/config/config_include.h"
 #include "core/config/diagnostic.h"
 
@@ -19,8 +20,8 @@ struct ConfigResult {
   std::vector<Diagnostic> diagnostics;   // Every mistake, in the order of the file.
   Position block_file;                   // Where access.block_file is given.
   std::vector<Position> password_files;  // Of the upstreams, in their order.
-  Position control_group;                // Where control.group is.
-  std::vector<std::string> files;        // Of the positions: this one, then what it includes.
+  AccountPlaces accounts;
+  std::vector<std::string> files;  // Of the positions: this one, then what it includes.
 };
 
 // `file_name` stands in the diagnostics. At most limits::config_bytes_max bytes are read, those of

@@ -19,10 +19,10 @@ namespace {
 
 constexpr std::uint16_t dns_port = 53;
 constexpr std::size_t listener_name_max = 64;
-constexpr std::size_t group_name_max = 32;  // LOGIN_NAME_MAX of most systems.
-constexpr std::size_t alpn_max = 255;       // RFC 7301: one length byte.
-constexpr std::size_t path_max = 4095;      // PATH_MAX less its terminator.
-constexpr std::size_t interface_max = 15;   // IFNAMSIZ less its terminator.
+constexpr std::size_t account_name_max = 32;  // LOGIN_NAME_MAX of most systems.
+constexpr std::size_t alpn_max = 255;         // RFC 7301: one length byte.
+constexpr std::size_t path_max = 4095;        // PATH_MAX less its terminator.
+constexpr std::size_t interface_max = 15;     // IFNAMSIZ less its terminator.
 
 bool is_absolute_path(std::string_view text) {
   return text.starts_with('/') && text.find('\0') == text.npos;
@@ -42,6 +42,18 @@ std::string name_problem(std::string_view text) {
     return " has a wildcard that is neither \"*\" nor a leading \"*.\"";
   }
   return " is no valid host name";
+}
+
+// The name of a user or a group.
+Result<std::string> account(std::string_view text, const char* what) {
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  };
+  if (text.size() <= account_name_max && std::ranges::all_of(text, is_plain)) {
+    return std::string(text);
+  }
+  return fail(quoted(text) + " is no name of a " + what);
 }
 
 }  // namespace
@@ -227,15 +239,12 @@ Result<std::string> socket_path(std::string_view text) {
   return std::string(text);
 }
 
+Result<std::string> user(std::string_view text) {
+  return account(text, "user");
+}
+
 Result<std::string> group(std::string_view text) {
-  const auto is_plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
-  };
-  if (text.size() <= group_name_max && std::ranges::all_of(text, is_plain)) {
-    return std::string(text);
-  }
-  return fail(quoted(text) + " is no name of a group");
+  return account(text, "group");
 }
 
 Result<std::uint32_t> socket_mode(std::string_view text) {

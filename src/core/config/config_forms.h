@@ -66,7 +66,8 @@ Result<std::string> optional_interface(std::string_view text);
 Result<std::string> optional_path(std::string_view text);
 // An absolute path that fits into a UNIX socket's address.
 Result<std::string> socket_path(std::string_view text);
-// A group as its name or number can be looked up, or "" for none.
+// A user or a group as its name or number can be looked up, or "" for none.
+Result<std::string> user(std::string_view text);
 Result<std::string> group(std::string_view text);
 // The permission bits of a socket in octal, as in "0660".
 Result<std::uint32_t> socket_mode(std::string_view text);

@@ -51,6 +51,7 @@ class ConfigReader {
   void read_limits(TableReader& table);
   void read_tcp(TableReader& table);
   void read_dns(TableReader& table);
+  void read_fast_path(TableReader& table);
   void read_access(TableReader& table);
   void read_bans(TableReader& table);
   void use_default_listeners();

@@ -144,6 +144,8 @@ std::string ConfigWriter::write(const Config& config) {
   table("[server]");
   key("workers", number(config.workers, otherwise.workers));
   key("abort_on_close", flag(config.abort_on_close, otherwise.abort_on_close));
+  key("user", text(config.user));
+  key("group", text(config.group));
   for (const ListenerConfig& listener : config.listeners) write_listener(listener);
   for (const RouteConfig& route : config.routes) write_route(route);
   for (const UpstreamConfig& upstream : config.upstreams) write_upstream(upstream);

@@ -19,6 +19,8 @@ std::vector<std::string> keep_fixed(const Config& running, Config& next) {
     wanted = current;
   };
   keep("server.workers", running.workers, next.workers);
+  keep("server.user", running.user, next.user);
+  keep("server.group", running.group, next.group);
   keep("control.socket", running.control.socket, next.control.socket);
   keep("control.group", running.control.group, next.control.group);
   keep("control.mode", running.control.mode, next.control.mode);

@@ -10,6 +10,7 @@
 #include "net/include_files.h"
 #include "net/interface_index.h"
 #include "net/read_file.h"
+#include "net/user_id.h"
 
 namespace sni {
 namespace {
@@ -69,15 +70,25 @@ void load_passwords(LoadedConfig& loaded, const std::vector<Position>& positions
   }
 }
 
-// A socket of a group that is not there would be nobody's.
-void check_group(LoadedConfig& loaded, Position position) {
-  const std::string& group = loaded.config->control.group;
-  if (group.empty() || group_id(group)) return;
-  loaded.diagnostics.push_back(
-      {.severity = Severity::error,
-       .file = loaded.files[position.file],
-       .position = position,
-       .message = "'group' in [control]: this host has no group '" + group + "'"});
+// Users and groups that are not there: as whom it would run, and whose a socket would be.
+void check_accounts(LoadedConfig& loaded, const AccountPlaces& places) {
+  const Config& config = *loaded.config;
+  std::vector<Diagnostic> mistakes;
+  const auto check = [&](bool known, Position position, std::string message) {
+    if (known) return;
+    mistakes.push_back({.severity = Severity::error,
+                        .file = loaded.files[position.file],
+                        .position = position,
+                        .message = std::move(message)});
+  };
+  check(config.user.empty() || user_id(config.user), places.user,
+        "'user' in [server]: this host has no user '" + config.user + "'");
+  check(config.group.empty() || group_id(config.group), places.group,
+        "'group' in [server]: this host has no group '" + config.group + "'");
+  check(config.control.group.empty() || group_id(config.control.group), places.control_group,
+        "'group' in [control]: this host has no group '" + config.control.group + "'");
+  if (mistakes.empty()) return;
+  loaded.diagnostics.insert(loaded.diagnostics.end(), mistakes.begin(), mistakes.end());
   loaded.config.reset();
 }
 
@@ -93,7 +104,7 @@ Result<LoadedConfig> load_config(const std::string& path) {
                       .warnings = {},
                       .files = std::move(result.files)};
   if (!loaded.config) return loaded;
-  check_group(loaded, result.control_group);
+  check_accounts(loaded, result.accounts);
   if (loaded.config) load_passwords(loaded, result.password_files);
   if (loaded.config) load_block_file(loaded, result.block_file);
   if (!loaded.config) return loaded;

@@ -1,4 +1,5 @@
-// [control] and [metrics]: who may reach a running proxy, and where.
+// [server], [control], [metrics], [stats] and [log]: as whom a proxy runs, who may reach it, and what
+// it leaves behind.
 
 #include <doctest/doctest.h>
 
@@ -22,13 +23,17 @@ TEST_CASE("modes, groups and addresses that are none say what to write") {
         "\"0600\""}},
       {"[stats]\nfile = 'stats.json'\ninterval = '10ms'\n",
        {"c.toml:4:8: 'file' in [stats]: 'stats.json' is no absolute path",
-        "c.toml:5:12: 'interval' in [stats]: '10ms' is not between 1s and 1d"}},
+        "c.toml:5:12: 'interval' in [stats]: '10ms' is not between 1s and 24h"}},
       {"[metrics]\nnames = 1001\n",
        {"c.toml:4:9: 'names' in [metrics] must be between 0 and 1000, not 1001"}},
       {"[log]\naccess_sample = 0\n",
        {"c.toml:4:17: 'access_sample' in [log] must be between 1 and 1000000, not 0"}},
       {"[control]\ngroup = 'a b'\n",
        {"c.toml:4:9: 'group' in [control]: 'a b' is no name of a group"}},
+      {"[server]\nuser = 'a/b'\n", {"c.toml:4:8: 'user' in [server]: 'a/b' is no name of a user"}},
+      {"[server]\ngroup = 'daemon'\n",
+       {"c.toml:4:9: 'group' in [server] is the group of 'user', which is not set; set it as "
+        "well"}},
   });
 }
 
