@@ -178,6 +178,19 @@ class Metrics(ProxyTest):
                                text=True, capture_output=True, timeout=60)
         self.assertEqual(rules.returncode, 0, rules.stdout + rules.stderr)
 
+    @unittest.skipUnless(PROMTOOL, "needs promtool, of Debian's package prometheus")
+    def test_the_expressions_of_the_dashboard_are_right(self):
+        dashboard = json.loads((ROOT / "contrib/grafana.json").read_text())
+        expressions = [target["expr"].replace("$__rate_interval", "1m")
+                       for panel in dashboard["panels"] for target in panel["targets"]]
+        # JSON is YAML.
+        rules = self.directory / "rules.yml"
+        rules.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": [
+            {"record": f"panel:{number}", "expr": each} for number, each in enumerate(expressions)]}]}))
+        done = subprocess.run([PROMTOOL, "check", "rules", str(rules)], text=True,
+                              capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
 
 class Contributed(unittest.TestCase):
     def test_dashboard_and_alerts_use_metrics_that_are_there(self):
@@ -189,6 +202,11 @@ class Contributed(unittest.TestCase):
         for expression in used:
             for name in re.findall(r"\bsni_proxy_\w+", expression):
                 self.assertIn(re.sub(r"_(bucket|sum|count)$", "", name), known, expression)
+
+    def test_the_dashboard_shows_every_metric(self):
+        dashboard = (ROOT / "contrib/grafana.json").read_text()
+        unseen = [name for name in documented() if name not in dashboard]
+        self.assertEqual(unseen, [])
 
 
 if __name__ == "__main__":
