@@ -59,10 +59,22 @@ inline constexpr std::uint32_t backend_connections_max = 10'000'000;
 inline constexpr std::uint32_t queue_default = 1'000;
 inline constexpr std::uint32_t queue_max = 1'000'000;
 inline constexpr std::size_t route_alpn_max = 16;
+// Entries of `access` of one route, each 50 bytes or so.
+inline constexpr std::size_t route_access_max = 10'000;
+// Names of routes by regular expression: bytes of one, what RE2 may take for one program and its
+// automata, and expressions of one listener: a client whose name no other route has is tried by all.
+inline constexpr std::size_t route_regex_bytes = 1024;
+inline constexpr std::size_t route_regex_memory = 128 * 1024;
+inline constexpr std::size_t route_regexes_max = 1000;
+// Groups of an expression that a backend can name: "\\1" to "\\9".
+inline constexpr int route_regex_groups = 9;
 
 // Addresses that a name may have, more than an answer of 4 KiB holds; timeouts.setup bounds how many
 // of them one connection tries.
 inline constexpr std::size_t backend_addresses_max = 256;
+
+// Targets of a service that DNS tells (SRV); beyond these the least preferred are left out.
+inline constexpr std::size_t service_targets_max = 64;
 
 // Endpoints that are out, of all workers (32 KiB), and for how long others are tried before them at
 // first and at most; it doubles with each try. A host that is back is used again soon, and one that

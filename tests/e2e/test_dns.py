@@ -36,6 +36,35 @@ class Dns(ProxyTest):
         self.assertEqual((len(answer), answer[:1]), (7, b"\x15"), answer)
 
 
+class Groups(Dns):
+    def test_a_group_of_the_routes_expression_leads_to_the_backend_that_it_names(self):
+        one, two = (self.backend(backends.say(mark), host=host)
+                    for mark, host in ((b"one", "127.0.0.1"), (b"two", "127.0.0.2")))
+        ports = {"one": one.port, "two": two.port}
+        server = self.server({"web.internal": ["127.0.0.1"], "db.internal": ["127.0.0.2"]})
+        route = {"names": [r"/(web|db)-\d+\.apps\.example/"], "allow_private": True}
+        proxy = self.start(server, rf"\1.internal:{ports['one']}", route=route)
+        self.assertEqual(self.answer(proxy, "Web-1.Apps.example"), b"one")
+        self.assertEqual(proxy.access(1)[0]["route"], route["names"][0])
+        self.assert_refused(self.answer(proxy, "db-1.apps.example"))  # Nobody has that port there.
+        self.assertEqual(server.asked("web.internal"), 1)
+        self.assertEqual(server.asked("db.internal"), 1)
+        self.assert_refused(self.answer(proxy, "other-1.apps.example"))
+        self.assertEqual(proxy.access(3)[2]["end"], "no_route")
+        proxy.reload({**proxy.config, "route": [proxy.config["route"][0] | {
+            "backend": rf"\1.internal:{ports['two']}"}]})
+        self.assertEqual(self.answer(proxy, "db-22.apps.example"), b"two")
+
+    def test_private_addresses_are_refused_unless_the_route_allows_them(self):
+        server = self.server({"web.internal": ["127.0.0.1"]})
+        backend = self.backend(backends.say(b"never"))
+        proxy = self.start(server, rf"\1.internal:{backend.port}",
+                           route={"names": [r"/([a-z]+)\.apps\.example/"]})
+        self.assert_refused(self.answer(proxy, "web.apps.example"))
+        line, = proxy.access(1)
+        self.assertEqual((line["end"], line["backend"]), ("forbidden", f"127.0.0.1:{backend.port}"))
+
+
 class Names(Dns):
     def test_a_backend_name_is_resolved(self):
         backend = self.backend(backends.say(b"here"))

@@ -88,6 +88,19 @@ class ToBackends(ProxyTest):
         got, hello, client, _ = self.exchange(proxy)
         self.assertEqual(got, proxied.v1("127.0.0.1", "127.0.0.1", client[1], proxy.port) + hello)
 
+    def test_a_backend_is_told_in_its_own_way_and_one_that_stands_in_for_it_in_its_own(self):
+        closing = self.backend(lambda connection: connection.recv(backends.BLOCK))
+        proxy = self.start({"send_proxy": "v2"})
+        address = proxy.config["route"][0]["backend"]
+        for version, header in (("v1", proxied.v1), ("no", lambda *_: b"")):
+            told = self.proxy({"route": [{
+                "names": [NAME], "send_proxy": "v2",
+                "backend": [closing.address, {"address": address, "send_proxy": version}]}]})
+            self.received.clear()
+            got, hello, client, _ = self.exchange(told)
+            expected = header("127.0.0.1", "127.0.0.1", client[1], told.port)
+            self.assertEqual(got, expected + hello, version)
+
     def nginx_backend(self):
         pem, key = tls.certificate(str(self.directory), NAME)
         nginx = proxied.Nginx(f"""http {{ access_log off; server {{
@@ -246,6 +259,16 @@ class FromProxies(ProxyTest):
         line, = (each for each in proxy.access(3) if each["end"] != "done")
         self.assertEqual((line["client"], line["end"], line["error"]),
                          ("203.0.113.1:50123", "shut_out", "not_allowed"))
+
+    def test_the_access_of_a_route_holds_for_the_client_and_not_for_the_proxy(self):
+        backend = self.backend().address
+        proxy = self.proxy({
+            "listener": [listener() | {"accept_proxy_from": [TRUSTED]}],
+            "route": [{"names": [NAME], "backend": backend,
+                       "access": {"allow": [CLIENT], "default": "deny"}}]})
+        self.assertTrue(self.served(proxy, proxied.v1(CLIENT, FRONT)))
+        self.assertFalse(self.served(proxy, proxied.v1("192.0.2.8", FRONT)))
+        self.assertTrue(self.served(proxy, b"PROXY UNKNOWN\r\n"))
 
     def test_the_limit_per_source_counts_clients(self):
         proxy = self.start(limits={"connections_per_source": 2})

@@ -85,6 +85,26 @@ class Queue(ProxyTest):
         self.assertEqual(backends.read_exactly(waiting, len(hello)), hello)
         held.close()
 
+    def test_a_route_that_has_all_its_connections_refuses_more_also_after_a_reload(self):
+        backend = self.backend()
+        route = {"names": ["one.example"], "backend": backend.address, "connections": 2}
+        wide = {"names": ["*"], "backend": backend.address}
+        started = self.proxy({"route": [route, wide], "server": {"workers": 2}})
+        held = [self.served(started) for _ in range(2)]
+        refused, _ = self.connect_hello(started)
+        self.assertTrue(tls.is_fatal_alert(backends.read_to_end(refused), tls.INTERNAL_ERROR))
+        self.assertEqual(started.access(1)[0]["end"], "route_full")
+        other, hello = self.connect_hello(started, "other.example")
+        self.assertEqual(backends.read_exactly(other, len(hello)), hello)
+        started.reload({"route": [route | {"connections": 1}, wide]})
+        held.pop().close()
+        started.access(2)
+        refused, _ = self.connect_hello(started)
+        self.assertTrue(backends.read_to_end(refused))
+        held.pop().close()
+        self.assertEqual([line["end"] for line in started.access(4)][2:], ["route_full", "done"])
+        self.served(started)
+
 
 if __name__ == "__main__":
     main()

@@ -2,6 +2,7 @@
 """Every client gets the certificate of the backend that its route names."""
 
 import os
+import socket
 import ssl
 import unittest
 
@@ -65,6 +66,31 @@ class Routes(ProxyTest):
             with self.assertRaises(TimeoutError):
                 dropped.recv(1)
         self.assertEqual(self.server_certificate(proxy, "other.example"), FALLBACK)
+
+    def test_a_route_serves_the_sources_of_its_access_alone_and_refuses_others_in_its_way(self):
+        only = {"allow": ["127.0.0.2"], "default": "deny"}
+        backend = self.servers.backend(ONE)
+        proxy = self.proxy({"route": [
+            {"names": ["alert.example"], "backend": backend, "access": only},
+            {"names": ["close.example"], "backend": backend, "access": only, "refuse": "close"},
+            {"names": ["*"], "backend": backend, "access": {"block": ["127.0.0.2"]}}]})
+
+        def connect_from(source, name):
+            connection = socket.create_connection(("127.0.0.1", proxy.port), timeout=20,
+                                                  source_address=(source, 0))
+            self.addCleanup(connection.close)
+            return self.handshake(connection, name) if name else connection
+        for name in ("alert.example", "close.example"):
+            self.assertEqual(connect_from("127.0.0.2", name), ONE)
+        self.assertEqual(connect_from("127.0.0.1", "other.example"), ONE)
+        self.assertIsNone(connect_from("127.0.0.2", "other.example"))
+        answer = backends.read_to_end(self.connect_hello(proxy, "alert.example")[0])
+        self.assertTrue(tls.is_fatal_alert(answer, tls.UNRECOGNIZED_NAME), answer)
+        self.assertEqual(backends.read_to_end(self.connect_hello(proxy, "close.example")[0]), b"")
+        refused = [line for line in proxy.access(6) if line["end"] == "refused"]
+        self.assertEqual(len(refused), 3)
+        self.assertEqual({line["error"] for line in refused},
+                         {"access of the route refuses the source"})
 
     def test_case_and_a_trailing_dot_do_not_matter(self):
         proxy = self.start()

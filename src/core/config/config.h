@@ -39,6 +39,8 @@ struct Backend {
     name,            // host and port, resolved by DNS
     unix_path,       // host is the path
     requested_name,  // "{name}:443": the name the client asked for, and port
+    captured_name,   // "\\1.internal:443": host, with groups of the expression that took the client
+    service,         // "srv:_https._tcp.example.internal": host, whose targets DNS tells (RFC 2782)
   };
   Kind kind = Kind::address;
   Endpoint endpoint;
@@ -50,6 +52,9 @@ struct Backend {
   bool backup = false;       // Only where none of the others can be reached.
   // At once, of the whole process and all routes that name it; 0: any number.
   std::uint32_t connections_max = 0;
+  std::optional<ProxyForm> send_proxy = std::nullopt;  // As its route has it.
+  // The client has its say in the name.
+  bool is_of_client() const { return kind == Kind::requested_name || kind == Kind::captured_name; }
   bool operator==(const Backend&) const = default;
 };
 
@@ -110,14 +115,24 @@ struct HealthConfig {
   bool operator==(const HealthConfig&) const = default;
 };
 
+// Which sources a route serves, as [access] has it for all.
+struct RouteAccessConfig {
+  std::vector<AccessEntry> block;
+  std::vector<AccessEntry> allow;  // Wins over block.
+  bool default_allow = true;
+  bool is_set() const { return !block.empty() || !default_allow; }
+  bool operator==(const RouteAccessConfig&) const = default;
+};
+
 struct RouteConfig {
-  // Lower case, no trailing dot: "a.example", "*.example", "*", and "-" for clients without a name.
+  // Lower case, no trailing dot: "a.example", "*.example", "*", and "-" for clients without a name;
+  // "/expression/" as it is written.
   std::vector<std::string> names;
   std::vector<Backend> backends;       // Empty where the route refuses or redirects.
   std::vector<std::string> listeners;  // Never empty once read.
   std::vector<std::string> alpn;       // Empty: any.
-  bool allow_private = false;  // requested_name only: private and own addresses are allowed.
-  Refuse refuse = Refuse::no;
+  bool allow_private = false;  // Of backends that clients name: private and own addresses too.
+  Refuse refuse = Refuse::no;  // Everybody, or where `access` is set those that it refuses.
   Redirect redirect = Redirect::no;
   Balance balance = Balance::first;
   std::uint32_t retries = 1;  // After a backend that ends before it has sent a byte.
@@ -125,6 +140,8 @@ struct RouteConfig {
   bool redirect_except_acme = false;            // What ACME servers ask for goes to the backend.
   std::chrono::milliseconds idle{0};            // 0: that of the listener.
   std::chrono::milliseconds connect{0};         // 0: that of [timeouts].
+  std::uint32_t connections = 0;                // At once, of the whole process; 0: any number.
+  RouteAccessConfig access;
   ProxyForm send_proxy;
   std::string via;     // The upstream's name; empty: backends are reached directly.
   std::string health;  // The health check's name; empty: clients find out.

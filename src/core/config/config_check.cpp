@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/config/config_check_clients.h"
 #include "core/config/config_check_ways.h"
 #include "core/limits.h"
 #include "core/route/forward_policy.h"
@@ -33,6 +34,7 @@ class ConfigCheck {
     check_accounts();
     check_listeners();
     if (config_.listeners.size() <= limits::listeners_max) check_routes();
+    check_clients(config_, places_, diagnostics_);
     check_ways(config_, places_, diagnostics_);
     check_numbers();
   }
@@ -49,7 +51,6 @@ class ConfigCheck {
   void check_balance(std::size_t index);
   void check_alpn(std::size_t index);
   void check_outcome(std::size_t index);
-  void check_send_proxy(std::size_t index);
   void check_numbers();
 
   void error(Position position, std::string message) {
@@ -153,7 +154,6 @@ void ConfigCheck::check_routes() {
     check_balance(i);
     check_alpn(i);
     check_outcome(i);
-    check_send_proxy(i);
   }
   for (const HiddenName& hidden : hidden_names(config_.routes)) {
     const std::string& name = config_.routes[hidden.route].names[hidden.name];
@@ -198,7 +198,7 @@ void ConfigCheck::check_backends(std::size_t index, std::span<const ListenerEndp
   bool dynamic = false;
   for (std::size_t i = 0; i < route.backends.size(); ++i) {
     const Backend& backend = route.backends[i];
-    dynamic |= backend.kind == Backend::Kind::requested_name;
+    dynamic |= backend.is_of_client();
     Endpoint target = backend.endpoint;
     if (backend.kind == Backend::Kind::name &&
         (backend.host == "localhost" || backend.host == "localhost.")) {
@@ -210,8 +210,10 @@ void ConfigCheck::check_backends(std::size_t index, std::span<const ListenerEndp
     }
   }
   if (route.allow_private && !dynamic && !route.backends.empty()) {
-    diagnostics_.warning(place.allow_private,
-                         "'allow_private' in [[route]] has no effect without a \"{name}\" backend");
+    diagnostics_.warning(
+        place.allow_private,
+        "'allow_private' in [[route]] has no effect without a \"{name}\" backend, or "
+        "one with groups of an expression");
   }
 }
 
@@ -266,10 +268,12 @@ void ConfigCheck::check_outcome(std::size_t index) {
   if (route.refuse != Refuse::no && redirects) {
     error(place.redirect, "[[route]] has both 'refuse' and 'redirect'");
   }
-  const bool serves = route.refuse == Refuse::no && (!redirects || route.redirect_except_acme);
+  const bool serves = (route.refuse == Refuse::no || route.access.is_set()) &&
+                      (!redirects || route.redirect_except_acme);
   if (!serves && !route.backends.empty()) {
     error(place.backends.front(), route.refuse != Refuse::no
-                                      ? "[[route]] has both 'refuse' and 'backend'"
+                                      ? "[[route]] has both 'refuse' and 'backend', which goes "
+                                        "only with 'access'"
                                       : "[[route]] has both 'redirect' and 'backend', which goes "
                                         "only with 'redirect_except_acme'");
   }
@@ -279,26 +283,11 @@ void ConfigCheck::check_outcome(std::size_t index) {
     error(place.redirect, "'redirect' in [[route]] does not go with listener " +
                               quoted(listener.name) + ", whose protocol is \"tls\"");
   }
-  const auto is_dynamic = [](const Backend& backend) {
-    return backend.kind == Backend::Kind::requested_name;
-  };
+  const auto is_dynamic = [](const Backend& backend) { return backend.is_of_client(); };
   const auto names = std::ranges::find(route.names, "-");
   if (names != route.names.end() && std::ranges::any_of(route.backends, is_dynamic)) {
     error(place.names[static_cast<std::size_t>(names - route.names.begin())],
           "clients without a name (\"-\") have no \"{name}\" to connect to");
-  }
-}
-
-void ConfigCheck::check_send_proxy(std::size_t index) {
-  const RouteConfig& route = config_.routes[index];
-  const ConfigPlaces::Route& place = places_.routes[index];
-  if (route.send_proxy.has_fields() && route.send_proxy.version != ProxyVersion::v2) {
-    error(place.send_proxy_fields,
-          "'send_proxy_fields' in [[route]] needs send_proxy = \"v2\", which alone has fields");
-  }
-  if (route.send_proxy.version != ProxyVersion::none && route.backends.empty()) {
-    diagnostics_.warning(place.send_proxy,
-                         "'send_proxy' in [[route]] has no effect without a backend");
   }
 }
 

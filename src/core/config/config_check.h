@@ -31,6 +31,8 @@ struct ConfigPlaces {
     Position redirect;
     Position balance;
     Position queue;
+    Position connections;
+    Position access;
     Position alpn;
     Position allow_private;
     Position send_proxy;

@@ -23,6 +23,7 @@ class WaysCheck {
       check_via(i);
       check_source(i);
       check_route_health(i);
+      check_send_proxy(i);
     }
     for (std::size_t i = 0; i < config_.healths.size(); ++i) check_health(i);
     check_bounds();
@@ -35,6 +36,7 @@ class WaysCheck {
   void check_bounds();
   void check_health(std::size_t index);
   void check_route_health(std::size_t index);
+  void check_send_proxy(std::size_t index);
 
   void error(Position position, std::string message) {
     diagnostics_.error(position, std::move(message));
@@ -135,14 +137,32 @@ void WaysCheck::check_route_health(std::size_t index) {
   if (!route.via.empty()) {
     error(position, "'health' in [[route]] does not go with 'via': checks connect directly");
   }
-  const auto is_dynamic = [](const Backend& backend) {
-    return backend.kind == Backend::Kind::requested_name;
-  };
+  const auto is_dynamic = [](const Backend& backend) { return backend.is_of_client(); };
   if (std::ranges::all_of(route.backends, is_dynamic)) {
     diagnostics_.warning(position, route.backends.empty()
                                        ? "'health' in [[route]] has no effect without a backend"
-                                       : "'health' in [[route]] has no effect on \"{name}\" "
-                                         "backends, whose clients say who they are");
+                                       : "'health' in [[route]] has no effect on backends that "
+                                         "clients name");
+  }
+}
+
+void WaysCheck::check_send_proxy(std::size_t index) {
+  const RouteConfig& route = config_.routes[index];
+  const ConfigPlaces::Route& place = places_.routes[index];
+  if (route.send_proxy.has_fields() && route.send_proxy.version != ProxyVersion::v2) {
+    error(place.send_proxy_fields,
+          "'send_proxy_fields' in [[route]] needs send_proxy = \"v2\", which alone has fields");
+  }
+  if (route.send_proxy.version != ProxyVersion::none && route.backends.empty()) {
+    diagnostics_.warning(place.send_proxy,
+                         "'send_proxy' in [[route]] has no effect without a backend");
+  }
+  for (std::size_t i = 0; i < route.backends.size(); ++i) {
+    const auto& own = route.backends[i].send_proxy;
+    if (!own || !own->has_fields() || own->version == ProxyVersion::v2) continue;
+    error(place.backends[i],
+          "'send_proxy_fields' of a backend needs send_proxy = \"v2\" beside it, which alone has "
+          "fields");
   }
 }
 

@@ -174,14 +174,12 @@ void ConfigReader::read_fast_path(TableReader& table) {
 void ConfigReader::read_access(TableReader& table) {
   AccessConfig& access = config_.access;
   places_.access = table.position();
-  access.block = values_of(table.read_list<AccessEntry>("block", parse_access_entry));
+  read_access_lists(table, access);
   table.read<std::string>("block_file", access.block_file, forms::optional_path);
   places_.block_file = table.position_of("block_file");
   table.read("block_file_errors", access.block_file_errors,
              forms::choice(choices::block_file_errors));
-  access.allow = values_of(table.read_list<AccessEntry>("allow", parse_access_entry));
   table.read("scope", access.scope, forms::choice(choices::scope));
-  table.read("default", access.default_allow, forms::choice(choices::access));
 }
 
 void ConfigReader::read_bans(TableReader& table) {

@@ -29,6 +29,16 @@ std::vector<Position> read_source(TableReader& table, SourceConfig& source) {
   return positions;
 }
 
+// nullopt: neither key is there.
+std::optional<ProxyForm> read_send_proxy(TableReader& table) {
+  ProxyForm form;
+  const auto version =
+      table.read("send_proxy", form.version, forms::choice(choices::proxy_version));
+  const auto fields = table.read_list("send_proxy_fields", forms::choice(choices::proxy_field));
+  for (const auto& field : fields) form.*field.value = true;
+  return version || !fields.empty() ? std::optional(form) : std::nullopt;
+}
+
 }  // namespace
 
 void ConfigReader::read_route(TableReader& table) {
@@ -40,7 +50,8 @@ void ConfigReader::read_route(TableReader& table) {
   table.read("redirect", route.redirect, forms::choice(choices::redirect));
   table.read("redirect_except_acme", route.redirect_except_acme);
   const bool redirects = route.redirect != Redirect::no && !route.redirect_except_acme;
-  if (route.refuse == Refuse::no && !redirects) {
+  table.read_table("access", [&](TableReader& access) { read_access_lists(access, route.access); });
+  if ((route.refuse == Refuse::no || route.access.is_set()) && !redirects) {
     table.require("backend");
     table.reject_empty("backend");
   }
@@ -55,11 +66,8 @@ void ConfigReader::read_route(TableReader& table) {
   table.read("allow_private", route.allow_private);
   table.read("idle", route.idle, forms::optional_duration(idle_min, idle_max));
   table.read("connect", route.connect, forms::optional_duration(10ms, 1h));
-  table.read("send_proxy", route.send_proxy.version, forms::choice(choices::proxy_version));
-  for (const auto& field :
-       table.read_list("send_proxy_fields", forms::choice(choices::proxy_field))) {
-    route.send_proxy.*field.value = true;
-  }
+  table.read("connections", route.connections, 0, limits::backend_connections_max);
+  route.send_proxy = read_send_proxy(table).value_or(ProxyForm{});
   table.read("via", route.via, text_form);
   table.read("health", route.health, text_form);
   std::vector<Position> addresses = read_source(table, route.source);
@@ -68,6 +76,8 @@ void ConfigReader::read_route(TableReader& table) {
                             .redirect = table.position_of("redirect"),
                             .balance = table.position_of("balance"),
                             .queue = table.position_of("queue"),
+                            .connections = table.position_of("connections"),
+                            .access = table.position_of("access"),
                             .alpn = table.position_of("alpn"),
                             .allow_private = table.position_of("allow_private"),
                             .send_proxy = table.position_of("send_proxy"),
@@ -96,6 +106,7 @@ std::vector<Located<Backend>> ConfigReader::read_backends(TableReader& route) {
         table.read("weight", backend.weight, 1, limits::backend_weight_max);
         table.read("backup", backend.backup);
         table.read("max_connections", backend.connections_max, 0, limits::backend_connections_max);
+        backend.send_proxy = read_send_proxy(table);
         return known ? std::optional(std::move(backend)) : std::nullopt;
       });
 }

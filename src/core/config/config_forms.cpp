@@ -12,6 +12,7 @@
 #include "core/decimal.h"
 #include "core/hello/server_name.h"
 #include "core/limits.h"
+#include "core/route/name_regex.h"
 #include "core/socks5/socks_login.h"
 
 namespace sni::forms {
@@ -172,6 +173,10 @@ Result<std::string> listener_name(std::string_view text) {
 
 Result<std::string> route_name(std::string_view text) {
   if (text == "*" || text == "-") return std::string(text);
+  if (is_name_regex(text)) {
+    const auto expression = NameRegex::compile(text);
+    return expression ? Result<std::string>(text) : fail(quoted(text) + expression.error().what);
+  }
   const std::string_view wildcard = text.starts_with("*.") ? "*." : "";
   const std::string_view host = text.substr(wildcard.size());
   std::array<char, limits::server_name_max> name{};

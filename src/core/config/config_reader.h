@@ -11,6 +11,8 @@
 
 #include "core/config/config.h"
 #include "core/config/config_check.h"
+#include "core/config/config_choices.h"
+#include "core/config/config_forms.h"
 #include "core/config/toml_reader.h"
 
 namespace sni {
@@ -32,6 +34,14 @@ std::vector<Position> positions_of(const std::vector<Located<T>>& list) {
   positions.reserve(list.size());
   for (const Located<T>& item : list) positions.push_back(item.position);
   return positions;
+}
+
+// What [access] and `access` of a route have in common.
+template <typename Access>
+void read_access_lists(TableReader& table, Access& access) {
+  access.block = values_of(table.read_list<AccessEntry>("block", parse_access_entry));
+  access.allow = values_of(table.read_list<AccessEntry>("allow", parse_access_entry));
+  table.read("default", access.default_allow, forms::choice(choices::access));
 }
 
 class ConfigReader {

@@ -96,12 +96,37 @@ std::string ports_text(const SourceConfig& source) {
   return std::to_string(source.port_first) + '-' + std::to_string(source.port_last);
 }
 
+Shown proxy_version(const ProxyForm& form) {
+  return choice(choices::proxy_version, form.version, ProxyVersion::none);
+}
+Shown proxy_fields(const ProxyForm& form) {
+  std::vector<std::string> fields;
+  for (const auto& [name, field] : choices::proxy_field) {
+    if (form.*field) fields.emplace_back(name);
+  }
+  return list(fields);
+}
+
 std::string backend_text(const Backend& backend) {
   std::string address = toml_string(backend.text);
-  if (backend.weight == 1 && !backend.backup && backend.connections_max == 0) return address;
-  return "{ address = " + address + ", weight = " + std::to_string(backend.weight) +
-         ", backup = " + (backend.backup ? "true" : "false") +
-         ", max_connections = " + std::to_string(backend.connections_max) + " }";
+  const bool proxy = backend.send_proxy.has_value();
+  if (backend.weight == 1 && !backend.backup && backend.connections_max == 0 && !proxy) {
+    return address;
+  }
+  std::string text = "{ address = " + address + ", weight = " + std::to_string(backend.weight) +
+                     ", backup = " + (backend.backup ? "true" : "false") +
+                     ", max_connections = " + std::to_string(backend.connections_max);
+  if (proxy) {
+    text += ", send_proxy = " + proxy_version(*backend.send_proxy).text +
+            ", send_proxy_fields = " + proxy_fields(*backend.send_proxy).text;
+  }
+  return text + " }";
+}
+
+std::string access_text(const RouteAccessConfig& access) {
+  return "{ block = " + list(access.block, entry_text).text +
+         ", allow = " + list(access.allow, entry_text).text +
+         ", default = " + choice(choices::access, access.default_allow, true).text + " }";
 }
 
 class ConfigWriter {
@@ -195,12 +220,11 @@ void ConfigWriter::write_route(const RouteConfig& route) {
   key("redirect_except_acme", flag(route.redirect_except_acme, otherwise.redirect_except_acme));
   key("idle", optional_duration(route.idle));
   key("connect", optional_duration(route.connect));
-  key("send_proxy", choice(choices::proxy_version, route.send_proxy.version, ProxyVersion::none));
-  std::vector<std::string> fields;
-  for (const auto& [name, field] : choices::proxy_field) {
-    if (route.send_proxy.*field) fields.emplace_back(name);
-  }
-  key("send_proxy_fields", list(fields));
+  key("connections", number(route.connections, otherwise.connections));
+  key("access",
+      {.text = access_text(route.access), .is_default = route.access == otherwise.access});
+  key("send_proxy", proxy_version(route.send_proxy));
+  key("send_proxy_fields", proxy_fields(route.send_proxy));
   key("via", text(route.via));
   key("health", text(route.health));
   write_source(route.source);

@@ -6,6 +6,13 @@
 
 namespace sni {
 
+std::string TableReader::label_of_child(std::string_view key, Written written) const {
+  if (written != Written::table || !label_.starts_with('[')) return label_of(key, written);
+  std::string parent = label_;
+  std::erase_if(parent, [](char c) { return c == '[' || c == ']'; });
+  return label_of(parent + '.' + std::string(key), written);
+}
+
 std::string TableReader::label_of(std::string_view key, Written written) {
   switch (written) {
     case Written::table:
@@ -22,7 +29,7 @@ TableReader::TableReader(const TableReader& parent, const TomlTable& table, Posi
                          std::string_view key, Written written)
     : table_(&table),
       position_(position),
-      label_(label_of(key, written)),
+      label_(parent.label_of_child(key, written)),
       prefix_(std::string(key) + '.'),
       diagnostics_(parent.diagnostics_),
       keys_(parent.keys_) {}

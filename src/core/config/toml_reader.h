@@ -90,6 +90,8 @@ class TableReader {
   TableReader(const TableReader& parent, const TomlTable& table, Position position,
               std::string_view key, Written written);
 
+  // "[route.access]" where this is "[[route]]".
+  std::string label_of_child(std::string_view key, Written written) const;
   static std::string label_of(std::string_view key, Written written);
   const TomlNode* peek(std::string_view key) const;
   const TomlNode* find(std::string_view key);

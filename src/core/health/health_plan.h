@@ -22,7 +22,7 @@ struct HealthTarget {
 std::vector<HealthTarget> health_targets(const Config& config, const RouteTable& routes);
 
 // The name that stands for a route: its first exact one, else "www" in place of a wildcard's "*",
-// else none.
+// else none, as for those that are expressions.
 std::string name_to_ask_for(const RouteConfig& route);
 
 }  // namespace sni

@@ -154,6 +154,9 @@ void ImportDraft::add_redirect(std::uint32_t line, std::vector<std::string> name
 
 void ImportDraft::push_route(std::uint32_t line, RouteConfig route) {
   if (route.names.empty() || route.listeners.empty()) return;
+  if (std::ranges::any_of(route.names, is_name_regex)) {
+    note_once(line, "expressions come after names and \"*.\" here, wherever they stand");
+  }
   config_.routes.push_back(std::move(route));
   route_lines_.push_back(line);
 }

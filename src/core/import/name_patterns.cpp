@@ -133,11 +133,16 @@ void add(Names& names, const Names& more) {
   }
 }
 
-}  // namespace
+// As one that the whole of the name must match.
+std::string whole_name_regex(std::string_view regex) {
+  if (find_plain(regex, '|', 0) != regex.npos) return "/.*(?:" + std::string(regex) + ").*/";
+  const bool open_end = !regex.ends_with('$') || regex.ends_with("\\$");
+  return (regex.starts_with('^') ? "/" : "/.*") + std::string(regex) + (open_end ? ".*/" : "/");
+}
 
-Names names_of_regex(std::string_view regex) {
+// Empty: it stands for no names, or for too many.
+Names listed_names(std::string_view regex) {
   if (regex.size() > regex_bytes) return {};
-  take(regex, "(?i)");  // Names are the same in either case.
   Names names;
   std::vector<std::string> open{std::string(regex)};
   for (std::size_t step = 0; !open.empty(); ++step) {
@@ -158,6 +163,14 @@ Names names_of_regex(std::string_view regex) {
     open.insert(open.end(), parts->rbegin(), parts->rend());
   }
   return names;
+}
+
+}  // namespace
+
+Names names_of_regex(std::string_view regex) {
+  take(regex, "(?i)");  // Names are the same in either case.
+  if (Names names = listed_names(regex); !names.empty()) return names;
+  return checked({whole_name_regex(regex)});
 }
 
 Names names_of_suffix(std::string_view suffix) {

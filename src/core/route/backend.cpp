@@ -1,14 +1,18 @@
 #include "core/route/backend.h"
 
+#include <algorithm>
 #include <array>
+#include <string>
 #include <utility>
 
+#include "core/ascii.h"
 #include "core/config/address_hints.h"
 #include "core/config/config_forms.h"
 #include "core/config/diagnostic.h"
 #include "core/decimal.h"
 #include "core/hello/server_name.h"
 #include "core/limits.h"
+#include "core/route/name_regex.h"
 
 namespace sni {
 namespace {
@@ -38,11 +42,32 @@ Result<Backend> parse_address(std::string_view text, const InterfaceLookup& inte
   return Backend{.kind = Backend::Kind::address, .endpoint = *endpoint, .port = endpoint->port};
 }
 
+// "\1.internal", as if each group were one label.
+Result<Backend> parse_captured(std::string_view text, std::string_view host, std::uint16_t port) {
+  std::string sample;
+  for (std::size_t at = 0; at < host.size(); ++at) {
+    const bool is_group = groups_in_use(host.substr(at, 2)) != 0;
+    sample += is_group ? 'x' : host[at];
+    at += is_group ? 1 : 0;
+  }
+  std::array<char, limits::server_name_max> name{};
+  const auto length = canonical_server_name(sample, name);
+  if (!length || *length == 0) {
+    return fail(quoted(text) +
+                " is no host name with groups (\"\\1\" to \"\\9\") of a regular expression");
+  }
+  std::string lower(host);
+  std::ranges::transform(lower, lower.begin(), to_lower);
+  return Backend{
+      .kind = Backend::Kind::captured_name, .endpoint = {}, .host = std::move(lower), .port = port};
+}
+
 Result<Backend> parse_name(std::string_view text, std::string_view host, std::uint16_t port,
                            const InterfaceLookup& interfaces) {
   if (host == requested_name) {
     return Backend{.kind = Backend::Kind::requested_name, .endpoint = {}, .port = port};
   }
+  if (host.find('\\') != host.npos) return parse_captured(text, host, port);
   if (host.find_first_of("{}") != host.npos) {
     return fail(quoted(text) +
                 " has braces; \"{name}\" must be the whole host, as in \"{name}:443\"");
@@ -86,7 +111,7 @@ Result<Backend> parse_backend(std::string_view text, const InterfaceLookup& inte
 
 Result<Backend> parse_upstream(std::string_view text, const InterfaceLookup& interfaces) {
   Result<Backend> backend = parse_backend(text, interfaces);
-  if (backend && backend->kind == Backend::Kind::requested_name) {
+  if (backend && backend->is_of_client()) {
     return fail(quoted(text) + " must be a server of its own, not the name that a client asks for");
   }
   return backend;

@@ -1,13 +1,14 @@
 #include "core/route/backend_table.h"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
+#include <unordered_map>
 
 #include "core/siphash.h"
 
 namespace sni {
 namespace {
-
-constexpr std::size_t sweep_least = 64;
 
 // Fixed, so that every process with the same backends spreads sources over them in the same way.
 constexpr SipKey seed_key{0x736e692d70726f78, 0x6261636b656e6473};
@@ -16,12 +17,23 @@ Backend without_use(Backend backend) {
   backend.weight = 1;
   backend.backup = false;
   backend.connections_max = 0;
+  backend.send_proxy.reset();
   return backend;
 }
 
 // What is written decides, and what the interface that it names is at present.
 std::string identity(const Backend& backend) {
   return backend.text + '\n' + std::to_string(backend.endpoint.scope);
+}
+
+// None of these has a newline in it, and where they are the same one route hides the other.
+std::string identity(const RouteConfig& route) {
+  std::string identity;
+  for (const auto* list : {&route.listeners, &route.names, &route.alpn}) {
+    for (const std::string& each : *list) identity += each + '\n';
+    identity += '\n';
+  }
+  return identity;
 }
 
 }  // namespace
@@ -47,21 +59,17 @@ bool BackendEntry::count_one_more() const {
 }
 
 BackendRef BackendTable::intern(const Backend& backend) {
-  auto& known = entries_[identity(backend)];
-  BackendRef entry = known.lock();
-  if (!entry) {
-    entry = std::make_shared<const BackendEntry>(++last_id_, backend);
-    known = entry;
-    if (entries_.size() >= sweep_at_) sweep();
-  }
-  return entry;
+  return entries_.intern(identity(backend),
+                         [&] { return std::make_shared<const BackendEntry>(++last_id_, backend); });
+}
+
+std::shared_ptr<RouteLoad> BackendTable::load_of(const RouteConfig& route) {
+  return loads_.intern(identity(route), [] { return std::make_shared<RouteLoad>(); });
 }
 
 std::vector<BackendRef> BackendTable::named() const {
   std::vector<BackendRef> named;
-  for (const auto& [text, entry] : entries_) {
-    if (BackendRef living = entry.lock()) named.push_back(std::move(living));
-  }
+  entries_.for_each([&](const BackendRef& entry) { named.push_back(entry); });
   std::ranges::sort(named, {}, [](const BackendRef& entry) { return entry->id; });
   return named;
 }
@@ -73,20 +81,12 @@ void BackendTable::bound_connections(std::span<const RouteConfig> routes) const 
       if (backend.connections_max != 0) bounds.emplace(backend.text, backend.connections_max);
     }
   }
-  for (const auto& [text, weak] : entries_) {
-    const BackendRef entry = weak.lock();
-    if (!entry) continue;
+  entries_.for_each([&](const BackendRef& entry) {
     const auto bound = bounds.find(entry->backend.text);
     entry->connections_max.store(bound == bounds.end() ? 0 : bound->second,
                                  std::memory_order_relaxed);
     if (entry->waiting.load() != 0) entry->queue.serve(*entry);
-  }
-}
-
-// Costs what has been added since the last time, so that a reload costs the size of its routes.
-void BackendTable::sweep() {
-  std::erase_if(entries_, [](const auto& entry) { return entry.second.expired(); });
-  sweep_at_ = std::max(sweep_least, 2 * entries_.size());
+  });
 }
 
 }  // namespace sni

@@ -3,6 +3,7 @@
 // Backends with an identity: one entry for each distinct backend, over all routes and reloads, kept
 // for as long as a route or a connection names it. An entry is where that lives which is known of a
 // backend and does not change with a reload. Its id is never given to another one in this process.
+// The counts of routes that bound their connections live here in the same way.
 //
 // The table belongs to the thread that builds routing tables; entries may be read from any thread,
 // and what of them changes is atomic.
@@ -12,13 +13,13 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "core/config/config.h"
 #include "core/route/address_loads.h"
 #include "core/route/place_queue.h"
+#include "core/route/route_load.h"
+#include "core/weak_table.h"
 
 namespace sni {
 
@@ -75,6 +76,8 @@ class BackendTable {
  public:
   // The entry of this backend, a new one if nobody names it.
   BackendRef intern(const Backend& backend);
+  // The count of a route with these listeners, names and protocols.
+  std::shared_ptr<RouteLoad> load_of(const RouteConfig& route);
   // Those that somebody names, by their ids.
   std::vector<BackendRef> named() const;
   // From now on the configuration's bounds of connections hold, and no others.
@@ -83,10 +86,8 @@ class BackendTable {
   std::size_t size() const { return entries_.size(); }
 
  private:
-  void sweep();
-
-  std::unordered_map<std::string, std::weak_ptr<const BackendEntry>> entries_;
-  std::size_t sweep_at_ = 64;  // Entries; those that nobody names are looked for then.
+  WeakTable<const BackendEntry> entries_;
+  WeakTable<RouteLoad> loads_;
   BackendId last_id_ = 0;
 };
 

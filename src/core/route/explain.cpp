@@ -21,26 +21,51 @@ const AccessEntry* holder(std::span<const AccessEntry> entries, const IpAddress&
   return best;
 }
 
+struct AccessLists {
+  std::string name;  // "access".
+  std::span<const AccessEntry> allow;
+  std::span<const AccessEntry> block;
+  std::span<const AccessEntry> block_file;
+  bool default_allow;
+};
+
 // Whether the source is let in.
-bool explain_access(const Config& config, std::span<const AccessEntry> block_file,
-                    const IpAddress& source, std::chrono::sys_seconds now, Explanation& out) {
-  const AccessConfig& access = config.access;
+bool explain_access(const AccessLists& lists, const IpAddress& source, std::chrono::sys_seconds now,
+                    Explanation& out) {
   const std::string who = "source " + source.to_string();
-  if (const auto* entry = holder(access.allow, source, now)) {
-    out.lines.push_back(who + ": allowed by " + entry->prefix.to_string() + " in access.allow");
+  if (const auto* entry = holder(lists.allow, source, now)) {
+    out.lines.push_back(who + ": allowed by " + entry->prefix.to_string() + " in " + lists.name +
+                        ".allow");
     return true;
   }
-  for (const auto& [list, name] : {std::pair(std::span(access.block), "access.block"),
-                                   std::pair(block_file, "access.block_file")}) {
+  for (const auto& [list, name] :
+       {std::pair(lists.block, ".block"), std::pair(lists.block_file, ".block_file")}) {
     if (const auto* entry = holder(list, source, now)) {
-      out.lines.push_back(who + ": blocked by " + entry->prefix.to_string() + " in " + name);
+      out.lines.push_back(who + ": blocked by " + entry->prefix.to_string() + " in " + lists.name +
+                          name);
       return false;
     }
   }
-  out.lines.push_back(who + (access.default_allow
+  out.lines.push_back(who + (lists.default_allow
                                  ? ": in no list, so it is let in"
-                                 : ": in no list, and access.default is \"deny\""));
-  return access.default_allow;
+                                 : ": in no list, and " + lists.name + ".default is \"deny\""));
+  return lists.default_allow;
+}
+
+AccessLists lists_of(const AccessConfig& access, std::span<const AccessEntry> block_file) {
+  return {.name = "access",
+          .allow = access.allow,
+          .block = access.block,
+          .block_file = block_file,
+          .default_allow = access.default_allow};
+}
+
+AccessLists lists_of(const RouteAccessConfig& access) {
+  return {.name = "the route's access",
+          .allow = access.allow,
+          .block = access.block,
+          .block_file = {},
+          .default_allow = access.default_allow};
 }
 
 // As on the wire (RFC 7301 section 3.1), without the length of the whole.
@@ -53,22 +78,30 @@ std::vector<std::uint8_t> alpn_list(std::span<const std::string> protocols) {
   return list;
 }
 
-// Which of the route's names takes this one: the most exact.
-std::string_view matching(const RouteConfig& route, std::string_view name) {
+// Which of the route's names takes this one: the most exact. Only "*" comes after expressions.
+std::string matching(const RouteConfig& route, std::string_view name) {
   std::string_view best;
+  std::string_view expression;
   for (const std::string_view each : route.names) {
-    if (each == name) return each;
+    if (each == name) return std::string(each);
+    if (const auto regex = NameRegex::compile(each); regex && regex->matches(name)) {
+      if (expression.empty()) expression = each;
+      continue;
+    }
     const bool suffix =
         each.starts_with("*.") && name.size() + 1 > each.size() && name.ends_with(each.substr(1));
     const bool any = each == "*" || (each == "-" && name.empty());
     if ((suffix || any) && each.size() > best.size()) best = each;
   }
-  return best;
+  if (expression.empty() || best.starts_with("*.")) return std::string(best);
+  return std::string(expression) + ", a regular expression";
 }
 
 std::string lead(const Route& whole, std::string_view name) {
   const RouteConfig& route = whole.config;
-  if (route.refuse != Refuse::no) return "no backend: the route refuses";
+  if (route.refuse != Refuse::no && !route.access.is_set()) {
+    return "no backend: the route refuses";
+  }
   if (route.redirect != Redirect::no && !route.redirect_except_acme) {
     return "no backend: the route redirects to https";
   }
@@ -78,8 +111,11 @@ std::string lead(const Route& whole, std::string_view name) {
     const Backend& backend = whole.backends[i]->backend;
     if (i > 0) text += balances && i != whole.primaries ? " or " : ", then ";
     text += backend.text;
-    if (backend.kind == Backend::Kind::requested_name && !name.empty()) {
-      text += " (" + std::string(name) + ':' + std::to_string(backend.port) + ')';
+    if (backend.is_of_client() && !name.empty()) {
+      const std::string host = backend.kind == Backend::Kind::captured_name
+                                   ? whole.captured_host(backend, name)
+                                   : std::string(name);
+      text += " (" + host + ':' + std::to_string(backend.port) + ')';
     }
   }
   if (balances) text += ", by " + std::string(to_string(route.balance));
@@ -142,7 +178,8 @@ Result<Explanation> explain(const Config& config, std::span<const AccessEntry> b
   const ListenerConfig& listener = config.listeners[place->listener];
   out.lines.push_back("listener " + listener.name + " (" + listener.address.to_string() + ", " +
                       (listener.protocol == Protocol::tls ? "tls" : "http") + ")");
-  if (question.source && !explain_access(config, block_file, *question.source, now, out)) {
+  if (question.source &&
+      !explain_access(lists_of(config.access, block_file), *question.source, now, out)) {
     return out;
   }
   out.lines.push_back(name.empty() ? std::string("name none") : "name " + std::string(name));
@@ -152,12 +189,15 @@ Result<Explanation> explain(const Config& config, std::span<const AccessEntry> b
     return out;
   }
   const RouteConfig& route = place->route->config;
-  std::string line =
-      "route " + route.names.front() + ", by its name " + std::string(matching(route, name));
+  std::string line = "route " + route.names.front() + ", by its name " + matching(route, name);
   for (std::size_t i = 0; i < route.alpn.size(); ++i) {
     line += (i == 0 ? " and its alpn " : " ") + route.alpn[i];
   }
   out.lines.push_back(std::move(line));
+  if (question.source && route.access.is_set() &&
+      !explain_access(lists_of(route.access), *question.source, now, out)) {
+    return out;
+  }
   out.lines.push_back(lead(*place->route, name));
   out.served = out.lines.back().starts_with("backend ");
   if (const auto& upstream = place->route->upstream; upstream != nullptr && out.served) {

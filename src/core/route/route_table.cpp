@@ -66,6 +66,16 @@ std::unique_ptr<const Balancer> make_balancer(const RouteConfig& config,
   return std::make_unique<const Balancer>(config.balance, std::move(shares), primaries);
 }
 
+std::vector<ProxyForm> make_proxy_forms(const RouteConfig& config,
+                                        std::span<const Backend* const> uses) {
+  std::vector<ProxyForm> forms;
+  const auto has_its_own = [](const Backend* use) { return use->send_proxy.has_value(); };
+  if (std::ranges::none_of(uses, has_its_own)) return forms;
+  forms.reserve(uses.size());
+  for (const Backend* use : uses) forms.push_back(use->send_proxy.value_or(config.send_proxy));
+  return forms;
+}
+
 }  // namespace
 
 // Its backends are shared with all routes that have them.
@@ -90,7 +100,29 @@ Route make_route(const RouteConfig& config, BackendTable& backends) {
     if (counts) route.backends.back()->count_addresses();
   }
   route.balancer = make_balancer(config, uses, route.backends, route.primaries);
+  for (const std::string& name : config.names) {
+    if (!is_name_regex(name)) continue;
+    if (auto expression = NameRegex::compile(name)) route.expressions.push_back(*expression);
+  }
+  route.proxy_forms = make_proxy_forms(config, uses);
+  if (config.access.is_set()) route.access = std::make_unique<const RouteAccess>(config.access);
+  if (config.connections != 0) route.load = backends.load_of(config);
   return route;
+}
+
+const ProxyForm& Route::send_proxy(const Backend* backend) const {
+  if (proxy_forms.empty()) return config.send_proxy;
+  const auto found =
+      std::ranges::find(backends, backend, [](const BackendRef& each) { return &each->backend; });
+  return found == backends.end() ? config.send_proxy
+                                 : proxy_forms[static_cast<std::size_t>(found - backends.begin())];
+}
+
+std::string Route::captured_host(const Backend& backend, std::string_view server_name) const {
+  for (const NameRegex& expression : expressions) {
+    if (auto host = expression.expand(backend.host, server_name)) return *std::move(host);
+  }
+  return {};
 }
 
 RouteTable::RouteTable(const Config& config, BackendTable& backends) {
@@ -116,6 +148,18 @@ RouteTable::RouteTable(const Config& config, BackendTable& backends) {
       }
     }
   }
+  for (std::uint32_t route = 0; route < routes_.size(); ++route) {
+    if (routes_[route]->expressions.empty()) continue;
+    for (const std::string& listener : routes_[route]->config.listeners) {
+      const auto index = listener_indices.find(listener);
+      if (index != listener_indices.end()) list_expressions(index->second, route);
+    }
+  }
+}
+
+void RouteTable::list_expressions(std::uint32_t listener, std::uint32_t route) {
+  if (searched_.size() <= listener) searched_.resize(listener + 1);
+  searched_[listener].push_back(route);
 }
 
 RouteTable::Key RouteTable::key_of(std::uint32_t listener, std::string_view route_name) {
@@ -129,6 +173,7 @@ RouteTable::Key RouteTable::key_of(std::uint32_t listener, std::string_view rout
 
 void RouteTable::add(std::uint32_t listener, std::uint32_t route) {
   for (const std::string& name : routes_[route]->config.names) {
+    if (is_name_regex(name)) continue;
     candidates_[key_of(listener, name)].push_back(route);
   }
 }
@@ -159,7 +204,22 @@ const RouteRef& RouteTable::find(std::uint32_t listener, std::string_view name,
     const Key suffix{.listener = listener, .match = Match::suffix, .name = name.substr(dot + 1)};
     if (const RouteRef& route = probe(suffix, alpn_list)) return route;
   }
+  if (listener < searched_.size() && !name.empty()) {
+    if (const RouteRef& route = search(listener, name, alpn_list)) return route;
+  }
   return probe({.listener = listener, .match = Match::any, .name = {}}, alpn_list);
+}
+
+const RouteRef& RouteTable::search(std::uint32_t listener, std::string_view name,
+                                   std::span<const std::uint8_t> alpn_list) const noexcept {
+  for (const std::uint32_t index : searched_[listener]) {
+    const RouteRef& route = routes_[index];
+    const auto matches = [name](const NameRegex& each) { return each.matches(name); };
+    if (takes(route->config, alpn_list) && std::ranges::any_of(route->expressions, matches)) {
+      return route;
+    }
+  }
+  return no_route;
 }
 
 std::size_t RouteTable::probe_cost_max() const {

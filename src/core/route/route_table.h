@@ -2,8 +2,10 @@
 
 // From listener, name and ALPN offer to the route. A name is looked up as it is, then by its
 // suffixes from the longest to the shortest ("*.example.com" takes one or more labels), then as
-// "*"; who names nobody is looked up as "-", then as "*". Each is one probe of one hash table, so a lookup costs the
-// number of labels in the name (127 at most) and not the number of routes.
+// "*"; who names nobody is looked up as "-", then as "*". Each is one probe of one hash table, so a
+// lookup costs the number of labels in the name (127 at most) and not the number of routes. Names
+// that are regular expressions are tried before "*", in the order of the file, one after the other:
+// a listener without any pays nothing, and on others a name that is found before them neither.
 //
 // A route with `alpn` takes only clients that offer one of its protocols, and comes before those of
 // the same name without; otherwise the order of the file decides. Where no route of a name takes
@@ -20,6 +22,8 @@
 #include "core/config/config.h"
 #include "core/route/backend_table.h"
 #include "core/route/balancer.h"
+#include "core/route/name_regex.h"
+#include "core/route/route_access.h"
 
 namespace sni {
 
@@ -32,11 +36,19 @@ struct Upstream {
 
 // A route as connections go by it. Connections share it, so that none keeps a whole configuration.
 struct Route {
-  RouteConfig config;                        // Without backends,
-  std::vector<BackendRef> backends;          // which are here, those that are no backups first.
-  std::size_t primaries = 0;                 // How many are no backups.
-  std::unique_ptr<const Balancer> balancer;  // Null: they are tried in their order.
-  std::shared_ptr<const Upstream> upstream;  // That reaches them; none: they are reached directly.
+  RouteConfig config;                         // Without backends,
+  std::vector<BackendRef> backends;           // which are here, those that are no backups first.
+  std::size_t primaries = 0;                  // How many are no backups.
+  std::unique_ptr<const Balancer> balancer;   // Null: they are tried in their order.
+  std::shared_ptr<const Upstream> upstream;   // That reaches them; none: they are reached directly.
+  std::vector<NameRegex> expressions;         // Those of its names that are.
+  std::unique_ptr<const RouteAccess> access;  // Null: every source is served.
+  std::shared_ptr<RouteLoad> load;            // Null: it may have any number of connections.
+  std::vector<ProxyForm> proxy_forms;         // As `backends`; empty: all have that of `config`.
+  // What this one of `backends` is told of its client; of none of them: what `config` says.
+  const ProxyForm& send_proxy(const Backend* backend) const;
+  // The host of a Backend::Kind::captured_name for this server name; empty: there is none.
+  std::string captured_host(const Backend& backend, std::string_view server_name) const;
 };
 using RouteRef = std::shared_ptr<const Route>;
 
@@ -52,7 +64,7 @@ class RouteTable {
   RouteTable& operator=(RouteTable&&) = default;
 
   // `listener` is an index into Config::listeners, `name` lower case without trailing dot (empty:
-  // no name), `alpn_list` a ProtocolNameList as in FirstFlight. Allocates nothing. The route
+  // no name), `alpn_list` a ProtocolNameList as in FirstFlight. Only expressions allocate. The route
   // outlives the table where a connection keeps it; empty: none takes this client.
   const RouteRef& find(std::uint32_t listener, std::string_view name,
                        std::span<const std::uint8_t> alpn_list) const noexcept;
@@ -79,9 +91,13 @@ class RouteTable {
   static Key key_of(std::uint32_t listener, std::string_view route_name);
   void add(std::uint32_t listener, std::uint32_t route);
   const RouteRef& probe(const Key& key, std::span<const std::uint8_t> alpn_list) const noexcept;
+  const RouteRef& search(std::uint32_t listener, std::string_view name,
+                         std::span<const std::uint8_t> alpn_list) const noexcept;
+  void list_expressions(std::uint32_t listener, std::uint32_t route);
 
   std::vector<RouteRef> routes_;
   std::unordered_map<Key, Candidates, KeyHash> candidates_;
+  std::vector<Candidates> searched_;  // By listener: routes with expressions, in the file's order.
 };
 
 // A name of a route that never matches, because on one of the route's listeners every client it

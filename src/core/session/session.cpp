@@ -28,6 +28,7 @@ const char* to_string(EndReason reason) {
                                           "forbidden",
                                           "unresolved",
                                           "unreachable",
+                                          "route_full",
                                           "queue_full",
                                           "queue_timeout",
                                           "no_local_port",

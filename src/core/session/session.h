@@ -77,6 +77,7 @@ enum class EndReason : std::uint8_t {
   forbidden,   // A dynamic route to a private or own address, or a loop.
   unresolved,
   unreachable,      // Every address refused.
+  route_full,       // The route has all the connections that it may.
   queue_full,       // Every backend has all the connections that it may, and who may wait does.
   queue_timeout,    // As queue_full, and no place was left in time.
   no_local_port,    // As unreachable, for want of a local port.

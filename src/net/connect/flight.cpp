@@ -37,6 +37,10 @@ void Flight::put_header(std::span<const std::uint8_t> header) {
   header_bytes_ = header.size();
 }
 
+void Flight::drop_header() {
+  if (header_bytes_ != 0) drop_front(std::exchange(header_bytes_, 0));
+}
+
 void Flight::drop_front(std::size_t count) {
   size_ -= count;
   std::memmove(bytes_.get(), bytes_.get() + count, size_);

@@ -37,6 +37,7 @@ class Flight {
   // Puts bytes of our own before those of the client, in place of what was put there before. Such
   // bytes are few and bounded, so the budget counts them and does not refuse them.
   void put_header(std::span<const std::uint8_t> header);
+  void drop_header();
   // The first `count` bytes are of no use to anybody.
   void drop_front(std::size_t count);
   // No more bytes will come: gives back what the growth took too much.

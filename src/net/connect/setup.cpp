@@ -1,6 +1,7 @@
 #include "net/connect/setup.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "core/hello/answer.h"
 #include "core/hello/redirect.h"
@@ -44,6 +45,13 @@ BalanceClient balance_client(const FlowRecord& record) {
   if (record.route->balancer == nullptr) return {};
   const bool by_source = record.route->balancer->policy() == Balance::source_hash;
   return {.random = mix(record.serial), .source = by_source ? source_key(record.client.ip) : 0};
+}
+
+// The clock is read for routes alone that ask who their clients are.
+bool admits(const Route& route, const IpAddress& source) {
+  return route.access == nullptr ||
+         route.access->admits(
+             source, std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
 }
 
 // Reads on after the name in the access line.
@@ -203,7 +211,13 @@ Event Setup::route(const FirstFlight& flight) {
 
 // A route that does not serve this client.
 std::optional<Event> Setup::turn_away(const FirstFlight& flight) {
-  const RouteConfig& route = flow_.record.route->config;
+  const Route& whole = *flow_.record.route;
+  const RouteConfig& route = whole.config;
+  if (!flow_.record.is_of_proxy() && !admits(whole, flow_.record.client.ip)) {
+    flow_.record.hello_error = "access of the route refuses the source";
+    return refuse_by(route.refuse == Refuse::no ? Refuse::alert : route.refuse);
+  }
+  if (whole.access == nullptr && route.refuse != Refuse::no) return refuse_by(route.refuse);
   if (route.redirect == Redirect::https &&
       !(route.redirect_except_acme && is_acme_challenge(flight))) {
     std::string redirect = redirect_to_https(flight);
@@ -211,18 +225,19 @@ std::optional<Event> Setup::turn_away(const FirstFlight& flight) {
     answer_ = std::move(redirect);
     return Event{.kind = Kind::flight_refused, .reason = EndReason::redirected};
   }
-  switch (route.refuse) {
-    case Refuse::no:
-      return std::nullopt;
-    case Refuse::alert:
-      return Event{.kind = Kind::flight_refused, .reason = EndReason::refused};
-    case Refuse::drop:
-      vanish_on_close(sockets_.fd(Side::client));
-      [[fallthrough]];
-    case Refuse::close:
-      return Event{.kind = Kind::flight_invalid, .reason = EndReason::refused};
-  }
+  if (whole.load == nullptr) return std::nullopt;
+  auto place = RoutePlace::take(*whole.load, route.connections);
+  if (!place) return Event{.kind = Kind::flight_refused, .reason = EndReason::route_full};
+  flow_.route_place = std::move(*place);
   return std::nullopt;
+}
+
+Event Setup::refuse_by(Refuse manner) {
+  if (manner == Refuse::alert) {
+    return {.kind = Kind::flight_refused, .reason = EndReason::refused};
+  }
+  if (manner == Refuse::drop) vanish_on_close(sockets_.fd(Side::client));
+  return {.kind = Kind::flight_invalid, .reason = EndReason::refused};
 }
 
 // A forbidden target looks to the client like no route.
@@ -244,6 +259,7 @@ std::string Setup::answer(EndReason reason) const {
   switch (reason) {
     case EndReason::connect_timeout:
       return text_of(Answer::http_gateway_timeout);
+    case EndReason::route_full:
     case EndReason::queue_full:
     case EndReason::queue_timeout:
       return text_of(Answer::http_unavailable);

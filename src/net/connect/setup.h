@@ -81,6 +81,7 @@ class Setup {
   Event refuse(FlightError error);
   Event route(const FirstFlight& flight);
   std::optional<Event> turn_away(const FirstFlight& flight);
+  Event refuse_by(Refuse manner);
   void record_target();
   void on_resolve_timeout();
   std::optional<Event> leave_queue();

@@ -100,8 +100,9 @@ void Setup::release() {
 }
 
 void Setup::tell_backend() {
-  const ProxyForm& form = flow_.record.route->config.send_proxy;
-  if (form.version == ProxyVersion::none) return;
+  const ProxyForm& form = flow_.record.route->send_proxy(&targets_.backend_of(won_));
+  // A backend before this one may have had a header.
+  if (form.version == ProxyVersion::none) return flight_.drop_header();
   put_proxy_header(
       flight_, form, flow_.record,
       {.destination = destination_ ? *destination_ : local_of(sockets_.fd(Side::client)),

@@ -153,14 +153,17 @@ void TargetList::begin_backend() {
   error_ = AttemptError::none;
   resolution_ = {};
   address_ = 0;
+  const Backend& backend = backend_of(target_);
+  if (backend.kind == Backend::Kind::captured_name) {
+    captured_name_ = route_->captured_host(backend, requested_name_);
+  }
 }
 
 TargetList::Next TargetList::next_of_backend(const ForwardPolicy& policy, TargetContext context) {
   const bool first = !std::exchange(asked_, true);
   if (first) begin_backend();
   const BackendEntry& entry = dialled(target_);
-  if (first && backend_of(target_).kind == Backend::Kind::requested_name &&
-      requested_name_.empty()) {
+  if (first && backend_of(target_).is_of_client() && requested_name_.empty()) {
     failed(target_, AttemptError::no_name);
     return Next::exhausted;
   }
@@ -174,6 +177,8 @@ TargetList::Next TargetList::next_of_backend(const ForwardPolicy& policy, Target
       break;
     case Backend::Kind::name:
     case Backend::Kind::requested_name:
+    case Backend::Kind::captured_name:
+    case Backend::Kind::service:
       if (first) {
         turn_ = entry.turn.fetch_add(1, std::memory_order_relaxed);
         return Next::name;
@@ -198,9 +203,19 @@ bool TargetList::due(const ForwardPolicy& policy, TargetContext context) {
 }
 
 std::string_view TargetList::name() const {
-  const Backend& backend = dialled(target_).backend;
-  return backend.kind == Backend::Kind::requested_name ? requested_name_
-                                                       : std::string_view(backend.host);
+  return host_of(dialled(target_).backend);
+}
+
+// The name that it stands for with this client.
+std::string_view TargetList::host_of(const Backend& backend) const {
+  switch (backend.kind) {
+    case Backend::Kind::requested_name:
+      return requested_name_;
+    case Backend::Kind::captured_name:
+      return captured_name_;
+    default:
+      return backend.host;
+  }
 }
 
 void TargetList::resolved(const Resolution& resolution) {
@@ -231,7 +246,7 @@ bool TargetList::permitted(const ForwardPolicy& policy) {
   const Backend& backend = dialled(target_).backend;
   if (backend.kind == Backend::Kind::unix_path) return true;
   const ForwardVerdict verdict =
-      backend.kind == Backend::Kind::requested_name
+      backend.is_of_client()
           ? policy.judge_requested(target_.endpoint, route_->config.allow_private)
           : policy.judge_configured(target_.endpoint);
   if (verdict == ForwardVerdict::allowed) return true;
@@ -272,8 +287,7 @@ void TargetList::refused(const Target& target, AttemptError error, bool reached,
 
 SocksTarget TargetList::socks_target(const Target& target) const {
   const Backend& backend = backend_of(target);
-  std::string_view name =
-      backend.kind == Backend::Kind::requested_name ? requested_name_ : backend.host;
+  std::string_view name = host_of(backend);
   if (name.ends_with('.')) name.remove_suffix(1);  // SOCKS servers complete no name.
   return {.name = name, .ip = backend.endpoint.ip, .port = backend.port};
 }
@@ -351,9 +365,7 @@ std::string TargetList::text_of(const Target& target) const {
     return target.endpoint.to_string();
   }
   std::string text = escape_for_log(backend.text);
-  if (backend.kind == Backend::Kind::requested_name) {
-    text += " as " + escape_for_log(requested_name_);
-  }
+  if (backend.is_of_client()) text += " as " + escape_for_log(host_of(backend));
   if (upstream != nullptr) text += " by upstream " + upstream->name;
   if (target.endpoint.port != 0) text += " (" + target.endpoint.to_string() + ")";
   return text;

@@ -94,7 +94,7 @@ class TargetList {
   const Target& target() const { return target_; }
   std::string_view path() const { return dialled(target_).backend.host; }
   std::string_view name() const;
-  bool name_is_configured() const { return dialled(target_).backend.kind == Backend::Kind::name; }
+  bool name_is_configured() const { return !dialled(target_).backend.is_of_client(); }
   const Backend& backend_of(const Target& target) const {
     return route_->backends[target.backend]->backend;
   }
@@ -141,20 +141,20 @@ class TargetList {
   bool due(const ForwardPolicy& policy, TargetContext context);
   bool permitted(const ForwardPolicy& policy);
   void begin_backend();
+  std::string_view host_of(const Backend& backend) const;
   void choose_address();
   void failed(const Target& target, AttemptError error);
   void tell_out(const Target& target, std::uint64_t waited_ms, TargetContext context);
   void tell_answered(const Target& target, TargetContext context) const;
   void tell_of_failover(const Target& target, TargetContext context) const;
   void tell_all_out(TargetContext context) const;
-  bool is_configured(const Target& target) const {
-    return backend_of(target).kind != Backend::Kind::requested_name;
-  }
+  bool is_configured(const Target& target) const { return !backend_of(target).is_of_client(); }
   EndpointBoard::Id board_id(const Target& target, const EndpointBoard& board) const;
   std::string text_of(const Target& target) const;
 
   const Route* route_ = nullptr;
   std::string_view requested_name_;
+  std::string captured_name_;  // That the current backend makes of it.
   BalanceClient client_;
   std::uint64_t left_ = 0;  // A bit for each backend that has not had its turn,
   std::uint64_t full_ = 0;  // and for each that had no place.

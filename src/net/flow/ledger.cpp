@@ -13,14 +13,17 @@ namespace {
 
 // What the upstream is asked for.
 std::string backend_by_upstream(const FlowRecord& flow) {
-  if (flow.backend->kind != Backend::Kind::requested_name) return flow.backend->text;
-  return flow.server_name + ':' + std::to_string(flow.backend->port);
+  if (!flow.backend->is_of_client()) return flow.backend->text;
+  const std::string host = flow.backend->kind == Backend::Kind::captured_name
+                               ? flow.route->captured_host(*flow.backend, flow.server_name)
+                               : flow.server_name;
+  return host + ':' + std::to_string(flow.backend->port);
 }
 
 std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t run,
                     std::uint64_t now_ms) {
   const std::string backend = backend_of(flow);
-  const bool told = flow.route != nullptr && flow.route->config.send_proxy.unique_id;
+  const bool told = flow.route != nullptr && flow.route->send_proxy(flow.backend).unique_id;
   const std::string unique_id = !told ? std::string()
                                 : flow.earlier
                                     ? unique_flow_id(flow.earlier->run, flow.earlier->serial)
@@ -66,6 +69,7 @@ Flow& Ledger::open(FlowRecord record, Seat seat) {
   return flows_.emplace(place, Flow{.record = std::move(record),
                                     .seat = std::move(seat),
                                     .lease = {},
+                                    .route_place = {},
                                     .place = place,
                                     .counted = {}});
 }

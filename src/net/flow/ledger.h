@@ -25,7 +25,8 @@ namespace sni {
 struct Flow {
   FlowRecord record;
   Seat seat;
-  BackendLease lease;       // Of the route, which the record keeps.
+  BackendLease lease;       // Of the route, which the record keeps,
+  RoutePlace route_place;   // and so is this.
   std::uint32_t place = 0;  // In the ledger.
   // Who carries it: a connection in this slot of the worker, or the packet plane under this name
   // (not 0).

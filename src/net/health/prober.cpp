@@ -158,6 +158,8 @@ void HealthProber::begin(Check& check, std::uint64_t now_ms) {
       return;
     }
     case Backend::Kind::requested_name:
+    case Backend::Kind::captured_name:
+    case Backend::Kind::service:
       return;
   }
 }

@@ -36,6 +36,8 @@ json state_of(const BackendEntry& entry, const EndpointBoard& board) {
       return board_state(board, board.id_of(entry.backend.host));
     case Backend::Kind::name:
     case Backend::Kind::requested_name:
+    case Backend::Kind::captured_name:
+    case Backend::Kind::service:
       break;
   }
   return nullptr;

@@ -33,7 +33,7 @@ std::uint64_t raised_descriptor_limit() {
 bool has_names(const Config& config) {
   return std::ranges::any_of(config.routes, [](const RouteConfig& route) {
     return std::ranges::any_of(route.backends, [](const Backend& backend) {
-      return backend.kind == Backend::Kind::name || backend.kind == Backend::Kind::requested_name;
+      return backend.kind != Backend::Kind::address && backend.kind != Backend::Kind::unix_path;
     });
   });
 }

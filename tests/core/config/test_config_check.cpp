@@ -125,7 +125,7 @@ TEST_CASE("a route serves, refuses or redirects, one of the three") {
       {web + "redirect = 'https'\nredirect_except_acme = true\nbackend = 'b:1'\n", {}},
       {"names = ['-']\nbackend = 'b:1'\n[[route]]\nnames = ['*']\nrefuse = 'alert'\n", {}},
       {"names = ['a.example']\nrefuse = 'close'\nbackend = 'b:1'\n",
-       {"c.toml:6:11: [[route]] has both 'refuse' and 'backend'"}},
+       {"c.toml:6:11: [[route]] has both 'refuse' and 'backend', which goes only with 'access'"}},
       {web + "redirect = 'https'\nbackend = 'b:1'\n",
        {"c.toml:7:11: [[route]] has both 'redirect' and 'backend', which goes only with "
         "'redirect_except_acme'"}},

@@ -33,8 +33,10 @@ address = "[fe80::1%2]:80"
 protocol = "http"
 strip_port = true
 [[route]]
-names = ["*.A.example", "-"]
+names = ["*.A.example", "-", '/^a"\d+\.example$/']
 backend = ["10.0.0.5:1", { address = "b.example.:2", weight = 7, max_connections = 5 },
+           { address = "10.0.0.6:1", send_proxy = "v2", send_proxy_fields = ["alpn"] },
+           { address = "10.0.0.7:1", send_proxy = "no" },
            { address = "unix:/run/\"x\\y\u0001\u007f\u00e9.sock", backup = true }]
 balance = "source_hash"
 retries = 0
@@ -44,6 +46,8 @@ listeners = ["a"]
 alpn = ["h2", "acme-tls/1"]
 idle = "90s"
 connect = "250ms"
+connections = 77
+access = { block = ["192.0.2.0/24"], allow = ["192.0.2.7 until 2030-01-01T00:00:00Z"], default = "deny" }
 send_proxy = "v2"
 send_proxy_fields = ["crc32c", "alpn"]
 bind_address = ["192.0.2.1", "2001:db8::1"]

@@ -43,6 +43,87 @@ TEST_CASE("a PROXY header needs a backend, and its fields version 2") {
   });
 }
 
+TEST_CASE("a backend may have a send_proxy of its own, which takes the place of its route's") {
+  const Config config = read_valid(R"(
+    [[listener]]
+    name = "https"
+    address = "[::]:443"
+    [[route]]
+    names = ["a.example"]
+    backend = ["b:1", { address = "c:1", send_proxy = "v2", send_proxy_fields = ["alpn"] },
+               { address = "d:1", send_proxy = "no" }]
+    send_proxy = "v1"
+  )");
+  const RouteConfig& route = config.routes[0];
+  CHECK(route.send_proxy == ProxyForm{.version = ProxyVersion::v1});
+  CHECK_FALSE(route.backends[0].send_proxy.has_value());
+  CHECK(route.backends[1].send_proxy == ProxyForm{.version = ProxyVersion::v2, .alpn = true});
+  CHECK(route.backends[2].send_proxy == ProxyForm{});
+  check_routes({
+      {"names = ['a.example']\nbackend = { address = 'b:1', send_proxy_fields = ['alpn'] }\n",
+       {"c.toml:5:11: 'send_proxy_fields' of a backend needs send_proxy = \"v2\" beside it, which "
+        "alone has fields"}},
+      {"names = ['a.example']\nbackend = { address = 'b:1', send_proxy = 'v3' }\n",
+       {"c.toml:5:45: 'send_proxy' in 'backend': 'v3' is none of \"no\", \"v1\" and \"v2\"; did "
+        "you mean 'v1'?"}},
+  });
+}
+
+TEST_CASE("names may be expressions, whose mistakes and groups are looked at") {
+  check_routes({
+      {"names = ['/app-\\d+\\.example/']\nbackend = 'b:1'\n", {}},
+      {"names = ['/(a+)\\.example/', '/(b+)/']\nbackend = '\\1.internal:443'\n", {}},
+      {"names = ['/a(/']\nbackend = 'b:1'\n",
+       {"c.toml:4:10: 'names' in [[route]]: '/a(/' is no regular expression as RE2 takes them: "
+        "missing ): a("}},
+      {"names = ['/a']\nbackend = 'b:1'\n",
+       {"c.toml:4:10: 'names' in [[route]]: '/a' has no '/' at its end, as a regular expression "
+        "has"}},
+      {"names = ['/(a)/', 'b.example']\nbackend = ['b:1', '\\1.internal:443']\n",
+       {"c.toml:4:19: name 'b.example' in [[route]] has no group 1 of a regular expression for "
+        "backend '\\x5c1.internal:443'"}},
+      {"names = ['/(a)/']\nbackend = '\\2:443'\n",
+       {"c.toml:4:10: name '/(a)/' in [[route]] has no group 2 of a regular expression for backend "
+        "'\\x5c2:443'"}},
+      {"names = ['/a/']\nbackend = 'b:1'\n[[route]]\nnames = ['/a/']\nbackend = 'c:1'\n",
+       {"c.toml:7:10: name '/a/' in [[route]] is hidden by the [[route]] in line 3, which has it "
+        "too"}},
+  });
+  std::string many;
+  for (int i = 0; i <= 1000; ++i) many += "'/a" + std::to_string(i) + "/', ";
+  check_routes({{"backend = 'b:1'\nnames = [" + many + "]\n",
+                 {"c.toml:5:11898: more than 1000 names of routes are regular expressions"}}});
+}
+
+TEST_CASE("a route says whom it serves, and how many at once") {
+  const std::string route = "names = ['a.example']\nbackend = 'b:1'\n";
+  check_routes({
+      {route + "connections = 5\n[route.access]\nblock = ['192.0.2.0/24']\n", {}},
+      {route + "access = { allow = ['10.0.0.0/8'], default = 'deny' }\nrefuse = 'drop'\n", {}},
+      {route + "connections = -1\n",
+       {"c.toml:6:15: 'connections' in [[route]] must be between 0 and 10000000, not -1"}},
+      {route + "access = { block = ['192.0.2.1/24'] }\n",
+       {"c.toml:6:21: 'block' in [route.access]: '192.0.2.1/24' has bits set behind its prefix; "
+        "did "
+        "you mean '192.0.2.0/24'?"}},
+      {route + "access = { blok = [] }\n",
+       {"c.toml:6:12: unknown key 'blok' in [route.access]; did you mean 'block'?"}},
+      {route + "access = { default = 'deny' }\n",
+       {"c.toml:6:10: warning: nobody is served: 'access' in [[route]] denies by default and "
+        "allows "
+        "no address"}},
+      {route + "access = { allow = ['10.0.0.0/8'] }\n",
+       {"c.toml:6:10: warning: 'allow' in [route.access] has no effect without 'block' or default "
+        "= "
+        "\"deny\""}},
+      {"names = ['a.example']\nrefuse = 'close'\nconnections = 5\n",
+       {"c.toml:6:15: warning: 'connections' in [[route]] has no effect without a backend"}},
+      {route + "connections = 6\n[limits]\nconnections = 5\n",
+       {"c.toml:6:15: warning: 'connections' in [[route]] has no effect, since it is greater than "
+        "that in [limits]"}},
+  });
+}
+
 TEST_CASE("who believes every PROXY header is warned") {
   const auto listen = [](std::string_view sources) {
     return "route = [{ names = ['a.example'], backend = 'b:1' }]\n[[listener]]\nname = 'https'\n"

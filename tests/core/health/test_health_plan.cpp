@@ -45,3 +45,19 @@ TEST_CASE("a route's name stands for it, and one of its wildcard's where it has 
   CHECK(name_to_ask_for(route({"*", "*.a.example"}, {}, "")) == "www.a.example");
   CHECK(name_to_ask_for(route({"*", "-"}, {}, "")).empty());
 }
+
+TEST_CASE("a check tells a backend of nobody in the way that its own send_proxy says") {
+  Config config;
+  config.listeners = {{.name = "https"}};
+  config.healths = {{.name = "h"}};
+  config.routes = {route({"a.example"}, {"10.0.0.1:443", "10.0.0.2:443", "10.0.0.3:443"}, "h")};
+  config.routes[0].send_proxy.version = ProxyVersion::v1;
+  config.routes[0].backends[1].send_proxy = ProxyForm{.version = ProxyVersion::v2};
+  config.routes[0].backends[2].send_proxy = ProxyForm{};
+  BackendTable table;
+  const auto targets = health_targets(config, RouteTable(config, table));
+  REQUIRE(targets.size() == 3);
+  CHECK(targets[0].send_proxy == ProxyVersion::v1);
+  CHECK(targets[1].send_proxy == ProxyVersion::v2);
+  CHECK(targets[2].send_proxy == ProxyVersion::none);
+}

@@ -166,7 +166,7 @@ resolver { search example.com
   nameserver nobody
 }
 table t {
-  ^a[0-9]+$ 10.0.0.1
+  ^a(?=b)$ 10.0.0.1
   ^b.example$ nowhere..:1
   ^c.example$ 10.0.0.1 fast
   ^c.example$ 10.0.0.2
@@ -179,7 +179,7 @@ table t {
         "7: 'shiny on': unknown here\n"
         "9: 'search example.com': it stands in /etc/resolv.conf here\n"
         "10: 'nobody' is no resolver's address, as in \"192.0.2.53\" or \"[2001:db8::53]:5353\"\n"
-        "13: '^a[0-9]+$ 10.0.0.1': no names stand for this expression\n"
+        "13: '^a(?=b)$ 10.0.0.1': no names stand for this expression\n"
         "14: 'nowhere..:1' has no valid host name before the port\n"
         "15: '^c.example$ 10.0.0.1 fast': 'fast' is unknown here\n"
         "16: 'c.example' goes where line 15 says, which comes first\n");
@@ -193,4 +193,17 @@ TEST_CASE("a file without a listener or a route is an error that has the reasons
         "line 1: the file ends within a block");
   CHECK(import_config(ImportFrom::sniproxy, std::string(5 << 20, '#')).error().what ==
         "it is longer than 4 MiB");
+}
+
+TEST_CASE("entries whose expressions are no names are taken over as expressions") {
+  const Taken all = taken(ImportFrom::sniproxy, R"(listener 443 { table t
+}
+table t {
+  ^node[0-9]+\.example$ 10.0.0.1
+  ^a\.example$ 10.0.0.2
+}
+)");
+  REQUIRE(all.config.routes.size() == 2);
+  CHECK(all.config.routes[0].names == std::vector<std::string>{R"(/^node[0-9]+\.example$/)"});
+  CHECK(all.notes == "4: expressions come after names and \"*.\" here, wherever they stand\n");
 }

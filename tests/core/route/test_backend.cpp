@@ -75,6 +75,22 @@ TEST_CASE("the requested name stands for the whole host") {
   }
 }
 
+TEST_CASE("a host may have groups of the expression that took the client") {
+  const Backend backend = parsed(R"(\1-\2.Internal:8443)");
+  CHECK(backend.kind == Backend::Kind::captured_name);
+  CHECK(backend.host == R"(\1-\2.internal)");
+  CHECK(backend.port == 8443);
+  CHECK(backend.is_of_client());
+  CHECK(parsed(R"(\1:443)").host == R"(\1)");
+  CHECK(parsed(R"(10.0.0.\1:443)").host == R"(10.0.0.\1)");
+  for (const std::string text : {R"(\0.internal:443)", R"(\x.internal:443)", R"(a..\1:443)",
+                                 R"(\1.in ternal:443)", R"(\:443)"}) {
+    CAPTURE(text);
+    CHECK(refusal(text).ends_with(
+        R"( is no host name with groups ("\1" to "\9") of a regular expression)"));
+  }
+}
+
 TEST_CASE("a UNIX socket has an absolute path that fits") {
   const Backend backend = parsed("unix:/run/app.sock");
   CHECK(backend.kind == Backend::Kind::unix_path);

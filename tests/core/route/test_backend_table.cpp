@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <utility>
 
 #include "core/route/backend.h"
 #include "core/route/route_table.h"
@@ -69,4 +70,37 @@ TEST_CASE("a link-local backend whose interface has another index now is another
   const BackendRef before = table.intern(moved);
   moved.endpoint.scope = 3;
   CHECK(table.intern(moved) != before);
+}
+
+TEST_CASE("a route that bounds its connections has one count over reloads, and only then") {
+  Config config;
+  config.listeners = {{.name = "tls"}};
+  config.routes = {
+      {.names = {"a.example"}, .backends = {backend("app.example:443")}, .listeners = {"tls"}}};
+  BackendTable backends;
+  const RouteTable unbounded(config, backends);
+  CHECK(unbounded.find(0, "a.example", {})->load == nullptr);
+  config.routes[0].connections = 2;
+  const RouteTable before(config, backends);
+  config.routes[0].connections = 1;
+  config.routes[0].backends = {backend("other.example:443")};
+  const RouteTable after(config, backends);
+  CHECK(before.find(0, "a.example", {})->load == after.find(0, "a.example", {})->load);
+  config.routes[0].alpn = {"h2"};
+  CHECK(make_route(config.routes[0], backends).load != before.routes()[0]->load);
+}
+
+TEST_CASE("a place of a route is given back once, whoever had it last") {
+  RouteLoad load;
+  auto first = RoutePlace::take(load, 2);
+  auto second = RoutePlace::take(load, 2);
+  REQUIRE(first.has_value());
+  REQUIRE(second.has_value());
+  CHECK_FALSE(RoutePlace::take(load, 2).has_value());
+  RoutePlace kept = std::move(*first);
+  first.reset();
+  CHECK(load.connections == 2);
+  kept = {};
+  second.reset();
+  CHECK(load.connections == 0);
 }

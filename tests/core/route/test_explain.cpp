@@ -115,3 +115,51 @@ TEST_CASE("a backend that an upstream reaches is told with it") {
   CHECK(result->lines.back() ==
         "backend {name}:443 (a.example:443) by upstream exit (10.0.0.7:1080)");
 }
+
+TEST_CASE("the access of a route is told for a source") {
+  const Config closed = read_valid(R"(
+[[listener]]
+name = "https"
+address = "0.0.0.0:443"
+[[route]]
+names = ["a.example"]
+backend = "10.0.0.5:8443"
+refuse = "drop"
+access = { allow = ["192.0.2.7"], default = "deny" }
+)");
+  const auto ask = [&](std::optional<IpAddress> source) {
+    return *explain(closed, {}, {.name = "a.example", .source = source}, now);
+  };
+  CHECK(ask({}).served);
+  const Explanation allowed = ask(parse_ip("192.0.2.7"));
+  CHECK(allowed.served);
+  CHECK(allowed.lines[4] == "source 192.0.2.7: allowed by 192.0.2.7 in the route's access.allow");
+  const Explanation denied = ask(parse_ip("192.0.2.8"));
+  CHECK_FALSE(denied.served);
+  CHECK(denied.lines.back() ==
+        "source 192.0.2.8: in no list, and the route's access.default is \"deny\"");
+}
+
+TEST_CASE("an expression that took a name is told, and what its groups lead to") {
+  const Config expressions = read_valid(R"(
+[[listener]]
+name = "https"
+address = "0.0.0.0:443"
+[[route]]
+names = ['/(\w+)\.apps\.example/']
+backend = '\1.internal:443'
+[[route]]
+names = ["*"]
+backend = "10.0.0.5:8443"
+)");
+  const auto ask = [&](std::string name) {
+    return explain(expressions, {}, {.name = std::move(name)}, now)->lines;
+  };
+  CHECK(
+      ask("Web.Apps.example") ==
+      Lines{
+          "listener https (0.0.0.0:443, tls)", "name web.apps.example",
+          R"(route /(\w+)\.apps\.example/, by its name /(\w+)\.apps\.example/, a regular expression)",
+          R"(backend \1.internal:443 (web.internal:443))"});
+  CHECK(ask("other.example").back() == "backend 10.0.0.5:8443");
+}

@@ -223,3 +223,45 @@ TEST_CASE("a route of the table says all that the configuration's says") {
   REQUIRE(table.find(0, "a.example", {}) != nullptr);
   CHECK(table.find(0, "a.example", {})->config == config);
 }
+
+TEST_CASE(
+    "expressions come after exact and wildcard names, before \"*\", in the order of the file") {
+  const RouteTable table = Routes()
+                               .add("any", {"*"})
+                               .add("first", {R"(/app-\d+\..*/)"})
+                               .add("second", {"/nothing/", R"(/app-.*/)"})
+                               .add("exact", {"app-1.example"})
+                               .add("wild", {"*.wild.example"})
+                               .table();
+  CHECK(find(table, "app-1.example") == "exact");
+  CHECK(find(table, "app-2.wild.example") == "wild");
+  CHECK(find(table, "app-2.example") == "first");
+  CHECK(find(table, "app-x.example") == "second");
+  CHECK(find(table, "web.example") == "any");
+  CHECK(find(table, "") == "any");
+}
+
+TEST_CASE("an expression holds on its listeners, and for clients of its ALPN") {
+  const RouteTable table = Routes()
+                               .add("h2", {"/a.*/"}, {"h2"})
+                               .add("all", {"/.*/"}, {}, {"tls"})
+                               .add("other", {"/b.*/"}, {}, {"other"})
+                               .table();
+  CHECK(find(table, "a.example", "\x02h2") == "h2");
+  CHECK(find(table, "a.example") == "all");
+  CHECK(find(table, "b.example", "", 1) == "other");
+  CHECK(find(table, "a.example", "", 1) == none);
+  CHECK(find(table, "a.example", "", 7) == none);
+  CHECK(find(table, "") == none);
+}
+
+TEST_CASE("a backend's host is made of the groups of the first expression that takes the name") {
+  RouteConfig config;
+  config.names = {R"(/(\w+)\.a\.example/)", R"(/(\w+)\..*/)"};
+  config.backends = {{.kind = Backend::Kind::captured_name, .host = R"(\1.internal)"}};
+  BackendTable backends;
+  const Route route = make_route(config, backends);
+  CHECK(route.captured_host(config.backends[0], "web.a.example") == "web.internal");
+  CHECK(route.captured_host(config.backends[0], "db.b.example") == "db.internal");
+  CHECK(route.captured_host(config.backends[0], "none").empty());
+}

@@ -1,0 +1,43 @@
+#pragma once
+
+// How many connections a route has, of all workers, where it bounds them. The count is the route's
+// by its names and listeners (core/route/backend_table.h), so that a reload keeps it.
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+namespace sni {
+
+struct RouteLoad {
+  // Alone on its line of the cache: all workers change it.
+  alignas(64) std::atomic<std::uint32_t> connections{0};
+};
+
+// A connection's place among those of its route.
+class RoutePlace {
+ public:
+  RoutePlace() = default;  // Counted nowhere.
+  // nullopt: the route has `max` connections. `load` outlives the place.
+  static std::optional<RoutePlace> take(RouteLoad& load, std::uint32_t max) {
+    if (load.connections.fetch_add(1, std::memory_order_relaxed) < max) return RoutePlace(load);
+    load.connections.fetch_sub(1, std::memory_order_relaxed);
+    return std::nullopt;
+  }
+  RoutePlace(RoutePlace&& other) noexcept : load_(std::exchange(other.load_, nullptr)) {}
+  RoutePlace& operator=(RoutePlace&& other) noexcept {
+    std::swap(load_, other.load_);
+    return *this;
+  }
+  ~RoutePlace() {
+    if (load_ != nullptr) load_->connections.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+ private:
+  explicit RoutePlace(RouteLoad& load) : load_(&load) {}
+
+  RouteLoad* load_ = nullptr;
+};
+
+}  // namespace sni
