@@ -65,6 +65,50 @@ class Groups(Dns):
         self.assertEqual((line["end"], line["backend"]), ("forbidden", f"127.0.0.1:{backend.port}"))
 
 
+class Services(Dns):
+    SERVICE = "_https._tcp.example.internal"
+
+    def test_targets_are_tried_by_priority_with_their_ports_and_shared_by_weight(self):
+        often, seldom, spare = (self.backend(backends.say(mark), host=host) for mark, host in (
+            (b"often", "127.0.0.1"), (b"seldom", "127.0.0.2"), (b"spare", "127.0.0.3")))
+        server = self.server({
+            self.SERVICE: [(20, 9, spare.port, "c.internal."), (10, 9, often.port, "a.internal."),
+                           (10, 1, seldom.port, "b.internal.")],
+            "a.internal": ["127.0.0.1"], "b.internal": ["127.0.0.2"], "c.internal": ["127.0.0.3"]})
+        proxy = self.start(server, f"srv:{self.SERVICE}", server={"workers": 1})
+        answers = [self.answer(proxy) for _ in range(60)]
+        self.assertNotIn(b"spare", answers)
+        self.assertGreater(answers.count(b"often"), 40)
+        self.assertGreater(answers.count(b"seldom"), 0)
+        self.assertEqual(server.asked(self.SERVICE, dns.SRV), 1)
+        self.assertEqual(server.asked("a.internal"), 1)
+        for backend in (often, seldom):
+            backend.stop_accepting()
+        self.assertEqual(self.answer(proxy), b"spare")
+        self.assertEqual(proxy.access(61)[-1]["backend"], spare.address)
+
+    def test_an_answer_holds_for_its_time_and_a_reload_keeps_the_service(self):
+        old, new = (self.backend(backends.say(mark)) for mark in (b"old", b"new"))
+        records = {self.SERVICE: [(1, 1, old.port, "a.internal")], "a.internal": ["127.0.0.1"]}
+        server = self.server(records, ttl=1)
+        proxy = self.start(server, f"srv:{self.SERVICE}")
+        self.assertEqual(self.answer(proxy), b"old")
+        records[self.SERVICE] = [(1, 1, new.port, "a.internal")]
+        processes.wait_until(lambda: self.answer(proxy) == b"new", "the new target")
+        proxy.reload(proxy.config)
+        self.assertEqual(self.answer(proxy), b"new")
+
+    def test_a_root_target_and_a_service_that_is_not_there_lead_nowhere(self):
+        server = self.server({self.SERVICE: [(0, 0, 0, ".")]})
+        proxy = self.start(server, f"srv:{self.SERVICE}")
+        self.assert_alert(self.answer(proxy))
+        other = self.start(server, "srv:_none._tcp.example.internal")
+        self.assert_alert(self.answer(other))
+        for started in (proxy, other):
+            line, = started.access(1)
+            self.assertEqual((line["end"], line["error"]), ("unresolved", "name does not exist"))
+
+
 class Names(Dns):
     def test_a_backend_name_is_resolved(self):
         backend = self.backend(backends.say(b"here"))

@@ -233,8 +233,10 @@ void ConfigCheck::check_balance(std::size_t index) {
     diagnostics_.warning(place.backends.front(),
                          "'backup' has no effect where every backend of [[route]] is one");
   }
-  const auto is_name = [](const Backend& backend) { return backend.kind == Backend::Kind::name; };
-  if (balances && route.backends.size() <= 1 && std::ranges::none_of(route.backends, is_name)) {
+  const auto is_single = [](const Backend& backend) {
+    return backend.kind != Backend::Kind::name && backend.kind != Backend::Kind::service;
+  };
+  if (balances && route.backends.size() <= 1 && std::ranges::all_of(route.backends, is_single)) {
     diagnostics_.warning(place.balance,
                          "'balance' in [[route]] has no effect with a single backend address");
   }

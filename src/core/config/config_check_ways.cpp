@@ -86,7 +86,8 @@ void WaysCheck::check_via(std::size_t index) {
                          did_you_mean(route.via, names));
   }
   for (std::size_t i = 0; i < route.backends.size(); ++i) {
-    if (route.backends[i].kind != Backend::Kind::unix_path) continue;
+    const Backend::Kind kind = route.backends[i].kind;
+    if (kind != Backend::Kind::unix_path && kind != Backend::Kind::service) continue;
     error(place.backends[i],
           "backend " + quoted(route.backends[i].text) + " cannot be reached by an upstream");
   }
@@ -137,12 +138,14 @@ void WaysCheck::check_route_health(std::size_t index) {
   if (!route.via.empty()) {
     error(position, "'health' in [[route]] does not go with 'via': checks connect directly");
   }
-  const auto is_dynamic = [](const Backend& backend) { return backend.is_of_client(); };
-  if (std::ranges::all_of(route.backends, is_dynamic)) {
+  const auto is_unchecked = [](const Backend& backend) {
+    return backend.is_of_client() || backend.kind == Backend::Kind::service;
+  };
+  if (std::ranges::all_of(route.backends, is_unchecked)) {
     diagnostics_.warning(position, route.backends.empty()
                                        ? "'health' in [[route]] has no effect without a backend"
                                        : "'health' in [[route]] has no effect on backends that "
-                                         "clients name");
+                                         "clients name, and on services");
   }
 }
 

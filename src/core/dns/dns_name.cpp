@@ -1,5 +1,6 @@
 #include "core/dns/dns_name.h"
 
+#include <algorithm>
 #include <span>
 
 #include "core/hello/server_name.h"
@@ -14,6 +15,17 @@ std::optional<DnsName> parse_dns_name(std::string_view text) {
   name.length = *length;
   if (text.ends_with('.')) name.make_absolute();
   return name;
+}
+
+std::optional<DnsName> parse_service_name(std::string_view text) {
+  if (!text.starts_with(service_prefix)) return std::nullopt;
+  const auto name = parse_dns_name(text.substr(service_prefix.size()));
+  if (!name || service_prefix.size() + name->length > limits::server_name_max) return std::nullopt;
+  DnsName service;
+  service.length = static_cast<std::uint8_t>(service_prefix.size() + name->length);
+  std::ranges::copy(name->view(), std::ranges::copy(service_prefix, service.bytes.begin()).out);
+  service.make_absolute();
+  return service;
 }
 
 }  // namespace sni

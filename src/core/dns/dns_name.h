@@ -8,6 +8,7 @@
 #include <optional>
 #include <string_view>
 
+#include "core/dns/service.h"
 #include "core/limits.h"
 
 namespace sni {
@@ -20,6 +21,7 @@ struct DnsName {
   std::string_view view() const { return {bytes.data(), length}; }
   // With the dot where it is absolute.
   std::string_view text() const { return {bytes.data(), length + std::size_t{absolute}}; }
+  bool is_service() const { return view().starts_with(service_prefix); }
   void make_absolute() {
     bytes[length] = '.';
     absolute = true;
@@ -29,5 +31,7 @@ struct DnsName {
 // A last dot makes it absolute. Never empty. nullopt: not a host name; IP addresses are none
 // either.
 std::optional<DnsName> parse_dns_name(std::string_view text);
+// Of a service in the form of core/dns/service.h, which is always absolute.
+std::optional<DnsName> parse_service_name(std::string_view text);
 
 }  // namespace sni

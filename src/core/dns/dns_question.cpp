@@ -12,19 +12,28 @@ DnsQuestion::DnsQuestion(std::vector<std::string> candidates, AddressFamilies fa
   await_replies();
 }
 
+DnsQuestion DnsQuestion::of_service(std::string name) {
+  DnsQuestion question({std::move(name)});
+  question.service_ = true;
+  question.await_replies();
+  return question;
+}
+
 bool DnsQuestion::wants(DnsFamily family) const {
+  if (service_ || family == DnsFamily::service) return service_ == (family == DnsFamily::service);
   return wanted_ != (family == DnsFamily::v6 ? AddressFamilies::ipv4 : AddressFamilies::ipv6);
 }
 
 void DnsQuestion::await_replies() {
-  for (const DnsFamily each : {DnsFamily::v6, DnsFamily::v4}) {
+  for (const DnsFamily each : dns_families) {
     families_[static_cast<std::size_t>(each)] = {.replied = !wants(each),
                                                  .reply = {.status = DnsReply::Status::no_data}};
   }
 }
 
 void DnsQuestion::on_reply(DnsFamily which, DnsReply reply) {
-  assert((reply.status == DnsReply::Status::found) == !reply.addresses.empty());
+  assert((reply.status == DnsReply::Status::found) ==
+         !(reply.addresses.empty() && reply.services.empty()));
   families_[static_cast<std::size_t>(which)] = {.replied = true, .reply = std::move(reply)};
 }
 
@@ -52,6 +61,9 @@ bool DnsQuestion::advance() {
 
 Resolution DnsQuestion::outcome() const {
   using Status = DnsReply::Status;
+  if (service_ && has_address()) {
+    return Resolution::of_service(family(DnsFamily::service).reply.services);
+  }
   if (has_address()) {
     return Resolution::of(family(DnsFamily::v6).reply.addresses,
                           family(DnsFamily::v4).reply.addresses, wanted_);

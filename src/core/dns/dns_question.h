@@ -8,6 +8,7 @@
 // name): half an answer beside a failure is a failure, which a retry may heal and a stale answer
 // may cover, where a negative answer would be believed and cached.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -17,11 +18,13 @@
 
 namespace sni {
 
-enum class DnsFamily : std::uint8_t { v6, v4 };
+// What is asked for of a name: addresses of one family, or where its service is (SRV).
+enum class DnsFamily : std::uint8_t { v6, v4, service };
+inline constexpr std::array dns_families{DnsFamily::v6, DnsFamily::v4, DnsFamily::service};
 
 struct DnsReply {
   enum class Status : std::uint8_t {
-    found,        // At least one address.
+    found,        // At least one address, or target.
     no_data,      // The name has none of this family.
     no_name,      // NXDOMAIN: of no family.
     failed,       // SERVFAIL, REFUSED, a reply that cannot be read ...
@@ -29,7 +32,8 @@ struct DnsReply {
     silent,       // No server replied in time.
   };
   Status status = Status::unreachable;
-  std::vector<IpAddress> addresses;  // At most limits::backend_addresses_max.
+  std::vector<IpAddress> addresses;     // At most limits::backend_addresses_max,
+  std::vector<ServiceTarget> services;  // and limits::service_targets_max.
   std::uint64_t ttl_ms = 0;
 };
 
@@ -39,13 +43,15 @@ class DnsQuestion {
   // that the name has no address of.
   explicit DnsQuestion(std::vector<std::string> candidates,
                        AddressFamilies families = AddressFamilies::any);
+  // For the targets of a service, which no search list completes.
+  static DnsQuestion of_service(std::string name);
 
   const std::string& candidate() const { return candidates_[current_]; }
   // Whether this family is to be asked for.
   bool wants(DnsFamily family) const;
   void on_reply(DnsFamily family, DnsReply reply);
-  // Both families of the present candidate have replied.
-  bool complete() const { return family(DnsFamily::v6).replied && family(DnsFamily::v4).replied; }
+  // All that was asked for of the present candidate has been replied to.
+  bool complete() const { return std::ranges::all_of(families_, &Family::replied); }
   bool has_address() const;
 
   // complete() only. Moves on to the next candidate where this one is no answer; false: there is
@@ -72,7 +78,8 @@ class DnsQuestion {
   std::vector<std::string> candidates_;
   std::size_t current_ = 0;
   AddressFamilies wanted_;
-  std::array<Family, 2> families_;
+  bool service_ = false;  // In place of addresses.
+  std::array<Family, dns_families.size()> families_;
   bool earlier_failed_ = false;  // A candidate before this one.
 };
 

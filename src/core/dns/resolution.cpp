@@ -45,6 +45,12 @@ Resolution Resolution::of(std::span<const IpAddress> v6, std::span<const IpAddre
   return of(alternated(v6, v4));
 }
 
+Resolution Resolution::of_service(std::vector<ServiceTarget> targets) {
+  if (targets.empty()) return {.status = Status::not_found};
+  return {.status = Status::ok,
+          .services = std::make_shared<const std::vector<ServiceTarget>>(std::move(targets))};
+}
+
 Resolution Resolution::sorted(std::span<const IpAddress> addresses, AddressFamilies families) {
   std::vector<IpAddress> v6;
   std::vector<IpAddress> v4;
@@ -67,7 +73,12 @@ const IpAddress& Resolution::in_turn(std::size_t position, std::uint32_t turn) c
 }
 
 bool Resolution::operator==(const Resolution& other) const {
-  return status == other.status && stale == other.stale && std::ranges::equal(list(), other.list());
+  const auto targets = [](const Resolution& each) {
+    return each.services ? std::span(*each.services) : std::span<const ServiceTarget>();
+  };
+  return status == other.status && stale == other.stale &&
+         std::ranges::equal(list(), other.list()) &&
+         std::ranges::equal(targets(*this), targets(other));
 }
 
 }  // namespace sni

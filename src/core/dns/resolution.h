@@ -1,7 +1,8 @@
 #pragma once
 
 // What a name resolves to: addresses in the order in which they are to be tried, or why there are
-// none. It is copied for each connection that asks, so the addresses are shared.
+// none; of a service (core/dns/service.h) its targets. It is copied for each connection that asks, so
+// what it has is shared.
 
 #include <cstddef>
 #include <cstdint>
@@ -11,13 +12,14 @@
 
 #include "core/address/address.h"
 #include "core/config/config.h"
+#include "core/dns/service.h"
 #include "core/limits.h"
 
 namespace sni {
 
 struct Resolution {
   enum class Status : std::uint8_t {
-    ok,          // There is at least one address.
+    ok,          // There is at least one address, or target of the service.
     not_found,   // The name has no address, or is not a name that DNS can have.
     failed,      // The resolvers fail or answer garbage.
     unanswered,  // No resolver answers in time.
@@ -26,7 +28,8 @@ struct Resolution {
 
   Status status = Status::failed;
   bool stale = false;  // ok only: past its TTL, stands in while the resolvers fail.
-  std::shared_ptr<const std::vector<IpAddress>> addresses;  // Null: none.
+  std::shared_ptr<const std::vector<IpAddress>> addresses;     // Null: none.
+  std::shared_ptr<const std::vector<ServiceTarget>> services;  // Null: none.
 
   // ok with at most limits::backend_addresses_max of these, or not_found where there are none.
   static Resolution of(std::vector<IpAddress> addresses);
@@ -35,6 +38,8 @@ struct Resolution {
   // IPv4 before IPv6.
   static Resolution of(std::span<const IpAddress> v6, std::span<const IpAddress> v4,
                        AddressFamilies families);
+  // ok with these, or not_found where there are none.
+  static Resolution of_service(std::vector<ServiceTarget> targets);
   // Addresses that are in no such order yet.
   static Resolution sorted(std::span<const IpAddress> addresses, AddressFamilies families);
 

@@ -12,7 +12,7 @@
 namespace sni {
 
 struct HealthTarget {
-  BackendRef backend;  // No "{name}".
+  BackendRef backend;  // With addresses of its own: no "{name}", no service.
   HealthConfig config;
   std::string server_name;  // That a ClientHello asks for; empty: none.
   SourceConfig source;      // Of the route.

@@ -10,6 +10,7 @@
 #include "core/config/config_forms.h"
 #include "core/config/diagnostic.h"
 #include "core/decimal.h"
+#include "core/dns/dns_name.h"
 #include "core/hello/server_name.h"
 #include "core/limits.h"
 #include "core/route/name_regex.h"
@@ -83,8 +84,24 @@ Result<Backend> parse_name(std::string_view text, std::string_view host, std::ui
   return backend;
 }
 
+// The name says which service, by which protocol, of whom (RFC 2782).
+Result<Backend> parse_service(std::string_view text) {
+  const auto name = parse_service_name(text);
+  const std::string_view host = name ? name->view().substr(service_prefix.size()) : "";
+  const std::size_t dot = host.find('.');
+  if (!host.starts_with('_') || dot == host.npos || !host.substr(dot + 1).starts_with('_')) {
+    return fail(
+        quoted(text) +
+        " is no service, as in \"srv:_https._tcp.example.internal\"; its ports come by DNS");
+  }
+  return Backend{.kind = Backend::Kind::service,
+                 .endpoint = {},
+                 .host = std::string(service_prefix) + std::string(host)};
+}
+
 Result<Backend> parse(std::string_view text, const InterfaceLookup& interfaces) {
   if (text.starts_with(unix_prefix)) return parse_unix(text);
+  if (text.starts_with(service_prefix)) return parse_service(text);
   if (const std::string hint = backend_hint(text); !hint.empty()) return fail(quoted(text) + hint);
   const std::size_t colon = text.rfind(':');
   if (colon == text.npos || text.ends_with(']') || parse_ip(text)) {
@@ -111,6 +128,9 @@ Result<Backend> parse_backend(std::string_view text, const InterfaceLookup& inte
 
 Result<Backend> parse_upstream(std::string_view text, const InterfaceLookup& interfaces) {
   Result<Backend> backend = parse_backend(text, interfaces);
+  if (backend && backend->kind == Backend::Kind::service) {
+    return fail(quoted(text) + " must be a server's address or name, not a service");
+  }
   if (backend && backend->is_of_client()) {
     return fail(quoted(text) + " must be a server of its own, not the name that a client asks for");
   }

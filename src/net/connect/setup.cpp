@@ -320,7 +320,8 @@ void Setup::count_resolve_time() {
 Event Setup::on_resolved(const Resolution& resolution) {
   count_resolve_time();
   targets_.resolved(resolution);
-  return {.kind = resolution.count() > 0 ? Kind::resolved : Kind::unresolved};
+  const bool found = resolution.status == Resolution::Status::ok;
+  return {.kind = found ? Kind::resolved : Kind::unresolved};
 }
 
 void Setup::on_resolve_timeout() {

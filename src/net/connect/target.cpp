@@ -46,21 +46,6 @@ AttemptError attempt_error(int sys_errno) {
   }
 }
 
-AttemptError resolution_error(Resolution::Status status) {
-  switch (status) {
-    case Resolution::Status::ok:
-    case Resolution::Status::not_found:
-      return AttemptError::name_unknown;
-    case Resolution::Status::unanswered:
-      return AttemptError::resolver_silent;
-    case Resolution::Status::failed:
-      break;
-    case Resolution::Status::overloaded:
-      return AttemptError::resolver_overloaded;
-  }
-  return AttemptError::resolver_failed;
-}
-
 // Whether it says that the endpoint is of no use at present, to whoever asks.
 bool puts_out(AttemptError error, std::uint64_t waited_ms) {
   switch (error) {
@@ -121,8 +106,7 @@ TargetList::Next TargetList::next(const ForwardPolicy& policy, TargetContext con
       return found;
     }
     full_ |= std::uint64_t{1} << target_.backend;
-    resolution_ = {};  // Its other addresses have no place either.
-    address_ = 0;
+    forget_addresses();  // They have no place either.
   }
 }
 
@@ -151,8 +135,7 @@ void TargetList::begin_backend() {
   target_.endpoint = {};
   latest_ = target_;
   error_ = AttemptError::none;
-  resolution_ = {};
-  address_ = 0;
+  forget_addresses();
   const Backend& backend = backend_of(target_);
   if (backend.kind == Backend::Kind::captured_name) {
     captured_name_ = route_->captured_host(backend, requested_name_);
@@ -185,10 +168,15 @@ TargetList::Next TargetList::next_of_backend(const ForwardPolicy& policy, Target
       }
       while (address_ < resolution_.count()) {
         target_.endpoint = {.ip = resolution_.in_turn(address_++, turn_),
-                            .port = entry.backend.port};
+                            .port = port_of(entry.backend)};
         if (due(policy, context)) return Next::endpoint;
       }
-      break;
+      if (next_service_ == service_order_.size()) break;
+      ++next_service_;
+      target_.endpoint = {};
+      resolution_ = {};
+      address_ = 0;
+      return Next::name;
   }
   return Next::exhausted;
 }
@@ -200,46 +188,6 @@ bool TargetList::due(const ForwardPolicy& policy, TargetContext context) {
   if (!context.board.puts_off(board_id(target_, context.board), context.now_ms)) return true;
   put_off_.push_back(target_);
   return false;
-}
-
-std::string_view TargetList::name() const {
-  return host_of(dialled(target_).backend);
-}
-
-// The name that it stands for with this client.
-std::string_view TargetList::host_of(const Backend& backend) const {
-  switch (backend.kind) {
-    case Backend::Kind::requested_name:
-      return requested_name_;
-    case Backend::Kind::captured_name:
-      return captured_name_;
-    default:
-      return backend.host;
-  }
-}
-
-void TargetList::resolved(const Resolution& resolution) {
-  resolution_ = resolution;
-  address_ = 0;
-  if (resolution.count() == 0) return failed(target_, resolution_error(resolution.status));
-  if (route_->balancer) choose_address();
-}
-
-// Families keep their places (RFC 8305), so it is one of the family that leads.
-void TargetList::choose_address() {
-  const Balance policy = route_->balancer->policy();
-  if (policy == Balance::round_robin) return;  // As turn_ has it.
-  std::vector<IpAddress> leading;
-  for (const IpAddress& each : resolution_.list()) {
-    if (each.is_v4() == resolution_.list().front().is_v4()) leading.push_back(each);
-  }
-  const AddressLoads* const loads =
-      route_->backends[target_.backend]->addresses.load(std::memory_order_acquire);
-  turn_ = static_cast<std::uint32_t>(sni::choose_address(policy, leading, client_, loads));
-}
-
-void TargetList::not_resolved() {
-  failed(target_, AttemptError::resolver_silent);
 }
 
 bool TargetList::permitted(const ForwardPolicy& policy) {
@@ -283,13 +231,6 @@ void TargetList::refused(const Target& target, AttemptError error, bool reached,
                          TargetContext context) {
   failed(target, error);
   if (reached) tell_answered(target, context);
-}
-
-SocksTarget TargetList::socks_target(const Target& target) const {
-  const Backend& backend = backend_of(target);
-  std::string_view name = host_of(backend);
-  if (name.ends_with('.')) name.remove_suffix(1);  // SOCKS servers complete no name.
-  return {.name = name, .ip = backend.endpoint.ip, .port = backend.port};
 }
 
 void TargetList::outrun(const Target& target, std::uint64_t waited_ms, TargetContext context) {

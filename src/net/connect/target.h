@@ -3,8 +3,10 @@
 // Which address of which backend to try next, and what came of those that were tried. A route's
 // balancer says which of its backends comes next, or their order does where it has none; backups
 // come when all others have failed. Each is tried with all its addresses; a name is resolved only
-// when its turn has come. What is out (core/route/endpoint_board.h) is put off until all others have
-// failed, and then tried in the same order: where all are out, all are tried as if none were.
+// when its turn has come. A service is a backend with several names: its targets come in the order
+// of RFC 2782, each with all its addresses. What is out (core/route/endpoint_board.h) is put off
+// until all others have failed, and then tried in the same order: where all are out, all are tried
+// as if none were.
 //
 // Several targets may be on their way at once, so each comes back with what became of it. What an
 // attempt failed of stays with the backend that it was made for, so that the access line never pairs
@@ -14,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -88,7 +91,8 @@ class TargetList {
 
   // Whether next() may find another one.
   bool has_more() const {
-    return (left_ | full_) != 0 || address_ < resolution_.count() || again_ < put_off_.size();
+    return (left_ | full_) != 0 || address_ < resolution_.count() ||
+           next_service_ < service_order_.size() || again_ < put_off_.size();
   }
   // The one that next() spoke of last.
   const Target& target() const { return target_; }
@@ -142,6 +146,10 @@ class TargetList {
   bool permitted(const ForwardPolicy& policy);
   void begin_backend();
   std::string_view host_of(const Backend& backend) const;
+  std::uint16_t port_of(const Backend& backend) const;
+  void order_services();
+  const ServiceTarget& service() const { return (*services_)[service_order_[next_service_ - 1]]; }
+  void forget_addresses();
   void choose_address();
   void failed(const Target& target, AttemptError error);
   void tell_out(const Target& target, std::uint64_t waited_ms, TargetContext context);
@@ -163,6 +171,11 @@ class TargetList {
   Target latest_;
   AttemptError error_ = AttemptError::none;  // Of latest_.
   Resolution resolution_;
+  // Of a service: its targets, their order for this connection, and the next one. The last one
+  // before that is the name at hand.
+  std::shared_ptr<const std::vector<ServiceTarget>> services_;
+  std::vector<std::uint8_t> service_order_;
+  std::size_t next_service_ = 0;
   std::uint32_t first_ = 0;    // The backend that was chosen first.
   std::uint32_t turn_ = 0;     // Which of the addresses comes first.
   std::uint16_t address_ = 0;  // The next one of resolution_.

@@ -1,6 +1,9 @@
 #include "net/dns/dns_channel.h"
 
+// ares_query() is all that the versions before 1.28 have.
+#define CARES_NO_DEPRECATED
 #include <ares.h>
+#include <arpa/nameser.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -12,6 +15,8 @@
 #include <cassert>
 #include <cstring>
 #include <iterator>
+
+#include "net/dns/service_reply.h"
 
 namespace sni {
 namespace {
@@ -203,13 +208,29 @@ DnsChannel::~DnsChannel() {
 }
 
 void DnsChannel::ask(const std::string& name, DnsFamily family, std::uint64_t tag) {
+  const std::string absolute = name + '.';
+  auto* const call = new Call{.channel = this, .tag = tag, .family = family};
+  if (family == DnsFamily::service) {
+    return ares_query(channel_, absolute.c_str(), ns_c_in, ns_t_srv, &DnsChannel::on_service_answer,
+                      call);
+  }
   ares_addrinfo_hints hints{};
   hints.ai_flags = ARES_AI_NOSORT;
   hints.ai_family = family_number(family);
   hints.ai_socktype = SOCK_STREAM;  // One node per address.
-  const std::string absolute = name + '.';
-  ares_getaddrinfo(channel_, absolute.c_str(), nullptr, &hints, &DnsChannel::on_answer,
-                   new Call{.channel = this, .tag = tag, .family = family});
+  ares_getaddrinfo(channel_, absolute.c_str(), nullptr, &hints, &DnsChannel::on_answer, call);
+}
+
+void DnsChannel::on_service_answer(void* argument, int status, int /*timeouts*/,
+                                   unsigned char* message, int size) {
+  const std::unique_ptr<Call> call(static_cast<Call*>(argument));
+  DnsChannel& self = *call->channel;
+  if (self.closing_) return;
+  DnsReply reply{.status = reply_status(status)};
+  if (status == ARES_SUCCESS && size > 0) {
+    reply = read_service_reply({message, static_cast<std::size_t>(size)});
+  }
+  self.replies_.push_back({.tag = call->tag, .family = call->family, .reply = std::move(reply)});
 }
 
 void DnsChannel::on_answer(void* argument, int status, int /*timeouts*/, ares_addrinfo* found) {

@@ -13,6 +13,7 @@
 // - c-ares reads no file of its own: servers are given, lookups are "b" (DNS alone).
 // - Link-local servers ("fe80::1%eth0") have a scope, which c-ares takes in its newer versions. For
 //   those before, we give it the address alone, make its sockets and add the scope in connect().
+// - Services (SRV) are asked by ares_query(), and net/dns/service_reply.h reads the answer.
 // - The callback only queues a reply. It may run within ask(), on_ready(), on_tick() and the
 //   destructor, and c-ares must not be entered again from there.
 
@@ -82,6 +83,8 @@ class DnsChannel {
   Result<void> set_servers(const std::vector<Endpoint>& servers);
   void connect_by_scope(const std::vector<Endpoint>& servers);
   int connect_to(int fd, const sockaddr* address, unsigned length) const;
+  static void on_service_answer(void* call, int status, int timeouts, unsigned char* message,
+                                int size);
   static void on_answer(void* call, int status, int timeouts, ares_addrinfo* found);
   static void on_socket_state(void* channel, int fd, int readable, int writable);
   void arm(Socket& socket);

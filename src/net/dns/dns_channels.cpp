@@ -36,7 +36,7 @@ void DnsChannels::ask(const DnsQuestion& asked, std::uint64_t tag) {
   Member& member = choose();
   if (member.under_way == 0) member.taken = 0;
   ++member.taken;
-  for (const DnsFamily family : {DnsFamily::v6, DnsFamily::v4}) {
+  for (const DnsFamily family : dns_families) {
     if (!asked.wants(family)) continue;
     ++member.under_way;
     member.channel->ask(asked.candidate(), family, tag);

@@ -79,7 +79,8 @@ std::optional<Resolution> Resolver::resolve(std::string_view text, Source source
                                             std::uint64_t now_ms) {
   assert(!waits_.contains(waiter));
   if (const auto literal = parse_ip(text)) return single(*literal);
-  std::optional<DnsName> name = parse_dns_name(text);
+  const bool is_service = source == Source::configuration && text.starts_with(service_prefix);
+  std::optional<DnsName> name = is_service ? parse_service_name(text) : parse_dns_name(text);
   if (!name) return without_addresses(Resolution::Status::not_found);
   if (source == Source::client) name->make_absolute();
   if (auto answer = at_hand(*name, source, now_ms)) return answer;
@@ -130,7 +131,7 @@ std::optional<Resolution> Resolver::from_host(const DnsName& name) const {
 
 std::optional<Resolution> Resolver::from_shared(const DnsName& name, Source source,
                                                 std::uint64_t now_ms) {
-  if (!shared_) return std::nullopt;
+  if (!shared_ || name.is_service()) return std::nullopt;
   const auto found = shared_->find(name.text(), context(now_ms));
   if (!found) return std::nullopt;
   counters_.shared_hits.add();
@@ -165,12 +166,19 @@ Resolver::Question& Resolver::start_question(const DnsName& name, Source source,
   auto question = std::make_unique<Question>(Question{
       .name = name,
       .source = source,
-      .asked = DnsQuestion(search_candidates(name, system_->resolv_conf), config_.family),
+      .asked = question_about(name),
   });
   Question& started = *question;
   callers(source).questions.emplace(name.text(), std::move(question));
   begin(started, now_ms);
   return started;
+}
+
+DnsQuestion Resolver::question_about(const DnsName& name) const {
+  if (name.is_service()) {
+    return DnsQuestion::of_service(std::string(name.view().substr(service_prefix.size())));
+  }
+  return DnsQuestion(search_candidates(name, system_->resolv_conf), config_.family);
 }
 
 void Resolver::begin(Question& question, std::uint64_t now_ms) {
@@ -222,7 +230,9 @@ void Resolver::finish(Question& question, std::uint64_t now_ms) {
     const auto failure_ttl_ms = static_cast<std::uint64_t>(config_.negative_ttl.count());
     const std::uint64_t kept_ms =
         cache.store(key, outcome, question.asked.ttl_ms(failure_ttl_ms), now_ms);
-    if (shared_) shared_->store(key, outcome, context(now_ms), kept_ms);
+    // The map has addresses alone.
+    if (shared_ && !question.name.is_service())
+      shared_->store(key, outcome, context(now_ms), kept_ms);
   }
   deliver(question, outcome);
   erase(question);
@@ -354,8 +364,7 @@ void Resolver::restart_questions(bool all, std::uint64_t now_ms) {
       deliver(*question, *answer);
       erase(*question);
     } else if (all) {
-      question->asked =
-          DnsQuestion(search_candidates(question->name, system_->resolv_conf), config_.family);
+      question->asked = question_about(question->name);
       begin(*question, now_ms);
     }
   }

@@ -60,7 +60,8 @@ class Resolver {
   Resolver& operator=(const Resolver&) = delete;
 
   // The answer if it is at hand, else nullopt: take_answer() will return `waiter` later, once,
-  // unless it is cancelled. Any bytes may come as a name. now_ms is CLOCK_MONOTONIC in
+  // unless it is cancelled. Any bytes may come as a name; that of a service (core/dns/service.h) from
+  // the configuration alone. now_ms is CLOCK_MONOTONIC in
   // milliseconds, here and below.
   std::optional<Resolution> resolve(std::string_view name, Source source, Waiter waiter,
                                     std::uint64_t now_ms);
@@ -132,6 +133,7 @@ class Resolver {
   std::uint64_t setup() const;
   std::optional<Resolution> provisional(const Question& question, std::uint64_t now_ms);
   Question& start_question(const DnsName& name, Source source, std::uint64_t now_ms);
+  DnsQuestion question_about(const DnsName& name) const;
   void begin(Question& question, std::uint64_t now_ms);
   void ask(Question& question);
   void collect_replies(std::uint64_t now_ms);

@@ -69,6 +69,18 @@ TEST_CASE("a backend may have a send_proxy of its own, which takes the place of 
   });
 }
 
+TEST_CASE("a service goes with what goes by addresses, and not with an upstream") {
+  const std::string route = "names = ['a.example']\nbackend = 'srv:_https._tcp.example'\n";
+  check_routes({
+      {route + "balance = 'source_hash'\n", {}},
+      {route + "health = 'h'\n[[health]]\nname = 'h'\n",
+       {"c.toml:6:10: warning: 'health' in [[route]] has no effect on backends that clients name, "
+        "and on services"}},
+      {route + "via = 'exit'\n[[upstream]]\nname = 'exit'\naddress = 'c:1'\n",
+       {"c.toml:5:11: backend 'srv:_https._tcp.example' cannot be reached by an upstream"}},
+  });
+}
+
 TEST_CASE("names may be expressions, whose mistakes and groups are looked at") {
   check_routes({
       {"names = ['/app-\\d+\\.example/']\nbackend = 'b:1'\n", {}},

@@ -61,3 +61,20 @@ TEST_CASE("labels have at most 63 bytes and names at most 253") {
   CHECK(absolute->text() == longest + '.');
   CHECK_FALSE(parse_dns_name(longest + 'b'));
 }
+
+TEST_CASE("a service is an absolute name behind its mark, and no host name") {
+  const auto service = parse_service_name("srv:_HTTPS._tcp.example");
+  REQUIRE(service);
+  CHECK(service->is_service());
+  CHECK(service->text() == "srv:_https._tcp.example.");
+  CHECK(parse_service_name("srv:_https._tcp.example.")->text() == service->text());
+  CHECK_FALSE(parse_dns_name("srv:_https._tcp.example"));
+  CHECK_FALSE(parse_dns_name("srv.example")->is_service());
+  for (const std::string text : {"_https._tcp.example", "srv:", "srv:a b", "srv:a:1"}) {
+    CHECK_FALSE(parse_service_name(text));
+  }
+  const std::string label(63, 'a');
+  const std::string name = label + '.' + label + '.' + label + '.';
+  CHECK(parse_service_name("srv:" + name + std::string(57, 'b')));
+  CHECK_FALSE(parse_service_name("srv:" + name + std::string(58, 'b')));
+}

@@ -91,6 +91,19 @@ TEST_CASE("a host may have groups of the expression that took the client") {
   }
 }
 
+TEST_CASE("a service has its ports by DNS") {
+  const Backend backend = parsed("srv:_https._TCP.Example.internal.");
+  CHECK(backend.kind == Backend::Kind::service);
+  CHECK(backend.host == "srv:_https._tcp.example.internal");
+  CHECK(backend.text == "srv:_https._TCP.Example.internal.");
+  for (const std::string text : {"srv:", "srv:example.internal", "srv:_https.example",
+                                 "srv:_https._tcp.a:443", "srv:_https._tcp.a b", "srv:_https"}) {
+    CHECK(refusal(text) ==
+          "'" + text +
+              "' is no service, as in \"srv:_https._tcp.example.internal\"; its ports come by DNS");
+  }
+}
+
 TEST_CASE("a UNIX socket has an absolute path that fits") {
   const Backend backend = parsed("unix:/run/app.sock");
   CHECK(backend.kind == Backend::Kind::unix_path);

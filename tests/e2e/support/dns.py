@@ -1,4 +1,4 @@
-"""A DNS server of the tests' own: A and AAAA over UDP, what it was asked, and faults on demand."""
+"""A DNS server of the tests' own: A, AAAA and SRV over UDP, what it was asked, and faults on demand."""
 
 import ipaddress
 import socket
@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 
-A, AAAA = 1, 28
+A, AAAA, SRV = 1, 28, 33
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 
 
@@ -21,8 +21,19 @@ def _question(query):
     return ".".join(labels).lower(), kind, query[12:position + 5]
 
 
+def _packed(record):
+    """(type, data) of an address, or of a target: (priority, weight, port, host)."""
+    if isinstance(record, tuple):
+        host = b"".join(bytes([len(label)]) + label.encode()
+                        for label in record[3].split(".") if label)
+        return SRV, struct.pack("!HHH", *record[:3]) + host + b"\0"
+    address = ipaddress.ip_address(record)
+    return A if address.version == 4 else AAAA, address.packed
+
+
 class DnsServer:
-    """`records` maps a name to its addresses; a name that is not there does not exist."""
+    """`records` maps a name to its addresses, and that of a service to its targets; a name that is
+    not there does not exist."""
 
     def __init__(self, records, *, ttl=60, address=("127.0.0.1", 0)):
         self.records = records
@@ -58,9 +69,8 @@ class DnsServer:
             return
         known = self.records.get(name)
         status = SERVFAIL if self.failing else NOERROR if known is not None else NXDOMAIN
-        addresses = [ipaddress.ip_address(text) for text in known or ()] if not status else []
-        answers = [address.packed for address in addresses
-                   if address.version == (4 if kind == A else 6) and kind in (A, AAAA)]
+        records = map(_packed, known or ()) if not status else []
+        answers = [data for each, data in records if each == kind]
         # QR, RD copied, RA; one question, no authority, no additional records.
         header = query[:2] + struct.pack("!HHHHH", 0x8180 | status, 1, len(answers), 0, 0)
         body = b"".join(struct.pack("!HHHIH", 0xC00C, kind, 1, self.ttl, len(packed)) + packed

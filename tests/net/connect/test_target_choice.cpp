@@ -141,3 +141,64 @@ TEST_CASE("by least_connections a connection begins with the address that has th
   }
   for (const auto& [address, count] : begun) CHECK(count == 10);
 }
+
+TEST_CASE("the targets of a service are resolved in their order, each with its port") {
+  Tries tries({"srv:_https._tcp.example", "10.0.0.9:9"}, "");
+  REQUIRE(tries.next() == Next::name);
+  CHECK(tries.targets.name() == "srv:_https._tcp.example");
+  tries.targets.resolved(
+      Resolution::of_service({{.host = "second.example.", .port = 2, .priority = 5},
+                              {.host = "first.example.", .port = 1, .priority = 1},
+                              {.host = "gone.example.", .port = 3, .priority = 3}}));
+  REQUIRE(tries.next() == Next::name);
+  CHECK(tries.targets.name() == "first.example.");
+  tries.targets.resolved(addresses({"192.0.2.10", "192.0.2.11"}));
+  REQUIRE(tries.next() == Next::endpoint);
+  CHECK(tries.targets.target().endpoint.port == 1);
+  tries.ended(ECONNREFUSED);
+  REQUIRE(tries.next() == Next::endpoint);
+  tries.ended(ECONNREFUSED);
+  CHECK(tries.targets.has_more());
+  REQUIRE(tries.next() == Next::name);
+  CHECK(tries.targets.name() == "gone.example.");
+  tries.targets.resolved({.status = Resolution::Status::not_found});
+  REQUIRE(tries.next() == Next::name);
+  CHECK(tries.targets.name() == "second.example.");
+  tries.targets.resolved(addresses({"192.0.2.20"}));
+  REQUIRE(tries.next() == Next::endpoint);
+  CHECK(tries.targets.target().endpoint == endpoint("192.0.2.20:2"));
+  tries.ended(EHOSTUNREACH);
+  REQUIRE(tries.next() == Next::endpoint);
+  CHECK(tries.targets.target().endpoint == endpoint("10.0.0.9:9"));
+}
+
+TEST_CASE("a service that is not there, or leads to the proxy itself, is passed over") {
+  Tries tries({"srv:_https._tcp.example", "10.0.0.9:9"}, "");
+  REQUIRE(tries.next() == Next::name);
+  tries.targets.resolved(Resolution::of_service({}));
+  CHECK(tries.targets.error() == AttemptError::name_unknown);
+  REQUIRE(tries.next() == Next::endpoint);
+  Tries looping({"srv:_https._tcp.example"}, "");
+  REQUIRE(looping.next() == Next::name);
+  looping.targets.resolved(Resolution::of_service({{.host = "self.example.", .port = 443}}));
+  REQUIRE(looping.next() == Next::name);
+  looping.targets.resolved(addresses({"192.0.2.1"}));
+  CHECK(looping.next() == Next::exhausted);
+  CHECK(looping.targets.why() == EndReason::forbidden);
+}
+
+TEST_CASE("the groups of an expression make the name, which is the client's") {
+  BackendTable table;
+  RouteConfig config;
+  config.names = {R"(/(\w+)\.apps\.example/)"};
+  config.backends = {*parse_backend(R"(\1.internal:443)")};
+  Tries tries({"10.0.0.9:9"}, "");
+  tries.route = make_route(config, table);
+  tries.targets.start(tries.route, "web.apps.example", {});
+  REQUIRE(tries.next() == Next::name);
+  CHECK(tries.targets.name() == "web.internal");
+  CHECK_FALSE(tries.targets.name_is_configured());
+  tries.targets.resolved(addresses({"10.0.0.1", "8.8.8.8"}));
+  REQUIRE(tries.next() == Next::endpoint);
+  CHECK(tries.targets.target().endpoint == endpoint("8.8.8.8:443"));
+}
