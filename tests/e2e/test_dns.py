@@ -53,7 +53,7 @@ class Groups(Dns):
         self.assertEqual(proxy.access(3)[2]["end"], "no_route")
         proxy.reload({**proxy.config, "route": [proxy.config["route"][0] | {
             "backend": rf"\1.internal:{ports['two']}"}]})
-        self.assertEqual(self.answer(proxy, "db-22.apps.example"), b"two")
+        processes.wait_until(lambda: self.answer(proxy, "db-22.apps.example") == b"two", "a reload")
 
     def test_private_addresses_are_refused_unless_the_route_allows_them(self):
         server = self.server({"web.internal": ["127.0.0.1"]})
@@ -91,7 +91,7 @@ class Services(Dns):
         old, new = (self.backend(backends.say(mark)) for mark in (b"old", b"new"))
         records = {self.SERVICE: [(1, 1, old.port, "a.internal")], "a.internal": ["127.0.0.1"]}
         server = self.server(records, ttl=1)
-        proxy = self.start(server, f"srv:{self.SERVICE}")
+        proxy = self.start(server, f"srv:{self.SERVICE}", server={"workers": 1})
         self.assertEqual(self.answer(proxy), b"old")
         records[self.SERVICE] = [(1, 1, new.port, "a.internal")]
         processes.wait_until(lambda: self.answer(proxy) == b"new", "the new target")

@@ -136,6 +136,7 @@ void add(Names& names, const Names& more) {
 // As one that the whole of the name must match.
 std::string whole_name_regex(std::string_view regex) {
   if (find_plain(regex, '|', 0) != regex.npos) return "/.*(?:" + std::string(regex) + ").*/";
+  if (regex.ends_with('\\') && !regex.ends_with("\\\\")) return {};  // It escapes nothing.
   const bool open_end = !regex.ends_with('$') || regex.ends_with("\\$");
   return (regex.starts_with('^') ? "/" : "/.*") + std::string(regex) + (open_end ? ".*/" : "/");
 }

@@ -18,11 +18,11 @@
 namespace sni {
 namespace {
 
-constexpr std::string_view unix_prefix = "unix:";
+constexpr std::string_view unix_path_prefix = "unix:";
 constexpr std::string_view requested_name = "{name}";
 
 Result<Backend> parse_unix(std::string_view text) {
-  auto path = forms::socket_path(text.substr(unix_prefix.size()));
+  auto path = forms::socket_path(text.substr(unix_path_prefix.size()));
   if (!path) return std::unexpected(std::move(path).error());
   return Backend{.kind = Backend::Kind::unix_path, .endpoint = {}, .host = *std::move(path)};
 }
@@ -100,7 +100,7 @@ Result<Backend> parse_service(std::string_view text) {
 }
 
 Result<Backend> parse(std::string_view text, const InterfaceLookup& interfaces) {
-  if (text.starts_with(unix_prefix)) return parse_unix(text);
+  if (text.starts_with(unix_path_prefix)) return parse_unix(text);
   if (text.starts_with(service_prefix)) return parse_service(text);
   if (const std::string hint = backend_hint(text); !hint.empty()) return fail(quoted(text) + hint);
   const std::size_t colon = text.rfind(':');

@@ -209,16 +209,17 @@ DnsChannel::~DnsChannel() {
 
 void DnsChannel::ask(const std::string& name, DnsFamily family, std::uint64_t tag) {
   const std::string absolute = name + '.';
-  auto* const call = new Call{.channel = this, .tag = tag, .family = family};
+  auto call = std::make_unique<Call>(Call{.channel = this, .tag = tag, .family = family});
   if (family == DnsFamily::service) {
     return ares_query(channel_, absolute.c_str(), ns_c_in, ns_t_srv, &DnsChannel::on_service_answer,
-                      call);
+                      call.release());
   }
   ares_addrinfo_hints hints{};
   hints.ai_flags = ARES_AI_NOSORT;
   hints.ai_family = family_number(family);
   hints.ai_socktype = SOCK_STREAM;  // One node per address.
-  ares_getaddrinfo(channel_, absolute.c_str(), nullptr, &hints, &DnsChannel::on_answer, call);
+  ares_getaddrinfo(channel_, absolute.c_str(), nullptr, &hints, &DnsChannel::on_answer,
+                   call.release());
 }
 
 void DnsChannel::on_service_answer(void* argument, int status, int /*timeouts*/,

@@ -106,7 +106,7 @@ TEST_CASE("routes must be whole and name listeners that exist") {
        {"c.toml:6:9: 'alpn' in [[route]]: '' is no protocol name of 1 to 255 bytes, as in \"h2\""}},
       {"names = ['a.example']\nbackend = 'b.example:1'\nallow_private = true\n",
        {"c.toml:6:17: warning: 'allow_private' in [[route]] has no effect without a \"{name}\" "
-        "backend"}},
+        "backend, or one with groups of an expression"}},
       {"names = ['a.example']\nbackend = 'b.example:1'\nallow_private = 1\n",
        {"c.toml:6:17: 'allow_private' in [[route]] must be true or false, not an integer"}},
   });

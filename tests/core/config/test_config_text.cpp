@@ -46,7 +46,7 @@ listeners = ["a"]
 alpn = ["h2", "acme-tls/1"]
 idle = "90s"
 connect = "250ms"
-connections = 77
+connections = 7
 access = { block = ["192.0.2.0/24"], allow = ["192.0.2.7 until 2030-01-01T00:00:00Z"], default = "deny" }
 send_proxy = "v2"
 send_proxy_fields = ["crc32c", "alpn"]

@@ -199,8 +199,8 @@ TEST_CASE("entries whose expressions are no names are taken over as expressions"
   const Taken all = taken(ImportFrom::sniproxy, R"(listener 443 { table t
 }
 table t {
-  ^node[0-9]+\.example$ 10.0.0.1
-  ^a\.example$ 10.0.0.2
+  ^node[0-9]+\\.example$ 10.0.0.1
+  ^a\\.example$ 10.0.0.2
 }
 )");
   REQUIRE(all.config.routes.size() == 2);

@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::chrono::sys_seconds now{1'800'000'000s};
+constexpr std::chrono::sys_seconds at_present{1'800'000'000s};
 
 std::vector<AccessEntry> entries(std::initializer_list<const char*> texts) {
   std::vector<AccessEntry> list;
@@ -19,7 +19,8 @@ std::vector<AccessEntry> entries(std::initializer_list<const char*> texts) {
   return list;
 }
 
-bool admits(const RouteAccess& access, const char* source, std::chrono::sys_seconds at = now) {
+bool admits(const RouteAccess& access, const char* source,
+            std::chrono::sys_seconds at = at_present) {
   return access.admits(*parse_ip(source), at);
 }
 
