@@ -16,7 +16,8 @@
 namespace sni::bench {
 namespace {
 
-constexpr std::array<const char*, 3> role_names = {"client", "proxy", "backend"};
+constexpr std::array<const char*, 4> role_names = {"client", "proxy", "backend", "container"};
+constexpr std::array all_roles = {Role::client, Role::proxy, Role::backend, Role::container};
 constexpr int client_count = 8;  // Source addresses: eight times the ports of one.
 
 in_addr address(const char* text) {
@@ -90,6 +91,7 @@ Result<Lab> Lab::namespaces() {
   lab.prefix_ = run_prefix();
   lab.proxy_ = address("198.18.0.1");
   lab.backend_ = address("198.18.1.10");
+  lab.container_ = address("198.18.2.10");
   for (int i = 0; i < client_count; ++i) {
     lab.clients_.push_back(address(("198.18.0." + std::to_string(10 + i)).c_str()));
   }
@@ -100,7 +102,7 @@ Result<Lab> Lab::namespaces() {
 Result<void> Lab::build() {
   const std::string ip = find_program("ip");
   const auto name = [&](Role role) { return prefix_ + role_names[static_cast<std::size_t>(role)]; };
-  for (const Role role : {Role::client, Role::proxy, Role::backend}) {
+  for (const Role role : all_roles) {
     if (auto made = run_tool({ip, "netns", "add", name(role)}); !made) {
       return std::unexpected(made.error());
     }
@@ -116,19 +118,27 @@ Result<void> Lab::build() {
   in(Role::client, "link add wire" + queues + "type veth peer name front" + queues + "netns " +
                        name(Role::proxy));
   in(Role::backend, "link add wire type veth peer name back netns " + name(Role::proxy));
+  in(Role::container, "link add wire type veth peer name port netns " + name(Role::proxy));
+  in(Role::proxy, "link add bridge type bridge");
+  in(Role::proxy, "link set port master bridge");
   for (const in_addr& client : clients_) {
     in(Role::client, "address add " + to_string(client) + "/24 dev wire");
   }
   in(Role::proxy, "address add 198.18.0.1/24 dev front");
   in(Role::proxy, "address add 198.18.1.1/24 dev back");
+  in(Role::proxy, "address add 198.18.2.1/24 dev bridge");
   in(Role::backend, "address add 198.18.1.10/24 dev wire");
-  for (const Role role : {Role::client, Role::proxy, Role::backend}) in(role, "link set lo up");
-  in(Role::client, "link set wire up");
-  in(Role::backend, "link set wire up");
-  in(Role::proxy, "link set front up");
-  in(Role::proxy, "link set back up");
+  in(Role::container, "address add 198.18.2.10/24 dev wire");
+  for (const Role role : all_roles) {
+    in(role, "link set lo up");
+    if (role != Role::proxy) in(role, "link set wire up");
+  }
+  for (const char* device : {"front", "back", "port", "bridge"}) {
+    in(Role::proxy, std::string("link set ") + device + " up");
+  }
   in(Role::client, "route add default via 198.18.0.1");
   in(Role::backend, "route add default via 198.18.1.1");
+  in(Role::container, "route add default via 198.18.2.1");
   for (const std::string& step : steps) {
     std::vector<std::string> argv = {ip};
     std::istringstream words(step);
@@ -144,6 +154,7 @@ Lab::Lab(Lab&& other) noexcept
       netns_(std::move(other.netns_)),
       proxy_(other.proxy_),
       backend_(other.backend_),
+      container_(other.container_),
       clients_(std::move(other.clients_)) {}
 
 Lab::~Lab() {

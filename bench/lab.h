@@ -1,8 +1,10 @@
 #pragma once
 
-// Where the bench runs. As root: three network namespaces joined by veth pairs,
+// Where the bench runs. As root: four network namespaces joined by veth pairs, of which one ends in a
+// bridge, as that of a container does,
 //
 //   client 198.18.0.10-17 --- 198.18.0.1 proxy 198.18.1.1 --- 198.18.1.10 backend
+//                                        198.18.2.1 bridge -- 198.18.2.10 container
 //
 // with the proxy's one forwarding, so that the direct rows take the same wires. 198.18.0.0/15 is
 // set aside for benchmarks (RFC 2544). Without privileges: loopback addresses of the namespace we
@@ -21,11 +23,11 @@
 
 namespace sni::bench {
 
-enum class Role : std::uint8_t { client, proxy, backend };
+enum class Role : std::uint8_t { client, proxy, backend, container };
 
 class Lab {
  public:
-  // Three namespaces. Needs root and the `ip` tool.
+  // Needs root and the `ip` tool.
   static Result<Lab> namespaces();
   static Lab loopback();
   static bool may_make_namespaces();
@@ -40,6 +42,7 @@ class Lab {
 
   in_addr proxy_address() const { return proxy_; }  // As the client sees it.
   in_addr backend_address() const { return backend_; }
+  in_addr container_address() const { return container_; }  // Where isolated().
   const std::vector<in_addr>& client_addresses() const { return clients_; }
 
  private:
@@ -47,9 +50,10 @@ class Lab {
   Result<void> build();
 
   std::string prefix_;  // Of the namespaces' names; empty: loopback.
-  std::array<UniqueFd, 3> netns_;
+  std::array<UniqueFd, 4> netns_;
   in_addr proxy_{};
   in_addr backend_{};
+  in_addr container_{};
   std::vector<in_addr> clients_;
 };
 

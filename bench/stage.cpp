@@ -52,6 +52,14 @@ std::string last_words(const std::string& log) {
   return text.empty() ? "it said nothing" : text;
 }
 
+// Away from the first place rows that would only say the same again are left out: what a log costs
+// does not depend on where the backend is, nor do sockets on whether a bridge is behind them.
+bool tells_more(const Site& site, const Proxy& relay) {
+  if (site.prefix.empty()) return true;
+  if (relay.as_remote || relay.log_level != "warning") return false;
+  return site.role != Role::container || relay.plane != "sockhash";
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Stage>> Stage::create(bool namespaces, const std::string& program) {
@@ -81,17 +89,21 @@ Result<void> Stage::start_backends() {
   const in_addr home = socket_address({htonl(INADDR_LOOPBACK)}, 0).sin_addr;
   const auto add = [&](const char* prefix, const char* title, Role role, BackendStyle style) {
     const bool beside = role == Role::proxy;  // The proxy reaches it by loopback.
+    const in_addr away =
+        role == Role::container ? lab_.container_address() : lab_.backend_address();
     sites_.push_back({.prefix = prefix,
                       .title = title,
                       .role = role,
                       .style = style,
-                      .direct = beside ? lab_.proxy_address() : lab_.backend_address(),
-                      .behind = beside ? home : lab_.backend_address(),
+                      .direct = beside ? lab_.proxy_address() : away,
+                      .behind = beside ? home : away,
                       .first_port = static_cast<std::uint16_t>(8000 + 100 * sites_.size()),
                       .backend = {}});
   };
   if (lab_.isolated()) {
     add("", "backend in another namespace, routed", Role::backend, BackendStyle::event);
+    add("bridge/", "backend in a container behind a bridge, event-driven", Role::container,
+        BackendStyle::event);
     add("local/", "backend beside the proxy on loopback, event-driven", Role::proxy,
         BackendStyle::event);
   } else {
@@ -141,7 +153,7 @@ void Stage::list_entries(const std::string& program) {
     };
     add(RowKind::direct, "direct", "no proxy", {}, {});
     for (const Proxy& relay : relays) {
-      if (relay.as_remote && !prefix.empty()) continue;
+      if (!tells_more(sites_[i], relay)) continue;
       add(RowKind::plane, relay.id, relay.title, relay.version, relay);
     }
     // What a peer does does not depend on where the backend is.

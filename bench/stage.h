@@ -21,7 +21,7 @@ namespace sni::bench {
 
 // A place where backends are.
 struct Site {
-  std::string prefix;  // Of its rows' ids: "", "local/", "blocking/".
+  std::string prefix;  // Of its rows' ids: "", "bridge/", "local/", "blocking/".
   std::string title;
   Role role = Role::backend;
   BackendStyle style = BackendStyle::event;

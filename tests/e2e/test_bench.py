@@ -95,9 +95,10 @@ class Bench(ProxyTest):
         self.assertTrue(report["valid"])
         self.assertEqual(report["mode"], "namespaces")
         rows = {row["id"]: row for row in report["rows"]}
-        self.assertLessEqual({"direct", "userspace", "local/direct", "local/userspace",
-                              "blocking/direct", "blocking/userspace"}, set(rows))
-        for name in ("userspace", "local/userspace", "blocking/userspace"):
+        self.assertLessEqual({"direct", "userspace", "bridge/direct", "bridge/userspace",
+                              "local/direct", "local/userspace", "blocking/direct",
+                              "blocking/userspace"}, set(rows))
+        for name in ("userspace", "bridge/userspace", "local/userspace", "blocking/userspace"):
             for metric in ("pingpong-64.rate", "messages-16.rate", "down-1.gbit_s", "up-16.gbit_s",
                            "both-1.gbit_s", "connections.rate", "stalled-memory.bytes"):
                 # How much is the machine's affair; at worst it was elsewhere all the time.
