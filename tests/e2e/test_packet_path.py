@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""The packet plane on paths that are not perfect: packets are lost, doubled, reordered and damaged,
-and become too big."""
+"""What the path between the ends does to spliced connections: packets are lost, doubled, reordered and
+damaged, are tracked by a firewall and become too big; links are narrow and wide, readers stop."""
 
+import json
 import subprocess
+import time
 
 from support import backends, network, processes, streams
 from support.case import SANITIZED, main
@@ -10,6 +12,7 @@ from support.packet import TOO_BIG, Packet
 from support.path import Cable, Router
 
 SIZE = (1 << 20) if SANITIZED else (8 << 20)
+STALLED = 32 << 20  # More than what the sockets on the way hold.
 
 
 def both_ways(connection, expected):
@@ -67,6 +70,90 @@ class Faulty(Packet):
         subprocess.run(["ip", "netns", "exec", self.lab.client, "sysctl", "-q",
                         "net.ipv4.tcp_sack=0"], check=True, timeout=20)
         self.check_bulk("remote", lost=0.01, twice=0.02, late=0.02)
+
+
+class Firewalled(Packet):
+    """A router that tracks connections, as strictly as Linux does by default, and drops the rest."""
+
+    RULES = ("add table inet t; add counter inet t bad; add counter inet t good; "
+             "add chain inet t c { type filter hook forward priority 0 ; }; "
+             "add rule inet t c ct state invalid counter name bad drop; "
+             "add rule inet t c ct state established counter name good accept")
+
+    def make_lab(self):
+        return Router()
+
+    def nft(self, *arguments):
+        return subprocess.run(["ip", "netns", "exec", self.lab.middle, "nft", *arguments],
+                              check=True, capture_output=True, text=True, timeout=20).stdout
+
+    def counted_packets(self):
+        listed = json.loads(self.nft("-j", "list", "counters"))["nftables"]
+        counters = [each["counter"] for each in listed if "counter" in each]
+        return {each["name"]: each["packets"] for each in counters}
+
+    def check_tracked(self, place):
+        self.nft(self.RULES)
+        expected = streams.digest(SIZE)
+        started = self.started(place, lambda connection: both_ways(connection, expected))
+        connection, _ = self.handed_over(started)
+        connection.settimeout(60)
+        connection.sendall(b"bulk")
+        self.assertEqual(backends.read_exactly(connection, 2), b"ok")
+        streams.exchange(connection, SIZE, expected)
+        self.line(started)
+        connection, _ = self.handed_over(started, count=2)
+        backends.reset(connection)
+        self.line(started, "client_reset", count=2)
+        packets = self.counted_packets()
+        self.assertEqual(packets["bad"], 0)
+        self.assertGreater(packets["good"], SIZE // 65536)
+
+    def test_no_packet_of_a_flow_is_invalid(self):
+        self.check_tracked("container")
+
+    def test_no_packet_of_a_flow_is_invalid_by_ipv6(self):
+        self.check_tracked("container, IPv6")
+
+
+class Plain(Packet):
+    """The client, the proxy and a container, with nothing in between."""
+
+    def check_bulk(self, place):
+        expected = streams.digest(SIZE)
+        started = self.started(place, lambda connection: both_ways(connection, expected))
+        connection, _ = self.handed_over(started)
+        connection.settimeout(60)
+        connection.sendall(b"bulk")
+        self.assertEqual(backends.read_exactly(connection, 2), b"ok")
+        streams.exchange(connection, SIZE, expected)
+        self.line(started)
+
+    def test_links_may_be_narrow_or_wide(self):
+        for width in (576, 9000):
+            with self.subTest(width):
+                for namespace, device in ((self.lab.client, "far"), (self.lab.proxy, "near"),
+                                          (self.lab.proxy, "port"), (self.lab.proxy, "br0"),
+                                          (self.lab.container, "eth0")):
+                    network.ip("-n", namespace, "link", "set", device, "mtu", str(width))
+                self.check_bulk("container")
+
+    def test_a_reader_that_stops_and_goes_on_gets_every_byte(self):
+        def handler(connection):
+            while piece := connection.recv(backends.BLOCK):
+                if piece == b"more":
+                    return streams.send(connection, STALLED)
+                connection.sendall(piece)
+        started = self.started("container", handler)
+        connection, _ = self.handed_over(started)
+        connection.settimeout(60)
+        connection.sendall(b"more")
+        streams.wait_stalled(connection)
+        time.sleep(2)  # Its window is zero, and is probed a few times.
+        self.assertEqual(streams.receive(connection, STALLED), streams.digest(STALLED))
+        self.assertEqual(connection.recv(1), b"")
+        connection.close()
+        self.line(started)
 
 
 class TooBig(Packet):
