@@ -11,6 +11,7 @@ import unittest
 from support import proxy
 from support.case import ProxyTest, main
 
+DEBIAN = pathlib.Path(__file__).resolve().parents[2] / "contrib/debian"
 BUILD = pathlib.Path(proxy.BINARY).parent
 COMMANDS = re.compile(r"^  ([a-z-]+) {2,}\S", re.MULTILINE)
 
@@ -82,6 +83,30 @@ class Install(ProxyTest):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         done = run("systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit))
         self.assertEqual(done.returncode, 0, done.stdout[-300:] + done.stderr)
+
+
+class DebianPackage(ProxyTest):
+    """What `./dev package` adds; `./dev package-test` tries the package itself."""
+
+    def test_its_configuration_is_right_takes_more_files_and_serves_nobody(self):
+        path = self.directory / "config.toml"
+        shutil.copy(DEBIAN / "config.toml", path)
+        services = self.directory / "conf.d"
+        services.mkdir()
+        shutil.copy(DEBIAN / "conf.d.README", services / "README")
+        done = run(proxy.BINARY, "check", str(path))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        explain = (proxy.BINARY, "check", str(path), "--explain", "www.example.com")
+        self.assertEqual(run(*explain).returncode, 1)
+        (services / "www.toml").write_text(
+            '[[route]]\nnames = ["www.example.com"]\nbackend = "10.0.0.5:8443"\n')
+        self.assertEqual(run(*explain).returncode, 0)
+
+    def test_its_scripts_are_scripts(self):
+        for name in ("postinst", "postrm", "prerm"):
+            script = DEBIAN / name
+            self.assertEqual(script.stat().st_mode & 0o777, 0o755)
+            self.assertEqual(run("sh", "-n", str(script)).stderr, "")
 
 
 if __name__ == "__main__":
