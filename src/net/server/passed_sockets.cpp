@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <string_view>
 
 #include "core/config/diagnostic.h"
@@ -77,7 +76,6 @@ PassedSockets PassedSockets::from_environment() {
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     passed.sockets_.push_back({.name = std::string(name), .fd = UniqueFd::adopt(fd)});
   }
-  for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) unsetenv(name);
   return passed;
 }
 

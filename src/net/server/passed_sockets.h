@@ -16,8 +16,7 @@ namespace sni {
 
 class PassedSockets {
  public:
-  // Takes them over, close-on-exec, and removes the variables, so that no child takes them for its
-  // own. Empty where there are none for us.
+  // Takes them over, close-on-exec. To be called once. Empty where there are none for us.
   static PassedSockets from_environment();
 
   // The socket for a listener: of those on its address, one with its name before the others. An

@@ -71,15 +71,15 @@ bool become_user(const UserId& user) {
   }
   const bool may_bound = capng_have_capability(CAPNG_PERMITTED, CAP_SETPCAP) != 0;
   capng_clear(CAPNG_SELECT_BOTH);
-  constexpr auto kept = static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED);
   for (std::size_t i = 0; i < held.size(); ++i) {
-    // A container may have withheld it.
-    if (held[i]) capng_update(CAPNG_ADD, kept, kept_capabilities[i]);
+    if (!held[i]) continue;  // A container may have withheld it.
+    capng_update(CAPNG_ADD, CAPNG_EFFECTIVE, kept_capabilities[i]);
+    capng_update(CAPNG_ADD, CAPNG_PERMITTED, kept_capabilities[i]);
   }
-  const int flags = CAPNG_INIT_SUPP_GRP | (may_bound ? CAPNG_CLEAR_BOUNDING : CAPNG_NO_FLAG);
   errno = 0;
+  if (may_bound && capng_apply(CAPNG_SELECT_BOUNDS) != 0) return false;
   return capng_change_id(static_cast<int>(user.uid), static_cast<int>(user.gid),
-                         static_cast<capng_flags_t>(flags)) == 0 &&
+                         CAPNG_INIT_SUPP_GRP) == 0 &&
          prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
@@ -110,7 +110,8 @@ Result<void> drop_privileges(LoadedConfig& loaded) {
   }
   if (user->uid == geteuid()) return {};
   if (geteuid() != 0) {
-    loaded.warnings.push_back("server.user is not taken, since the proxy was not started by root");
+    loaded.warnings.emplace_back(
+        "server.user is not taken, since the proxy was not started by root");
     return {};
   }
   lift_locked_memory();
