@@ -95,6 +95,28 @@ class Crash(Pinned):
         self.assertTrue(backends.is_reset(connection))
         self.line(second, end="killed")
 
+    def test_what_was_taken_over_counts_for_the_bounds_of_its_backend_and_its_route(self):
+        for bounds, end in (({"queue": 0}, "queue_full"), ({"connections": 1}, "route_full")):
+            first = self.first()
+            connection, _ = self.handed_over(first)
+            self.killed(first)
+            route = first.config["route"][0] | bounds
+            if "queue" in bounds:
+                route["backend"] = {"address": route["backend"], "max_connections": 1}
+            second = self.proxy(first.config | {"route": [route]}, command=self.lab.command)
+            second.wait_log("took over 1 spliced connection")
+            refused = self.connect(second)
+            refused.sendall(tls.client_hello("one.example"))
+            backends.read_to_end(refused)
+            refused.close()
+            self.assertEqual(second.access(1)[0]["end"], end)
+            connection.close()
+            second.access(2)
+            served, _ = self.handed_over(second)
+            served.close()
+            second.access(3)
+            second.stop()
+
     def test_a_crash_at_any_step_of_the_hand_over_corrupts_nothing(self):
         """Each connection goes on with the right bytes, or ends."""
         went_on = 0

@@ -28,8 +28,15 @@ struct SavedEndpoint {
   std::uint16_t unused;
 };
 
-enum class SavedText : std::uint8_t { server_name, alpn, route, listener, backend };
-inline constexpr std::size_t saved_texts = static_cast<std::size_t>(SavedText::backend) + 1;
+enum class SavedText : std::uint8_t {
+  server_name,
+  alpn,
+  route,
+  listener,
+  backend,          // As the access line has it,
+  configured_name,  // and as the configuration does.
+};
+inline constexpr std::size_t saved_texts = static_cast<std::size_t>(SavedText::configured_name) + 1;
 
 // The value of SAVED_FLOWS. Its shape belongs to PACKET_LAYOUT.
 struct SavedFlow {
@@ -48,8 +55,7 @@ struct SavedFlow {
   std::uint16_t tls_version = 0;
   std::uint32_t ech = 0;
   std::array<std::uint16_t, saved_texts> ends{};  // Behind each text, in `bytes`.
-  std::uint16_t unused = 0;
-  std::uint32_t unused_too = 0;
+  std::uint32_t unused = 0;
   std::array<char, 1024> bytes{};
 
   std::string_view text(SavedText which) const;

@@ -17,6 +17,13 @@ class BackendLease {
       : entry_(&entry), address_(address) {
     entry.connections.fetch_add(1, std::memory_order_relaxed);
   }
+  // The same, with the address where those are counted.
+  BackendLease(const BackendEntry& entry, const IpAddress& address)
+      : BackendLease(entry, place_of(entry, address)) {}
+  static AddressLoads::Place place_of(const BackendEntry& entry, const IpAddress& address) {
+    AddressLoads* const loads = entry.addresses.load(std::memory_order_acquire);
+    return loads == nullptr ? nullptr : loads->enter(address);
+  }
   // Of an address alone: the connection has its place at the backend already.
   explicit BackendLease(AddressLoads::Place address) : address_(address) {}
   // Of a place that is counted already.

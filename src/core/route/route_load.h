@@ -25,6 +25,11 @@ class RoutePlace {
     load.connections.fetch_sub(1, std::memory_order_relaxed);
     return std::nullopt;
   }
+  // Of a connection that an earlier process let in: counted at any rate.
+  static RoutePlace adopt(RouteLoad& load) {
+    load.connections.fetch_add(1, std::memory_order_relaxed);
+    return RoutePlace(load);
+  }
   RoutePlace(RoutePlace&& other) noexcept : load_(std::exchange(other.load_, nullptr)) {}
   RoutePlace& operator=(RoutePlace&& other) noexcept {
     std::swap(load_, other.load_);

@@ -23,8 +23,7 @@ bool TargetList::has_place() {
 
 BackendLease TargetList::lease(const Target& target) const {
   const BackendEntry& entry = *route_->backends[target.backend];
-  AddressLoads* const loads = entry.addresses.load(std::memory_order_acquire);
-  const AddressLoads::Place address = loads == nullptr ? nullptr : loads->enter(target.endpoint.ip);
+  const AddressLoads::Place address = BackendLease::place_of(entry, target.endpoint.ip);
   const bool counted = std::ranges::find(places_, target.backend, &Place::backend) != places_.end();
   return counted ? BackendLease(address) : BackendLease(entry, address);
 }

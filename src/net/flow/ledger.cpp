@@ -63,6 +63,16 @@ std::string backend_of(const FlowRecord& flow) {
   return flow.backend_address.port != 0 ? flow.backend_address.to_string() : flow.backend->text;
 }
 
+void take_places(Flow& flow) {
+  const RouteRef& route = flow.record.route;
+  if (route == nullptr) return;
+  if (route->load != nullptr) flow.route_place = RoutePlace::adopt(*route->load);
+  for (const BackendRef& each : route->backends) {
+    if (&each->backend != flow.record.backend) continue;
+    flow.lease = BackendLease(*each, flow.record.backend_address.ip);
+  }
+}
+
 Flow& Ledger::open(FlowRecord record, Seat seat) {
   record.serial = next_serial_++;
   const std::uint32_t place = flows_.acquire();

@@ -37,6 +37,10 @@ struct Flow {
   FlowRate rate;
 };
 
+// Of a flow that an earlier process let in, with a seat: counts it at its route and backend too,
+// whatever these may have.
+void take_places(Flow& flow);
+
 // The address that was tried last or is connected to, or what the configuration calls it; empty: it
 // has not come so far.
 std::string backend_of(const FlowRecord& flow);

@@ -21,14 +21,27 @@ std::vector<std::uint8_t> alpn_list(std::string_view protocol) {
   return list;
 }
 
+// A regular expression may be longer than there is room for.
+std::string_view route_text(const Route& route) {
+  return std::string_view(route.config.names.front()).substr(0, limits::server_name_max);
+}
+
 RouteRef route_of(const SavedFlow& flow, const RouteTable& routes, std::uint32_t listener) {
   const std::string_view said = flow.text(SavedText::server_name);
   std::array<char, limits::server_name_max> name{};
   const std::size_t length = canonical_server_name(said, name).value_or(0);
   const std::vector<std::uint8_t> alpn = alpn_list(flow.text(SavedText::alpn));
   RouteRef found = routes.find(listener, {name.data(), length}, alpn);
-  if (found == nullptr || found->config.names.front() != flow.text(SavedText::route)) return {};
+  if (found == nullptr || route_text(*found) != flow.text(SavedText::route)) return {};
   return found;
+}
+
+const Backend* backend_of(const SavedFlow& flow, const RouteRef& route) {
+  if (route == nullptr) return nullptr;
+  const std::string_view text = flow.text(SavedText::configured_name);
+  const auto found = std::ranges::find_if(
+      route->backends, [&](const BackendRef& each) { return each->backend.text == text; });
+  return found == route->backends.end() ? nullptr : &(*found)->backend;
 }
 
 }  // namespace
@@ -44,11 +57,14 @@ SavedFlow saved_flow(const FlowRecord& record, std::uint64_t run) {
                  .attempts = record.attempts,
                  .tls_version = record.tls_version,
                  .ech = record.ech ? 1U : 0U};
-  const std::string backend = backend_of(record);
+  const std::string backend = sni::backend_of(record);
   const std::array<std::string_view, saved_texts> texts{
-      record.server_name, record.alpn,
-      record.route == nullptr ? std::string_view() : record.route->config.names.front(),
-      record.listener->name, backend};
+      record.server_name,
+      record.alpn,
+      record.route == nullptr ? std::string_view() : route_text(*record.route),
+      record.listener->name,
+      backend,
+      record.backend == nullptr ? std::string_view() : record.backend->text};
   flow.set_texts(texts);
   return flow;
 }
@@ -83,6 +99,7 @@ FlowRecord restored_record(const SavedFlow& flow, const RouteTable& routes,
   }
   record.listener = *known;
   record.route = route_of(flow, routes, static_cast<std::uint32_t>(known - listeners.begin()));
+  record.backend = backend_of(flow, record.route);
   return record;
 }
 

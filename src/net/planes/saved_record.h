@@ -15,8 +15,8 @@ namespace sni {
 // `run`: of this process (Shared). Keys, idle time and bytes are the plane's to fill in.
 SavedFlow saved_flow(const FlowRecord& record, std::uint64_t run);
 
-// Route and listener are those of today that have the same names; without one the record has no
-// route, and a listener of its own. `listeners` run in step with the routes' listener indices.
+// Route, backend and listener are those of today that have the same names; without one the record has
+// no route or backend, and a listener of its own. `listeners` run in step with the routes' listener indices.
 FlowRecord restored_record(const SavedFlow& flow, const RouteTable& routes,
                            std::span<const std::shared_ptr<const ListenerConfig>> listeners);
 

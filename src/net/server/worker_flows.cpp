@@ -17,6 +17,7 @@ void Worker::take_over_flows() {
       (void)seat.take_source(record.client.ip, snapshot_->config.limits.connections_per_source);
     }
     Flow& flow = loop_->ledger.open(std::move(record), std::move(seat));
+    take_places(flow);
     packet.restore(left, flow);
     // What it has moved so far is the earlier process's traffic.
     if (const auto progress = progress_of(flow)) {

@@ -81,6 +81,7 @@ TEST_CASE("a record that was saved says the same in the next process") {
   CHECK(after.resolve_ms == before.resolve_ms);
   CHECK(after.connect_ms == before.connect_ms);
   CHECK(backend_of(after) == backend_of(before));
+  CHECK(after.backend == before.backend);
   REQUIRE(after.earlier != nullptr);
   CHECK(after.earlier->run == run);
   CHECK(after.earlier->serial == before.serial);
@@ -115,4 +116,36 @@ TEST_CASE("a name that is none finds the route of clients without one") {
   const FlowRecord after = restored_record(saved_from(before), routes, today.listeners);
   CHECK(after.server_name == before.server_name);
   CHECK(after.route == before.route);
+}
+
+TEST_CASE(
+    "a route by a long expression is found again, and a backend that it no longer has is not") {
+  Today today("/" + std::string(1000, 'a') + "|www\\.example\\.com/");
+  const RouteTable routes = today.routes();
+  const SavedFlow saved = saved_from(record_of(today, routes));
+  const FlowRecord after = restored_record(saved, routes, today.listeners);
+  CHECK(after.route == routes.routes()[0]);
+  CHECK(after.backend == &after.route->backends.front()->backend);
+  today.config.routes[0].backends[0].text = "192.0.2.10:443";
+  const RouteTable changed = today.routes();
+  const FlowRecord moved = restored_record(saved, changed, today.listeners);
+  CHECK(moved.route == changed.routes()[0]);
+  CHECK(moved.backend == nullptr);
+  CHECK(backend_of(moved) == "192.0.2.9:443");
+}
+
+TEST_CASE("a flow that was taken over counts at its backend and its route until its end") {
+  Today today;
+  today.config.routes[0].connections = 1;
+  const RouteTable routes = today.routes();
+  const SavedFlow saved = saved_from(record_of(today, routes));
+  const Route& route = *routes.routes()[0];
+  {
+    Flow flow{.record = restored_record(saved, routes, today.listeners)};
+    take_places(flow);
+    CHECK(route.backends[0]->connections == 1);
+    CHECK(route.load->connections == 1);
+  }
+  CHECK(route.backends[0]->connections == 0);
+  CHECK(route.load->connections == 0);
 }
