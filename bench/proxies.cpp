@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -18,9 +19,13 @@ std::string plane_configuration(const Proxy& proxy, const Scene& scene) {
   std::ostringstream out;
   out << "[server]\nworkers = 1\n\n"
       << "[[listener]]\nname = \"bench\"\naddress = \"" << endpoint(scene) << "\"\n\n";
-  for (const Scene::Route& route : scene.routes) {
-    out << "[[route]]\nnames = [\"" << route.name << "\"]\nbackend = \"" << route.backend
-        << "\"\n\n";
+  for (std::size_t i = 0; i < scene.routes.size(); ++i) {
+    out << "[[route]]\nnames = [\"" << scene.routes[i].name << "\"]\nbackend = [";
+    for (std::size_t j = 0; j < std::min(proxy.balanced, scene.routes.size()); ++j) {
+      const Scene::Route& other = scene.routes[(i + j) % scene.routes.size()];
+      out << (j == 0 ? "" : ", ") << '"' << other.backend << '"';
+    }
+    out << "]\n" << (proxy.balanced > 1 ? "balance = \"round_robin\"\n" : "") << '\n';
   }
   out << "[fast_path]\nmode = \"" << proxy.plane << "\"\n"
       << "same_host = "
@@ -139,6 +144,8 @@ std::vector<Proxy> planes(const std::string& program, bool privileged) {
   add("userspace", "sni-proxy, userspace relay", "userspace", false);
   add("logged", "sni-proxy, userspace relay, access lines as by default", "userspace", false,
       "info");
+  add("balanced", "sni-proxy, userspace relay, round_robin over four backends", "userspace", false);
+  all.back().balanced = 4;
   if (!privileged) return all;
   add("packet", "sni-proxy, packet plane", "packet", false);
   add("sockhash", "sni-proxy, sockhash", "sockhash", false);

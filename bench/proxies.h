@@ -5,6 +5,7 @@
 // row of ours, whose lines go to a file), and the same names leading to the same backends, in a directory of the run; nothing of the system's own
 // configuration is read or touched.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -34,7 +35,8 @@ struct Proxy {
   std::string plane;       // fast_path.mode of the proxy under test; empty for a peer.
   bool as_remote = false;  // Backends on this host, which all of the lab's are, count as remote.
   std::string log_level = "warning";  // Of the proxy under test; "info" has access lines.
-  std::string module;                 // nginx: the file of its stream module, where it is one.
+  std::size_t balanced = 1;  // Over so many backends each name is spread by round_robin; 1: none.
+  std::string module;        // nginx: the file of its stream module, where it is one.
 };
 
 // The planes of the proxy under test, `userspace` first: the others are compared with it. Those of

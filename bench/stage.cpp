@@ -52,11 +52,12 @@ std::string last_words(const std::string& log) {
   return text.empty() ? "it said nothing" : text;
 }
 
-// Away from the first place rows that would only say the same again are left out: what a log costs
-// does not depend on where the backend is, nor do sockets on whether a bridge is behind them.
+// Away from the first place rows that would only say the same again are left out: what a log or a
+// choice costs does not depend on where the backend is, nor do sockets on whether a bridge is behind
+// them.
 bool tells_more(const Site& site, const Proxy& relay) {
   if (site.prefix.empty()) return true;
-  if (relay.as_remote || relay.log_level != "warning") return false;
+  if (relay.as_remote || relay.balanced > 1 || relay.log_level != "warning") return false;
   return site.role != Role::container || relay.plane != "sockhash";
 }
 

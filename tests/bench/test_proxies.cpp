@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -49,6 +50,9 @@ TEST_CASE("the relay's own configuration is read without a mistake") {
     REQUIRE(loaded.config.has_value());
     CHECK(loaded.config->workers == 1);
     CHECK(loaded.config->routes.size() == 2);
+    const sni::RouteConfig& route = loaded.config->routes[0];
+    CHECK(route.backends.size() == std::min<std::size_t>(plane.balanced, 2));
+    CHECK((route.balance == sni::Balance::round_robin) == (plane.balanced > 1));
   }
 }
 
