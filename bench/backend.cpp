@@ -17,7 +17,7 @@ Result<std::vector<UniqueFd>> listen_on(in_addr address, std::uint16_t first_por
                                         std::uint16_t count) {
   std::vector<UniqueFd> listeners;
   for (std::uint16_t i = 0; i < count; ++i) {
-    const std::uint16_t port = static_cast<std::uint16_t>(first_port + i);
+    const auto port = static_cast<std::uint16_t>(first_port + i);
     UniqueFd fd = UniqueFd::adopt(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd) return fail_sys("cannot make a backend socket", errno);
     const int on = 1;

@@ -179,7 +179,7 @@ class Run {
       progress(i);
       Outcome outcome = measure(candidate, *step.column);
       if (candidate && step.entry->proxy && !candidate->child.running()) {
-        outcome.faults.push_back("the proxy died");
+        outcome.faults.emplace_back("the proxy died");
       }
       if (interrupted()) return;
       report_.samples.push_back({.row = step.entry->row.id,

@@ -70,7 +70,7 @@ class Bulk {
                             .bytes_per_second = load_.bytes_per_second / load_.connections};
       auto fd = open_session(target_, i, command);
       if (!fd) {
-        outcome_.faults.push_back(fd.error().what);
+        outcome_.faults.emplace_back(fd.error().what);
         return false;
       }
       stream.fd = std::move(*fd);
@@ -105,12 +105,12 @@ class Bulk {
       const ssize_t n = stream.in.receive(stream.fd.get(), scratch_, look());
       if (n < 0 && errno == EAGAIN) return;
       if (n <= 0) {
-        outcome_.faults.push_back("a stream was closed before its end");
+        outcome_.faults.emplace_back("a stream was closed before its end");
         return;
       }
       const auto length = static_cast<std::size_t>(n);
       if (!stream.in.intact()) {
-        outcome_.faults.push_back("bytes to the client differ from what was sent");
+        outcome_.faults.emplace_back("bytes to the client differ from what was sent");
         return;
       }
       stream.received += length;
@@ -124,7 +124,7 @@ class Bulk {
       const ssize_t n = ::send(stream.fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (n < 0 && errno == EAGAIN) return;
       if (n <= 0) {
-        outcome_.faults.push_back("a stream broke while sending");
+        outcome_.faults.emplace_back("a stream broke while sending");
         return;
       }
       stream.out.advance(static_cast<std::size_t>(n));
@@ -167,13 +167,13 @@ class Bulk {
       if (!running()) return;
       const LedgerSlot& slot = (*target_.ledger)[stream.slot];
       if (slot.corrupt != 0) {
-        outcome_.faults.push_back("bytes to the backend differ from what was sent");
+        outcome_.faults.emplace_back("bytes to the backend differ from what was sent");
       }
       if (!arrived(stream)) {
-        outcome_.faults.push_back("bytes were lost: " + std::to_string(stream.received) + " of " +
-                                  std::to_string(slot.sent) + " down, " +
-                                  std::to_string(slot.received) + " of " +
-                                  std::to_string(stream.sent) + " up");
+        outcome_.faults.emplace_back("bytes were lost: " + std::to_string(stream.received) +
+                                     " of " + std::to_string(slot.sent) + " down, " +
+                                     std::to_string(slot.received) + " of " +
+                                     std::to_string(stream.sent) + " up");
       }
     }
   }

@@ -36,10 +36,10 @@ class Messages {
   bool open(std::uint32_t connections) {
     for (std::uint32_t i = 0; i < connections; ++i) {
       const std::uint32_t slot = target_.ledger->take();
-      Command command{.op = Op::echo, .message_bytes = message_bytes_, .slot = slot};
+      const Command command{.op = Op::echo, .message_bytes = message_bytes_, .slot = slot};
       auto fd = open_session(target_, i, command);
       if (!fd) {
-        outcome_.faults.push_back(fd.error().what);
+        outcome_.faults.emplace_back(fd.error().what);
         return false;
       }
       Client client;
@@ -112,8 +112,8 @@ class Messages {
     const ssize_t n = ::send(client.fd.get(), message.data(), message.size(), MSG_NOSIGNAL);
     if (n != static_cast<ssize_t>(message.size())) {
       // A client's buffer holds thousands of messages: full, it is the proxy that does not follow.
-      outcome_.faults.push_back(n < 0 && errno != EAGAIN ? "a connection broke while sending"
-                                                         : "messages pile up at a client");
+      outcome_.faults.emplace_back(n < 0 && errno != EAGAIN ? "a connection broke while sending"
+                                                            : "messages pile up at a client");
       return;
     }
     client.out.advance(message.size());
@@ -126,12 +126,12 @@ class Messages {
     const ssize_t n = ::recv(client.fd.get(), scratch_.data(), scratch_.size(), 0);
     if (n < 0 && errno == EAGAIN) return 0;
     if (n <= 0) {
-      outcome_.faults.push_back("a connection was closed before its answers came");
+      outcome_.faults.emplace_back("a connection was closed before its answers came");
       return 0;
     }
     const auto length = static_cast<std::size_t>(n);
     if (!client.in.check(std::span(scratch_).first(length))) {
-      outcome_.faults.push_back("an answer is not what was sent");
+      outcome_.faults.emplace_back("an answer is not what was sent");
       return 0;
     }
     const std::uint64_t now = now_ns();
@@ -139,7 +139,7 @@ class Messages {
     int answers = 0;
     for (; client.filled >= message_bytes_; client.filled -= message_bytes_) {
       if (client.started.empty()) {
-        outcome_.faults.push_back("more bytes came back than were sent");
+        outcome_.faults.emplace_back("more bytes came back than were sent");
         return answers;
       }
       // The window goes by the end of an exchange in ping-pong and by the schedule in open loop:
@@ -160,7 +160,7 @@ class Messages {
       for (const epoll_event& event : poller_.wait(deadline)) receive(client_of(event));
     }
     if (unanswered_ > 0 && running()) {
-      outcome_.faults.push_back(std::to_string(unanswered_) + " answers never came");
+      outcome_.faults.emplace_back(std::to_string(unanswered_) + " answers never came");
     }
     outcome_.values["messages"] = static_cast<double>(answered_);
     outcome_.values["rate"] = static_cast<double>(answered_) / usage.elapsed_s;

@@ -105,7 +105,7 @@ void Child::stop() {
 Result<std::string> run_tool(const std::vector<std::string>& argv) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_sys("cannot make a pipe", errno);
-  UniqueFd reader = UniqueFd::adopt(ends[0]);
+  const UniqueFd reader = UniqueFd::adopt(ends[0]);
   UniqueFd writer = UniqueFd::adopt(ends[1]);
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();

@@ -47,8 +47,8 @@ double busy_seconds() {
   std::string cpu;
   double user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0;
   fields >> cpu >> user >> nice >> system >> idle >> iowait >> irq >> softirq >> steal;
-  static const double ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
-  static const double cpus = static_cast<double>(::sysconf(_SC_NPROCESSORS_ONLN));
+  static const auto ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
+  static const auto cpus = static_cast<double>(::sysconf(_SC_NPROCESSORS_ONLN));
   const double elapsed = static_cast<double>(now_ns()) / second_ns;
   return elapsed * cpus - (idle + iowait + steal) / ticks;
 }

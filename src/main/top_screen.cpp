@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <langinfo.h>
 #include <array>
 #include <clocale>
 #include <cstdlib>

@@ -96,7 +96,7 @@ Result<void> PacketSplice::set_up(const PacketOptions& options) {
   };
   ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.PACKET_EVENTS), take, this, nullptr));
   if (!ring_) return fail_sys("cannot read PACKET_EVENTS", errno);
-  steps_.push_back("programs loaded: packet_splice, packet_splice_ip, packet_control");
+  steps_.emplace_back("programs loaded: packet_splice, packet_splice_ip, packet_control");
   steps_.push_back(std::string(took_over_ ? "maps taken over: " : "maps ready: ") +
                    "PACKET_FLOWS (" + std::to_string(flows_) +
                    " flows), PACKET_EVENTS, TRAFFIC_STATS");

@@ -75,7 +75,7 @@ class HaproxyImport {
   void take_request_rule(const HaproxyLine& line);
   void take_redirect(const HaproxyLine& line);
   void route_to(const HaproxyLine& line, const std::string& backend,
-                std::vector<std::string> names);
+                const std::vector<std::string>& names);
   void note(const HaproxyLine& line, std::string_view why) {
     draft_.note(line.number, line.words, why);
   }
@@ -346,11 +346,11 @@ void HaproxyImport::take_redirect(const HaproxyLine& line) {
 }
 
 void HaproxyImport::route_to(const HaproxyLine& line, const std::string& backend,
-                             std::vector<std::string> names) {
+                             const std::vector<std::string>& names) {
   const auto pool = pools_.find(backend);
   if (pool == pools_.end()) return note(line, "there is no backend " + quoted(backend));
   if (pool->second.servers.empty()) return note(line, "the backend has no server");
-  draft_.add_route(line.number, std::move(names), places_, pool->second);
+  draft_.add_route(line.number, names, places_, pool->second);
 }
 
 }  // namespace

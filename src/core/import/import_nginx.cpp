@@ -58,7 +58,8 @@ class NginxImport {
   void take_bind(const Directive& directive);
   void take_pass(const Directive& pass);
   void take_map(const Directive& map);
-  void route_to(const Directive& by, const std::string& target, std::vector<std::string> names);
+  void route_to(const Directive& by, const std::string& target,
+                const std::vector<std::string>& names);
   void believe_proxies();
   void note(const Directive& directive, std::string_view why) {
     draft_.note(directive.line, directive.words, why);
@@ -308,14 +309,14 @@ void NginxImport::take_map(const Directive& map) {
     if (names.empty()) {
       note(entry, "it stands for no names of a route");
     } else {
-      route_to(entry, plain_variable(entry.word(1)), std::move(names));
+      route_to(entry, plain_variable(entry.word(1)), names);
     }
   }
 }
 
 // `by` is the line that says so.
 void NginxImport::route_to(const Directive& by, const std::string& target,
-                           std::vector<std::string> names) {
+                           const std::vector<std::string>& names) {
   ImportPool pool;
   if (const auto upstream = upstreams_.find(target); upstream != upstreams_.end()) {
     pool = upstream->second;
@@ -332,7 +333,7 @@ void NginxImport::route_to(const Directive& by, const std::string& target,
   if (pool.servers.empty()) return note(by, "the upstream has no server");
   pool.send_proxy = send_proxy_;
   pool.source = source_;
-  draft_.add_route(by.line, std::move(names), places_, pool);
+  draft_.add_route(by.line, names, places_, pool);
 }
 
 }  // namespace

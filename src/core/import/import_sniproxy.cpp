@@ -187,7 +187,7 @@ void SniproxyImport::take_table(std::uint32_t line, const std::string& name) {
 }
 
 void SniproxyImport::take_entry(const Directive& entry) {
-  std::vector<std::string> names = names_of_regex(entry.words[0]);
+  const std::vector<std::string> names = names_of_regex(entry.words[0]);
   if (names.empty()) {
     return draft_.note(entry.line, entry.words, "no names stand for this expression");
   }
@@ -209,7 +209,7 @@ void SniproxyImport::take_entry(const Directive& entry) {
       draft_.note(entry.line, entry.words, quoted(entry.words[i]) + " is unknown here");
     }
   }
-  draft_.add_route(entry.line, std::move(names), places_, pool);
+  draft_.add_route(entry.line, names, places_, pool);
 }
 
 void SniproxyImport::take_fallback(const Directive& fallback) {
@@ -225,7 +225,7 @@ void SniproxyImport::take_fallback(const Directive& fallback) {
            std::ranges::find(route.listeners, places_[0].listener) != route.listeners.end();
   });
   if (taken) names = {"-"};
-  draft_.add_route(fallback.line, std::move(names), places_, pool);
+  draft_.add_route(fallback.line, names, places_, pool);
 }
 
 }  // namespace

@@ -69,27 +69,32 @@ bool skip_questions(ByteReader& reader, Message message, std::uint16_t questions
   return true;
 }
 
+DnsReply unreadable() {
+  DnsReply reply;
+  reply.status = DnsReply::Status::failed;
+  return reply;
+}
+
 }  // namespace
 
 DnsReply read_service_reply(Message message) {
-  const DnsReply unreadable{.status = DnsReply::Status::failed};
   ByteReader reader(message);
   std::uint16_t questions = 0;
   std::uint16_t answers = 0;
   if (!reader.skip(4) || !reader.u16(questions) || !reader.u16(answers) || !reader.skip(4) ||
       !skip_questions(reader, message, questions)) {
-    return unreadable;
+    return unreadable();
   }
   DnsReply reply{.status = DnsReply::Status::no_data, .ttl_ms = UINT64_MAX};
   for (; answers > 0; --answers) {
     Record record;
-    if (!take_record(reader, message, record)) return unreadable;
+    if (!take_record(reader, message, record)) return unreadable();
     if (record.type != type_srv && record.type != type_cname) continue;
     // The answer holds no longer than the aliases that led to it.
     reply.ttl_ms = std::min(reply.ttl_ms, record.ttl_ms);
     if (record.type == type_cname) continue;
     auto target = target_of(record.data, message);
-    if (!target) return unreadable;
+    if (!target) return unreadable();
     reply.services.push_back(*std::move(target));
   }
   reply.services = usable_targets(std::move(reply.services));
