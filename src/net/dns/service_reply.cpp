@@ -85,7 +85,9 @@ DnsReply read_service_reply(Message message) {
       !skip_questions(reader, message, questions)) {
     return unreadable();
   }
-  DnsReply reply{.status = DnsReply::Status::no_data, .ttl_ms = UINT64_MAX};
+  DnsReply reply;
+  reply.status = DnsReply::Status::no_data;
+  reply.ttl_ms = UINT64_MAX;
   for (; answers > 0; --answers) {
     Record record;
     if (!take_record(reader, message, record)) return unreadable();
