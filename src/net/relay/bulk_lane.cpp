@@ -58,20 +58,18 @@ std::optional<std::uint64_t> BulkLane::on_low_water_due(const Loop& loop, const 
 }
 
 // Where no pipe is free, the one whose reader has stalled for longest is emptied into memory.
-std::unique_ptr<Splice> BulkLane::borrow(Loop& loop) {
+std::unique_ptr<Splice> BulkLane::borrow(Loop& loop, std::uint64_t memory_max) {
   if (auto splice = loop.splices.borrow()) return splice;
   auto* longest = static_cast<BulkLane*>(loop.splices.longest_stalled(loop.now_ms));
-  if (longest == nullptr) return nullptr;
-  longest->evict(loop);
+  if (longest == nullptr || !longest->evict(loop, memory_max)) return nullptr;
   return loop.splices.borrow();
 }
 
-// The bytes are charged already, and stay so.
-void BulkLane::evict(Loop& loop) {
-  const Parking::Place place = *std::exchange(charged_, std::nullopt);
-  place->data = std::make_unique_for_overwrite<std::uint8_t[]>(place->length);
-  splice_->take_all({place->data.get(), place->length});
-  pipe_->hold(place);
+bool BulkLane::evict(Loop& loop, std::uint64_t memory_max) {
+  const auto parked = loop.parking.park_if_free(owner_, splice_->held(), memory_max);
+  if (!parked) return false;
+  splice_->take_all({(*parked)->data.get(), (*parked)->length});
+  pipe_->hold(*parked);
   release(loop);
   stalled_ = false;
   evicted_ = true;
@@ -81,14 +79,14 @@ void BulkLane::evict(Loop& loop) {
         "readers that stall hold all kernel pipes for bulk: the longest-stalled ones go on from "
         "memory (told once; splices_evicted counts)");
   }
+  return true;
 }
 
 Event BulkLane::on_readable(Loop& loop, const Sockets& sockets, Pipe& pipe,
                             std::uint64_t memory_max, const Completion& completion) {
   armed_ = false;
   if (completion.result == -ECANCELED) return *event_of_receive(side_, completion.result);
-  memory_max_ = memory_max;
-  splice_ = borrow(loop);
+  splice_ = borrow(loop, memory_max);
   pipe_ = &pipe;
   owner_ = {.slot = sockets.slot, .generation = sockets.generation};
   const ssize_t n = splice_ == nullptr ? 0 : splice_->fill(sockets.fd(side_));
@@ -120,7 +118,7 @@ Event BulkLane::drain(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint3
   const ssize_t n = splice_->drain(sockets.fd(other(side_)), least);
   if (n > 0) {
     pipe.count_sent(static_cast<std::uint64_t>(n));
-    move_on(loop);
+    loop.splices.moved(*this);
   }
   stalled_ = splice_->held() > 0;
   if (!stalled_) {
@@ -131,25 +129,15 @@ Event BulkLane::drain(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint3
                           .value_or(Event{.kind = Kind::blocked, .side = side_});
   if (event.kind == Kind::blocked) {
     loop.counters.readers_stalled.add();
-    if (stall(loop)) return event;
+    loop.splices.stalled(*this, loop.now_ms);
+  } else {
+    release(loop);
   }
-  release(loop);
-  return event.kind == Kind::blocked ? Event{.kind = Kind::overcommitted, .side = side_} : event;
-}
-
-bool BulkLane::stall(Loop& loop) {
-  loop.splices.stalled(*this, loop.now_ms);
-  if (!charged_) charged_ = loop.parking.charge(owner_, splice_->held(), memory_max_);
-  return charged_.has_value();
-}
-
-void BulkLane::move_on(Loop& loop) {
-  loop.splices.moved(*this);
-  if (charged_) loop.parking.leave(*std::exchange(charged_, std::nullopt));
+  return event;
 }
 
 void BulkLane::release(Loop& loop) {
-  move_on(loop);
+  loop.splices.moved(*this);
   if (splice_ != nullptr) loop.splices.give_back(std::move(splice_));
 }
 

@@ -50,13 +50,9 @@ class BulkLane : private StalledSplice {
   void release(Loop& loop);
 
  private:
-  std::unique_ptr<Splice> borrow(Loop& loop);
-  void evict(Loop& loop);
+  std::unique_ptr<Splice> borrow(Loop& loop, std::uint64_t memory_max);
+  bool evict(Loop& loop, std::uint64_t memory_max);
   Event drain(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint32_t least);
-  // The reader takes nothing: what the pipe holds is charged until it moves. False: beyond
-  // limits.relay_memory.
-  bool stall(Loop& loop);
-  void move_on(Loop& loop);
   void raise_mark(const Sockets& sockets, bool raised);
 
   Side side_;
@@ -68,11 +64,9 @@ class BulkLane : private StalledSplice {
   bool queued_ = false;         // and the lane is in the queue.
   std::uint64_t since_ms_ = 0;  // When the latest receive under it was armed.
   BulkGauge gauge_;
-  std::unique_ptr<Splice> splice_;         // Borrowed while it holds bytes,
-  Pipe* pipe_ = nullptr;                   // in the place of this one,
-  ParkedOwner owner_;                      // of this connection,
-  std::uint64_t memory_max_ = 0;           // under this limits.relay_memory,
-  std::optional<Parking::Place> charged_;  // to which it counts while the reader takes nothing.
+  std::unique_ptr<Splice> splice_;  // Borrowed while it holds bytes,
+  Pipe* pipe_ = nullptr;            // in the place of this one,
+  ParkedOwner owner_;               // of this connection.
 };
 
 }  // namespace sni

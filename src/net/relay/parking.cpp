@@ -5,14 +5,14 @@
 
 namespace sni {
 
-std::optional<Parking::Place> Parking::charge(ParkedOwner owner, std::uint32_t length,
-                                              std::uint64_t budget_max) {
+std::optional<Parking::Place> Parking::park(ParkedOwner owner, std::span<const std::uint8_t> bytes,
+                                            std::uint64_t budget_max) {
   const std::uint64_t used =
-      budget_.used.fetch_add(length, std::memory_order_relaxed) + std::uint64_t{length};
+      budget_.used.fetch_add(bytes.size(), std::memory_order_relaxed) + bytes.size();
   const std::uint64_t wanted = budget_max + leaving_;
   const std::uint64_t excess = used > wanted ? used - wanted : 0;
   if (excess > staying_) {
-    budget_.used.fetch_sub(length, std::memory_order_relaxed);
+    budget_.used.fetch_sub(bytes.size(), std::memory_order_relaxed);
     return std::nullopt;
   }
   std::uint64_t freed = 0;
@@ -22,19 +22,30 @@ std::optional<Parking::Place> Parking::charge(ParkedOwner owner, std::uint32_t l
     freed += oldest.length;
     evicted_.push_back(oldest.owner);
   }
-  staying_ += length - freed;
+  staying_ += bytes.size() - freed;
   leaving_ += freed;
-  parked_.push_back({.owner = owner, .data = nullptr, .length = length});
-  return std::prev(parked_.end());
+  const auto added = add(owner, static_cast<std::uint32_t>(bytes.size()));
+  std::ranges::copy(bytes, added->data.get());
+  return added;
 }
 
-std::optional<Parking::Place> Parking::park(ParkedOwner owner, std::span<const std::uint8_t> bytes,
-                                            std::uint64_t budget_max) {
-  const auto added = charge(owner, static_cast<std::uint32_t>(bytes.size()), budget_max);
-  if (!added) return std::nullopt;
-  (*added)->data = std::make_unique_for_overwrite<std::uint8_t[]>(bytes.size());
-  std::ranges::copy(bytes, (*added)->data.get());
-  return added;
+std::optional<Parking::Place> Parking::park_if_free(ParkedOwner owner, std::uint32_t length,
+                                                    std::uint64_t budget_max) {
+  const std::uint64_t used =
+      budget_.used.fetch_add(length, std::memory_order_relaxed) + std::uint64_t{length};
+  if (used > budget_max) {
+    budget_.used.fetch_sub(length, std::memory_order_relaxed);
+    return std::nullopt;
+  }
+  staying_ += length;
+  return add(owner, length);
+}
+
+Parking::Place Parking::add(ParkedOwner owner, std::uint32_t length) {
+  parked_.push_back({.owner = owner,
+                     .data = std::make_unique_for_overwrite<std::uint8_t[]>(length),
+                     .length = length});
+  return std::prev(parked_.end());
 }
 
 void Parking::leave(Place place) {

@@ -1,8 +1,7 @@
 #pragma once
 
-// Theory of operation: where the bytes of stalled readers wait while relay buffers are scarce, and
-// the account of those that wait in kernel pipes (net/relay/splice.h). All workers together hold no
-// more than limits.relay_memory. Where that is used up, whoever stalls now
+// Theory of operation: where the bytes of stalled readers wait while relay buffers are scarce. All
+// workers together park no more than limits.relay_memory. Where that is used up, whoever stalls now
 // takes the place of those that have stalled for longest: those connections are ended, since a
 // reader that pauses for a moment must not fall victim to readers that never read. Only when this
 // worker has nobody to end is the newcomer turned away.
@@ -31,7 +30,7 @@ struct ParkedOwner {
 
 struct ParkedBytes {
   ParkedOwner owner;
-  std::unique_ptr<std::uint8_t[]> data;  // nullptr: they are elsewhere, and only charged.
+  std::unique_ptr<std::uint8_t[]> data;
   std::uint32_t length;
   bool evicted = false;
 };
@@ -43,16 +42,19 @@ class Parking {
 
   explicit Parking(ParkedBudget& budget) : budget_(budget) {}
 
-  // For `length` bytes that wait elsewhere. nullopt: as park().
-  std::optional<Place> charge(ParkedOwner owner, std::uint32_t length, std::uint64_t budget_max);
   // Copies `bytes`. nullopt: `budget_max` bytes are used up, and not enough of them by this worker.
   std::optional<Place> park(ParkedOwner owner, std::span<const std::uint8_t> bytes,
                             std::uint64_t budget_max);
+  // Room for `length` bytes; nobody is ended for it. nullopt: `budget_max` bytes are used up.
+  std::optional<Place> park_if_free(ParkedOwner owner, std::uint32_t length,
+                                    std::uint64_t budget_max);
   void leave(Place place);
-  // Whom park() or charge() has chosen to be ended; some may have ended since.
+  // Whom park() has chosen to be ended; some may have ended since.
   std::vector<ParkedOwner> take_evicted() { return std::exchange(evicted_, {}); }
 
  private:
+  Place add(ParkedOwner owner, std::uint32_t length);
+
   ParkedBudget& budget_;
   std::list<ParkedBytes> parked_;  // The longest stalled first.
   std::uint64_t staying_ = 0;      // Bytes parked here but for those of the evicted,

@@ -100,26 +100,3 @@ TEST_CASE("readers that stall do not keep the kernel's pipes, and get all of the
   pairs.clear();
   CHECK(proxy.becomes_empty());
 }
-
-TEST_CASE("what kernel pipes hold for a reader that stalls counts as memory of the relay") {
-  TcpListener listener;
-  auto config = config_for(listener.endpoint());
-  config.limits.relay_memory = 1 << 20;
-  WorkerHarness proxy(config);
-  proxy.start();
-  const Bytes sent = pattern(16 << 20);
-  TcpPeer client = proxy.connect_to("a.example", {.receive_buffer_bytes = 256 << 10});
-  TcpPeer backend = listener.accept();
-  std::thread sender([&] {
-    backend.send(sent);
-    backend.send_fin();
-  });
-  constexpr std::size_t read_first = 3 << 20;
-  client.receive(read_first);
-  const auto& used = proxy.shared().parked.used;
-  CHECK(eventually([&] { return used.load() > 0; }));
-  CHECK(used.load() <= config.limits.relay_memory);
-  CHECK(client.receive_rest().bytes.size() == sent.size() - read_first);
-  sender.join();
-  CHECK(eventually([&] { return used.load() == 0; }));
-}

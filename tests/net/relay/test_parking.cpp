@@ -32,16 +32,16 @@ using SlotNumbers = std::vector<std::uint32_t>;
 
 }  // namespace
 
-TEST_CASE("bytes that wait elsewhere are charged like those that are parked") {
+TEST_CASE("room that is only taken where it is free ends nobody") {
   ParkedBudget budget;
   Lot lot(budget, 10);
   REQUIRE(lot.park(1, "12345678"));
-  const auto place = lot.parking.charge({.slot = 2, .generation = 7}, 3, 10);
+  CHECK_FALSE(lot.parking.park_if_free({.slot = 2, .generation = 7}, 3, 10));
+  CHECK(budget.used == 8);
+  const auto place = lot.parking.park_if_free({.slot = 2, .generation = 7}, 2, 10);
   REQUIRE(place);
-  CHECK((*place)->data == nullptr);
-  CHECK(budget.used == 11);
-  CHECK(lot.evicted() == SlotNumbers{1});
-  CHECK_FALSE(lot.parking.charge({.slot = 3, .generation = 7}, 11, 10));
+  CHECK(budget.used == 10);
+  CHECK(lot.evicted().empty());
   lot.parking.leave(*place);
   CHECK(budget.used == 8);
 }
