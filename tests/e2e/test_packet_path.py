@@ -26,11 +26,10 @@ def both_ways(connection, expected):
     streams.exchange(connection, SIZE, expected)
 
 
-class Faulty(Packet):
-    def make_lab(self):
-        return Cable(seed=self.id())
-
-    def check_bulk(self, place="container", **faults):
+class Carried(Packet):
+    def carry(self, place, **faults):
+        """SIZE bytes each way at once over a connection that the kernel carries, on a cable with these
+        faults, if any, from before the hand-over on. The proxy."""
         expected = streams.digest(SIZE)
         outcome = []
 
@@ -38,7 +37,8 @@ class Faulty(Packet):
             both_ways(connection, expected)
             outcome.append("right")
         started = self.started(place, handler)
-        self.lab.begin(**faults)
+        if faults:
+            self.lab.begin(**faults)
         connection, sent = self.handed_over(started)
         connection.settimeout(120)
         connection.sendall(b"bulk")
@@ -47,7 +47,16 @@ class Faulty(Packet):
         processes.wait_until(lambda: outcome, "the backend to have every byte", 60)
         record = self.line(started)
         self.assertEqual((record["client_bytes"], record["server_bytes"]),
-                         (sent + 4 + SIZE, sent + 2 + SIZE), self.lab.done)
+                         (sent + 4 + SIZE, sent + 2 + SIZE), faults)
+        return started
+
+
+class Faulty(Carried):
+    def make_lab(self):
+        return Cable(seed=self.id())
+
+    def check_bulk(self, place="container", **faults):
+        self.carry(place, **faults)
         for fault in faults:
             self.assertGreater(self.lab.done[fault], 0)
 
@@ -72,7 +81,7 @@ class Faulty(Packet):
         self.check_bulk("remote", lost=0.01, twice=0.02, late=0.02)
 
 
-class Firewalled(Packet):
+class Firewalled(Carried):
     """A router that tracks connections, as strictly as Linux does by default, and drops the rest."""
 
     RULES = ("add table inet t; add counter inet t bad; add counter inet t good; "
@@ -94,14 +103,7 @@ class Firewalled(Packet):
 
     def check_tracked(self, place):
         self.nft(self.RULES)
-        expected = streams.digest(SIZE)
-        started = self.started(place, lambda connection: both_ways(connection, expected))
-        connection, _ = self.handed_over(started)
-        connection.settimeout(60)
-        connection.sendall(b"bulk")
-        self.assertEqual(backends.read_exactly(connection, 2), b"ok")
-        streams.exchange(connection, SIZE, expected)
-        self.line(started)
+        started = self.carry(place)
         connection, _ = self.handed_over(started, count=2)
         backends.reset(connection)
         self.line(started, "client_reset", count=2)
@@ -116,18 +118,8 @@ class Firewalled(Packet):
         self.check_tracked("container, IPv6")
 
 
-class Plain(Packet):
+class Plain(Carried):
     """The client, the proxy and a container, with nothing in between."""
-
-    def check_bulk(self, place):
-        expected = streams.digest(SIZE)
-        started = self.started(place, lambda connection: both_ways(connection, expected))
-        connection, _ = self.handed_over(started)
-        connection.settimeout(60)
-        connection.sendall(b"bulk")
-        self.assertEqual(backends.read_exactly(connection, 2), b"ok")
-        streams.exchange(connection, SIZE, expected)
-        self.line(started)
 
     def test_links_may_be_narrow_or_wide(self):
         for width in (576, 9000):
@@ -136,7 +128,7 @@ class Plain(Packet):
                                           (self.lab.proxy, "port"), (self.lab.proxy, "br0"),
                                           (self.lab.container, "eth0")):
                     network.ip("-n", namespace, "link", "set", device, "mtu", str(width))
-                self.check_bulk("container")
+                self.carry("container")
 
     def test_a_reader_that_stops_and_goes_on_gets_every_byte(self):
         def handler(connection):
