@@ -10,7 +10,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -19,6 +18,7 @@
 
 #include "bpf/libbpf_lines.h"
 #include "core/session/access_line.h"
+#include "net/environment.h"
 #include "net/log_writer.h"
 
 namespace sni {
@@ -60,9 +60,9 @@ std::atomic<bool> to_journal{false};
 
 // systemd says in $JOURNAL_STREAM which device and inode its stream has (systemd.exec(5)).
 bool stderr_is_journal() {
-  const char* stream = std::getenv("JOURNAL_STREAM");
+  const std::string_view stream = environment("JOURNAL_STREAM");
   struct stat status{};
-  return stream != nullptr && fstat(STDERR_FILENO, &status) == 0 &&
+  return !stream.empty() && fstat(STDERR_FILENO, &status) == 0 &&
          stream == std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino);
 }
 

@@ -13,7 +13,7 @@
 #include "core/config/diagnostic.h"
 #include "core/decimal.h"
 #include "core/limits.h"
-#include "net/server/environment.h"
+#include "net/environment.h"
 #include "net/socket.h"
 
 namespace sni {

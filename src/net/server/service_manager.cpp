@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "core/decimal.h"
-#include "net/server/environment.h"
+#include "net/environment.h"
 
 namespace sni {
 
