@@ -10,7 +10,7 @@ struct FreeInterfaces {
   void operator()(struct if_nameindex* all) const { ::if_freenameindex(all); }
 };
 
-// What if_nameindex(3) returns; its end is an entry whose index is 0. Null where it failed.
+// The result of if_nameindex(3), which ends with an entry of index 0. Null if it failed.
 using InterfaceList = std::unique_ptr<struct if_nameindex, FreeInterfaces>;
 
 inline InterfaceList list_interfaces() {

@@ -1,19 +1,19 @@
 #pragma once
 
-// libbpf prints warnings to stderr by itself: the reason why a program was refused, with the
-// verifier's words. They belong into the log, which is not this layer's.
+// libbpf prints warnings to stderr by itself, such as the verifier's reason for refusing a program.
+// They belong in the log, which this layer does not have.
 
 #include <string_view>
 
 namespace sni {
 
-// Takes one line without its end. From any thread.
+// Called with one line without its newline. Called from any thread.
 using LibbpfLine = void (*)(std::string_view line);
 
-// From now on lines go there; nullptr: nowhere.
+// Sets the receiver of the lines; nullptr: they are dropped.
 void tell_libbpf_lines(LibbpfLine line);
 
-// Before anything is asked of libbpf: it prints nothing by itself any more.
+// Stops libbpf from printing by itself. To be called before any other use of it.
 void catch_libbpf_lines();
 
 }  // namespace sni

@@ -1,13 +1,13 @@
 #pragma once
 
-// The map DNS_CACHE, the resolver's second level: what one worker has learnt the others find, and
-// with a pin directory it outlives the process, so that a restart does not begin with a question
-// per name. It is looked up with a system call, by no program.
+// The map DNS_CACHE, the resolver's second-level cache. All workers share it. With a pin directory
+// it outlives the process, so that a restart does not begin with a question per name. Lookups are
+// system calls; no BPF program uses the map.
 //
 // The key is a hash of the name under a random key: clients choose names, and must not be able to
-// choose collisions. The hash key stands beside it in the map DNS_CACHE_KEY and is pinned with it,
-// or the records could not be found again. The kernel makes room for new names by dropping those
-// that were stored longest ago. All calls may come from any thread.
+// choose collisions. The hash key is in the map DNS_CACHE_KEY and is pinned with it, or the records
+// could not be found again. The kernel makes room for new names by evicting those stored longest
+// ago. Thread-safe.
 
 #include <cstdint>
 #include <optional>
@@ -24,13 +24,13 @@ namespace sni {
 class DnsMap {
  public:
   static Result<DnsMap> create(std::uint32_t names_max);
-  // The maps that are pinned in the directory of a BPF file system, or new ones that are pinned
-  // there. The directory is made if it is missing; it and the pins must be ours or root's, and
-  // nobody else's to write to. Pins of another layout are refused.
+  // Opens the maps pinned in a directory of a BPF file system, or creates and pins them there. A
+  // missing directory is made. It and the pins must belong to us or root and be writable by nobody
+  // else. Pins of another layout are refused.
   static Result<DnsMap> open_pinned(const std::string& directory, std::uint32_t names_max);
 
   std::optional<KeptAnswer> find(std::string_view name, const DnsContext& context) const;
-  // Answers without addresses and names that are too long are not stored.
+  // Does not store answers without addresses or names that are too long.
   void store(std::string_view name, const Resolution& answer, const DnsContext& context,
              std::uint64_t kept_ms) const;
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// Connection tracking of the host sees the beginning of a spliced flow and never its end, since the
-// programs take its packets before netfilter does. Its entries would stay ESTABLISHED for five days
+// The host's connection tracking sees the beginning of a spliced flow but never its end, since the
+// programs take its packets before netfilter. Its entries would stay ESTABLISHED for five days
 // (nf_conntrack_tcp_timeout_established), so they are deleted at the end (ctnetlink).
 
 #include <cstdint>
@@ -15,11 +15,11 @@ namespace sni {
 
 class Conntrack {
  public:
-  // nullopt where connections are not tracked here: asking would load the modules.
+  // nullopt if connections are not tracked here: opening would load the modules.
   static std::optional<Conntrack> open();
 
-  // Deletes the entry of this TCP connection, from whichever end it was opened; false: there is
-  // none, or the kernel refuses.
+  // Deletes the entry of this TCP connection, whichever end opened it; false: there is none, or the
+  // kernel refuses.
   bool remove(const Endpoint& one, const Endpoint& other);
 
  private:

@@ -1,7 +1,7 @@
 #pragma once
 
-// Says when every CPU has left what it was doing at a certain time (an RCU grace period), without
-// making the asking thread wait: a thread of its own waits for all that have asked.
+// Tells when an RCU grace period is over: every CPU has left what it was doing at a certain time.
+// The caller does not wait; a thread of its own waits for all callers.
 
 #include <cstdint>
 #include <memory>

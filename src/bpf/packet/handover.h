@@ -2,16 +2,16 @@
 
 // Hands an established pair of sockets over to the packet plane.
 //
-// Byte n of one connection is byte n + delta of the other, whoever carries it, so the proxy's
-// sockets and the programs can carry at the same time. The steps: wait until each end has
-// acknowledged all that the proxy wrote and until no end was promised more window than the other
-// one gives (quiesce); let the programs forward (begin); bring what the sockets took before that,
-// or in the same moment, to the other side by the same mapping (drain); wait until every CPU has
-// left the old state and the ends have acknowledged what was drained; leave the sockets by
-// TCP_REPAIR, without FIN or RST.
+// Byte n of one connection is byte n + delta of the other, whether a socket or a program carries
+// it, so the proxy's sockets and the programs can forward at the same time. The steps: wait until
+// each end has acknowledged all that the proxy wrote and until no end was promised more window than
+// the other one gives (quiesce); let the programs forward (begin); send the bytes that the sockets
+// received until then to the other side by the same mapping (drain); wait until every CPU has left
+// the old state and the ends have acknowledged the drained bytes; leave the sockets by TCP_REPAIR,
+// without FIN or RST.
 //
-// Nothing here blocks: the owner calls step() until it says what became of the pair. Until begin()
-// the pair can go back to the relay as it is; afterwards it cannot fail but by the ends' own reset.
+// Nothing here blocks: the owner calls step() until it returns a result. Until begin() the pair can
+// go back to the relay unchanged; afterwards only a reset by an end can make it fail.
 
 #include <chrono>
 #include <cstdint>
@@ -24,11 +24,12 @@
 namespace sni {
 
 struct HandoverLimits {
-  std::chrono::milliseconds quiesce{20};  // Then the pair goes back to the relay for now.
-  // Transition at least: a packet that left tc egress of lo waits in a queue that no grace period
-  // covers.
+  std::chrono::milliseconds quiesce{20};  // After this the pair goes back to the relay for now.
+  // The shortest transition: a packet that left tc egress of lo waits in a queue that no grace
+  // period covers.
   std::chrono::milliseconds settle{10};
-  // Transition: an end that takes nothing of what the proxy still owes it for so long is given up.
+  // An end is given up if it acknowledges none of the bytes that the proxy still owes it for this
+  // long during the transition.
   std::chrono::milliseconds stall{300'000};
 };
 
@@ -37,15 +38,15 @@ struct HandoverPair {
   int backend_fd = -1;
   PacketPair keys;  // Both watched under `flow`.
   std::uint64_t flow = 0;
-  std::uint32_t client_ifindex = 0;   // Where packets for the client leave.
-  std::uint32_t backend_ifindex = 0;  // Where packets for the backend leave; lo for local ones.
+  std::uint32_t client_ifindex = 0;   // Interface of packets to the client.
+  std::uint32_t backend_ifindex = 0;  // Interface of packets to the backend; lo for local ones.
 };
 
 enum class HandoverState : std::uint8_t {
   waiting,   // Call step() again after `again`.
-  spliced,   // The sockets have left: close both descriptors, no FIN or RST follows.
+  spliced,   // The sockets have left: close both descriptors, which sends no FIN or RST.
   declined,  // Nothing was changed: go on relaying. `decline` says why.
-  broken,    // An end has reset or takes nothing, or the kernel refused in the midst: kill() was
+  broken,    // An end has reset or stalled, or the kernel refused during the transition: kill() was
              // called; close both.
 };
 
@@ -56,12 +57,12 @@ struct HandoverStep {
   std::string why;  // For `declined` and `broken`: a sentence fragment for the log.
 };
 
-// Checks that can be done before anything is stopped: options, ECN, MSS, keys seen, FIN. Pure but
-// for TCP_INFO and the map. PACKET_TAKEN: worth a Handover.
+// Checks that need no pause of the relay: options, ECN, MSS, keys seen, FIN. Reads only TCP_INFO
+// and the map. PACKET_TAKEN: a Handover may succeed.
 packet_decline check_handover(const PacketSplice& plane, const HandoverPair& pair);
 
-// While it lives nobody else may read, write or poll the two sockets: no operation in flight, and
-// no byte that was read and not written.
+// While it lives, nothing else may read, write or poll the two sockets. At its start no operation
+// is in flight, and every byte read has been written.
 class Handover {
  public:
   Handover(PacketSplice& plane, GracePeriods& grace, const HandoverPair& pair,

@@ -1,8 +1,8 @@
 #pragma once
 
 // Requests to the kernel over netlink (RFC 3549): routes, traffic control and conntrack. A message
-// is built in a buffer of fixed size, sent, and its answers are read until the kernel has said all.
-// One question at a time; a socket belongs to one thread.
+// is built in a buffer of fixed size and sent, and its answers are read to the last one. One
+// request at a time; a socket belongs to one thread.
 
 #include <linux/netlink.h>
 
@@ -31,7 +31,7 @@ std::optional<T> netlink_value(NetlinkBytes bytes) {
   return value;
 }
 
-// Calls back with type and value of each attribute, as far as they are whole.
+// Calls back with type and value of each complete attribute.
 template <typename Use>
 void for_each_attribute(NetlinkBytes bytes, const Use& use) {
   while (const auto header = netlink_value<nlattr>(bytes)) {
@@ -43,14 +43,15 @@ void for_each_attribute(NetlinkBytes bytes, const Use& use) {
   }
 }
 
-// The attributes behind the fixed header of a message's body.
+// The attributes after the fixed header of a message's body.
 template <typename Header>
 NetlinkBytes attributes_behind(NetlinkBytes body) {
   const std::size_t header = NLMSG_ALIGN(sizeof(Header));
   return body.size() < header ? NetlinkBytes() : body.subspan(header);
 }
 
-// A request under construction. It asserts that all fits: what we send is ours and short.
+// A request under construction. It asserts that everything fits: all contents are our own and
+// short.
 class NetlinkRequest {
  public:
   template <typename Header>
@@ -74,13 +75,13 @@ class NetlinkRequest {
   void put_value(std::uint16_t type, const T& value) {
     put(type, std::as_bytes(std::span(&value, 1)));
   }
-  // With the terminating zero that the kernel wants.
+  // With the terminating zero that the kernel expects.
   void put_string(std::uint16_t type, std::string_view text);
 
-  // A fixed header in the midst of attributes, as VETH_INFO_PEER has one.
+  // A fixed header among the attributes, as in VETH_INFO_PEER.
   void put_bytes(NetlinkBytes value) { append(value); }
 
-  // Attributes put in between become the value of this one.
+  // Attributes added until the end of the nest become the value of this one.
   std::size_t begin_nest(std::uint16_t type) {
     const std::size_t start = size_;
     put(static_cast<std::uint16_t>(type | NLA_F_NESTED), {});
@@ -112,13 +113,14 @@ class NetlinkRequest {
 
 class NetlinkSocket {
  public:
-  // `protocol`: NETLINK_ROUTE, NETLINK_NETFILTER. It lives in the caller's network namespace.
+  // `protocol`: NETLINK_ROUTE, NETLINK_NETFILTER. The socket belongs to the caller's network
+  // namespace.
   static Result<NetlinkSocket> open(int protocol);
 
   int fd() const { return fd_.get(); }
 
   // Sends the request and calls use(type, body) for each message of the answer: one, or all of a
-  // dump. A refusal is an Error with the kernel's errno and its own words where it has some.
+  // dump. A refusal is an Error with the kernel's errno and its message if it sends one.
   template <typename Use>
   Result<void> ask(NetlinkRequest& request, const Use& use) {
     if (const auto sent = send(request); !sent) return sent;
@@ -131,7 +133,7 @@ class NetlinkSocket {
         const NetlinkBytes message = left.first(header->nlmsg_len);
         const std::size_t step = NLMSG_ALIGN(header->nlmsg_len);
         left = left.subspan(step < left.size() ? step : left.size());
-        if (header->nlmsg_seq != sequence_) continue;  // Of a question that ran out of time.
+        if (header->nlmsg_seq != sequence_) continue;  // Of a request that timed out.
         if (header->nlmsg_type == NLMSG_ERROR || header->nlmsg_type == NLMSG_DONE) {
           return verdict(message);
         }
@@ -140,7 +142,7 @@ class NetlinkSocket {
       }
     }
   }
-  // For requests that answer with an acknowledgement alone.
+  // For requests that are answered only with an acknowledgement.
   Result<void> ask(NetlinkRequest& request) {
     return ask(request, [](std::uint16_t, NetlinkBytes) {});
   }
@@ -151,7 +153,7 @@ class NetlinkSocket {
 
   Result<void> send(NetlinkRequest& request);
   Result<NetlinkBytes> receive();
-  // Of a message of type NLMSG_ERROR, which is also the acknowledgement, or NLMSG_DONE.
+  // The verdict of a message of type NLMSG_ERROR, which is also the acknowledgement, or NLMSG_DONE.
   static Result<void> verdict(NetlinkBytes message);
 
   UniqueFd fd_;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
-/* Whether a packet arrived undamaged. R discards one whose checksum is wrong, so nothing that ends a
- * flow or stays with it for good may be believed of it. All other packets are forwarded unchecked:
- * their checksums are changed by what changed in them, so that R finds the damage, and wrong numbers
- * of one are mended by the next. */
+/* Whether a packet arrived undamaged. R discards a packet with a wrong checksum, so such a packet
+ * must neither end a flow nor set anything permanently. All other packets are forwarded unchecked:
+ * their checksums are updated incrementally, so that R detects the damage, and the next packet
+ * corrects wrong numbers. */
 
 #include "bpf/packet/packet_parse.bpf.h"
 
@@ -40,14 +40,14 @@ static long sum_piece(__u32 index, struct checksum_walk* walk) {
 }
 
 static __always_inline int is_intact(struct __sk_buff* skb, const struct packet* packet) {
-  /* A NIC or GRO has found it right; or a host near by sends it in one piece, unsummed. */
+  /* A NIC or GRO has verified it, or a host near by sends it in one piece without a checksum. */
   if (skb->gso_size || bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY) >= 0) return 1;
   __be32 tail_be[2] = {bpf_htonl(packet->header_length + packet->payload), bpf_htonl(IPPROTO_TCP)};
-  /* The pseudo-header (RFC 9293 section 3.1). What makes an IPv4 address v4-mapped adds nothing:
-   * 0xffff is zero in one's complement. */
+  /* The pseudo-header (RFC 9293 section 3.1). The v4-mapped prefix adds nothing: 0xffff is zero in
+   * one's complement. */
   __u32 sum = bpf_csum_diff(NULL, 0, (__be32*)packet->key.source_be, 32, 0);
   sum = bpf_csum_diff(NULL, 0, tail_be, sizeof(tail_be), sum);
-  /* On veth and lo the sum is left for a NIC to complete: the field has the pseudo-header's. */
+  /* On veth and lo a NIC is to complete the sum: the field has that of the pseudo-header. */
   if (folded(sum) == *(const __u16*)(packet->header + TCP_AT_CHECKSUM)) return 1;
   sum = bpf_csum_diff(NULL, 0, (__be32*)packet->header, sizeof(packet->header), sum);
   struct checksum_walk walk = {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
-/* The only hand that changes entries which are in the map: userspace runs it with a request. */
+/* The only program that changes entries once they are in the map. Userspace runs it with a request.
+ * */
 
 #include "bpf/packet/packet_maps.bpf.h"
 
-/* Everything but the name and the state, which PACKET_SET_STATE changes when both directions are
- * prepared. The verifier follows reads of the context at fixed offsets only, and it takes `volatile`
- * for the compiler to leave them so. */
+/* Sets everything but the name and the state, which PACKET_SET_STATE changes when both directions
+ * are prepared. The verifier follows only reads of the context at fixed offsets, and `volatile`
+ * makes the compiler keep them. */
 static __always_inline void prepare(struct packet_flow* flow,
                                     const volatile struct packet_flow* from) {
   for (int i = 0; i < 4; i++) {
@@ -36,7 +37,7 @@ static __always_inline void prepare(struct packet_flow* flow,
   flow->ack_seen = from->ack_seen;
 }
 
-/* In place, since a CPU may hold the entry: it must not become another key's. */
+/* Changes it in place, since a CPU may hold the entry: it must not pass to another key. */
 static __always_inline enum packet_answer watch(struct packet_flow* flow, __u64 name, __u32 side) {
   if (flow->state != PACKET_FINISHED && flow->state != PACKET_FORGOTTEN) return PACKET_OTHER_STATE;
   flow->flow = name;
@@ -51,7 +52,7 @@ static __always_inline enum packet_answer watch(struct packet_flow* flow, __u64 
   return PACKET_DONE;
 }
 
-/* The proxy has written more for S: the bytes count as sent by R, which is whom they came from. */
+/* The proxy has written more to S. The bytes count as sent by R, since they came from R. */
 static __always_inline void publish(struct packet_flow* flow, __u32 owned_end) {
   flow->owned_end = owned_end;
   struct packet_key key = flow->peer;

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
-/* Packet-too-big on the way to R is about a packet of the proxy's that was one of S's: S has to hear
- * of it, in its own numbers, or its large segments vanish for ever (RFC 2923 section 2.1). Anybody
- * can send such a message, and S remembers it for the proxy's address and so for others too: it is
- * believed only about a sequence number in flight (RFC 5927 section 7.2), and never below the least
- * MTU of its family. Joined families are left out: the message would change its length. */
+/* A packet-too-big from the path to R quotes a packet of the proxy that S had sent. S must receive
+ * it, in its own numbers, or its large segments are lost for ever (RFC 2923 section 2.1). Anybody
+ * can send such a message, and S applies it to the proxy's address and so to other connections too.
+ * It is therefore accepted only for a sequence number in flight (RFC 5927 section 7.2), and never
+ * below the least MTU of its family. Flows between two families are left out: the message would
+ * change its length. */
 
 #include <linux/icmpv6.h>
 
 #include "bpf/packet/packet_rewrite.bpf.h"
 
-/* <linux/icmp.h> would bring in the C library's headers, which are not there for BPF. */
+/* <linux/icmp.h> would bring in the C library's headers, which BPF does not have. */
 enum { ICMPV4_UNREACHABLE = 3, ICMPV4_FRAGMENTATION_NEEDED = 4 };
 struct icmpv4 {
   __u8 type;
@@ -21,7 +22,7 @@ struct icmpv4 {
   __be16 mtu_be; /* RFC 1191 section 4. */
 };
 
-/* What a router quotes of TCP at least. */
+/* The least that a router quotes of TCP. */
 struct quoted_tcp {
   __be16 source_be;
   __be16 target_be;
@@ -40,7 +41,7 @@ struct too_big_v6 {
   struct quoted_tcp tcp;
 };
 
-/* R's entry, where the quoted packet is one that S has in flight. */
+/* R's entry, if the quoted packet is one that S has in flight. */
 static __always_inline struct packet_flow* quoted_flow(const struct packet_key* key,
                                                        struct quoted_tcp* tcp) {
   struct packet_flow* receiver = find_flow(key);
@@ -110,8 +111,8 @@ static __always_inline int too_big_v6(struct __sk_buff* skb, __u32 l2) {
   __builtin_memcpy(key.source_be, &quote.ip.daddr, 16);
   __builtin_memcpy(key.target_be, &quote.ip.saddr, 16);
   quoted_ports(&key, &quote.tcp);
-  /* What changes, summed before and after: the quote, and the addresses of the outer header, which
-   * the pseudo-header has. */
+  /* The changed bytes, summed before and after: the quote, and the addresses of the outer header,
+   * which are in the pseudo-header. */
   __s64 change = bpf_csum_diff((__be32*)&quote, sizeof(quote), NULL, 0, 0);
   struct packet_flow* receiver = quoted_flow(&key, &quote.tcp);
   if (!receiver) return TC_ACT_UNSPEC;
@@ -128,7 +129,7 @@ static __always_inline int too_big_v6(struct __sk_buff* skb, __u32 l2) {
   return send_too_big(receiver, stored);
 }
 
-/* ICMP, which has no ports; of foreign packets no more than a byte is read for it. */
+/* ICMP, which has no ports. At most one byte of a foreign packet is read for this. */
 static __always_inline int is_icmp(struct __sk_buff* skb, __u32 l2) {
   void* data = (void*)(long)skb->data;
   void* end = (void*)(long)skb->data_end;
@@ -141,7 +142,7 @@ static __always_inline int is_icmp(struct __sk_buff* skb, __u32 l2) {
   return *(__u8*)(data + l2 + 6) == IPPROTO_ICMPV6;
 }
 
-/* A function of its own: its stack does not come on top of the other's. */
+/* A function of its own, so that its stack does not add to the caller's. */
 static __noinline int translate_too_big(struct __sk_buff* skb, __u32 l2) {
   l2 = l2 ? ETH_HLEN : 0; /* For the verifier, which does not know who calls. */
   int action = skb->protocol == bpf_htons(ETH_P_IP) ? too_big_v4(skb, l2) : too_big_v6(skb, l2);

@@ -1,7 +1,7 @@
 #pragma once
 
 // Two network namespaces on one wire, for the live self-test: the proxy's, with the packet programs
-// on its end and on its lo, and the far ends'. They end with the descriptors that hold them.
+// on its end and on its lo, and that of the far ends. They end when their descriptors are closed.
 //
 //   far end: 198.18.0.2, 2001:db8::2 -- veth -- proxy: 198.18.0.1, 2001:db8::1
 
@@ -16,10 +16,10 @@ namespace sni {
 
 class PacketLab {
  public:
-  // To be called on a thread of its own, which afterwards is in the proxy's namespace and can only
-  // end. `program_fd` is for frames with a MAC header. Needs CAP_SYS_ADMIN and CAP_NET_ADMIN.
+  // To be called on a thread of its own, which is then in the proxy's namespace for the rest of its
+  // life. `program_fd` is for frames with a MAC header. Needs CAP_SYS_ADMIN and CAP_NET_ADMIN.
   static Result<PacketLab> build(int program_fd);
-  // Without namespaces: the caller's lo, to which the caller has attached the program, as the wire.
+  // Without namespaces: the wire is the caller's lo, to which the caller has attached the program.
   static Result<PacketLab> on_own_loopback();
 
   // The calling thread's namespace, for the sockets that it opens next.

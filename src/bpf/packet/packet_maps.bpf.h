@@ -2,7 +2,7 @@
 #pragma once
 
 /* The maps of the packet plane, its counters and events, and the arithmetic of numbers that several
- * CPUs move at once. */
+ * CPUs advance at once. */
 
 #include <linux/bpf.h>
 
@@ -41,13 +41,13 @@ static __always_inline struct packet_flow* find_flow(const struct packet_key* ke
   return bpf_map_lookup_elem(&PACKET_FLOWS, key);
 }
 
-/* Sequence numbers wrap: `a` is before `b` where the way from b to a is the longer one. */
+/* Sequence numbers wrap: `a` is before `b` if a - b is more than half of the space. */
 static __always_inline int is_before(__u32 a, __u32 b) {
   return (__s32)(a - b) < 0;
 }
 
-/* A lost race means that another CPU has moved the number, by less or by more; who loses eight in a
- * row leaves it to the next packet. */
+/* A lost race means that another CPU has moved the number, by less or by more. After eight lost
+ * races the next packet does it. */
 #define RAISE_TRIES 8
 
 /* Moves *number forward to `to`. */

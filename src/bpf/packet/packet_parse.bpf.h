@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
-/* Finds TCP in a packet: the key under which its entry would be, then the header with its options.
- * What is not plain TCP over IPv4 or IPv6 is not ours: fragments, IP options, extension headers,
- * VLAN tags. Foreign packets are read in place and never changed. */
+/* Finds TCP in a packet: the key of its entry, then the header with its options. Only plain TCP
+ * over IPv4 or IPv6 is ours, without fragments, IP options, extension headers or VLAN tags. Foreign
+ * packets are read in place and never changed. */
 
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -45,15 +45,15 @@ struct packet {
   __u32 l4;        /* Where the TCP header starts. */
   __u32 l3_length; /* As the IP header says. */
   __u32 header_length;
-  __u32 payload; /* TCP payload; the padding of a short Ethernet frame is none. */
+  __u32 payload; /* TCP payload, without the padding of a short Ethernet frame. */
   __u32 seq, ack;
-  __u32 window; /* As it stands in the header. */
+  __u32 window; /* As in the header. */
   __u32 flags;
   __u32 timestamps; /* Offset of the option in the TCP header; 0: none. */
   __u32 sack;
   __u32 sack_blocks;
-  __u32 odd; /* 1: options that are not understood. */
-  /* The TCP header as it came, with room for offsets that the verifier only knows to be below 64. */
+  __u32 odd; /* 1: 1: has unknown options. */
+  /* The TCP header as it came, with room for offsets that the verifier only bounds by 64. */
   __u8 header[64] __attribute__((aligned(8)));
 };
 
@@ -62,7 +62,8 @@ struct headers {
   void* end;
 };
 
-/* The IP header and the beginning of TCP, `length` bytes from the IP header on, in linear memory. */
+/* Gets the IP header and the start of TCP, `length` bytes from the IP header on, in linear memory.
+ * */
 static __always_inline int reach(struct __sk_buff* skb, __u32 length, struct headers* headers) {
   headers->position = (void*)(long)skb->data;
   headers->end = (void*)(long)skb->data_end;
@@ -155,8 +156,8 @@ static long walk_option(__u32 index, struct option_walk* walk) {
   return 0;
 }
 
-/* Nearly every segment has one of two shapes (RFC 7323 appendix A): timestamps behind two NOPs, and
- * SACK blocks behind two more. */
+/* Nearly every segment has one of two forms (RFC 7323 appendix A): timestamps after two NOPs, and
+ * SACK blocks after two more. */
 static __always_inline void read_options(struct packet* packet) {
   const __u8* options = packet->header + TCP_AT_OPTIONS;
   if (packet->header_length == TCP_AT_OPTIONS) return;
@@ -171,7 +172,7 @@ static __always_inline void read_options(struct packet* packet) {
   bpf_loop(TCP_OPTIONS_MAX, walk_option, &walk, 0);
 }
 
-/* The verifier of Linux 6.1 follows a length only through two checks that the compiler cannot merge,
+/* The verifier of Linux 6.1 bounds a length only by two checks that the compiler cannot merge,
  * hence the barriers. */
 static __always_inline __u32 bounded_header(__u32 length) {
   asm volatile("" : "+r"(length));
@@ -194,7 +195,7 @@ static __always_inline int read_header(struct __sk_buff* skb, __u32 l2, struct p
   packet->ack = bpf_ntohl(tcp->ack_seq);
   packet->window = bpf_ntohs(tcp->window);
   packet->flags = packet->header[TCP_AT_FLAGS];
-  /* A merged packet's IP header may say 0 (BIG TCP), and has no padding. */
+  /* The IP header of a merged packet may say 0 (BIG TCP), and the packet has no padding. */
   __u32 l3_length = skb->gso_size ? skb->len - l2 : packet->l3_length;
   __u32 headers = packet->l4 - l2 + length;
   if (l3_length < headers || l3_length > skb->len - l2) return 0;

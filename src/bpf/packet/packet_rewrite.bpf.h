@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
-/* Makes a packet of S one of the proxy's for R: addresses, ports, sequence numbers, window,
- * timestamps, SACK blocks and checksums; then it leaves through the neighbour table. DSCP, ECN bits
- * and the IPv6 flow label stay as S set them; the hop limit is set anew, as the proxy's own sockets
- * would. core/packet/packet_rewrite.h is the same arithmetic in C++, which the tests compare with. */
+/* Turns a packet from S into one from the proxy to R: addresses, ports, sequence numbers, window,
+ * timestamps, SACK blocks and checksums. It then leaves through the neighbour table. DSCP, ECN bits
+ * and the IPv6 flow label stay as S set them; the hop limit is that of the proxy's own sockets.
+ * core/packet/packet_rewrite.h has the same arithmetic in C++, and tests compare the two. */
 
 #include "bpf/packet/packet_track.bpf.h"
 
@@ -25,8 +25,8 @@ static __always_inline void write_be32(__u8* at, __u32 value) {
   at[3] = value;
 }
 
-/* An offset in the header where `size` bytes lie; 0: none. The barrier keeps the compiler from
- * computing with the number that was not checked, which the verifier would not follow. */
+/* A header offset with `size` bytes after it; 0: none. The barrier keeps the compiler from
+ * computing with the unchecked number, which the verifier would reject. */
 static __always_inline __u32 bounded_offset(__u32 at, __u32 size) {
   asm volatile("" : "+r"(at));
   at &= 63;
@@ -34,9 +34,9 @@ static __always_inline __u32 bounded_offset(__u32 at, __u32 size) {
   return at;
 }
 
-/* What is added to S's timestamps for R, so that R sees those of the proxy's socket go on. The first
- * believed packet decides it, on whichever CPU: two that both decided could go back in time, and
- * PAWS would drop what came between (RFC 7323 section 5). */
+/* The offset added to S's timestamps for R, so that those of the proxy's socket continue for R. The
+ * first believed packet sets it, on whichever CPU. If two packets set it, timestamps could go back,
+ * and PAWS would drop the packets between (RFC 7323 section 5). */
 static __always_inline __u32 stamp_offset(struct packet_flow* flow, __u32 stamp, int believed) {
   __u64 known = *(volatile __u64*)&flow->stamp_offset;
   if (known) return (__u32)known;
@@ -47,7 +47,7 @@ static __always_inline __u32 stamp_offset(struct packet_flow* flow, __u32 stamp,
   return known ? (__u32)known : (__u32)fresh;
 }
 
-/* R's window as the proxy's scale towards it can say it. What is open stays open. */
+/* S's window in the scale that the proxy announced to R. An open window stays open. */
 static __always_inline __u32 translated_window(const struct packet_flow* flow, __u32 window) {
   if (!window) return 0;
   window = (window << (flow->scale_from & 15)) >> (flow->scale_to & 15);
@@ -55,10 +55,11 @@ static __always_inline __u32 translated_window(const struct packet_flow* flow, _
   return window > 0xffff ? 0xffff : window;
 }
 
-/* R's acknowledgement as S may hear of it. What the proxy's socket still sends to S in the transition
- * acknowledges local_seq; S discards a segment whose ack is older than its newest one by more than
- * the largest window that it was ever given (RFC 5961 section 5.2, tcp_ack() in
- * net/ipv4/tcp_input.c), and would never take the bytes that everything else waits for. */
+/* The acknowledgement for R, limited to what R may see. Segments that the proxy's socket still
+ * sends in the transition acknowledge local_seq. An end discards a segment whose ack is older than
+ * its newest one by more than the largest window that it was ever given (RFC 5961 section 5.2,
+ * tcp_ack() in net/ipv4/tcp_input.c), and would never accept the bytes that everything else waits
+ * for. */
 static __always_inline __u32 translated_ack(const struct packet_flow* flow,
                                             const struct packet_flow* peer, __u32 ack) {
   __u32 acked = ack + flow->ack_delta;
@@ -75,7 +76,7 @@ static __always_inline void rewrite_timestamps(struct packet_flow* flow, struct 
   __u32 value = read_be32(packet->header + at + 2);
   __u32 echo = read_be32(packet->header + at + 6);
   write_be32(out->bytes + at + 2, value + stamp_offset(flow, value, believed));
-  /* Until R's offset is known S has not seen a timestamp of R. */
+  /* While R's offset is unknown, S has not seen a timestamp of R. */
   __u64 other = peer->stamp_offset;
   write_be32(out->bytes + at + 6, echo && other ? echo - (__u32)other : 0);
 }
@@ -107,9 +108,9 @@ static __always_inline void rewrite_tcp(struct packet_flow* flow, struct packet_
   if (packet->sack) rewrite_sack(flow, packet, out);
 }
 
-/* Stores the header and brings its checksum up to date, for the header and for the addresses, which
- * are part of the pseudo-header. v4-mapped words add up to nothing in one's complement, and so one
- * sum serves any pair of families. */
+/* Stores the header and updates its checksum for the header and the addresses, which are part of
+ * the pseudo-header. The v4-mapped prefix is zero in one's complement, so one sum serves any pair
+ * of families. */
 static __always_inline int store_tcp(struct __sk_buff* skb, const struct packet_flow* flow,
                                      struct packet* packet, struct tcp_header_buffer* out) {
   __u32 length = bounded_header(packet->header_length);
@@ -120,9 +121,9 @@ static __always_inline int store_tcp(struct __sk_buff* skb, const struct packet_
   __u32 checksum = packet->l4 + TCP_AT_CHECKSUM;
   if (bpf_l4_csum_replace(skb, checksum, 0, header, 0)) return 0;
   if (bpf_l4_csum_replace(skb, checksum, 0, addresses, BPF_F_PSEUDO_HDR)) return 0;
-  /* The sum that a NIC took over the whole packet stays right by itself for IPv6, whose header has
-   * no checksum to balance the addresses; bpf_l4_csum_replace() has changed it nevertheless (until
-   * BPF_F_IPV6 of Linux 6.16). Without such a sum this does nothing. */
+  /* A NIC's sum over the whole packet needs this for IPv6, whose header has no checksum that
+   * balances the addresses: bpf_l4_csum_replace() has changed it wrongly (until BPF_F_IPV6 of Linux
+   * 6.16). Without such a sum this does nothing. */
   if (packet->key.family == PACKET_IPV6) bpf_csum_update(skb, addresses);
   return 1;
 }
@@ -162,7 +163,7 @@ static __always_inline int store_ipv6(struct __sk_buff* skb, __u32 l2,
   return !bpf_skb_store_bytes(skb, l2 + 8, &addresses, sizeof(addresses), 0);
 }
 
-/* What both families' headers say in other places. */
+/* Fields that both families' headers have in different places. */
 struct ip_common {
   __u8 traffic_class; /* DSCP and ECN. */
   __u32 payload;      /* Bytes behind the IP header. */
@@ -177,14 +178,14 @@ static __always_inline int to_ipv6(struct __sk_buff* skb, __u32 l2, const struct
   ip.payload_len = bpf_htons(common.payload);
   __builtin_memcpy(&ip.saddr, flow->peer.target_be, 16);
   __builtin_memcpy(&ip.daddr, flow->peer.source_be, 16);
-  /* The IPv4 header that went added up to nothing, zeros took its place. */
+  /* The removed IPv4 header summed to zero, and zeros took its place. */
   bpf_csum_update(skb, bpf_csum_diff(NULL, 0, (__be32*)&ip, sizeof(ip), 0));
   return !bpf_skb_store_bytes(skb, l2, &ip, sizeof(ip), 0);
 }
 
 static __always_inline int to_ipv4(struct __sk_buff* skb, __u32 l2, const struct packet_flow* flow,
                                    struct ip_common common) {
-  /* The second half of the IPv6 header is what lies under the IPv4 header afterwards. */
+  /* The second half of the IPv6 header becomes the IPv4 header. */
   struct iphdr before;
   if (bpf_skb_load_bytes(skb, l2 + 20, &before, sizeof(before))) return 0;
   if (bpf_skb_change_proto(skb, bpf_htons(ETH_P_IP), 0)) return 0;
@@ -216,7 +217,7 @@ static __always_inline int change_family(struct __sk_buff* skb, __u32 l2,
   return 1;
 }
 
-/* The IP header of a packet whose TCP header is done, in R's family. */
+/* Writes the IP header in R's family, after the TCP header is done. */
 static __always_inline int store_ip(struct __sk_buff* skb, __u32 l2, const struct packet_flow* flow,
                                     const struct packet* packet) {
   if (packet->key.family != flow->peer.family) return change_family(skb, l2, flow, packet);

@@ -4,11 +4,10 @@
 /* Keys and values of every map of the packet plane, for both compilers: clang builds the BPF side
  * as C, g++ the loader as C++. Edit here only. Fixed-width types, explicit padding, sizes asserted.
  *
- * A flow is two TCP connections that are joined: the client's and the backend's, both of which end
- * at the proxy. Each of them has one entry in PACKET_FLOWS, under the key that the packets of its
- * far end carry when they arrive; the entry says how those packets are rewritten for the other far
- * end. In the comments S is the end that sends them and R the one that they are for. Three spaces of
- * sequence numbers matter to an entry:
+ * A flow is two joined TCP connections, the client's and the backend's, both of which end at the
+ * proxy. Each has one entry in PACKET_FLOWS, under the key of packets that arrive from its far end.
+ * The entry says how to rewrite those packets for the other far end. In the comments S is the end
+ * that sends them and R the one that receives them. An entry uses three spaces of sequence numbers:
  *   S's own        seq of the packets that arrive; `acked`, `sent`, `edge` and `fin_end` are in it
  *   the proxy's    as the proxy's socket towards S counts: their ack; `owned_end`, `ack_seen`
  *   R's            seq + seq_delta is what R expects, ack + ack_delta counts R's own bytes */
@@ -21,25 +20,26 @@
 #define SNI_PACKET_SIZE_IS(type, size) _Static_assert(sizeof(type) == (size), #type)
 #endif
 
-/* The version of everything in this file. Pinned maps of another one are not taken over. */
+/* The version of everything in this file. Pinned maps of another version are not taken over. */
 enum { PACKET_LAYOUT = 3 };
 
 enum {
-  /* A packet-too-big says no less to the ends, since they remember it for the proxy's address and so
-   * for all clients alike. What Linux itself believes at least: min_pmtu in net/ipv4/route.c, and
-   * what every IPv6 path carries (RFC 8200 section 5). */
+  /* The least MTU that is passed on in a packet-too-big, since an end applies it to the proxy's
+   * address and so to all clients. These are Linux' own minimum (min_pmtu in net/ipv4/route.c) and
+   * that of every IPv6 path (RFC 8200 section 5). */
   PACKET_MTU_MIN_V4 = 552,
   PACKET_MTU_MIN_V6 = 1280,
-  /* 24 bytes a record and its header of 8: 16 Ki ends at once. A lost one is found by the scan. */
+  /* A record takes 32 bytes and a header of 8: room for 26,000 events. The scan finds the end of a
+   * flow whose event was lost. */
   PACKET_RING_BYTES = 1024 * 1024,
-  /* What the proxy's own sockets would send with (net.ipv4.ip_default_ttl by default). */
+  /* The hop limit of the proxy's own sockets (default of net.ipv4.ip_default_ttl). */
   PACKET_HOP_LIMIT = 64,
 };
 
 enum packet_family { PACKET_IPV4 = 4, PACKET_IPV6 = 6 };
 
-/* As a packet carries it when it arrives. IPv4 addresses are stored v4-mapped, as everywhere here;
- * `family` keeps apart from them what a hostile IPv6 packet may carry. */
+/* As in an arriving packet. IPv4 addresses are stored v4-mapped, as everywhere here; `family`
+ * distinguishes them from v4-mapped addresses in a hostile IPv6 packet. */
 struct packet_key {
   __be32 source_be[4];
   __be32 target_be[4];
@@ -72,9 +72,10 @@ enum {
   PACKET_TIMESTAMPS = 128, /* S sends timestamps. */
 };
 
-/* One direction of a flow, in PACKET_FLOWS. The first part is written by the control program before
- * `state` leaves PACKET_OBSERVED and `owned_end` after it, the second by the tc programs. Two CPUs
- * may see packets of one entry at once: what must be exact changes by compare-and-swap. */
+/* One direction of a flow, in PACKET_FLOWS. The control program writes the first part before
+ * `state` leaves PACKET_OBSERVED, and `owned_end` also after it. The tc programs write the second
+ * part. Two CPUs may see packets of one entry at once, so exact fields change by compare-and-swap.
+ * */
 struct packet_flow {
   struct packet_key peer; /* R's entry. Reversed, it is the tuple that S's packets leave with. */
   __u64 flow;             /* Userspace's name of the flow; never 0. */
@@ -111,7 +112,7 @@ SNI_PACKET_SIZE_IS(struct packet_flow, 160);
 /* `acked` starts at PACKET_EXTENDED + base, so that its low half is a sequence number of S. */
 #define PACKET_EXTENDED (1ull << 32)
 
-/* Bytes that S has sent since the hand-over and R has acknowledged; the FIN is none of them. */
+/* Bytes that S has sent since the hand-over and R has acknowledged, without the FIN. */
 static inline __u64 packet_flow_bytes(const struct packet_flow* flow) {
   const __u64 acked = flow->acked;
   const __u64 bytes = acked - PACKET_EXTENDED - flow->base;
@@ -134,9 +135,9 @@ struct packet_event {
 };
 SNI_PACKET_SIZE_IS(struct packet_event, 32);
 
-/* What the SEC("syscall") program packet_control is asked. A map update from userspace would
- * overwrite live numbers, so entries change by it alone once they are in the map. The kernel copies
- * the request back, `answer` included. */
+/* Requests to the SEC("syscall") program packet_control. A map update from userspace would
+ * overwrite live numbers, so only this program changes entries once they are in the map. The kernel
+ * copies the request back, including `answer`. */
 enum packet_control_op {
   PACKET_WATCH = 1, /* A finished or forgotten entry begins anew, observed, for `flow`'s flow. */
   PACKET_PREPARE,   /* Writes the numbers of `flow`: first part, acked, sent, edge, ack_seen. */
@@ -183,7 +184,7 @@ enum packet_stat {
   PACKET_STATS
 };
 
-/* Why a connection is not handed over, as counted and said; userspace alone. */
+/* Why a connection is not handed over, for counters and messages; used only in userspace. */
 enum packet_decline {
   PACKET_TAKEN = 0,
   PACKET_DECLINE_OFF,         /* The plane is not there or not wanted. */

@@ -1,15 +1,15 @@
 #pragma once
 
-// The loaded packet plane: programs, map of flows, ring buffer of events. One per process. It knows
-// flows by their two keys and says what the programs saw of them; the hand-over of sockets is
-// handover.h's part, attaching the programs to interfaces tc_attachment.h's.
+// The loaded packet plane: programs, map of flows, ring buffer of events. One per process. It
+// identifies flows by their two keys and reports what the programs saw of them. handover.h hands
+// sockets over, and tc_attachment.h attaches the programs to interfaces.
 //
-// Loading is for the start, on one thread. Afterwards every function but take_events() and scan()
-// may be called from any thread; those two belong to one thread at a time.
+// Load it at the start, on one thread. Afterwards all functions are thread-safe except
+// take_events() and scan(), which belong to one thread at a time.
 //
-// A flow's life: watch() both keys, the client's at accept and the backend's before connect; begin()
-// and publish() and finish_transition() by Handover; events or the scan tell of its end; forget(),
-// and release_forgotten() a while later.
+// The life of a flow: watch() for both keys, the client's at accept and the backend's before
+// connect; begin(), publish() and finish_transition() by Handover; its end, reported by an event or
+// the scan; forget(), and release_forgotten() a while later.
 
 #include <array>
 #include <cstdint>
@@ -28,21 +28,21 @@ struct packet_splice;  // The skeleton that bpftool makes.
 namespace sni {
 
 struct PacketOptions {
-  std::uint32_t flows = 65536;  // At once; each takes two entries of 256 bytes.
-  // A directory of a BPF file system where the maps are pinned, or taken over from; empty: none.
-  // Its name should hold PACKET_LAYOUT: maps of another shape are an error.
+  std::uint32_t flows = 65536;  // Concurrent; each takes two entries of 256 bytes.
+  // A directory of a BPF file system in which the maps are pinned or found; empty: none. Its name
+  // should include PACKET_LAYOUT: maps of another layout are an error.
   std::string pin_directory;
 };
 
-// The keys of both directions: as the client's packets arrive and as the backend's do.
+// The keys of both directions: of packets from the client and from the backend.
 struct PacketPair {
   packet_key client{};
   packet_key backend{};
 };
 
-// Families may be written either way: v4-mapped addresses are IPv4.
+// IPv4 may be given v4-mapped.
 packet_key make_packet_key(const Endpoint& source, const Endpoint& target);
-// The tuple of a key read backwards: of the packets that go the other way.
+// The key of packets in the opposite direction.
 packet_key reversed(const packet_key& key);
 Endpoint packet_source(const packet_key& key);
 Endpoint packet_target(const packet_key& key);
@@ -50,9 +50,9 @@ Endpoint packet_target(const packet_key& key);
 // What the programs saw of S's packets since watch().
 struct PacketSeen {
   bool seen = false;
-  std::uint32_t ifindex = 0;  // Where the latest arrived.
+  std::uint32_t ifindex = 0;  // Where the latest packet arrived.
   bool closing = false;       // FIN or RST.
-  bool odd_options = false;   // Options that are not understood.
+  bool odd_options = false;   // Unknown options.
 };
 
 using PacketCounters = std::array<std::uint64_t, PACKET_STATS>;
@@ -85,48 +85,49 @@ class PacketSplice {
   const std::vector<std::string>& steps() const { return steps_; }
   bool took_over() const { return took_over_; }
 
-  // Notes S's packets under `key` from now on. `flow` is not 0 and unique among living flows. An
-  // entry of a finished or forgotten flow under that key is replaced; a living one is an error
-  // (EEXIST). A full table is E2BIG.
+  // Starts to observe S's packets under `key`. `flow` is not 0 and is unique among live flows. An
+  // entry of a finished or forgotten flow under that key is replaced; one of a live flow is an
+  // error (EEXIST). A full table is E2BIG.
   Result<void> watch(const packet_key& key, std::uint64_t flow, packet_side side);
-  // Takes a key back that was only watched: deletes its entry unless it is another flow's.
+  // Undoes watch() for a key that was only watched: deletes its entry unless it belongs to another
+  // flow.
   void unwatch(const packet_key& key, std::uint64_t flow);
   PacketSeen seen(const packet_key& key) const;
   std::optional<packet_flow> read(const packet_key& key) const;
 
-  // Both entries must be watched. Starts the transition: numbers first, then both states.
-  // On an error both are observed as before.
+  // Starts the transition of two watched entries: sets the numbers, then both states. On an error
+  // both are observed as before.
   Result<void> begin(const PacketPair& pair, const packet_flow& client, const packet_flow& backend);
   // Raises owned_end of one entry.
   Result<void> publish(const packet_key& key, std::uint64_t flow, std::uint32_t owned_end);
-  // The proxy's socket has read up to `sent` of S, and may let it send up to `edge` by now. Before
-  // those bytes are written to R, or its acknowledgement would not be believed.
+  // The proxy's socket has read S's bytes up to `sent` and may have opened S's window up to `edge`.
+  // To be called before those bytes are written to R, or R's acknowledgement would not be believed.
   Result<void> widen(const packet_key& key, std::uint64_t flow, std::uint32_t sent,
                      std::uint32_t edge);
-  // The proxy's socket took S's FIN, whose end is `fin_end` in S's space.
+  // The proxy's socket received S's FIN, which ends at `fin_end` in S's space.
   Result<void> note_fin(const packet_key& key, std::uint64_t flow, std::uint32_t fin_end);
-  // From here on everything is forwarded, and the local sockets may leave.
+  // From now on every packet is forwarded, and the local sockets may leave.
   Result<void> finish_transition(const PacketPair& pair, std::uint64_t flow);
   // The way to R has changed.
   Result<void> route(const packet_key& key, std::uint64_t flow, std::uint32_t ifindex);
 
-  // Resets both ends with the numbers that the entries know, and forgets the flow: what they still
-  // send is answered by the host's own TCP. Has to be called in the network namespace of the flow.
+  // Resets both ends with the numbers of the entries and forgets the flow. The host's own TCP
+  // answers what they still send. Must be called in the network namespace of the flow.
   Result<void> kill(const PacketPair& pair, std::uint64_t flow);
-  // Its packets go to the local stack from now on. The entries stay until release_forgotten(): a
-  // CPU may hold one for a moment.
+  // From now on the flow's packets go to the local stack. The entries stay until
+  // release_forgotten(), since a CPU may hold one for a moment.
   void forget(const PacketPair& pair, std::uint64_t flow);
-  // Deletes what was forgotten more than a second ago; to be called about once a second. `now_ns` is
-  // of CLOCK_MONOTONIC.
+  // Deletes entries forgotten more than a second ago; to be called about once a second. `now_ns` is
+  // CLOCK_MONOTONIC.
   void release_forgotten(std::uint64_t now_ns);
 
   // Readable when there are events: for poll, epoll and io_uring.
   int events_fd() const;
-  // Appends all that are there.
+  // Appends all waiting events.
   void take_events(std::vector<packet_event>& events);
 
-  // Appends up to `limit` entries and moves the cursor; false: that was the last one. Entries that
-  // come or go meanwhile may be missed or come twice.
+  // Appends up to `limit` entries and advances the cursor; false: there are no more. Entries added
+  // or removed meanwhile may be missed or returned twice.
   struct Cursor {
     std::uint32_t bucket = 0;
     bool started = false;
@@ -137,7 +138,7 @@ class PacketSplice {
   std::uint32_t flows() const { return flows_; }
   // TRAFFIC_STATS, PACKET_FLOWS and PACKET_EVENTS, for tests.
   int map_fd(const char* name) const;
-  // Of PACKET_FLOWS, by which filters of pinned programs are known.
+  // The id of PACKET_FLOWS, which identifies the filters of pinned programs.
   std::uint32_t flows_map_id() const;
 
  private:
@@ -157,12 +158,12 @@ class PacketSplice {
 
   std::unique_ptr<packet_splice, Unload> skeleton_;
   std::unique_ptr<ring_buffer, FreeRing> ring_;
-  std::vector<packet_event> taken_;  // Between the ring buffer and the caller.
+  std::vector<packet_event> taken_;  // Read from the ring buffer, not yet returned.
   std::vector<std::string> steps_;
   bool took_over_ = false;
   std::uint32_t flows_ = 0;
   struct Lists;
-  std::unique_ptr<Lists> lists_;  // What was forgotten, behind a lock.
+  std::unique_ptr<Lists> lists_;  // Forgotten entries, under a lock.
 };
 
 }  // namespace sni

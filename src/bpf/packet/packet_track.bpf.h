@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
-/* Follows the two directions of a flow as its ends do, so that nobody off the path can make us
- * believe what they would not: numbers count only from packets inside the receiver's window that
- * acknowledge nothing unsent (RFC 9293 section 3.10.7.4, RFC 5961), and bytes count when the
- * receiver has acknowledged them. A packet that is not believed is forwarded all the same: the end
- * that it is for judges it as it always would. */
+/* Tracks the two directions of a flow by the rules of its ends, so that an off-path attacker cannot
+ * make us believe what the ends would not. Numbers count only from packets inside the receiver's
+ * window that acknowledge nothing unsent (RFC 9293 section 3.10.7.4, RFC 5961), and bytes count
+ * when the receiver has acknowledged them. A packet that is not believed is still forwarded: the
+ * receiver judges it as always. */
 
 #include "bpf/packet/packet_checksum.bpf.h"
 
-/* Where R's window stops, as far as we know it. What S goes on with without a gap counts as inside:
- * S knows of more window than we where an update was not believed, where the proxy's own socket sent
- * one, or where rounding to the scale made one larger. Were such bytes disbelieved, so would be the
- * acknowledgement of them, which carries the next window: the flow would never be believed again. */
+/* The right edge of R's window, as far as we know it. Bytes that continue the stream without a gap
+ * count as inside. S may know a larger window than we do: an update was not believed, the proxy's
+ * own socket sent one, or rounding to the scale enlarged one. If such bytes were not believed,
+ * neither would be their acknowledgement, which carries the next window, and the flow would never
+ * be believed again. */
 static __always_inline __u32 edge_of(const struct packet_flow* flow) {
   __u32 sent = flow->sent, edge = flow->edge;
   return is_before(edge, sent) ? sent : edge;
 }
 
-/* As R judges (tcp_sequence() in net/ipv4/tcp_input.c): what reaches over the edge is cut there. */
+/* As R does in tcp_sequence() (net/ipv4/tcp_input.c), which cuts what reaches beyond the edge. */
 static __always_inline int is_in_window(const struct packet_flow* flow,
                                         const struct packet* packet) {
   return !is_before(end_of(packet), (__u32)flow->acked) && !is_before(edge_of(flow), packet->seq);
 }
 
-/* The end of both directions, once. */
+/* Ends both directions, once. */
 static __always_inline void finish(struct packet_flow* flow, struct packet_flow* peer,
                                    enum packet_event_kind kind) {
   struct packet_flow* first = flow->side == PACKET_CLIENT ? flow : peer;
@@ -34,9 +35,9 @@ static __always_inline void finish(struct packet_flow* flow, struct packet_flow*
   emit(flow, peer, kind);
 }
 
-/* A RST ends the flow where its number is the next one that R expects. R may have received more than
- * it has acknowledged, so that is one of two numbers; one of the others in between makes the flow
- * end only if nobody sends any more. */
+/* An RST ends the flow if its number is the next one that R expects. R may have received more than
+ * it has acknowledged, so two numbers are possible. A number between them ends the flow only if
+ * nothing is sent any more. */
 static __always_inline void track_reset(struct packet_flow* flow, struct packet_flow* peer,
                                         const struct packet* packet) {
   __u32 acked = (__u32)flow->acked;
@@ -62,12 +63,12 @@ static __always_inline void track_fin(struct packet_flow* flow, struct packet_fl
     if (mark(flow, PACKET_FIN_SEEN)) emit(flow, peer, PACKET_EVENT_FIN);
   } else if ((flow->marks & (PACKET_FIN_SEEN | PACKET_FIN_ACKED)) == PACKET_FIN_SEEN &&
              is_before(flow->fin_end, end)) {
-    /* Bytes behind the FIN: it was not S's. */
+    /* There are bytes after the FIN, so it was not S's. */
     __sync_fetch_and_and(&flow->marks, ~(__u32)PACKET_FIN_SEEN);
   }
 }
 
-/* What the packet acknowledges: bytes of R that S has. */
+/* The packet's acknowledgement: bytes of R that S has received. */
 static __always_inline void track_ack(struct packet_flow* flow, struct packet_flow* peer,
                                       const struct packet* packet) {
   __u32 acked = packet->ack + flow->ack_delta;
@@ -79,7 +80,8 @@ static __always_inline void track_ack(struct packet_flow* flow, struct packet_fl
   if (flow->marks & PACKET_FIN_ACKED) finish(flow, peer, PACKET_EVENT_END);
 }
 
-/* What the packet would decide for good: that the flow ends, or the offset of its timestamps. */
+/* Whether the packet would set something permanently: the end of the flow, or the offset of its
+ * timestamps. */
 static __always_inline int decides(const struct packet_flow* flow, const struct packet* packet) {
   return (packet->flags & (TCP_FIN | TCP_RST)) || (packet->timestamps && !flow->stamp_offset);
 }
@@ -107,8 +109,8 @@ static __always_inline int track(struct __sk_buff* skb, struct packet_flow* flow
     count(PACKET_UNBELIEVED, 1);
     return 0;
   }
-  /* Before its acknowledgement is judged: if each end waited for the other one's bytes to be
-   * believed, one packet that was missed would make both disbelieved for ever. */
+  /* This precedes the check of its acknowledgement. If the bytes of each end were believed only
+   * after those of the other, one missed packet would make both unbelieved for ever. */
   raise_to(&flow->sent, end_of(packet));
   if (is_before(peer->sent, acked)) {
     count(PACKET_UNBELIEVED, 1);

@@ -1,8 +1,8 @@
 #pragma once
 
-// Asks the kernel which way packets of the proxy go (RTM_GETROUTE): by which interface, whether to
-// this host itself, and how large they may be. bpf_redirect_neigh() looks up the neighbour by
-// itself for each packet, so the interface is all that the programs need.
+// Asks the kernel for the route of the proxy's packets (RTM_GETROUTE): the interface, whether it
+// leads to this host itself, and the MTU. bpf_redirect_neigh() looks up the neighbour for each
+// packet, so the programs need only the interface.
 
 #include <cstdint>
 #include <optional>
@@ -15,10 +15,10 @@
 namespace sni {
 
 struct PacketRoute {
-  std::uint32_t interface = 0;  // Loopback's where `local`.
+  std::uint32_t interface = 0;  // Loopback if `local`.
   bool local = false;           // An address of this host.
   std::optional<IpAddress> gateway;
-  std::uint32_t mtu = 0;  // Bytes of an IP packet: of the path where it is known, else the device.
+  std::uint32_t mtu = 0;  // Bytes of an IP packet: the path's MTU if known, else the device's.
 
   bool operator==(const PacketRoute&) const = default;
 };
@@ -29,13 +29,12 @@ struct Interface {
   std::string kind;        // "veth", "bridge", "vlan", ...; empty: hardware, or loopback.
   std::uint16_t type = 0;  // ARPHRD_ETHER, ARPHRD_LOOPBACK, ARPHRD_NONE, ...
   std::uint32_t mtu = 0;
-  std::uint32_t lower =
-      0;  // The interface that it stands on (IFLA_LINK), where it is here; else 0.
+  std::uint32_t lower = 0;  // The lower interface (IFLA_LINK) if it is in this namespace, else 0.
 
   bool operator==(const Interface&) const = default;
 };
 
-// sys_errno ENODEV: there is none.
+// sys_errno ENODEV: it does not exist.
 Result<Interface> find_interface(NetlinkSocket& route, std::uint32_t index);
 
 class RouteLookup {
@@ -43,7 +42,7 @@ class RouteLookup {
   static Result<RouteLookup> open();
 
   // From `source` (IpAddress{}: not chosen yet) to `target`. Link-local targets need their scope.
-  // sys_errno ENETUNREACH, EHOSTUNREACH, EACCES: there is no way, or `source` is no address of this
+  // sys_errno ENETUNREACH, EHOSTUNREACH, EACCES: no route, or `source` is not an address of this
   // host.
   Result<PacketRoute> find(const IpAddress& source, const Endpoint& target);
   Result<Interface> interface(std::uint32_t index) { return find_interface(route_, index); }

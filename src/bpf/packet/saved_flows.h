@@ -1,9 +1,9 @@
 #pragma once
 
-// What a later process is to know of the spliced flows of this one, in the pinned map SAVED_FLOWS:
-// whose connection it is, for its access line and for the limits, and what had been relayed before
-// the hand-over. The flows themselves are in PACKET_FLOWS. The map exists only with pins; no program
-// reads it. Each flow has one entry, from its hand-over to its last line.
+// The pinned map SAVED_FLOWS, which tells a later process about the spliced flows of this one: the
+// client and other facts for the access line and the limits, and the bytes relayed before the
+// hand-over. The flows themselves are in PACKET_FLOWS. The map exists only with pins; no program
+// reads it. Each flow has one entry from its hand-over to its access line.
 
 #include <array>
 #include <cstdint>
@@ -33,33 +33,33 @@ enum class SavedText : std::uint8_t {
   alpn,
   route,
   listener,
-  backend,          // As the access line has it,
-  configured_name,  // and as the configuration does.
+  backend,          // As in the access line,
+  configured_name,  // and as in the configuration.
 };
 inline constexpr std::size_t saved_texts = static_cast<std::size_t>(SavedText::configured_name) + 1;
 
-// The value of SAVED_FLOWS. Its shape belongs to PACKET_LAYOUT.
+// The value of SAVED_FLOWS. PACKET_LAYOUT covers its layout.
 struct SavedFlow {
   packet_key client_key{};
   packet_key backend_key{};
   SavedEndpoint client{};
   SavedEndpoint proxy{};  // Port 0: none.
-  std::uint64_t run = 0;  // Of the process that had accepted it, and its serial there.
+  std::uint64_t run = 0;  // The process that accepted it, and its serial there.
   std::uint64_t serial = 0;
   std::uint64_t started_ms = 0;                       // CLOCK_MONOTONIC.
-  std::uint64_t idle_ns = 0;                          // How long it may be silent.
+  std::uint64_t idle_ns = 0;                          // Its idle timeout.
   std::array<std::uint64_t, PACKET_SIDES> relayed{};  // Bytes before the hand-over, by sender.
   std::uint32_t resolve_ms = 0;
   std::uint32_t connect_ms = 0;
   std::uint16_t attempts = 0;
   std::uint16_t tls_version = 0;
   std::uint32_t ech = 0;
-  std::array<std::uint16_t, saved_texts> ends{};  // Behind each text, in `bytes`.
+  std::array<std::uint16_t, saved_texts> ends{};  // Where each text ends in `bytes`.
   std::uint32_t unused = 0;
   std::array<char, 1024> bytes{};
 
   std::string_view text(SavedText which) const;
-  // One after the other, each once; what does not fit is cut.
+  // Appends the texts one after the other; text that does not fit is cut. Called once.
   void set_texts(std::span<const std::string_view, saved_texts> texts);
 };
 static_assert(sizeof(SavedFlow) == 1232);
@@ -72,7 +72,7 @@ class SavedFlows {
   // Takes over the pinned map, or makes and pins one for `flows_max` flows.
   static Result<SavedFlows> open(const PinDirectory& pins, std::uint32_t flows_max);
 
-  // From any thread.
+  // Thread-safe.
   Result<void> save(std::uint64_t name, const SavedFlow& flow) const;
   void remove(std::uint64_t name) const;
 

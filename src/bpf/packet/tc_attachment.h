@@ -1,14 +1,14 @@
 #pragma once
 
-// A tc program on interfaces: by a tcx link where the kernel has it (6.6), else as a direct-action
-// filter of the clsact qdisc. Always behind the programs of others, so that their verdicts hold: tcx
-// runs before clsact, so an interface on which somebody has filters gets a filter too, with the last
-// priority.
+// A tc program on interfaces: by a tcx link if the kernel has tcx (6.6), else as a direct-action
+// filter of the clsact qdisc. It always runs after the programs of others, so that their verdicts
+// hold. tcx runs before clsact, so an interface that already has filters gets a filter too, with
+// the last priority.
 //
-// A tcx link that is not pinned goes with the process, however it ends. A filter stays behind after
-// a crash; the next process takes it away. It knows those whose process lives by a token, an
-// abstract socket that the namespace names after the filter's handle. With pins both kinds stay on
-// purpose, and the next process puts its program in the place of the old one.
+// A tcx link that is not pinned ends with the process, however that ends. A filter stays after a
+// crash, and the next process removes it. A token shows that a filter's process is alive: an
+// abstract socket of the namespace, named after the filter's handle. With pins both kinds stay on
+// purpose, and the next process replaces the old program by its own.
 
 #include <cstdint>
 #include <memory>
@@ -39,11 +39,11 @@ class TcAttachment {
 
   TcKind kind() const { return kind_; }
   TcHook hook() const { return hook_; }
-  // Whether this was an update in place of what an earlier process had left.
+  // Whether this updated an earlier process's attachment in place.
   bool taken_over() const { return taken_over_; }
-  // False once the interface is gone, also where another has got its name.
+  // False once the interface is gone, even if another one has its name.
   bool is_current() const;
-  // Takes the program off the interface, and its pin away.
+  // Removes the program from the interface, and its pin.
   void detach();
 
  private:
@@ -65,23 +65,23 @@ class TcAttacher {
  public:
   struct Options {
     int program_fd = -1;                 // BPF_PROG_TYPE_SCHED_CLS; outlives the attacher.
-    std::optional<TcKind> kind;          // nullopt: what fits each interface.
+    std::optional<TcKind> kind;          // nullopt: chosen for each interface.
     const PinDirectory* pins = nullptr;  // Outlives the attacher and the attachments.
-    std::uint32_t pinned_map = 0;        // With pins: id of the map by which they are known.
+    std::uint32_t pinned_map = 0;        // With pins: id of the map that identifies them.
   };
   static Result<TcAttacher> open(const Options& options);
 
-  // sys_errno ENODEV: the interface is not there.
+  // sys_errno ENODEV: the interface does not exist.
   Result<TcAttachment> attach(const std::string& interface, TcDirection direction);
-  // The hooks that an earlier process of these pins had: those to attach to before anything else.
+  // The hooks of an earlier process with these pins, which are to be attached to first.
   std::vector<std::pair<std::string, TcDirection>> left_behind();
-  // Takes away filters of processes that crashed, on all interfaces; how many.
+  // Removes filters of crashed processes on all interfaces; returns their number.
   std::size_t remove_orphans();
 
  private:
   Result<void> attach_tcx(TcAttachment& attachment);
   Result<void> attach_clsact(TcAttachment& attachment);
-  // Handle of the filter that an earlier process of these pins left on the hook.
+  // Handle of the filter that an earlier process with these pins left on the hook.
   std::optional<std::uint32_t> left_filter(TcHook hook);
   bool uses_pinned_map(std::uint32_t program_id) const;
 

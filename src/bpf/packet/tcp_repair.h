@@ -1,7 +1,7 @@
 #pragma once
 
-// What TCP_REPAIR tells of an established socket, and how a socket leaves without a word to its
-// peer. CAP_NET_ADMIN of the socket's network namespace is needed.
+// Reads the state of an established socket by TCP_REPAIR, and closes a socket without sending
+// anything to its peer. Needs CAP_NET_ADMIN in the socket's network namespace.
 
 #include <cstdint>
 
@@ -12,27 +12,28 @@ namespace sni {
 
 struct TcpFacts {
   TcpTerms terms;
-  std::uint8_t send_scale = 0;       // Of the windows that the end sends.
-  std::uint8_t receive_scale = 0;    // Of those that we send.
-  std::uint64_t received_bytes = 0;  // Moves with the position's received_seq.
+  std::uint8_t send_scale = 0;       // For windows that the end sends.
+  std::uint8_t receive_scale = 0;    // For windows that we send.
+  std::uint64_t received_bytes = 0;  // Advances with the position's received_seq.
 };
 // From TCP_INFO alone.
 Result<TcpFacts> read_tcp_facts(int fd);
 
-// A short stay in repair mode: nothing is sent for it. Nobody else may use the socket meanwhile.
+// Enters repair mode briefly, which sends nothing. Nobody else may use the socket meanwhile.
 Result<TcpPosition> read_tcp_position(int fd);
 
-// From now on neither socket promises its end more than the other one's end has room for. What was
-// promised already stands until it is used up. The kernel undoes it when it learns better how much
-// memory the segments take (tcp_measure_rcv_mss): not before a connection's first bytes.
+// From now on neither socket offers its end more window than the other end has room for. A larger
+// window that was already offered stays valid until it is used up. The kernel undoes this when its
+// estimate of the memory per segment changes (tcp_measure_rcv_mss), so do not call it before a
+// connection's first bytes.
 void match_windows(int client_fd, int backend_fd);
-// Ends that.
+// Ends the effect of match_windows().
 void free_windows(int client_fd, int backend_fd);
 
-// What the socket would stamp a segment with now.
+// The timestamp that the socket would send now.
 Result<std::uint32_t> read_tcp_stamp(int fd);
 
-// Bytes: the socket never promises more than this behind the last byte that was read of it.
+// Bytes: the socket's window never reaches further than this beyond the last byte read from it.
 std::uint32_t receive_room(int fd);
 
 // Afterwards close() sends neither FIN nor RST and frees everything at once.

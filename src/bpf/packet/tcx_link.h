@@ -1,7 +1,7 @@
 #pragma once
 
-// A tcx attachment (Linux 6.6): a bpf_link that puts a program behind all others of an interface's
-// ingress or egress. By bpf(2) itself, since the libbpf and kernel headers that we build with may
+// A tcx attachment (Linux 6.6): a bpf_link that adds a program after all others on an interface's
+// ingress or egress. It uses bpf(2) directly, since the libbpf and kernel headers of the build may
 // be older than tcx.
 
 #include <cstdint>
@@ -14,11 +14,11 @@ namespace sni {
 
 // sys_errno EINVAL: this kernel has no tcx.
 Result<UniqueFd> create_tcx_link(int program_fd, TcHook hook);
-// Puts the program in the place of the link's. No packet in between sees none.
+// Replaces the link's program atomically: no packet passes unseen.
 Result<void> update_tcx_link(int link_fd, int program_fd);
-// The interface that a tcx link holds on to; 0: the interface is gone, or it is no tcx link.
+// The interface of a tcx link; 0: it is gone, or this is not a tcx link.
 std::uint32_t interface_of_tcx_link(int link_fd);
-// Whether this kernel knows tcx, by asking what is attached to loopback.
+// Whether this kernel has tcx, found out by a query of loopback.
 bool kernel_has_tcx();
 
 }  // namespace sni

@@ -1,10 +1,10 @@
 #pragma once
 
 // Where the unified cgroup hierarchy can be opened. The sockops program is attached to its root, so
-// that it sees connections of every process below it. Distributions mount cgroup v2 at
-// /sys/fs/cgroup, or at /sys/fs/cgroup/unified beside v1, and `ip netns exec` remounts /sys with no
-// cgroup at all; the mount table says which, and where it has none, a mount of our own does that
-// appears in no directory and ends with its descriptor.
+// that it sees the connections of all processes. Distributions mount cgroup v2 at /sys/fs/cgroup,
+// or at /sys/fs/cgroup/unified beside v1, and `ip netns exec` remounts /sys with no cgroup at all.
+// The mount table says where it is. If it is not mounted, we use a detached mount of our own, which
+// ends with its descriptor.
 
 #include <optional>
 #include <string>

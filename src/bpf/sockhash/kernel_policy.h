@@ -1,9 +1,9 @@
 #pragma once
 
-// Which kernel releases are trusted with redirect_skb before they are tried. The backlog of the
+// Which kernel releases are trusted with redirect_skb without a test. The backlog of the
 // receive-side redirect duplicated or lost bytes until fixes of 2025-06 (commits 3b4f14b79428 and
-// 7683167196bd), and a release number tells only which upstream version a kernel began from, so the
-// live self-test overrules this list both ways. redirect_msg does not use that backlog and needs no
+// 7683167196bd). A release number only names the upstream version that a kernel is based on, so the
+// live self-test overrides this list both ways. redirect_msg does not use that backlog and needs no
 // policy: every kernel that accepts the program may run it.
 
 #include <optional>

@@ -1,6 +1,6 @@
 #pragma once
 
-// Two TCP connections on loopback with a proxy's place between them, for the live self-test:
+// Two TCP connections on loopback with room for a proxy between them, for the live self-test:
 // client <-> client_side, backend_side <-> backend. All ends are nonblocking.
 
 #include <cstdint>
@@ -21,20 +21,20 @@ struct LoopbackPair {
 };
 
 // The client's connection, and the proxy's socket to the backend before it connects. The client's
-// receive buffer is small, so that a client that does not read is soon full.
+// receive buffer is small, so that it soon fills when the client does not read.
 Result<LoopbackPair> make_loopback_pair();
 // The connection to the backend.
 Result<void> connect_backend(LoopbackPair& pair);
 // Ends that connection, for another one to the same listener.
 Result<void> renew_backend_side(LoopbackPair& pair);
 
-// Byte stream without a short period: a piece lost, doubled or moved shows.
+// A byte stream without a short period, so that lost, repeated or moved pieces are detected.
 std::string test_stream(std::uint64_t offset, std::size_t size);
 
-// Sends all of it; false where the socket takes nothing for `patience_ms`.
+// Sends all of it; false if the socket accepts nothing for `patience_ms`.
 bool send_patiently(int fd, std::string_view bytes, int patience_ms);
 
-// Exactly `size` bytes, or what came until the end or until nothing came for `patience_ms`.
+// Receives `size` bytes, or fewer at end of file or when nothing arrives for `patience_ms`.
 std::string receive_patiently(int fd, std::size_t size, int patience_ms);
 
 }  // namespace sni

@@ -1,7 +1,7 @@
 #pragma once
 
-// Whether this kernel really does what the SOCKHASH planes need, tried on loopback pairs at start
-// and by `sni-proxy probe`, in well under a second. What a kernel does counts for more than its
+// Tests on loopback pairs whether this kernel does what the SOCKHASH planes need, at start and by
+// `sni-proxy probe`, in well under a second. The behaviour of a kernel counts for more than its
 // release number: vendors backport fixes, and also bugs.
 
 #include <string>
@@ -18,14 +18,14 @@ struct SelfTestCase {
 };
 
 struct SelfTest {
-  std::string not_run;               // Why nothing could be tried; empty: it ran.
+  std::string not_run;               // Why the test could not run; empty: it ran.
   std::vector<SelfTestCase> local;   // capture_backend and redirect_msg.
   std::vector<SelfTestCase> remote;  // redirect_skb behind its gate.
-  std::vector<SelfTestCase> unseen;  // What a caught backend could notice.
+  std::vector<SelfTestCase> unseen;  // What a captured backend could notice.
 };
 
-// Runs on a loaded Sockhash; attach_capture() comes before. It uses slots of worker 0 and gives
-// them back, so no worker may run yet.
+// Runs on a loaded Sockhash after attach_capture(). It uses slots of worker 0 and gives them back,
+// so no worker may run yet.
 SelfTest run_self_test(Sockhash& sockhash);
 
 struct PlaneVerdict {
@@ -36,7 +36,7 @@ struct PlaneVerdict {
 struct SockhashVerdict {
   PlaneVerdict local;
   PlaneVerdict remote;
-  PlaneVerdict unseen;  // Not usable: the plane `local` works, and backends can notice it.
+  PlaneVerdict unseen;  // Not usable: the plane `local` works, but backends can notice it.
 };
 
 // Pure. `capture_failure` says why attach_capture() failed; empty: it did not.

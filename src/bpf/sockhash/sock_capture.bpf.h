@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
-/* capture_backend: finds the accepted socket of a backend on this host, in whatever network
- * namespace it lives. The proxy has registered the cookie of the socket that it connects;
- * four-tuple and sequence number then tell the other end from every other socket of the host, those
- * with the same addresses in another namespace included. */
+/* capture_backend: finds the accepted socket of a backend on this host, in any network namespace.
+ * The proxy has registered the cookie of the socket that it connects. Four-tuple and sequence
+ * number then identify the other end among all sockets of the host, including those with the same
+ * addresses in another namespace. */
 
 #include "bpf/sockhash/sock_manner.bpf.h"
 #include "bpf/sockhash/sock_maps.bpf.h"
@@ -47,8 +47,8 @@ ALWAYS_INLINE int tuple_of(struct bpf_sock_ops* ops, int accepting, struct sock_
   return 1;
 }
 
-/* A connect() of the proxy succeeded; its final ACK is not sent yet, so the other end has not
- * become established. */
+/* A connect() of the proxy succeeded. Its final ACK is not sent yet, so the other end is not
+ * established yet. */
 ALWAYS_INLINE void expect_backend(struct bpf_sock_ops* ops) {
   __u64 owner = bpf_get_socket_cookie(ops);
   struct sock_pair* pair = bpf_map_lookup_elem(&REGISTERED, &owner);
@@ -62,13 +62,13 @@ ALWAYS_INLINE void expect_backend(struct bpf_sock_ops* ops) {
   if (tuple_of(ops, 0, &tuple)) bpf_map_update_elem(&EXPECTED, &tuple, &expected, BPF_ANY);
 }
 
-/* Has look_at() called in every round trip. The flag stays: a socket may change its manner, and
- * another program may have asked for the same calls. */
+/* Makes look_at() run in every round trip. The flag stays: a socket may change its blocking mode,
+ * and another program may have asked for the same calls. */
 ALWAYS_INLINE void watch(struct bpf_sock_ops* ops, __u32 more) {
   bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_RTT_CB_FLAG | more);
 }
 
-/* Some socket of this host was accepted: ours only if everything matches, and only once. */
+/* A socket of this host was accepted. It is ours only if everything matches, and only once. */
 ALWAYS_INLINE void catch_backend(struct bpf_sock_ops* ops) {
   struct sock_tuple tuple = {};
   if (!tuple_of(ops, 1, &tuple)) return;
@@ -116,15 +116,15 @@ ALWAYS_INLINE void catch_backend(struct bpf_sock_ops* ops) {
   count(SOCK_CAPTURES, 1);
 }
 
-/* A socket changes state that reports it: one of ours, or one of another program's. From the
- * backend's own FIN on there is nothing to redirect, and its ACK would end a blocking recv(). */
+/* A socket with state callbacks changes state: one of ours, or one of another program. After the
+ * backend's own FIN there is nothing to redirect, and its ACK would end a blocking recv(). */
 ALWAYS_INLINE void let_go(struct bpf_sock_ops* ops) {
   if (ops->args[1] != BPF_TCP_FIN_WAIT1 && ops->args[1] != BPF_TCP_LAST_ACK) return;
   __u64 cookie = bpf_get_socket_cookie(ops);
   bpf_map_delete_elem(&LOCAL_MAP, &cookie);
 }
 
-/* Some of what a socket wrote was acknowledged: one of ours, or one of another program's. */
+/* Bytes that a socket wrote were acknowledged: one of ours, or one of another program. */
 ALWAYS_INLINE void look_at(struct bpf_sock_ops* ops) {
   struct bpf_sock* sk = ops->sk;
   struct sock_local* local = sk ? bpf_sk_storage_get(&LOCAL_STATE, sk, 0, 0) : 0;
@@ -141,7 +141,7 @@ ALWAYS_INLINE void look_at(struct bpf_sock_ops* ops) {
   if (slot) slot->blocking = 1;
 }
 
-/* Perhaps another program than the one that was learned. */
+/* Perhaps another program than the one whose mode was learned. */
 ALWAYS_INLINE void forget(struct bpf_sock_ops* ops) {
   struct sock_port port = {.netns = bpf_get_netns_cookie(ops), .port = ops->local_port};
   __u64* since = bpf_map_lookup_elem(&LISTENING, &port);
@@ -149,7 +149,7 @@ ALWAYS_INLINE void forget(struct bpf_sock_ops* ops) {
 }
 
 /* Attached to the root cgroup, so it runs for every TCP connection of the host. It leaves `reply`
- * alone: other programs' answers stand. */
+ * alone, so that other programs' answers stand. */
 SEC("sockops")
 int capture_backend(struct bpf_sock_ops* ops) {
   if (ops->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
-/* Whether a backend's sockets block, which decides whether they may be caught.
+/* Whether a backend's sockets are blocking, which decides whether they may be captured.
  *
  * While a socket has a psock, its recv() is tcp_bpf_recvmsg(), which waits once and then gives up:
  * any other wake-up (the ACK of its FIN, send space) ends a blocking recv() with EAGAIN. An
- * event-driven program cannot tell; a blocking one would take it for a timeout. But sockops
+ * event-driven program does not notice; a blocking one would take it for a timeout. But sockops
  * programs may insert a socket only when it becomes established, before it is accepted, and then
- * nobody knows how it will be used. So the listener is learned first: an earlier connection is left
- * alone and looked at once in each round trip that its answers make, when its program has long had
- * it. What is learned is void as soon as somebody listens on the port anew, and after some time.
+ * nobody knows how it will be used. So the mode is learned per listener first: an earlier
+ * connection is only observed, once in each round trip of its answers, when its program has long
+ * accepted it. The result expires after some time, or as soon as a program listens on the port
+ * anew.
  */
 
 #include "bpf/sockhash/sock_maps.bpf.h"
@@ -27,7 +28,8 @@ ALWAYS_INLINE enum manner manner_of(struct tcp_sock* tcp) {
   return file->f_flags & FILE_NONBLOCK ? MANNER_EVENT_DRIVEN : MANNER_BLOCKING;
 }
 
-/* An entry that has fallen out of the map comes back with another time, and voids what is known. */
+/* An entry that was evicted from the map comes back with another time, which invalidates the
+ * result. */
 ALWAYS_INLINE __u64 listening_since(const struct sock_listener* listener) {
   struct sock_port port = {.netns = listener->netns, .port = listener->port};
   __u64* since = bpf_map_lookup_elem(&LISTENING, &port);
@@ -37,7 +39,7 @@ ALWAYS_INLINE __u64 listening_since(const struct sock_listener* listener) {
   return now;
 }
 
-/* What is believed of the listener. */
+/* The learned mode of the listener. */
 ALWAYS_INLINE enum manner manner_known(const struct sock_local* local) {
   const struct sock_manner* known = bpf_map_lookup_elem(&LISTENERS, &local->listener);
   if (!known || known->since != local->since) return MANNER_UNKNOWN;
@@ -46,7 +48,7 @@ ALWAYS_INLINE enum manner manner_known(const struct sock_local* local) {
   return known->blocking ? MANNER_BLOCKING : MANNER_EVENT_DRIVEN;
 }
 
-/* One socket that blocks outweighs all that do not. */
+/* One blocking socket outweighs all others. */
 ALWAYS_INLINE void remember(const struct sock_local* local, __u32 blocking) {
   if (!blocking && manner_known(local) == MANNER_BLOCKING) return;
   struct sock_manner manner = {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
-/* The maps of the SOCKHASH programs, and what the programs share. Kernel structures are declared
- * with the members that we read and found by CO-RE, so that an object built on one kernel loads on
- * others.
+/* The maps of the SOCKHASH programs, and functions that the programs share. Kernel structures
+ * declare only the members that we read, and CO-RE relocates them, so that an object built on one
+ * kernel loads on others.
  */
 
 #include <linux/bpf.h>
@@ -64,8 +64,8 @@ struct {
   __uint(max_entries, 65536);
 } SOURCE_MAP SEC(".maps");
 
-/* Accepted sockets of backends on this host; redirect_msg is attached, and no stream verdict: that
- * would divert what the backend receives. */
+/* Accepted sockets of backends on this host; redirect_msg is attached. There is no stream verdict,
+ * which would divert what the backend receives. */
 struct {
   __uint(type, BPF_MAP_TYPE_SOCKHASH);
   __type(key, __u64);
@@ -96,7 +96,7 @@ struct {
   __uint(map_flags, BPF_F_NO_PREALLOC);
 } REGISTERED SEC(".maps");
 
-/* Entries of remote backends are never claimed; LRU lets them fall out. */
+/* Entries of remote backends are never claimed; LRU evicts them. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __type(key, struct sock_tuple);
@@ -111,7 +111,7 @@ struct {
   __type(value, struct sock_local);
 } LOCAL_STATE SEC(".maps");
 
-/* sk_skb has no socket storage: a source's cookie to its pair. */
+/* From a source's cookie to its pair: sk_skb has no socket storage. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __type(key, __u64);
@@ -139,8 +139,8 @@ struct {
   __uint(max_entries, 4096);
 } LISTENERS SEC(".maps");
 
-/* bpf_ktime_get_ns() when somebody began to listen there, or when we met it first. It has no
- * address: one that listens on all of them voids what is known of each. */
+/* bpf_ktime_get_ns() of when a program began to listen there, or when we first saw it. The key has
+ * no address: a program that listens on all addresses invalidates the result for each. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __type(key, struct sock_port);
@@ -158,7 +158,7 @@ ALWAYS_INLINE int pass(__u32 why) {
   return SK_PASS;
 }
 
-/* The slot, if it still serves the pair of this owner. */
+/* The slot, if it still belongs to this owner's pair. */
 ALWAYS_INLINE struct sock_slot* slot_of(__u32 index, __u64 owner) {
   struct sock_slot* slot = bpf_map_lookup_elem(&SLOT_STATE, &index);
   if (!slot || *(volatile __u64*)&slot->owner != owner) return 0;

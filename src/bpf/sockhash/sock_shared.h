@@ -14,27 +14,28 @@
 #endif
 
 enum {
-  /* What one message is charged beside its bytes, once and again per begun 4 KiB: the sk_buffs that
-   * the client's send queue pays for (truesize of an empty one: 1280 on x86-64, Linux 6.18). Where
-   * memory is fragmented each page of a message can become one. */
+  /* The charge for one message besides its bytes, once and again per started 4 KiB. It pays for the
+   * sk_buffs in the client's send queue (truesize of an empty one: 1280 on x86-64, Linux 6.18). If
+   * memory is fragmented, each page of a message can become an sk_buff. */
   SOCK_CREDIT_OVERHEAD = 2048,
   SOCK_CREDIT_PIECE_SHIFT = 12,
-  /* How long it is believed of a listener that its sockets block, or that they do not. */
+  /* How long a listener's learned mode is valid. */
   SOCK_BLOCKING_SECONDS = 24 * 60 * 60,
   SOCK_EVENT_DRIVEN_SECONDS = 60 * 60,
-  /* Round trips of one connection in which its socket must not block: a program may well be
-   * event-driven for a TLS handshake alone, which takes two or three. */
+  /* Round trips of one connection in which its socket must be nonblocking. A program may be
+   * event-driven only for the TLS handshake, which takes two or three. */
   SOCK_LOOKS = 4,
-  /* bpf_skb_adjust_room() takes less than 4 KiB at once; an sk_buff has up to 512 KiB (BIG TCP). */
+  /* bpf_skb_adjust_room() removes less than 4 KiB at once; an sk_buff has up to 512 KiB (BIG TCP).
+   * */
   SOCK_CUT_BYTES = 4095,
   SOCK_CUTS_MAX = 129,
-  /* A sleeping slot is told once, and a notice takes 24 bytes: 32 Ki slots cannot overflow it. */
+  /* A sleeping slot gets one notice of 24 bytes: 32 Ki slots cannot overflow the buffer. */
   SOCK_RING_BYTES = 1024 * 1024,
   SOCK_WORKERS_MAX = 256,
 };
 
 /* One proxied pair, in the mapped array SLOT_STATE. Userspace writes the first cache line, the
- * programs the second; `credit` and `asleep` are the two words that both change, atomically. */
+ * programs the second. Both change only `credit` and `asleep`, atomically. */
 struct sock_slot {
   __u64 owner;       /* Cookie of the proxy's backend socket; 0: the slot is free. */
   __u64 forwarded;   /* Bytes of the backend that userspace has put into the client's send queue. */
@@ -64,7 +65,7 @@ struct sock_slot {
 };
 SNI_SIZE_IS(struct sock_slot, 128);
 
-/* REGISTERED: cookie of the proxy's backend socket, before connect, to its pair. */
+/* REGISTERED: from the cookie of the proxy's backend socket, before connect, to its pair. */
 struct sock_pair {
   __u64 client; /* Cookie of the client's socket. */
   __u32 slot;
@@ -82,8 +83,8 @@ struct sock_tuple {
 };
 SNI_SIZE_IS(struct sock_tuple, 36);
 
-/* LISTENERS: a backend's address as its accepted sockets see it, in its network namespace, and what
- * those sockets were seen to be. */
+/* LISTENERS: a backend's address as its accepted sockets see it, in its network namespace, and the
+ * observed mode of those sockets. */
 struct sock_listener {
   __u64 netns;
   __u8 addr[16];
@@ -100,7 +101,7 @@ struct sock_manner {
 };
 SNI_SIZE_IS(struct sock_manner, 24);
 
-/* LISTENING: a port on which backends of ours were met. */
+/* LISTENING: a port on which backends of ours were seen. */
 struct sock_port {
   __u64 netns;
   __u32 port;
@@ -116,9 +117,9 @@ struct sock_expected {
 };
 SNI_SIZE_IS(struct sock_expected, 24);
 
-/* LOCAL_STATE: storage of a backend's socket that was caught or is being watched (owner 0). The
- * target is fixed here and not read from the slot, so that a slot's reuse can never turn a stream
- * to another client. */
+/* LOCAL_STATE: storage of a backend's socket that is captured or observed (owner 0). The target is
+ * fixed here and not read from the slot, so that reuse of a slot can never divert a stream to
+ * another client. */
 struct sock_local {
   __u64 owner;
   __u64 client;

@@ -1,12 +1,12 @@
 #pragma once
 
 // The loaded SOCKHASH programs and their maps; one per process. It owns every descriptor, so that
-// all of it ends with the process, however that ends: the sockops program is attached by a BPF
-// link, the others to maps that nobody else holds. sock_slots.h has what workers do with single
-// pairs.
+// everything ends with the process, however that ends: a BPF link attaches the sockops program, and
+// the other programs are attached to maps that nobody else holds. sock_slots.h has the operations
+// of workers on single pairs.
 //
-// Loading is for the start, on one thread. Afterwards counters() and the descriptors may be used
-// from any thread.
+// Load it at the start, on one thread. Afterwards counters() and the descriptors may be used from
+// any thread.
 
 #include <array>
 #include <cstddef>
@@ -26,13 +26,13 @@ namespace sni {
 
 struct SockhashOptions {
   std::string object_file;      // A BPF object on disk to load; empty: the one in the binary.
-  std::uint32_t slots = 16384;  // Pairs at once, all workers together.
+  std::uint32_t slots = 16384;  // Concurrent pairs of all workers.
   unsigned workers = 1;
 };
 
 using SockCounters = std::array<std::uint64_t, SOCK_STATS>;
 
-// Sums the per-CPU counters by name: "redirect_msg redirects" and so on, for reports.
+// The names of the counters in reports: "redirect_msg redirects" and so on.
 const char* counter_name(enum sock_stat stat);
 
 class Sockhash {
@@ -45,13 +45,13 @@ class Sockhash {
   Sockhash(const Sockhash&) = delete;
   Sockhash& operator=(const Sockhash&) = delete;
 
-  // Starts to catch the accepted sockets of backends on this host.
+  // Starts to capture the accepted sockets of backends on this host.
   Result<void> attach_capture();
-  // And ends that; sockets that are caught stay so.
+  // Stops capturing; captured sockets stay captured.
   void detach_capture();
   bool captures() const { return capture_link_ != nullptr; }
 
-  // What was done, a line each, for the log.
+  // The steps taken, one line each, for the log.
   const std::vector<std::string>& steps() const { return steps_; }
   SockCounters counters() const;
 
@@ -71,7 +71,7 @@ class Sockhash {
   Result<void> make_rings(unsigned workers);
   Result<void> attach_to_map(const char* program, const char* map, int type);
 
-  std::string log_;  // The verifier's words; outlives object_, which writes into it.
+  std::string log_;  // The verifier's log; outlives object_, which writes into it.
   bpf_object* object_ = nullptr;
   bpf_link* capture_link_ = nullptr;
   sock_slot* state_ = nullptr;

@@ -1,7 +1,7 @@
 #pragma once
 
-// One interface with the program on it. A bpf_link holds it there, so it goes with this object or
-// with the process, however that ends.
+// The program attached to one interface. A bpf_link holds it there, so it is detached with this
+// object or with the process, however that ends.
 
 #include <cstdint>
 #include <optional>
@@ -15,14 +15,14 @@ namespace sni {
 
 class XdpAttachment {
  public:
-  // Native, else generic, as `mode` allows. An XDP program of somebody else is left alone: an error
-  // whose sys_errno is EBUSY. An interface that is not there: ENODEV.
+  // Native, else generic, as `mode` allows. Another XDP program on the interface is left alone; the
+  // error has the sys_errno EBUSY. A missing interface gives ENODEV.
   static Result<XdpAttachment> attach(int program_fd, const std::string& interface, XdpMode mode);
 
   bool is_native() const { return native_; }
-  // Why not native, where mode "auto" fell back; else empty.
+  // Why mode "auto" fell back to generic; empty if it did not.
   const std::string& fallback_reason() const { return fallback_reason_; }
-  // False once the interface is gone, also where another of that name has taken its place.
+  // False once the interface is gone, even if another one has its name.
   bool is_current() const;
 
  private:
@@ -33,7 +33,7 @@ class XdpAttachment {
   std::string fallback_reason_;
 };
 
-// Whose XDP program is on an interface, as in "program 'xdp_pass' (id 12)"; nullopt: nobody's.
+// The XDP program on an interface, as in "program 'xdp_pass' (id 12)"; nullopt: none.
 std::optional<std::string> xdp_holder(std::uint32_t index);
 
 }  // namespace sni

@@ -1,7 +1,7 @@
 #pragma once
 
-// The program xdp_ip_filter: loads it, gives it generations of maps to judge by, reads its
-// counters. Attaching to interfaces is xdp_attachment.h's part.
+// The program xdp_ip_filter: loads it, gives it generations of maps and reads its counters.
+// xdp_attachment.h attaches it to interfaces.
 
 #include <array>
 #include <cstdint>
@@ -33,11 +33,11 @@ class XdpFilter {
   static Result<XdpFilter> load();
 
   int program_fd() const;
-  // Whether frames of several buffers (jumbo MTU under native XDP) are taken; Linux 5.18.
+  // Whether frames of several buffers (jumbo MTU under native XDP) are supported; Linux 5.18.
   bool takes_fragments() const { return takes_fragments_; }
 
-  // Judges packets by `next` from one packet to the next, and returns the generation that was used
-  // before, when no CPU looks at it any more.
+  // Switches to `next` atomically between two packets. Returns the generation that was used before,
+  // when no CPU uses it any more.
   Result<std::optional<XdpGeneration>> activate(XdpGeneration next);
   XdpGeneration* active() { return active_ ? &*active_ : nullptr; }
 
@@ -51,7 +51,7 @@ class XdpFilter {
 
   explicit XdpFilter(Skeleton skeleton, bool takes_fragments)
       : skeleton_(std::move(skeleton)), takes_fragments_(takes_fragments) {}
-  // One map of a generation and its place in an array of maps.
+  // One map of a generation and its slot in an array of maps.
   struct Slot {
     const bpf_map* maps;
     std::uint32_t index;

@@ -1,9 +1,9 @@
 #pragma once
 
-// One complete set of the kernel's guard maps, filled and not yet, or no longer, in use.
+// One complete set of the kernel's guard maps, filled, and not in use yet or any more.
 //
-// It can be built in any thread while the program judges packets by another one; XdpFilter then
-// takes it into use at once. Changes go to whichever generation they are applied to.
+// It can be built in any thread while the program uses another one; XdpFilter then switches to it
+// at once. Changes affect only the generation to which they are applied.
 
 #include <array>
 #include <cstddef>
@@ -20,7 +20,7 @@
 
 namespace sni {
 
-// What of the configuration the program needs to know.
+// The part of the configuration that the program needs.
 struct XdpSettings {
   bool default_deny = false;        // Listeners serve only the allowlist.
   bool block_listeners = false;     // Blocks cover the listeners only, not every packet.
@@ -49,10 +49,10 @@ class XdpGeneration {
 
   // Entries that dropped at least one packet.
   std::vector<XdpHits> hits() const;
-  // Gives some entries up, which ends its use; false once none is left. The kernel frees a trie in
-  // one long walk that stalls a CPU, in one callback what was taken out of it within one grace
-  // period, and all maps that are closed together at the same time: call this with pauses before
-  // giving up a big generation.
+  // Deletes some entries of a generation that is no longer used; false once none is left. The
+  // kernel frees a whole trie in one long walk that stalls a CPU. It frees all entries deleted
+  // within one grace period in one callback, and maps that are closed together at the same time.
+  // Call this with pauses before destroying a big generation.
   bool drain_some();
 
  private:
@@ -66,7 +66,7 @@ class XdpGeneration {
     std::uint64_t sum(std::uint32_t slot) const;
     void clear(std::uint32_t slot) const;
 
-    // What the kernel writes too.
+    // Also written by the kernel.
     volatile std::uint64_t& at(std::size_t index) const {
       return static_cast<volatile std::uint64_t*>(mapped)[index];
     }
@@ -100,7 +100,7 @@ class XdpGeneration {
   UniqueFd prefix_hits_;
   guard_settings settings_{};
   HitCounters counters_;
-  std::map<IpPrefix, std::uint32_t> slots_;  // 0: without counters of its own per CPU.
+  std::map<IpPrefix, std::uint32_t> slots_;  // 0: 0: without per-CPU counters of its own.
   std::vector<std::uint32_t> free_slots_;
 };
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /* Finds source address, protocol and TCP destination port in a frame: Ethernet, up to two VLAN
- * tags, IPv4 or IPv6. A cursor walks the frame and every read is bounded by the frame's end; what
- * is cut short or unknown is reported as such, and the caller lets it pass. */
+ * tags, IPv4 or IPv6. A cursor walks the frame, and every read is bounded by the frame's end. A
+ * truncated or unknown frame is reported as such, and the caller lets it pass. */
 
 #include <linux/bpf.h>
 #include <linux/icmpv6.h>
@@ -16,7 +16,7 @@
 #include <bpf/bpf_helpers.h>
 
 #define VLAN_TAGS_MAX 2
-/* RFC 8200 section 4.1 has seven extension headers in a packet that is in order. */
+/* A valid packet has up to seven extension headers (RFC 8200 section 4.1). */
 #define IPV6_EXTENSIONS_MAX 7
 
 #define IPV4_FRAGMENT_OFFSET 0x1fff
@@ -50,7 +50,7 @@ struct tcp_ports {
   __be16 target_be;
 };
 
-/* Steps over `size` bytes and returns where they begin; NULL: the frame ends before. */
+/* Skips `size` bytes and returns their start; NULL: the frame ends before that. */
 static __always_inline void* take(struct cursor* cursor, __u32 size) {
   void* start = cursor->position;
   if (start + size > cursor->end) return NULL;
@@ -58,7 +58,7 @@ static __always_inline void* take(struct cursor* cursor, __u32 size) {
   return start;
 }
 
-/* Ethertype behind the VLAN tags, in network order; 0: cut short. */
+/* Ethertype after the VLAN tags, in network order; 0: truncated. */
 static __always_inline __be16 take_ethernet(struct cursor* cursor) {
   struct ethhdr* ethernet = take(cursor, sizeof(*ethernet));
   if (!ethernet) return 0;
@@ -72,7 +72,7 @@ static __always_inline __be16 take_ethernet(struct cursor* cursor) {
   return ethertype_be;
 }
 
-/* Neighbour discovery is valid only with a hop limit of 255, so nobody beyond the link can send it
+/* Neighbour discovery is valid only with a hop limit of 255, so only hosts on the link can send it
  * (RFC 4861 section 4). Types 133 to 137 are consecutive. */
 static __always_inline int is_neighbour_discovery(const struct ipv6hdr* ip, struct cursor cursor) {
   if (ip->nexthdr != IPPROTO_ICMPV6 || ip->hop_limit != 255) return 0;
@@ -80,21 +80,21 @@ static __always_inline int is_neighbour_discovery(const struct ipv6hdr* ip, stru
   return type && *type >= 133 && *type <= 137;
 }
 
-/* TCP destination port in host order, or -1: another protocol, a later fragment, cut short. */
+/* TCP destination port in host order, or -1: another protocol, a later fragment, or truncated. */
 static __always_inline int tcp_target_port(struct cursor* cursor, __u8 protocol) {
   if (protocol != IPPROTO_TCP) return -1;
   struct tcp_ports* ports = take(cursor, sizeof(*ports));
   return ports ? bpf_ntohs(ports->target_be) : -1;
 }
 
-/* `cursor` stands behind the fixed IPv4 header. */
+/* `cursor` is after the fixed IPv4 header. */
 static __always_inline int ipv4_target_port(struct cursor* cursor, const struct iphdr* ip) {
   if (ip->frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET)) return -1;
   if (ip->ihl < 5 || !take(cursor, (ip->ihl - 5) * 4)) return -1;
   return tcp_target_port(cursor, ip->protocol);
 }
 
-/* `cursor` stands behind the fixed IPv6 header. */
+/* `cursor` is after the fixed IPv6 header. */
 static __always_inline int ipv6_target_port(struct cursor* cursor, const struct ipv6hdr* ip) {
   __u8 next = ip->nexthdr;
   for (int i = 0; i < IPV6_EXTENSIONS_MAX; i++) {

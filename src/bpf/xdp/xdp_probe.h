@@ -1,9 +1,9 @@
 #pragma once
 
-// What `sni-proxy probe` says of XDP, without touching any interface: a trial attachment could
-// reset a network card's queues. Whether the filter loads is tried; native mode is what the driver
-// itself says over netlink (family "netdev", Linux 6.3), and generic mode is the stack's own, the
-// same for every interface.
+// The report of `sni-proxy probe` on XDP. It touches no interface, since a trial attachment could
+// reset a network card's queues. It tries to load the filter and asks the driver for native mode
+// over netlink (family "netdev", Linux 6.3). Generic mode belongs to the stack and is the same for
+// every interface.
 
 #include <cstdint>
 #include <map>
@@ -14,7 +14,7 @@
 
 namespace sni {
 
-// Whether each interface of this network namespace takes XDP programs natively, by index.
+// Whether each interface of this network namespace supports native XDP, by index.
 Result<std::map<std::uint32_t, bool>> native_xdp();
 
 // Lines for the operator: one per interface, and one on per-CPU maps.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #pragma once
 
-/* Keys and values of every map of xdp_ip_filter, read by both compilers. Edit here only. Explicit
- * padding and sizes checked below: a hole in a key would be a silent map miss.
+/* Keys and values of every map of xdp_ip_filter, for both compilers. Edit here only. Padding is
+ * explicit and sizes are checked below: a hole in a key would be a silent map miss.
  *
  * A generation is one complete set of maps: slot [generation] of each array of maps, and
  * GUARD_SETTINGS[generation]. Userspace fills the slot that is not in use and then stores its index
@@ -18,14 +18,14 @@
 
 #define GUARD_GENERATIONS 2
 
-/* Exact addresses are spread over this many hashes. The kernel makes the free list of a hash in one
- * go (pcpu_freelist_populate), and a million entries in one would stall a CPU for 25 ms. */
+/* Exact addresses are spread over this many hash maps. The kernel builds the free list of a map in
+ * one go (pcpu_freelist_populate), and a million entries in one map would stall a CPU for 25 ms. */
 #define GUARD_SHARDS 16
 
 /* `until` values are whole seconds of CLOCK_BOOTTIME; an entry is live while now < until. */
 #define GUARD_NEVER_EXPIRES 0xffffffffu
 
-/* What the program decided about a packet. */
+/* The program's verdict on a packet. */
 enum guard_reason {
   GUARD_PASS_UNLISTED = 0, /* Nothing applies to the source. */
   GUARD_PASS_ALLOWED,      /* On the allowlist. */
@@ -48,8 +48,9 @@ enum guard_protocol {
 /* TRAFFIC_STATS: per-CPU packets by [reason * GUARD_PROTOCOLS + protocol]. */
 #define GUARD_COUNTERS ((__u32)GUARD_REASONS * (__u32)GUARD_PROTOCOLS)
 
-/* EXACT_*, PREFIX_*. Each entry is the whole answer for the addresses that it is the longest match
- * of: userspace has merged what shorter prefixes say into it (core/guard_derive.h). */
+/* EXACT_*, PREFIX_*. Each entry is the whole answer for the addresses of which it is the longest
+ * match: userspace has merged the terms of shorter prefixes into it (core/guard/guard_prefixes.h).
+ * */
 struct guard_value {
   __u32 allow_until_s;
   __u32 block_until_s;
@@ -65,7 +66,7 @@ struct guard_address_v6 {
 };
 SNI_STATIC_ASSERT(sizeof(struct guard_address_v6) == 16, "guard_address_v6 has a hole");
 
-/* The hash that an address lies in, from its words xored together. */
+/* The hash map of an address, from its words xored together. */
 static inline __u32 guard_shard(__u32 folded) {
   folded ^= folded >> 16;
   folded ^= folded >> 8;
@@ -88,7 +89,8 @@ struct guard_prefix_v6 {
 };
 SNI_STATIC_ASSERT(sizeof(struct guard_prefix_v6) == 20, "guard_prefix_v6 has a hole");
 
-/* BANS_V4 by address, BANS_V6 by the address under guard_settings.ban_mask_v6, link-local ones whole. */
+/* BANS_V4 by address, BANS_V6 by the address under guard_settings.ban_mask_v6; link-local addresses
+ * are not masked. */
 struct guard_ban {
   __u32 until_s;
   __u32 pad;

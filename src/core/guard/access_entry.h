@@ -1,7 +1,7 @@
 #pragma once
 
-// An entry of [access] block and allow, and of a block file: an address or prefix, and how long it
-// holds: "192.0.2.7", "2001:db8::/32 until 2026-12-01T00:00:00Z".
+// An entry of [access] block and allow, and of a block file: an address or prefix, and when it
+// ends: "192.0.2.7", "2001:db8::/32 until 2026-12-01T00:00:00Z".
 
 #include <chrono>
 #include <optional>

@@ -1,8 +1,8 @@
 #pragma once
 
-// Bans that the proxy makes itself. A ban lasts twice as long at each repetition, up to a bound,
-// and a source that has behaved for as long as the longest ban is forgiven. IPv6 sources are banned
-// by prefix, since one subscriber has a whole /64 to send from.
+// Bans that the proxy makes itself. Each repetition doubles the duration of a ban, up to a bound. A
+// source that has behaved for as long as the longest ban is forgiven. IPv6 sources are banned by
+// prefix, since one subscriber has a whole /64 to send from.
 
 #include <cstddef>
 #include <cstdint>
@@ -34,13 +34,14 @@ class BanTable {
   IpPrefix source_of(const IpAddress& address) const;
   bool is_banned(const IpAddress& address, GuardTime now) const;
 
-  // nullopt: the table is full, and nobody is banned.
+  // nullopt: the table is full, and the source is not banned.
   std::optional<Ban> ban(const IpAddress& address, GuardTime now);
   // Lifts and forgives every ban inside or around `prefix`.
   std::vector<IpPrefix> lift(const IpPrefix& prefix);
   // The bans that have ended since the last call; forgives what is due.
   std::vector<IpPrefix> expire(GuardTime now);
-  // From now on bans follow `policy`. Bans of IPv6 sources of another length are forgotten.
+  // Adopts `policy` for further bans. Bans of IPv6 sources with another prefix length are
+  // forgotten.
   void adopt(const BanPolicy& policy);
 
   std::vector<Ban> live(GuardTime now) const;
@@ -49,7 +50,7 @@ class BanTable {
   struct Record {
     GuardTime until = 0;
     std::uint32_t duration_s = 0;
-    bool over = false;  // Its end has been reported; kept to know a repetition.
+    bool over = false;  // Its end has been reported; kept to recognise a repetition.
   };
 
   BanPolicy policy_;

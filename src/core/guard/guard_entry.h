@@ -1,9 +1,9 @@
 #pragma once
 
-// What the guard knows about addresses, as plain values shared by its parts.
+// The guard's knowledge of addresses, as plain values shared by its parts.
 //
-// IPv4 and IPv6 never mix here although both live in one 128-bit space: "::/0" says nothing about
-// IPv4 clients, as in every other filter.
+// IPv4 and IPv6 never mix here, although both are in one 128-bit space. As in every other filter,
+// "::/0" does not cover IPv4 clients.
 
 #include <algorithm>
 #include <compare>
@@ -30,7 +30,7 @@ struct GuardTerm {
   auto operator<=>(const GuardTerm&) const = default;
 };
 
-// Both apply: each lasts as long as the longer of the two.
+// Where both apply, each verdict lasts for the longer of the two.
 inline GuardTerm united(const GuardTerm& a, const GuardTerm& b) {
   return {.allow_until = std::max(a.allow_until, b.allow_until),
           .block_until = std::max(a.block_until, b.block_until)};
@@ -42,7 +42,7 @@ struct GuardEntry {
   auto operator<=>(const GuardEntry&) const = default;
 };
 
-// One step from one installed set to another; nullopt: the entry goes.
+// One step from one installed set to another; nullopt: the entry is removed.
 struct GuardChange {
   IpPrefix prefix;
   std::optional<GuardTerm> term;
@@ -57,7 +57,7 @@ inline bool is_single_address(const IpPrefix& prefix) {
   return prefix.length == 128;
 }
 
-// contains(), with the families apart.
+// contains() with separate families.
 inline bool covers(const IpPrefix& prefix, const IpAddress& address) {
   return is_v4_prefix(prefix) == address.is_v4() && prefix.contains(address);
 }

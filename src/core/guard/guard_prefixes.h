@@ -3,9 +3,10 @@
 // The prefixes that go into the kernel's tries, derived from those that the operator gave.
 //
 // A trie gives only its longest match, so each derived entry is the whole answer for its addresses:
-// it unites what all prefixes around it say. A longer prefix that expires first therefore never
-// hides a shorter one, and one that adds nothing to the prefix around it is left out. Two halves
-// that say the same become one. The operator's list stays the truth; this is made anew from it.
+// it merges the terms of all prefixes that contain it. A longer prefix that expires first therefore
+// never hides a shorter one. A prefix that adds nothing to the one around it is left out, and two
+// halves with the same terms become one prefix. The operator's list stays the source; this is
+// derived from it again at each change.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +24,7 @@ class GuardPrefixes {
 
   // IPv6 before IPv4, then by base, shorter first.
   std::span<const GuardEntry> entries() const { return entries_; }
-  // What the longest match says; nothing at all where there is none.
+  // The term of the longest match; an empty one where there is none.
   GuardTerm find(const IpAddress& address) const;
 
  private:
@@ -32,11 +33,12 @@ class GuardPrefixes {
   static constexpr std::uint32_t none = ~0u;
   std::vector<GuardEntry> entries_;
   std::ptrdiff_t first_v4_ = 0;         // The families lie apart.
-  std::vector<std::uint32_t> parents_;  // Index of the next shorter prefix around each; or none.
+  std::vector<std::uint32_t> parents_;  // Index of the next shorter prefix around each, or none.
 };
 
-// From `before` to `after`, in an order that never leaves an address with a weaker answer than
-// both: additions and replacements first, the longest first, then removals, the shortest first.
+// The steps from `before` to `after`. Their order never leaves an address with a weaker verdict
+// than both: first additions and replacements, longest prefix first, then removals, shortest prefix
+// first.
 std::vector<GuardChange> changes_between(const GuardPrefixes& before, const GuardPrefixes& after);
 
 }  // namespace sni

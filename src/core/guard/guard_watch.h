@@ -1,7 +1,7 @@
 #pragma once
 
-// Counts what sources do and says which do too much. Workers report; counting happens in one place,
-// so that a source which spreads its connections over all workers is seen whole.
+// Counts the conduct of sources and says which of them exceed their limits. Workers report, and one
+// place counts, so that the connections of a source add up over all workers.
 
 #include <cstddef>
 #include <cstdint>
@@ -14,10 +14,10 @@ namespace sni {
 enum class Conduct : std::uint8_t {
   connected,  // Opened a connection.
   refused,    // Was refused at limits.connections_per_source.
-  bad_hello,  // Sent what is no hello, or none in time.
+  bad_hello,  // Sent something that is not a hello, or none in time.
 };
 
-// How often a source may do so; 0: as often as it likes.
+// How often a source may do so; 0: without limit.
 struct ConductLimits {
   std::uint32_t connections_per_second = 0;
   std::uint32_t refused_per_minute = 0;
@@ -33,7 +33,7 @@ class SourceWatch {
  public:
   explicit SourceWatch(const ConductLimits& allowed) : allowed_(allowed) {}
 
-  // True where this was once too often. `source` is the base of the prefix that a ban would cover.
+  // True if this exceeds the limit. `source` is the base of the prefix that a ban would cover.
   bool report(const IpAddress& source, Conduct conduct, GuardTime now);
   // Forgets sources whose windows have passed; call it about once a second.
   void expire(GuardTime now);

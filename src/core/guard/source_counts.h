@@ -1,7 +1,7 @@
 #pragma once
 
-// Open connections per source address, for limits.connections_per_source; shared by all workers and
-// used only where that limit is set. IPv6 counts by /64 (core/address/source.h).
+// Open connections per source address, for limits.connections_per_source. Shared by all workers,
+// and used only if that limit is set. IPv6 counts by /64 (core/address/source.h).
 
 #include <array>
 #include <cstdint>

@@ -1,7 +1,7 @@
 #pragma once
 
-// What is checked: each backend once, however many routes name it, as the first route says that names
-// it with a health check.
+// What is checked: each backend once, however many routes name it. The first route that gives it a
+// health check decides how.
 
 #include <string>
 #include <vector>
@@ -14,15 +14,15 @@ namespace sni {
 struct HealthTarget {
   BackendRef backend;  // With addresses of its own: no "{name}", no service.
   HealthConfig config;
-  std::string server_name;  // That a ClientHello asks for; empty: none.
+  std::string server_name;  // For the SNI of a ClientHello; empty: none.
   SourceConfig source;      // Of the route.
   ProxyVersion send_proxy = ProxyVersion::none;
 };
 
 std::vector<HealthTarget> health_targets(const Config& config, const RouteTable& routes);
 
-// The name that stands for a route: its first exact one, else "www" in place of a wildcard's "*",
-// else none, as for those that are expressions.
+// The server name that a check of a route sends: the route's first exact name, else a wildcard with
+// "www" for its "*". Routes that have only expressions give none.
 std::string name_to_ask_for(const RouteConfig& route);
 
 }  // namespace sni

@@ -1,7 +1,7 @@
 #pragma once
 
-// What the checks of one endpoint say of it: up until so many in a row have failed, down until so
-// many in a row have passed.
+// The health of one endpoint by its checks: up until `fall` of them in a row have failed, down
+// until `rise` in a row have passed.
 
 #include <cstdint>
 #include <optional>
@@ -11,7 +11,7 @@ namespace sni {
 class HealthState {
  public:
   bool up() const { return up_; }
-  // A check has passed or failed. Whether the endpoint is up, where that has changed.
+  // Takes the result of a check. Returns whether the endpoint is up if that has changed.
   std::optional<bool> note(bool passed, std::uint32_t rise, std::uint32_t fall) {
     if (passed == up_) {
       against_ = 0;
@@ -25,7 +25,7 @@ class HealthState {
 
  private:
   bool up_ = true;
-  std::uint32_t against_ = 0;  // Checks in a row that say otherwise.
+  std::uint32_t against_ = 0;  // Checks in a row that contradict the state.
 };
 
 }  // namespace sni

@@ -1,8 +1,8 @@
 #pragma once
 
-// A bounded cursor over untrusted bytes. Every read says whether the bytes were there, and a
-// length-prefixed vector comes out as a reader of its own, so that a length can never reach beyond
-// the structure that holds it. A failed read leaves the cursor where it was.
+// A bounded cursor over untrusted bytes. Every read reports whether the bytes were there. A
+// length-prefixed vector becomes a reader of its own, so a length can never reach beyond the
+// structure that contains it. A failed read leaves the cursor where it was.
 
 #include <cstddef>
 #include <cstdint>

@@ -1,9 +1,9 @@
 #pragma once
 
-// The first bytes of a connection, and what routing needs of them. One interface for both
-// protocols: scan() is called with all bytes read so far and says how many there must be before it
-// is worth calling again, so that a hello costs its length however it arrives. Nothing is allocated
-// and nothing is consumed: all bytes go to the backend as they came.
+// The first bytes of a connection, and what routing needs of them. One interface serves both
+// protocols. scan() is called with all bytes read so far and returns how many there must be before
+// the next call, so that the cost of a hello is linear however it arrives. Nothing is allocated and
+// nothing is consumed: all bytes go to the backend as they came.
 
 #include <array>
 #include <cstddef>
@@ -21,15 +21,15 @@ enum class Protocol : std::uint8_t { tls, http };
 
 enum class FlightError : std::uint8_t {
   not_the_protocol,    // The first bytes are not TLS (or not HTTP).
-  malformed,           // They begin so, but break the grammar.
+  malformed,           // They begin like it, but break the grammar.
   oversized,           // Longer than limits.hello_bytes or core/limits.h allow.
   record_overflow,     // A TLS record of more than 2^14 bytes.
-  unexpected_message,  // TLS, but no ClientHello or not it alone.
-  bad_name,            // A sound ClientHello whose name is no host name.
+  unexpected_message,  // TLS, but not exactly one ClientHello.
+  bad_name,            // A valid ClientHello whose name is not a host name.
   other_version,       // HTTP, but not HTTP/1.x: the preface of HTTP/2 above all.
 };
 
-// Why a flight that was complete is of no use.
+// Why a complete flight cannot be used.
 struct FlightFault {
   FlightError error = FlightError::malformed;
   std::string_view name;  // bad_name: as the client sent it, a view as in FirstFlight.
@@ -45,11 +45,11 @@ struct FlightOptions {
 // caller's scratch.
 struct FirstFlight {
   std::array<char, limits::server_name_max> name_bytes;
-  std::uint8_t name_length = 0;  // 0: the client named nobody.
+  std::uint8_t name_length = 0;  // 0: 0: the client sent no name.
   std::span<const std::uint8_t>
       alpn_list;              // The extension's ProtocolNameList: u8 length, bytes, ...
   std::uint16_t version = 0;  // Highest TLS version offered, 0x0303, 0x0304; HTTP: 0.
-  bool ech = false;           // encrypted_client_hello is there, be it for real or as GREASE.
+  bool ech = false;           // encrypted_client_hello is present, real or as GREASE.
   std::string_view raw_name;  // As the client sent it; HTTP: the host without its port.
   std::string_view target;    // HTTP: path and query, "/" where the request names none.
 
@@ -58,13 +58,13 @@ struct FirstFlight {
   }  // Lower case, no trailing dot.
 };
 
-// How far a scan has come. Bytes before `position` are never looked at again (HTTP: the two before
-// it are), which is what makes the cost of a flight linear.
+// The progress of a scan. Bytes before `position` are never read again (HTTP: except the last two),
+// so the cost of a flight is linear.
 struct FlightProgress {
   std::size_t position =
       0;  // TLS: where the next record header begins. HTTP: the next byte to judge.
   std::size_t joined = 0;  // TLS: handshake bytes in the records before position.
-  std::size_t needed = 0;  // TLS: handshake bytes of the whole hello; 0: not known yet.
+  std::size_t needed = 0;  // TLS: handshake bytes of the whole hello; 0: unknown.
   std::array<std::uint8_t, limits::handshake_header> handshake{};  // TLS: header bytes met so far.
   std::uint32_t records = 0;                                       // TLS: records before position.
   bool method_read = false;  // HTTP: the space after the method has been seen.
@@ -76,13 +76,14 @@ class FlightScanner {
   explicit FlightScanner(const FlightOptions& options) : options_(options) {}
 
   // `bytes` is everything read so far. Returns 0 when the flight is complete, else the total number
-  // of bytes that must be there before the next call (always > bytes.size()).
-  // It judges what frames the flight (records, the hello's length, lines) as soon as it shows, and
-  // leaves the structures within to parse(), which looks at them once.
+  // of bytes that must be there before the next call (always > bytes.size()). It checks the framing
+  // of the flight (records, the hello's length, lines) as soon as it arrives. parse() checks the
+  // structures inside, once.
   std::expected<std::size_t, FlightError> scan(std::span<const std::uint8_t> bytes);
 
-  // After scan() returned 0, with the same bytes. `scratch` (limits::hello_bytes_max +
-  // handshake_header bytes) takes a hello that is spread over several TLS records.
+  // To be called after scan() has returned 0, with the same bytes. `scratch`
+  // (limits::hello_bytes_max + handshake_header bytes) receives a hello that is spread over several
+  // TLS records.
   std::expected<FirstFlight, FlightFault> parse(std::span<const std::uint8_t> bytes,
                                                 std::span<std::uint8_t> scratch) const;
 

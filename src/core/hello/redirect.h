@@ -1,6 +1,6 @@
 #pragma once
 
-// `redirect = "https"` on a route of an http listener: the answer that sends a client there.
+// The answer of a route with `redirect = "https"` on an http listener.
 
 #include <string>
 
@@ -8,11 +8,11 @@
 
 namespace sni {
 
-// 308 (RFC 9110 15.4.9), so that the method stays, to the same host and path at the default port.
-// Empty: the flight names no host to send it to.
+// A 308 (RFC 9110 15.4.9), which keeps the method, to the same host and path at the default port.
+// Empty: the flight names no host.
 std::string redirect_to_https(const FirstFlight& flight);
 
-// RFC 8555 8.3: what an ACME server asks for over plain HTTP.
+// Whether an ACME server asks for a challenge over plain HTTP (RFC 8555 8.3).
 bool is_acme_challenge(const FirstFlight& flight);
 
 }  // namespace sni

@@ -1,11 +1,11 @@
 #pragma once
 
 // The record layer under a ClientHello (RFC 8446 5.1, the same in all versions from SSL 3.0 on):
-// records of content type handshake, each with 1..2^14 bytes, over which the one handshake message
-// may be cut anywhere. The scan goes from record header to record header and remembers where it
-// stands; a byte-wise sender costs one call per record, not per byte.
+// records of content type handshake, each with 1..2^14 bytes, which may split the handshake message
+// anywhere. The scan goes from record header to record header and remembers its position: a sender
+// of single bytes costs one call per record, not per byte.
 //
-// What comes after the hello (0-RTT data, further records) is not looked at.
+// Bytes after the hello (0-RTT data, further records) are not read.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,15 +21,16 @@ inline constexpr std::uint8_t content_alert = 21;
 inline constexpr std::uint8_t content_handshake = 22;
 
 // FlightScanner::scan() for TLS, for a hello of at most `hello_bytes` and limits::hello_records_max
-// records: 0 when the hello is complete, else the bytes that must be there.
-// The first bytes decide between not_the_protocol and malformed: SSLv2, HTTP and the like fail at
-// byte 0 or 1.
+// records. Returns 0 when the hello is complete, else the number of bytes to wait for. The first
+// bytes decide between not_the_protocol and malformed: SSLv2, HTTP and the like fail at byte 0 or
+// 1.
 std::expected<std::size_t, FlightError> scan_hello_records(std::span<const std::uint8_t> bytes,
                                                            FlightProgress& progress,
                                                            std::size_t hello_bytes);
 
-// The hello without its handshake header, once the scan has returned 0: a view into `bytes` if it
-// is in one record, else joined in `scratch`, which holds at least progress.needed bytes.
+// The hello without its handshake header, once the scan has returned 0. It is a view into `bytes`
+// if one record has all of it, else it is joined in `scratch`, which has room for at least
+// progress.needed bytes.
 std::span<const std::uint8_t> join_hello(std::span<const std::uint8_t> bytes,
                                          const FlightProgress& progress,
                                          std::span<std::uint8_t> scratch);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Configurations of words and braces, as nginx and sniproxy have them, as a tree. Comments begin
-// with "#" where a word could.
+// Configurations of words and braces, as in nginx and sniproxy, as a tree. Comments begin with "#"
+// at the start of a word.
 
 #include <cstddef>
 #include <cstdint>
@@ -27,11 +27,11 @@ struct Directive {
 };
 
 enum class BraceStyle : std::uint8_t {
-  semicolons,  // nginx: a directive ends at ';', and a backslash stays where it escapes nothing.
-  lines,       // sniproxy: it ends with its line, and a backslash makes any character a plain one.
+  semicolons,  // nginx: a directive ends at ';'. A backslash that escapes nothing is kept.
+  lines,       // sniproxy: it ends with its line. A backslash makes any character literal.
 };
 
-// An Error names the line. Blocks nest up to limits::import_depth_max deep.
+// Errors name the line. Blocks nest at most limits::import_depth_max deep.
 Result<std::vector<Directive>> parse_braces(std::string_view text, BraceStyle style);
 
 }  // namespace sni

@@ -1,6 +1,6 @@
 #pragma once
 
-// haproxy.cfg as its sections, and lines as their words.
+// haproxy.cfg as sections, with each line split into words.
 
 #include <cstddef>
 #include <cstdint>
@@ -29,7 +29,7 @@ struct HaproxySection {
   std::string name() const { return head.words.size() > 1 ? head.words[1] : std::string(); }
 };
 
-// Lines before the first section are a section without lines of its own: their words are its head.
+// A line before the first section opens a section of its own, with its words as the head.
 std::vector<HaproxySection> parse_haproxy(std::string_view text);
 
 }  // namespace sni

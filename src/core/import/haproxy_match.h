@@ -1,6 +1,6 @@
 #pragma once
 
-// What haproxy's conditions say of the server name: ACLs, and expressions in braces.
+// haproxy's conditions on the server name: ACLs, and expressions in braces.
 
 #include <map>
 #include <optional>
@@ -13,19 +13,19 @@
 
 namespace sni {
 
-// Clients that a condition is about.
+// The clients that a condition matches.
 struct HaproxyMatch {
-  bool everybody = false;          // Whoever sends a hello.
-  std::vector<std::string> names;  // Of a route.
+  bool everybody = false;          // Every client that sends a hello.
+  std::vector<std::string> names;  // In the form of a route's names.
 };
 
-// By the name of the ACL; a further line of a name adds to it.
+// By the name of the ACL; further lines of the same name add to it.
 using HaproxyAcls = std::map<std::string, Result<HaproxyMatch>, std::less<>>;
 
-// An expression: a criterion, its flags and its values. An Error reads on after the line.
+// An expression: a criterion, its flags and its values. Errors continue a sentence after the line.
 Result<HaproxyMatch> haproxy_match(std::span<const std::string> expression);
 
-// What stands behind "if": ACLs and expressions, of which any may hold.
+// The words after "if": ACLs and expressions, any of which may hold.
 Result<HaproxyMatch> haproxy_condition(std::span<const std::string> words, const HaproxyAcls& acls);
 
 }  // namespace sni

@@ -1,17 +1,17 @@
 #pragma once
 
-// What a backend of haproxy says of its servers.
+// The servers of a haproxy backend.
 
 #include "core/import/haproxy_document.h"
 #include "core/import/import_draft.h"
 
 namespace sni {
 
-// Takes `server`, `default-server`, `balance`, `source` and the like of a section (backend or
-// listen) into a pool; other lines are left.
+// Makes a pool from `server`, `default-server`, `balance`, `source` and similar lines of a section
+// (backend or listen); other lines are left to the caller.
 ImportPool haproxy_pool(const HaproxySection& section, ImportDraft& draft);
 
-// Whether haproxy_pool() has looked at a line.
+// Whether haproxy_pool() handles a line.
 bool is_of_pool(const HaproxyLine& line);
 
 }  // namespace sni

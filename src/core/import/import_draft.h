@@ -1,7 +1,7 @@
 #pragma once
 
-// The configuration that an import makes, while it is made: whatever is given to it is checked, and
-// what cannot be is noted with its line.
+// The configuration that an import is building. Every value is checked, and a value that cannot be
+// taken over is noted with its line.
 
 #include <cstdint>
 #include <map>
@@ -16,15 +16,14 @@
 
 namespace sni {
 
-// A server of a pool of them, by its address as backends are written, but that the port may be
-// missing.
+// A server of a pool. Its address is written as for backends, except that the port may be missing.
 struct ImportServer {
   std::string address;
   std::uint32_t weight = 1;
   bool backup = false;
 };
 
-// What a route leads to.
+// The destination of a route.
 struct ImportPool {
   std::vector<ImportServer> servers;
   Balance balance = Balance::round_robin;
@@ -43,33 +42,33 @@ class ImportDraft {
   // The rest of the configuration, to be written to.
   Config& config() { return config_; }
 
-  // `words` stand before the reason, in quotes.
+  // `words` precede the reason, in quotes.
   void note(std::uint32_t line, std::span<const std::string> words, std::string_view why);
   void note(std::uint32_t line, std::string text);
   // Once for each reason, however many lines have it.
   void note_once(std::uint32_t line, std::string text);
 
-  // "address:port", "[v6]:port". The listener of an address is made once. nullopt: it is no address
-  // to listen on, or it has another protocol, and that is noted.
+  // "address:port", "[v6]:port". Each address gets one listener. nullopt: it is not an address to
+  // listen on, or its listener has another protocol; a note says so.
   struct Listener {
-    std::string_view name;  // Wanted, empty: any.
+    std::string_view name;  // Preferred name; empty: any.
     std::string address;
     Protocol protocol = Protocol::tls;
   };
   std::optional<ImportPlace> add_listener(std::uint32_t line, const Listener& listener);
   ListenerConfig& listener(std::string_view name);
 
-  // A file for access lines; the first one counts. False: another one is there, or it is no absolute
-  // path.
+  // Sets the file for access lines; the first one counts. False: another one is set, or the path is
+  // not absolute.
   bool set_access_file(std::string_view path);
-  // A route at each place. Where the servers have no ports they are those of the places.
+  // Adds a route at each place. Servers without a port get the port of the place.
   void add_route(std::uint32_t line, const std::vector<std::string>& names,
                  std::span<const ImportPlace> places, const ImportPool& pool);
   void add_redirect(std::uint32_t line, std::vector<std::string> names,
                     std::span<const ImportPlace> places);
 
-  // The configuration and the notes, without names that earlier routes take and routes that have
-  // none left.
+  // The configuration and the notes. Names that earlier routes take are dropped, and so are routes
+  // without names left.
   Config finish(std::vector<ImportNote>& notes);
 
  private:
@@ -88,12 +87,12 @@ class ImportDraft {
   std::set<std::string> noted_;
 };
 
-// "address" and "name" with this port; what has one, or is a UNIX socket, as it is. IPv6 gets its
-// brackets.
+// "address" or "name" with this port. An address that has one and a UNIX socket stay as they are.
+// IPv6 gets its brackets.
 std::string with_port(std::string_view address, std::uint16_t port);
 
-// A time as these programs write it, with a unit or without: "5s", "1m30s" is none. Out of what a
-// key takes: the nearest that it does. nullopt: no time.
+// A time as these programs write it, with or without a unit: "5s", but not "1m30s". A time out of a
+// key's range becomes the nearest in it. nullopt: not a time.
 std::optional<std::chrono::milliseconds> import_time(std::string_view text,
                                                      std::string_view unit_without,
                                                      std::chrono::milliseconds min,

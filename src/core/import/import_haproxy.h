@@ -1,6 +1,6 @@
 #pragma once
 
-// haproxy.cfg: what routes by server name (mode tcp, req_ssl_sni), or by Host.
+// haproxy.cfg: routing by server name (mode tcp, req_ssl_sni) or by Host.
 
 #include <string_view>
 

@@ -1,7 +1,8 @@
 #pragma once
 
-// Server names as other proxies write them, as the names of a route: regular expressions of the
-// kinds that people use for names, and suffixes. What is no list of names stays an expression.
+// Converts server names of other proxies into names of a route: suffixes, and the kinds of regular
+// expressions that people use for names. An expression that is not a list of names stays an
+// expression.
 
 #include <string>
 #include <string_view>
@@ -9,16 +10,17 @@
 
 namespace sni {
 
-// Of an expression that is searched for anywhere in the name, as all of these proxies do: without
-// "^", "example\.com" takes the names below it too. What it would take behind the name is left out.
-// One that stands for no list of names becomes a name of the form "/expression/". Empty: it is none
-// as RE2 takes them.
+// All of these proxies search for an expression anywhere in the name: without "^", "example\.com"
+// matches the names below it too. Matches that go on after the name are left out. An expression
+// that is not a list of names becomes a name of the form "/expression/". Empty: RE2 does not accept
+// it.
 std::vector<std::string> names_of_regex(std::string_view regex);
 
-// Of the end of a name: ".example.com" is all names below, "example.com" that and all below.
+// For the end of a name: ".example.com" means all names below it, "example.com" itself and all
+// below it.
 std::vector<std::string> names_of_suffix(std::string_view suffix);
 
-// Of "a.example", "*.example", "*"; ".example" is the name and all below it, as in nginx.
+// For "a.example", "*.example", "*"; ".example" means the name and all below it, as in nginx.
 std::vector<std::string> names_of_host(std::string_view host);
 
 }  // namespace sni

@@ -1,6 +1,6 @@
 #pragma once
 
-// `upstream` of nginx.
+// nginx's `upstream` blocks.
 
 #include "core/import/brace_document.h"
 #include "core/import/import_draft.h"

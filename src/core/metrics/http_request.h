@@ -1,7 +1,7 @@
 #pragma once
 
-// Requests of scrapers and health checks: GET or HEAD of a path over HTTP/1.x (RFC 9112), read from
-// bytes that may hold anything. They have no body; whoever sends one gets an answer and a close.
+// Requests of scrapers and health checks: GET or HEAD of a path over HTTP/1.x (RFC 9112), parsed
+// from untrusted bytes. Requests have no body; one with a body gets an answer and a close.
 
 #include <cstddef>
 #include <optional>
@@ -10,7 +10,7 @@
 
 namespace sni {
 
-// Bytes of a request head; Prometheus' has 300.
+// Bytes of a request head; those of Prometheus have 300.
 inline constexpr std::size_t http_request_max = 8 * 1024;
 
 struct HttpRequest {
@@ -19,7 +19,7 @@ struct HttpRequest {
   bool head = false;        // HEAD: the answer has no body.
   bool keep_alive = false;  // The connection may take another one.
   std::string_view path;    // Without the query; a view into the bytes.
-  std::size_t length = 0;   // Bytes of the head, its empty line among them.
+  std::size_t length = 0;   // Bytes of the head, including its empty line.
 };
 
 // nullopt: the head is not complete.

@@ -1,9 +1,9 @@
 #pragma once
 
-// What is exported to Prometheus, in its text format (version 0.0.4): every row of
-// core/session/totals, the histograms, traffic, and how the process stands. Label sets are bounded,
-// and values from the network are labels only where metrics.names and metrics.sources ask. docs/metrics.md has the table of all names,
-// which a test holds against this.
+// The export to Prometheus in its text format (version 0.0.4): every row of core/session/totals,
+// the histograms, traffic, and the state of the process. Label sets are bounded. Values from the
+// network become labels only if metrics.names and metrics.sources say so. A test compares the table
+// of all names in docs/metrics.md with this.
 
 #include <cstdint>
 #include <span>
@@ -28,10 +28,10 @@ struct TrafficFamily {
   TrafficReport report;
 };
 
-// How the process stands at the moment of a scrape.
+// The state of the process at a scrape.
 struct ProcessState {
   std::string version;
-  bool serving = false;               // Its listeners stand and it does not drain.
+  bool serving = false;               // It listens and is not draining.
   std::uint64_t started_s = 0;        // Since the epoch.
   std::uint64_t config_loaded_s = 0;  // Likewise: when the running configuration was.
   std::uint64_t reloads_failed = 0;
@@ -41,7 +41,7 @@ struct ProcessState {
   std::uint32_t relayed = 0;
   std::uint32_t relayed_max = 0;
   std::uint32_t pending_hellos = 0;
-  std::uint64_t hello_bytes = 0;  // Of first flights that are held.
+  std::uint64_t hello_bytes = 0;  // Of buffered first flights.
   std::uint64_t relay_bytes = 0;  // Held for readers that stall.
   std::uint64_t descriptors = 0;
   std::uint64_t descriptors_max = 0;

@@ -1,57 +1,58 @@
 #pragma once
 
-// When two TCP connections that end at the proxy can be joined to one, and by which numbers. Pure:
-// what the sockets say comes in, a verdict or the numbers go out. bpf/packet/handover.h acts on it.
+// When two TCP connections that end at the proxy can be joined into one, and by which numbers.
+// Pure: the state of the sockets comes in, a verdict or the numbers go out. bpf/packet/handover.h
+// acts on it.
 
 #include <cstdint>
 
 namespace sni {
 
-// What must hold for as long as the connections live, since their ends have negotiated it.
+// Terms that the ends have negotiated, fixed for the life of the connections.
 struct TcpTerms {
   bool established = false;
   bool timestamps = false;
   bool sack = false;
   bool window_scaling = false;
   bool ecn = false;
-  std::uint32_t advertised_mss = 0;  // What we told the end: the most that it sends at once.
-  std::uint32_t sending_mss = 0;     // What we may send to it, room for timestamps taken off.
+  std::uint32_t advertised_mss = 0;  // What we told the end: its largest segment.
+  std::uint32_t sending_mss = 0;     // What we may send to it, less the room for timestamps.
 };
 
 // The proxy's socket towards one end, at one moment. All sequence numbers wrap.
 struct TcpPosition {
-  std::uint32_t write_seq = 0;      // Behind the last byte that we wrote.
-  std::uint32_t acked_seq = 0;      // Behind the last one that the end has acknowledged.
-  std::uint32_t received_seq = 0;   // Behind the last byte that we have of the end, in order.
-  std::uint32_t read_seq = 0;       // Behind the last one of those that was read.
-  std::uint32_t peer_window = 0;    // Bytes behind acked_seq that the end has room for.
-  std::uint32_t promised_edge = 0;  // Where what we promised to take of the end stops.
+  std::uint32_t write_seq = 0;      // After the last byte that we wrote.
+  std::uint32_t acked_seq = 0;      // After the last byte that the end acknowledged.
+  std::uint32_t received_seq = 0;   // After the last in-order byte from the end.
+  std::uint32_t read_seq = 0;       // After the last of those that was read.
+  std::uint32_t peer_window = 0;    // Bytes after acked_seq that the end has room for.
+  std::uint32_t promised_edge = 0;  // The right edge of the window that we promised the end.
 };
 
 enum class PairFit : std::uint8_t {
   fits,
-  closing,  // One end is not established any more.
+  closing,  // One end is no longer established.
   options,  // Timestamps, SACK or window scaling on one side only: they cannot be translated.
   ecn,      // Congestion marks would go to an end that does not echo them.
   mss,      // One end may send segments that the other's path cannot carry.
-  busy,     // Bytes that we wrote are not acknowledged yet.
+  busy,     // Bytes that we wrote are not acknowledged.
   promise,  // One end was promised more window than the other gives.
 };
 
-// Terms alone: fits, closing, options, ecn or mss. They do not get better by waiting.
+// Compares terms alone: fits, closing, options, ecn or mss. Waiting does not change them.
 PairFit compare_terms(const TcpTerms& client, const TcpTerms& backend);
 
-// Positions alone: fits, busy or promise. Waiting, with nothing read or written, can help.
+// Compares positions alone: fits, busy or promise. Waiting without reading or writing can help.
 PairFit compare_positions(const TcpPosition& client, const TcpPosition& backend);
 
-// How packets that `from` sends become the proxy's for `to`: what is added to seq and to ack.
+// How packets from `from` are translated for `to`: what is added to seq and to ack.
 struct Deltas {
   std::uint32_t seq = 0;
   std::uint32_t ack = 0;
 };
 Deltas deltas(const TcpPosition& from, const TcpPosition& to);
 
-// Right edge, in `from`'s numbers, of what it may send: as we promised, or as `to` allows.
+// The right edge of what `from` may send, in its own numbers: as we promised, or as `to` allows.
 std::uint32_t send_edge(const TcpPosition& from, const TcpPosition& to);
 
 }  // namespace sni

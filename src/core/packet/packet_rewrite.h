@@ -1,8 +1,9 @@
 #pragma once
 
-// The arithmetic by which the packet plane rewrites a TCP header, as plain C++: what the BPF program
-// (bpf/packet/packet_rewrite.bpf.h) has to come to, byte by byte. Tests compare the two, and a fuzzer
-// looks for headers that either would take wrong. Addresses and checksums are the caller's.
+// The arithmetic by which the packet plane rewrites a TCP header, as plain C++. It defines the
+// result of the BPF program (bpf/packet/packet_rewrite.bpf.h) byte by byte. Tests compare the two,
+// and a fuzzer looks for headers that either would get wrong. Addresses and checksums are the
+// caller's.
 
 #include <cstdint>
 #include <optional>
@@ -21,12 +22,12 @@ struct TcpTranslation {
   std::optional<std::uint32_t> echo_delta;  // nullopt: the other side's offset is not known yet.
 };
 
-// 0 stays 0, and what is open stays open.
+// 0 stays 0, and an open window stays open.
 std::uint16_t translate_window(std::uint16_t window, std::uint8_t scale_from,
                                std::uint8_t scale_to);
 
-// `header` is a whole TCP header with its options; false, and nothing changed, where it is not.
-// An option that is cut short ends the walk: what came before it is translated.
+// `header` is a whole TCP header with its options. Returns false, and changes nothing, if it is
+// not. A truncated option ends the walk; the options before it are translated.
 bool translate_tcp_header(std::span<std::uint8_t> header, const TcpTranslation& translation);
 
 }  // namespace sni

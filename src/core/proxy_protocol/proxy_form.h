@@ -1,6 +1,6 @@
 #pragma once
 
-// How a backend is told of its client by the PROXY protocol, as the configuration says it.
+// The configured form in which a backend learns of its client by the PROXY protocol.
 
 #include <cstdint>
 
@@ -10,7 +10,7 @@ enum class ProxyVersion : std::uint8_t { none, v1, v2 };
 
 struct ProxyForm {
   ProxyVersion version = ProxyVersion::none;
-  // Fields beside the addresses (TLV), version 2 alone.
+  // Fields besides the addresses (TLV), version 2 only.
   bool alpn = false;
   bool authority = false;
   bool unique_id = false;

@@ -1,10 +1,10 @@
 #pragma once
 
-// Theory of operation: the header of the PROXY protocol by which a proxy in front of us tells whom
-// it has accepted. It may come split in any way, and joined with the bytes of the client. Version 1
-// is a line of at most 107 bytes; version 2 says its length in its first 16 bytes, so that it is
-// looked at twice at most. Everything in it is checked before anything of it is believed
-// (haproxy.org, proxy-protocol.txt).
+// Theory of operation: reads the PROXY protocol header in which a proxy in front of us announces
+// its client. It may arrive split in any way, and together with bytes of the client. Version 1 is a
+// line of at most 107 bytes. Version 2 has its length in its first 16 bytes, so it is parsed at
+// most twice. The whole header is checked before any of it is used (haproxy.org,
+// proxy-protocol.txt).
 
 #include <cstddef>
 #include <cstdint>
@@ -18,10 +18,10 @@
 namespace sni {
 
 enum class ProxyError : std::uint8_t {
-  missing,    // What came is no header.
-  malformed,  // A header with something in it that the specification does not allow.
+  missing,    // The bytes are not a header.
+  malformed,  // The specification does not allow this header.
   oversized,  // A line without an end, or more than limits::proxy_header_bytes.
-  checksum,   // Its CRC32C is another one.
+  checksum,   // Its CRC32C is wrong.
 };
 // For logs; without a full stop.
 std::string_view to_string(ProxyError error);
@@ -33,8 +33,8 @@ struct ProxyHeader {
     bool operator==(const Ends&) const = default;
   };
   std::size_t size = 0;  // Bytes; what follows is the client's.
-  // nullopt: the connection is the proxy's own, or comes from something that is no TCP over IP. The
-  // addresses of the connection itself hold then.
+  // nullopt: the connection is the proxy's own, or is not TCP over IP. The addresses of the
+  // connection itself apply then.
   std::optional<Ends> ends;
   bool operator==(const ProxyHeader&) const = default;
 };
@@ -45,10 +45,10 @@ struct ProxyReading {
   bool operator==(const ProxyReading&) const = default;
 };
 
-// `bytes`: all that has come, from the first one on.
+// `bytes`: everything received so far.
 std::expected<ProxyReading, ProxyError> read_proxy_header(std::span<const std::uint8_t> bytes);
 
-// Whether `bytes` begin as a header does, of either version, as far as they go.
+// Whether `bytes` are a prefix of a header, or begin with that of either version.
 bool begins_proxy_header(std::span<const std::uint8_t> bytes);
 
 }  // namespace sni

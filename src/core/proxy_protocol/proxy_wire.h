@@ -1,6 +1,7 @@
 #pragma once
 
-// What reader and writer of the PROXY protocol share: names of haproxy.org's proxy-protocol.txt.
+// Shared by the reader and the writer of the PROXY protocol, with the names of haproxy.org's
+// proxy-protocol.txt.
 
 #include <array>
 #include <cstddef>

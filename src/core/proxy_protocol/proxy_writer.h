@@ -1,9 +1,9 @@
 #pragma once
 
-// Theory of operation: the header of the PROXY protocol that a backend gets before the first flight,
-// so that it knows its client in spite of us. Version 1 is a line of text, version 2 is binary and
-// has room for more (haproxy.org, proxy-protocol.txt). The header is for one connection and bounded,
-// so it is written into memory of the caller's, without an allocation.
+// Theory of operation: writes the PROXY protocol header that a backend gets before the first
+// flight, so that it learns its client's address. Version 1 is a line of text; version 2 is binary
+// and has room for more (haproxy.org, proxy-protocol.txt). The header is bounded, so it is written
+// into the caller's memory without an allocation.
 
 #include <array>
 #include <cstddef>
@@ -18,7 +18,7 @@
 
 namespace sni {
 
-// What is told. Texts may be empty, and then are left out.
+// The contents. Empty texts are left out.
 struct ProxyFacts {
   Endpoint source;             // The client,
   Endpoint destination;        // and what it connected to.
@@ -33,12 +33,12 @@ inline constexpr std::size_t proxy_header_bytes_max =
 static_assert(proxy_header_bytes_max >= proxy_wire::v1_bytes_max);
 using ProxyHeaderSpace = std::array<std::uint8_t, proxy_header_bytes_max>;
 
-// The bytes are in `space`. Addresses of two families are both told as IPv6, IPv4 as mapped.
-// `form.version` is not none. A text that is too long is left out.
+// Returns a view into `space`. Addresses of two families are both written as IPv6, IPv4 as
+// v4-mapped. `form.version` is not none. A text that is too long is left out.
 std::span<const std::uint8_t> write_proxy_header(const ProxyForm& form, const ProxyFacts& facts,
                                                  ProxyHeaderSpace& space);
 
-// For a connection of our own, as for a health check: nobody is told of. Version 1 says UNKNOWN.
+// For a connection of our own, such as a health check: it has no client. Version 1 says UNKNOWN.
 std::span<const std::uint8_t> write_proxy_local(ProxyVersion version, ProxyHeaderSpace& space);
 
 }  // namespace sni

@@ -1,12 +1,12 @@
 #pragma once
 
-// How many connections each address of a name has, over all workers, for routes that spread theirs
-// by it. A name's addresses come and go, so a place belongs to an address for as long as it has
-// connections, and to the next one after that.
+// How many connections each address of a name has over all workers, for routes that balance by it.
+// A name's addresses come and go, so a slot belongs to an address only while that has connections,
+// and may then pass to another.
 //
-// A place is one word, tag and count, which changes by compare-and-swap alone: no lock, and a count
-// never goes to another address. Two workers that meet a new address at once may give it two places:
-// its count is the sum of both.
+// A slot is one word of tag and count, changed only by compare-and-swap: there is no lock, and no
+// count goes to another address. Two workers that meet a new address at the same time may give it
+// two slots: its count is the sum of both.
 
 #include <array>
 #include <atomic>
@@ -20,7 +20,7 @@ namespace sni {
 
 class AddressLoads {
  public:
-  // Where a connection is counted, to be given back; nullptr: nowhere, since there is no place.
+  // Where a connection is counted, to be given back; nullptr: nowhere, since no slot was free.
   using Place = std::atomic<std::uint64_t>*;
 
   Place enter(const IpAddress& address);
@@ -30,7 +30,7 @@ class AddressLoads {
   std::uint32_t count(const IpAddress& address) const;
 
  private:
-  // Alone on its line of the cache: workers count different addresses at once.
+  // Has a cache line of its own: workers count different addresses at the same time.
   struct alignas(64) Slot {
     std::atomic<std::uint64_t> word{0};  // Tag in the upper half, count in the lower.
   };

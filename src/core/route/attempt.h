@@ -1,7 +1,7 @@
 #pragma once
 
 // Why one attempt to reach a backend failed, in words for the operator. The access line shows the
-// one of the backend that it names.
+// reason for the backend that it names.
 
 #include <cstdint>
 
@@ -10,29 +10,29 @@ namespace sni {
 enum class AttemptError : std::uint8_t {
   none,
   // The name.
-  name_unknown,         // It does not exist, or has no address of the families that are asked for.
+  name_unknown,         // It does not exist, or has no address of the wanted families.
   resolver_silent,      // No resolver answered in time.
   resolver_failed,      // Resolvers answered with a failure.
-  resolver_overloaded,  // Too many names are being asked for.
-  no_name,              // A "{name}" backend, and a client that names nobody.
+  resolver_overloaded,  // Too many questions are pending.
+  no_name,              // A "{name}" backend, and a client without a name.
   disabled,             // By command, and there is no other backend.
-  full,                 // It has max_connections, and so many wait for it as may.
-  queue_timeout,        // As full, and it had no place in time.
+  full,                 // It has max_connections, and its queue is full.
+  queue_timeout,        // As full, and no place became free in time.
   // The address.
   forbidden,
   // The connection.
   refused,
-  no_answer,  // Not within timeouts.connect, or another one was faster.
+  no_answer,  // Not within timeouts.connect, or another attempt was faster.
   host_unreachable,
   network_unreachable,
   reset,
-  ended,          // Without a byte.
-  no_file,        // A UNIX socket that is not there,
-  not_permitted,  // or not for us; also a firewall on this host.
+  ended,          // Before it sent a byte.
+  no_file,        // A UNIX socket that does not exist,
+  not_permitted,  // or that we may not use; also a firewall on this host.
   no_local_port,
   no_descriptor,
-  no_source,  // The local address that the route binds to is not there, or not ours.
-  // The SOCKS5 server, which was reached, or what it says of the backend.
+  no_source,  // The local address that the route binds to is not an address of this host.
+  // The SOCKS5 server, once reached, or its reply about the backend.
   upstream_closed,
   upstream_protocol,
   upstream_method,
@@ -46,7 +46,7 @@ enum class AttemptError : std::uint8_t {
   other,
 };
 
-// A few words without a full stop, lower case; "" for none.
+// A few lower-case words without a full stop; "" for none.
 const char* to_string(AttemptError error);
 
 }  // namespace sni

@@ -10,8 +10,8 @@
 
 namespace sni {
 
-// The Error says what is wrong, and repeats `text` where that helps.
-// Of a SOCKS5 server, as a backend without "{name}".
+// Errors say what is wrong, and repeat `text` where that helps. The address of a SOCKS5 server:
+// like a backend, but without "{name}".
 Result<Backend> parse_upstream(std::string_view text, const InterfaceLookup& interfaces = {});
 Result<Backend> parse_backend(std::string_view text, const InterfaceLookup& interfaces = {});
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// A connection's place among those of the backend that it has, or is on its way to: counted from the
-// choice on, so that connections that begin at the same moment see each other.
+// A connection's place among those of its backend. It is counted from the moment of the choice,
+// before the connect, so that connections that begin at the same time see each other.
 
 #include <utility>
 
@@ -12,27 +12,27 @@ namespace sni {
 class BackendLease {
  public:
   BackendLease() = default;  // Counted nowhere.
-  // The entry outlives the lease: whoever has the one keeps the route.
+  // The entry outlives the lease: the owner of the lease also holds the route.
   BackendLease(const BackendEntry& entry, AddressLoads::Place address)
       : entry_(&entry), address_(address) {
     entry.connections.fetch_add(1, std::memory_order_relaxed);
   }
-  // The same, with the address where those are counted.
+  // The same, and the address if addresses are counted.
   BackendLease(const BackendEntry& entry, const IpAddress& address)
       : BackendLease(entry, place_of(entry, address)) {}
   static AddressLoads::Place place_of(const BackendEntry& entry, const IpAddress& address) {
     AddressLoads* const loads = entry.addresses.load(std::memory_order_acquire);
     return loads == nullptr ? nullptr : loads->enter(address);
   }
-  // Of an address alone: the connection has its place at the backend already.
+  // For an address alone: the connection already has its place at the backend.
   explicit BackendLease(AddressLoads::Place address) : address_(address) {}
-  // Of a place that is counted already.
+  // For a place that is already counted.
   static BackendLease of_place(const BackendEntry& entry) {
     BackendLease lease;
     lease.entry_ = &entry;
     return lease;
   }
-  // Takes over the other's place, where this one has none.
+  // Takes over the other's place if this one has none.
   void take_place(BackendLease&& other) {
     if (entry_ == nullptr) entry_ = std::exchange(other.entry_, nullptr);
   }

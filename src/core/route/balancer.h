@@ -1,7 +1,7 @@
 #pragma once
 
-// Which of a route's backends a connection takes, and which one next where that fails: the policies
-// of `balance` but for "first", which needs none of this.
+// Which of a route's backends a connection takes, and which one next if that fails: the policies of
+// `balance` except "first", which needs none of this.
 //
 //   round_robin        The order in which smooth weighted round robin deals (as nginx does) is laid
 //                      out once, and one counter walks through it. Where that backend cannot be
@@ -33,30 +33,30 @@ namespace sni {
 // As the configuration names it.
 const char* to_string(Balance policy);
 
-// What of a connection a policy looks at.
+// The properties of a connection that a policy uses.
 struct BalanceClient {
-  std::uint64_t random = 0;  // Another one for each connection.
+  std::uint64_t random = 0;  // New for each connection.
   std::uint64_t source = 0;  // source_key() of its address.
   std::uint32_t turn = 0;    // Balancer::take_turn().
 };
 
-// IPv6 clients change their address within a /64 of their own (RFC 8981), so that stands for them.
+// IPv6 clients change their address within their own /64 (RFC 8981), so their key is the /64.
 std::uint64_t source_key(const IpAddress& source);
 
 class Balancer {
  public:
   struct Share {
     std::uint32_t weight = 1;
-    std::uint64_t seed = 0;  // Of the backend, the same in every process.
+    std::uint64_t seed = 0;  // The backend's, the same in every process.
     const std::atomic<std::uint32_t>* connections = nullptr;  // Outlives the balancer.
   };
 
-  // The first `primaries` of the shares are no backups. At most limits::route_backends_max.
+  // The first `primaries` of the shares are not backups. At most limits::route_backends_max.
   Balancer(Balance policy, std::vector<Share> shares, std::size_t primaries);
 
   Balance policy() const { return policy_; }
   std::uint32_t take_turn() const { return turn_.fetch_add(1, std::memory_order_relaxed); }
-  // The next one to try; `left` (not 0) has a bit for each that may be.
+  // The next one to try; `left` (not 0) has a bit for each that is left.
   std::size_t choose(std::uint64_t left, const BalanceClient& client) const;
 
  private:
@@ -72,8 +72,8 @@ class Balancer {
   alignas(64) mutable std::atomic<std::uint32_t> turn_{0};
 };
 
-// The one of a name's addresses (not empty) to begin with, by the same policy without weights; 0
-// where that is left to the turn. `loads` may be null: nothing is counted.
+// The index of the address (of at least one) to begin with, by the same policy without weights; 0
+// if the turn decides. `loads` may be null: nothing is counted.
 std::size_t choose_address(Balance policy, std::span<const IpAddress> addresses,
                            const BalanceClient& client, const AddressLoads* loads);
 

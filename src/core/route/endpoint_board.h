@@ -1,17 +1,16 @@
 #pragma once
 
-// Endpoints that are out, as all workers see them: they did not answer a connect(), or refused it,
-// or reset the connection before they had sent a byte. Connections try such an endpoint after all
-// others, so that a dead host costs its waiting time to the few that find out and not to everybody.
-// When an endpoint has been out for long enough one connection tries it again, while the others
-// still put it off. Each such try in vain doubles the time until the next (limits::out_ms to
-// out_ms_max).
+// Endpoints that are out, shared by all workers: they did not answer a connect(), or refused it, or
+// reset the connection before they had sent a byte. Connections try such an endpoint after all
+// others, so that only the few connections that find out pay for a dead host. When an endpoint has
+// been out for long enough, one connection tries it again while the others still put it off. Each
+// failed try doubles the time until the next (limits::out_ms to out_ms_max).
 //
 // Theory of operation: a fixed table of 64-bit words in sets of eight, one cache line each. A word
-// is all that is known of an endpoint, its tag included, and changes by compare-and-swap alone: no
+// has the whole state of an endpoint and its tag, and changes only by compare-and-swap: there is no
 // lock, nothing to free, and a reader never sees the state of one endpoint under the tag of
-// another. Sets and tags come from a keyed hash, so nobody can choose endpoints that collide; where
-// 22 bits of a tag agree by chance within a set, one endpoint is tried later than it could be.
+// another. Sets and tags come from a keyed hash, so nobody can choose endpoints that collide. If
+// the 22 bits of two tags agree by chance within a set, one endpoint is tried later than necessary.
 //
 //   bit 63  in use
 //   bit 62  configured: named by the configuration, not by a client ("{name}")
@@ -21,10 +20,11 @@
 //   55..34  tag
 //   33..0   time in ticks of 10 ms, which wraps after five years: answered at, else out until
 //
-// What is held stays until it is released. A set that is full forgets first what clients have named, then what is due or has answered, then
-// what is due first. Clients can never push out what is configured.
+// A held endpoint stays until it is released. A full set first evicts endpoints named by clients,
+// then those that are due or have answered, then the one that is due first. Clients can never evict
+// a configured endpoint.
 //
-// Time comes in as milliseconds of any clock that does not go back.
+// Times are milliseconds of any monotonic clock.
 
 #include <array>
 #include <atomic>
@@ -49,20 +49,21 @@ class EndpointBoard {
   Id id_of(const Endpoint& endpoint) const;
   Id id_of(std::string_view unix_path) const { return siphash(key_, unix_path); }
 
-  // A connect() that began at `begun_ms` has failed. Whether that is news; it says nothing where a
-  // later one was answered. From a client's name it is remembered where there is room.
+  // Records the failure of a connect() that began at `begun_ms`. Returns whether that is news. It
+  // is ignored if a later connect was answered. An endpoint named by a client is recorded only if
+  // there is room.
   bool add(Id id, bool configured, std::uint64_t begun_ms, std::uint64_t now_ms);
-  // A connect() was answered. Whether that is news.
+  // Records that a connect() was answered. Returns whether that is news.
   bool answered(Id id, std::uint64_t now_ms);
-  // Whether to try others first. Who is told no is the one that tries it again.
+  // Whether to try others first. When a retry is due, one caller gets false and makes it.
   bool puts_off(Id id, std::uint64_t now_ms);
-  // A health check says that it is down: others are tried first until release(), and only where all
-  // are out is it tried. False: its set has no room.
+  // Marks an endpoint as down by a health check: until release() it is tried only if all others are
+  // out. False: its set has no room.
   bool hold(Id id);
-  // It is up, or checked no more.
+  // Marks it as up, or as no longer checked.
   void release(Id id);
   bool is_held(Id id) const;
-  // The same for who only looks: nobody is made to try it.
+  // Like puts_off(), but without making the caller try it.
   bool is_out(Id id) const;
 
  private:

@@ -1,7 +1,7 @@
 #pragma once
 
-// What becomes of a client by a configuration, and by which of its rules: `sni-proxy check
-// --explain`. It asks the routing table that the proxy uses; nothing is resolved or connected to.
+// What a configuration does with a client, and by which rule: `sni-proxy check --explain`. It uses
+// the proxy's own routing table; nothing is resolved or connected to.
 
 #include <chrono>
 #include <optional>
@@ -16,14 +16,14 @@ namespace sni {
 
 struct ExplainQuestion {
   std::string name;               // As the client sends it; empty: none.
-  std::string listener;           // By its name; empty: the first one that a route serves it on.
+  std::string listener;           // By name; empty: the first on which a route serves the client.
   std::vector<std::string> alpn;  // What the client offers.
   std::optional<IpAddress> source;
 };
 
 struct Explanation {
   std::vector<std::string> lines;
-  bool served = false;  // A backend gets it.
+  bool served = false;  // A backend serves it.
 };
 
 // `block_file`: entries of access.block_file. Errors: the question makes no sense.

@@ -1,15 +1,15 @@
 #pragma once
 
-// May the proxy connect there? Two questions, asked of every address after it is resolved (names
-// may point anywhere, and may point elsewhere a second later, so names are never judged):
+// Whether the proxy may connect to an address. Names are never judged, since they may point
+// anywhere and change at any time. Two rules apply to each address after resolution:
 //
-// - any route: the endpoint is not one of the proxy's own listeners. Such a connection would come
-//   back to the proxy, be routed again and so on until all descriptors are gone.
-// - dynamic routes ("{name}"), where a client picks the name: only global addresses, and none of
-//   this host's own. Everything else would open the local network to whoever can reach the proxy.
+// - For any route, the endpoint is not one of the proxy's own listeners. Such a connection would
+//   come back to the proxy, be routed again and so on until all descriptors are gone.
+// - For dynamic routes ("{name}"), where a client picks the name, the address is global and not one
+//   of this host's own. Anything else would open the local network to all clients.
 //
-// What neither can know: an address that a NAT before this host maps back to it. It is no address
-// of an interface, so a loop through it ends at the limits on connections.
+// Neither rule can know an address that a NAT in front of this host maps back to it. No interface
+// has that address, so only the limits on connections end such a loop.
 
 #include <cstdint>
 #include <span>
@@ -33,7 +33,8 @@ struct ListenerEndpoint {
 
 struct ForwardPolicy {
   std::span<const ListenerEndpoint> listeners;
-  std::span<const IpAddress> own_addresses;  // Of all interfaces (net/server/own_addresses.h).
+  // Those of all interfaces (net/server/own_addresses.h).
+  std::span<const IpAddress> own_addresses;
 
   // For every route.
   ForwardVerdict judge_configured(const Endpoint& target) const;

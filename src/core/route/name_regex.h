@@ -1,9 +1,9 @@
 #pragma once
 
-// A name of a route that is a regular expression, "/^app-(\d+)\.example\.com$/": the whole of a server
-// name must match it, in either case. RE2 matches in time linear in the name, whatever is written;
-// what it may take for one expression and for the automata that it builds while it matches is bounded
-// (limits::route_regex_memory). Without groups in use it copies nothing of the name.
+// A name of a route that is a regular expression, "/^app-(\d+)\.example\.com$/": a whole server
+// name must match it, regardless of case. RE2 matches any expression in time linear in the name.
+// Its memory for one expression, including the automata that it builds while matching, is bounded
+// (limits::route_regex_memory). If no groups are used, the name is not copied.
 
 #include <memory>
 #include <optional>
@@ -23,15 +23,15 @@ bool is_name_regex(std::string_view route_name);
 
 class NameRegex {
  public:
-  // Errors read on after the expression: " has no '/' at its end".
+  // Errors continue a sentence after the expression: " has no '/' at its end".
   static Result<NameRegex> compile(std::string_view route_name);
 
-  // Any thread may ask. `name` is a host name in lower case.
+  // Thread-safe. `name` is a host name in lower case.
   bool matches(std::string_view name) const;
-  // The groups that it has.
+  // The number of its groups.
   int groups() const;
-  // `text` with what the groups took of the name in place of "\1" to "\9", nothing for a group that
-  // took no part. nullopt: the name does not match, or the result is longer than a name can be.
+  // `text` with "\1" to "\9" replaced by the groups' matches; a group that took no part is empty.
+  // nullopt: the name does not match, or the result is too long for a name.
   std::optional<std::string> expand(std::string_view text, std::string_view name) const;
 
  private:
@@ -40,7 +40,7 @@ class NameRegex {
   std::shared_ptr<const re2::RE2> program_;
 };
 
-// The greatest N for which "\N" stands in the text; 0: none.
+// The greatest N for which "\N" is in the text; 0: none.
 int groups_in_use(std::string_view text);
 
 }  // namespace sni

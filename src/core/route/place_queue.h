@@ -1,20 +1,20 @@
 #pragma once
 
-// Who waits for a place at a backend that takes only so many connections at once.
+// The queue of connections that wait for a place at a backend with a limit of connections.
 //
-// Theory of operation: the count of a backend's connections is one atomic number, and a place is one
-// more of it, taken by compare-and-swap while it is below the bound. Whoever finds it reached, or
-// others waiting, may queue. Whoever gives a place back looks whether anybody waits, and only then
-// takes the queue's lock and grants the place to who has waited for longest, whatever worker that
-// connection belongs to. The number of those who wait stands beside the count, on a line of the cache
-// that the count has brought already, so that backends without a bound pay one load.
+// Theory of operation: the count of a backend's connections is an atomic number. A connection takes
+// a place by incrementing it with compare-and-swap while it is below the limit. A connection that
+// finds the limit reached, or others waiting, may queue. When a connection leaves, it looks whether
+// any others wait. Only then does it take the queue's lock and grant the place to the one that has
+// waited longest, on whatever worker. The number of waiters is on the same cache line as the count,
+// so backends without a limit pay one load.
 //
-// Nobody is forgotten between the two: who queues says so before it looks at the count a last time,
-// and who leaves lowers the count before it looks whether anybody waits (both sequentially
-// consistent), so one of them sees the other.
+// No wake-up is lost. A connection that queues increments the number of waiters before its last
+// look at the count, and one that leaves decrements the count before it looks at the waiters. Both
+// are sequentially consistent, so one of them sees the other.
 //
-// A connection may wait at several backends and gets the first place that comes. It belongs to its
-// PlaceWait from the moment it is granted; the bell only tells of it.
+// A connection may wait at several backends and gets the first place that is granted. The place
+// belongs to its PlaceWait from that moment; the bell only notifies it.
 
 #include <atomic>
 #include <cstdint>
@@ -26,7 +26,8 @@ namespace sni {
 struct BackendEntry;
 class PlaceWait;
 
-// Told of a place, by any thread and under the lock of a queue: it passes the news on, no more.
+// Notified of a place, by any thread and under the lock of a queue, so it must only pass the news
+// on.
 class PlaceBell {
  public:
   virtual void place_granted(std::uint64_t name) = 0;
@@ -35,18 +36,18 @@ class PlaceBell {
   ~PlaceBell() = default;
 };
 
-// Of one backend.
+// The queue of one backend.
 class PlaceQueue {
  public:
-  // How many wait: on the cache's line of the backend's count.
+  // `waiting` is the number of waiters, on the cache line of the backend's count.
   explicit PlaceQueue(std::atomic<std::uint32_t>& waiting) : waiting_(waiting) {}
   PlaceQueue(const PlaceQueue&) = delete;
   PlaceQueue& operator=(const PlaceQueue&) = delete;
 
-  // False: as many wait as may.
+  // False: the queue is full.
   bool join(const BackendEntry& backend, PlaceWait& wait, std::uint32_t waiting_max);
   void leave(const PlaceWait& wait);
-  // Grants what places there are.
+  // Grants all free places.
   void serve(const BackendEntry& backend);
 
  private:

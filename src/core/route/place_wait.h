@@ -1,6 +1,6 @@
 #pragma once
 
-// One connection's wait for a place, at one backend or at several: see core/route/place_queue.h. It
+// One connection's wait for a place at one or several backends (core/route/place_queue.h). It
 // belongs to one thread.
 
 #include <atomic>
@@ -14,17 +14,17 @@ namespace sni {
 
 class PlaceWait {
  public:
-  // `bell` outlives the wait; `name` is what it is rung with.
+  // `bell` outlives the wait and is rung with `name`.
   PlaceWait(PlaceBell& bell, std::uint64_t name) : bell_(bell), name_(name) {}
   PlaceWait(const PlaceWait&) = delete;
   PlaceWait& operator=(const PlaceWait&) = delete;
-  // Leaves all queues. A place that was granted and not taken goes to the next one.
+  // Leaves all queues. A place that was granted and not taken goes to the next waiter.
   ~PlaceWait();
 
-  // Waits at this backend too, unless so many others do. It may have a place at once.
+  // Also waits at this backend, unless `waiting_max` others do. A place may be granted at once.
   bool join(const BackendRef& backend, std::uint32_t waiting_max);
   bool granted() const { return granted_.load() != nullptr; }
-  // The place that was granted, once.
+  // Returns the granted place, once.
   struct Place {
     const BackendEntry* backend = nullptr;  // Null: none was.
     BackendLease lease;
@@ -36,7 +36,7 @@ class PlaceWait {
 
   PlaceBell& bell_;
   std::uint64_t name_;
-  // Where: set once, by whoever has that queue's lock.
+  // The backend. Set once, under that queue's lock.
   std::atomic<const BackendEntry*> granted_{nullptr};
   bool taken_ = false;
   std::vector<BackendRef> joined_;

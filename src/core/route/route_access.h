@@ -1,8 +1,8 @@
 #pragma once
 
-// Which sources a route serves: `access` of [[route]], looked at once the hello has told the route.
-// The lists are those of the guard (core/guard/guard_list.h), with the same meaning as in [access];
-// times are seconds of the Unix epoch here, as they are written.
+// Which sources a route serves: `access` of [[route]], evaluated after the hello has selected the
+// route. The lists are GuardLists (core/guard/guard_list.h) and mean the same as in [access]. Times
+// are seconds of the Unix epoch here, as in the configuration.
 
 #include <chrono>
 
@@ -15,7 +15,7 @@ namespace sni {
 class RouteAccess {
  public:
   explicit RouteAccess(const RouteAccessConfig& config);
-  // Any thread may ask.
+  // Thread-safe.
   bool admits(const IpAddress& source, std::chrono::sys_seconds now) const;
 
  private:

@@ -1,7 +1,7 @@
 #pragma once
 
-// How many connections a route has, of all workers, where it bounds them. The count is the route's
-// by its names and listeners (core/route/backend_table.h), so that a reload keeps it.
+// How many connections a route has over all workers, if it limits them. The count is identified by
+// the route's names and listeners (core/route/backend_table.h), so that a reload keeps it.
 
 #include <atomic>
 #include <cstdint>
@@ -11,7 +11,7 @@
 namespace sni {
 
 struct RouteLoad {
-  // Alone on its line of the cache: all workers change it.
+  // Has a cache line of its own: all workers change it.
   alignas(64) std::atomic<std::uint32_t> connections{0};
 };
 
@@ -25,7 +25,7 @@ class RoutePlace {
     load.connections.fetch_sub(1, std::memory_order_relaxed);
     return std::nullopt;
   }
-  // Of a connection that an earlier process let in: counted at any rate.
+  // For a connection that an earlier process accepted: counted regardless of the limit.
   static RoutePlace adopt(RouteLoad& load) {
     load.connections.fetch_add(1, std::memory_order_relaxed);
     return RoutePlace(load);

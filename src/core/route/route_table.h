@@ -1,15 +1,15 @@
 #pragma once
 
-// From listener, name and ALPN offer to the route. A name is looked up as it is, then by its
-// suffixes from the longest to the shortest ("*.example.com" takes one or more labels), then as
-// "*"; who names nobody is looked up as "-", then as "*". Each is one probe of one hash table, so a
-// lookup costs the number of labels in the name (127 at most) and not the number of routes. Names
-// that are regular expressions are tried before "*", in the order of the file, one after the other:
-// a listener without any pays nothing, and on others a name that is found before them neither.
+// Finds the route for a listener, a name and an ALPN offer. A name is looked up as it is, then by
+// its suffixes from the longest to the shortest ("*.example.com" matches one or more labels), then
+// as "*". A client without a name is looked up as "-", then as "*". Each is one probe of one hash
+// table, so the cost of a lookup is the number of labels in the name (127 at most), not the number
+// of routes. Regular expressions are tried before "*", one after the other in the order of the
+// file. They cost nothing on a listener without any, or for a name that is found before them.
 //
-// A route with `alpn` takes only clients that offer one of its protocols, and comes before those of
-// the same name without; otherwise the order of the file decides. Where no route of a name takes
-// the client, the next suffix has its chance.
+// A route with `alpn` takes only clients that offer one of its protocols, and precedes routes of
+// the same name without `alpn`; otherwise the order of the file decides. If no route of a name
+// takes the client, the next suffix is tried.
 
 #include <cstddef>
 #include <cstdint>
@@ -27,27 +27,29 @@
 
 namespace sni {
 
-// A SOCKS5 server by which routes reach their backends.
+// A SOCKS5 server through which routes reach their backends.
 struct Upstream {
   std::string name;
   BackendRef backend;  // The server itself.
   SocksLogin login;
 };
 
-// A route as connections go by it. Connections share it, so that none keeps a whole configuration.
+// A route in the form that connections use. They share it, so that none keeps a whole configuration
+// alive.
 struct Route {
   RouteConfig config;                         // Without backends,
-  std::vector<BackendRef> backends;           // which are here, those that are no backups first.
-  std::size_t primaries = 0;                  // How many are no backups.
+  std::vector<BackendRef> backends;           // which are here, backups last.
+  std::size_t primaries = 0;                  // How many are not backups.
   std::unique_ptr<const Balancer> balancer;   // Null: they are tried in their order.
-  std::shared_ptr<const Upstream> upstream;   // That reaches them; none: they are reached directly.
-  std::vector<NameRegex> expressions;         // Those of its names that are.
+  std::shared_ptr<const Upstream> upstream;   // The way to them; null: they are reached directly.
+  std::vector<NameRegex> expressions;         // Its names that are expressions.
   std::unique_ptr<const RouteAccess> access;  // Null: every source is served.
-  std::shared_ptr<RouteLoad> load;            // Null: it may have any number of connections.
-  std::vector<ProxyForm> proxy_forms;         // As `backends`; empty: all have that of `config`.
-  // What this one of `backends` is told of its client; of none of them: what `config` says.
+  std::shared_ptr<RouteLoad> load;            // Null: its connections are not limited.
+  // Parallel to `backends`; empty: all have that of `config`.
+  std::vector<ProxyForm> proxy_forms;
+  // The form for this one of `backends`; for a backend that is not one of them, that of `config`.
   const ProxyForm& send_proxy(const Backend* backend) const;
-  // The host of a Backend::Kind::captured_name for this server name; empty: there is none.
+  // The host of a Backend::Kind::captured_name for this server name; empty: no match.
   std::string captured_host(const Backend& backend, std::string_view server_name) const;
 };
 using RouteRef = std::shared_ptr<const Route>;
@@ -64,14 +66,15 @@ class RouteTable {
   RouteTable& operator=(RouteTable&&) = default;
 
   // `listener` is an index into Config::listeners, `name` lower case without trailing dot (empty:
-  // no name), `alpn_list` a ProtocolNameList as in FirstFlight. Only expressions allocate. The route
-  // outlives the table where a connection keeps it; empty: none takes this client.
+  // no name), `alpn_list` a ProtocolNameList as in FirstFlight. Only expressions allocate. A
+  // connection that keeps the route keeps it alive after the table; empty: no route takes this
+  // client.
   const RouteRef& find(std::uint32_t listener, std::string_view name,
                        std::span<const std::uint8_t> alpn_list) const noexcept;
 
   // In the order of the configuration.
   std::span<const RouteRef> routes() const { return routes_; }
-  // Most keys that share a hash bucket: the comparisons that one probe can cost.
+  // The most keys in one hash bucket: the highest number of comparisons of one probe.
   std::size_t probe_cost_max() const;
 
  private:
@@ -100,8 +103,8 @@ class RouteTable {
   std::vector<Candidates> searched_;  // By listener: routes with expressions, in the file's order.
 };
 
-// A name of a route that never matches, because on one of the route's listeners every client it
-// could take goes to an earlier route of the same name.
+// A name of a route that never matches: on one of the route's listeners, an earlier route of the
+// same name takes every client that this one could.
 struct HiddenName {
   std::size_t route;  // Indices into the routes given.
   std::size_t name;   // Index into that route's names.

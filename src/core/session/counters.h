@@ -1,8 +1,8 @@
 #pragma once
 
-// Plain counters, one set per worker. One thread writes, any may read and sum: relaxed atomics, and
-// a store instead of a locked add, since there is only one writer. core/session/totals.h makes the
-// one table of all that is told.
+// Plain counters, one set per worker. One thread writes; any thread may read and sum them. They are
+// relaxed atomics, and an increment is a store instead of a locked add, since there is only one
+// writer. core/session/totals.h makes the table of all published counters.
 
 #include <array>
 #include <atomic>
@@ -23,8 +23,8 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
-// How long something took, in milliseconds of the loop's clock: how often, by bounds (inclusive,
-// rising; the last bucket has no bound), and the sum.
+// A histogram of durations in milliseconds of the loop's clock: counts by bounds (inclusive,
+// rising; the last bucket has no bound) and the sum.
 template <const auto& bounds>
 class Histogram {
  public:
@@ -69,7 +69,7 @@ inline const char* to_string(Refusal refusal) {
   return names[static_cast<std::size_t>(refusal)];
 }
 
-// Why a pair that was offered to the kernel stays with the userspace relay.
+// Why a pair that was offered to the kernel stays in the userspace relay.
 enum class PlaneDecline : std::uint8_t {
   no_slot,
   not_on_this_host,
@@ -134,19 +134,19 @@ inline const char* to_string(PacketDecline reason) {
   return names[static_cast<std::size_t>(reason)];
 }
 
-// What a worker's packet plane does.
+// Counts of a worker's packet plane.
 struct PacketCounts {
   Counter taken;                                  // Connections handed over.
   Counter broken;                                 // Hand-overs that ended in a reset of both sides.
   std::array<Counter, packet_declines> declined;  // Connections that stay in the relay for good.
 };
 
-// What a worker's resolver does.
+// Counts of a worker's resolver.
 struct DnsCounters {
   Counter questions;    // Names that were asked of the resolvers.
   Counter merged;       // Callers that joined a question under way.
   Counter cache_hits;   // Callers answered from the cache, negative answers included.
-  Counter shared_hits;  // Callers answered from what the workers share.
+  Counter shared_hits;  // Callers answered from the map that workers share.
   Counter stale;        // Callers answered with a stale answer, from the cache or later.
   Counter not_found;    // Questions that ended so.
   Counter failed;       // Questions that ended so.
@@ -162,13 +162,13 @@ struct Counters {
   Counter accept_errors;      // accept() failed: out of descriptors or memory.
   Counter receives_deferred;  // -EAGAIN or -ENOBUFS: armed again.
   Counter readers_stalled;    // A send found the reader's window shut.
-  Counter splices_evicted;    // Pipes that readers who stall had to leave to others.
+  Counter splices_evicted;    // Kernel pipes taken from stalled readers for others.
   Counter planes_taken;       // Pairs handed to the kernel.
   std::array<Counter, plane_declines> planes_declined;
   PacketCounts packet;
   DnsCounters dns;
   SetUpTimes hello_times;    // From accept to a complete hello.
-  SetUpTimes resolve_times;  // Of names that were not in the cache, answered or not.
+  SetUpTimes resolve_times;  // Of names not in the cache, answered or not.
   SetUpTimes connect_times;  // Of attempts that reached their backend.
   LifeTimes life_times;      // From accept to the end.
 };

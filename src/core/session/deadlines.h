@@ -4,15 +4,15 @@
 // (Varghese and Lauck, 1987) with a bitmap of occupied buckets per level.
 //
 // Time is cut into ticks of 8 ms. Level 0 has a bucket for each of the 64 ticks around now, level 1
-// for each 64 ticks, and so on over the whole 64 bits. A deadline stands at the level of the
-// highest 6-bit digit in which its tick differs from now's, and moves down when that digit is
-// reached: at most once per level, thus three times for ten minutes. Hence
+// has one for each 64 ticks, and so on over the whole 64 bits. A deadline is at the level of the
+// highest 6-bit digit in which its tick differs from the current tick, and moves down when that
+// digit is reached: at most once per level, so three times for ten minutes. Therefore
 //   - set() and clear() are O(1): they link a list node that the slot owns;
 //   - next_ms() reads one bitmap per level. It may name the moment of a move down, so expire() may
 //     find nothing due; it is never late;
 //   - a deadline never fires early, and late by less than a tick plus the time until expire() is
 //     called.
-// Nothing is allocated but in the constructor and grow().
+// Only the constructor and grow() allocate.
 
 #include <array>
 #include <cstdint>
@@ -27,19 +27,19 @@ class Deadlines {
 
   explicit Deadlines(std::uint32_t slots);
 
-  // Makes room for slots up to `slots`; never less than before.
+  // Makes room for `slots` slots; never shrinks.
   void grow(std::uint32_t slots);
 
-  // Replaces the slot's deadline. A moment that is past already fires at the next tick.
+  // Replaces the slot's deadline. A past time fires at the next tick.
   void set(std::uint32_t slot, std::uint64_t when_ms);
   void clear(std::uint32_t slot);
 
   // When expire() is worth calling next; nullopt: no deadline is set.
   std::optional<std::uint64_t> next_ms() const;
 
-  // Calls on_due(slot) for each slot whose deadline is reached, in the order of their ticks; each
-  // is clear by then. on_due may set and clear any slot: one that it clears does not fire, one that
-  // it sets waits for a later call. `now_ms` must not go back.
+  // Calls on_due(slot) for each slot whose deadline is reached, in the order of their ticks; that
+  // slot's deadline is already cleared. on_due may set and clear any slot: a cleared one does not
+  // fire, and a set one waits for a later call. `now_ms` must not go back.
   template <typename OnDue>
   void expire(std::uint64_t now_ms, OnDue&& on_due) {
     collect_due(now_ms);
@@ -72,7 +72,7 @@ class Deadlines {
   void collect_due(std::uint64_t now_ms);
   std::optional<std::uint32_t> take_due();
 
-  std::uint64_t now_tick_ = 0;  // The first tick that expire() has not been through.
+  std::uint64_t now_tick_ = 0;  // The first tick that expire() has not processed.
   std::vector<Node> nodes_;     // By slot.
   std::array<std::uint32_t, due_list + 1> heads_;
   std::array<std::uint64_t, levels> occupied_{};  // Bit n: bucket n of the level has members.

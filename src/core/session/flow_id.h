@@ -16,8 +16,8 @@ constexpr unsigned worker_of(std::uint64_t serial) {
   return static_cast<unsigned>(serial >> flow_serial_bits);
 }
 std::string flow_id(std::uint64_t serial);
-// How others may name it, unlike connections of other runs: "5f0c9a83d1e2b746-1-42". `run` is a
-// random number of this process.
+// A name that is unique over all runs: "5f0c9a83d1e2b746-1-42". `run` is a random number of this
+// process.
 std::string unique_flow_id(std::uint64_t run, std::uint64_t serial);
 std::optional<std::uint64_t> parse_flow_id(std::string_view text);
 

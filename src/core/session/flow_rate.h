@@ -1,8 +1,7 @@
 #pragma once
 
-// How fast a connection moves bytes, reckoned when somebody looks: nothing is measured while nobody
-// does. Between two looks it is the mean of that time; where the last look is long ago, or was
-// never, the mean of the connection's life.
+// The rate at which a connection moves bytes, computed only on request. It is the mean since the
+// last request. If that was long ago, or there was none, it is the mean over the connection's life.
 
 #include <cstdint>
 
@@ -10,7 +9,7 @@ namespace sni {
 
 class FlowRate {
  public:
-  // Bytes per second. `bytes`: since `started_ms`; both times of one clock.
+  // Bytes per second. `bytes`: since `started_ms`; both times are of the same clock.
   std::uint64_t look(std::uint64_t bytes, std::uint64_t started_ms, std::uint64_t now_ms) {
     const std::uint64_t span_ms = now_ms - at_ms_;
     if (at_ms_ != 0 && span_ms < shortest_ms) return per_s_;
@@ -22,7 +21,7 @@ class FlowRate {
   }
 
  private:
-  // Several who look at once see the same.
+  // Requests closer together than this get the same result.
   static constexpr std::uint64_t shortest_ms = 500;
   static constexpr std::uint64_t longest_ms = 15'000;
 
@@ -30,7 +29,7 @@ class FlowRate {
     return span_ms == 0 ? 0 : bytes * 1000 / span_ms;
   }
 
-  std::uint64_t at_ms_ = 0;  // Of the last look; 0: there was none.
+  std::uint64_t at_ms_ = 0;  // Of the last request; 0: there was none.
   std::uint64_t bytes_ = 0;
   std::uint64_t per_s_ = 0;
 };

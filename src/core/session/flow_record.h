@@ -1,9 +1,9 @@
 #pragma once
 
-// What is to be known of a connection while it lives and in its last line, whoever carries its
-// bytes: the record outlives the connection's descriptors and its slot (net/flow/ledger.h keeps
-// it). Listener and route are shared, so that a record keeps neither a configuration nor a routing
-// table alive.
+// Everything that must be known of a connection while it lives and for its access line, whichever
+// plane carries its bytes. The record outlives the connection's descriptors and its slot
+// (net/flow/ledger.h keeps it). Listener and route are shared, so that a record keeps neither a
+// configuration nor a routing table alive.
 
 #include <array>
 #include <cstdint>
@@ -26,50 +26,50 @@ constexpr std::string_view to_string(PlaneId plane) {
   return names[static_cast<std::size_t>(plane)];
 }
 
-// Of a flow that an earlier process handed to the kernel: how it was known there.
+// The identity of a flow in an earlier process, which handed it to the kernel.
 struct Predecessor {
   std::uint64_t run = 0;  // The process, for the flow's unique id.
   std::uint64_t serial = 0;
-  std::string backend;  // As its access line would have named it.
+  std::string backend;  // As in its access line.
 };
 
 struct FlowRecord {
-  std::uint64_t serial = 0;      // One of its own for each connection of this process.
+  std::uint64_t serial = 0;      // Unique for each connection of this process.
   std::uint64_t started_ms = 0;  // CLOCK_MONOTONIC.
   Endpoint client;
-  // A proxy that tells whom it has accepted; port 0: none. The same as `client` until it has told,
-  // and for connections of its own.
+  // A proxy that announces its client; port 0: none. Equal to `client` until it has done so, and
+  // for its own connections.
   Endpoint proxy;
   std::shared_ptr<const ListenerConfig> listener;
   RouteRef route;           // Empty: no route took the client.
-  std::string server_name;  // As the client said it; empty: it named nobody, or is not understood.
-  // What is wrong with it or with what came before it, in static storage; empty: nothing.
+  std::string server_name;  // As the client sent it; empty: none, or not parsed.
+  // What is wrong with it or with the bytes before it, in static storage; empty: nothing.
   std::string_view hello_error;
   std::string alpn;  // The first protocol offered.
   std::uint16_t tls_version = 0;
   bool ech = false;
-  PlaneId plane = PlaneId::none;     // none: it never had two connected sockets.
-  const Backend* backend = nullptr;  // Of `route`: the one that was tried last.
-  Endpoint backend_address;  // Of it; port 0: a UNIX socket, or it did not come to an address.
+  PlaneId plane = PlaneId::none;            // none: it never had two connected sockets.
+  const Backend* backend = nullptr;         // Of `route`: the last one tried.
+  Endpoint backend_address;                 // Port 0: a UNIX socket, or no address was chosen.
   AttemptError error = AttemptError::none;  // Why it could not be reached.
-  std::uint16_t attempts = 0;               // Connects that were begun.
-  // How long its steps took, of the loop's clock, tries that failed among them.
+  std::uint16_t attempts = 0;               // Connects begun.
+  // Duration of the steps by the loop's clock, including failed tries.
   std::uint32_t resolve_ms = 0;
   std::uint32_t queue_ms = 0;
   std::uint32_t connect_ms = 0;
-  std::shared_ptr<const Predecessor> earlier;  // Null: this process has accepted it.
+  std::shared_ptr<const Predecessor> earlier;  // Null: this process accepted it.
 
   // The other end of the client's socket.
   const Endpoint& peer() const { return proxy.port != 0 ? proxy : client; }
-  // Lists and limits of sources concern clients, and no proxy that is trusted.
+  // Lists and limits of sources apply to clients, not to a trusted proxy.
   bool is_of_proxy() const { return proxy.port != 0 && client == proxy; }
 };
 
 // How it ended.
 struct FlowEnd {
   EndReason reason = EndReason::none;
-  std::uint64_t to_backend = 0;  // Bytes that came from one side and were sent to the other;
-  std::uint64_t to_client = 0;   // an answer of our own is not counted.
+  std::uint64_t to_backend = 0;  // Bytes received from one side and sent to the other;
+  std::uint64_t to_client = 0;   // our own answers are not counted.
 };
 
 }  // namespace sni

@@ -1,8 +1,8 @@
 #pragma once
 
-// A backend whose bytes the kernel redirects behind the gate (net/planes/plane_sockhash.h): what it
-// means to receive from it. To the session one receive is armed, and its result comes later. What
-// is armed in truth is one of
+// What it means to receive from a backend whose bytes the kernel redirects behind the gate
+// (net/planes/plane_sockhash.h). The session sees one armed receive, whose result comes later. In
+// fact one of the following is armed:
 //
 //   sleep  a poll for the hang-up alone, since POLLIN would wake us for every segment; a notice
 //          that bytes have passed cancels it
@@ -29,25 +29,26 @@ namespace sni {
 class Gate {
  public:
   enum class Armed : std::uint8_t { bytes, sleep, pause, end };
-  // How what is armed has completed.
+  // How the armed operation completed.
   enum class Outcome : std::uint8_t { woken, hung_up, bytes, nothing, fin, time, failed };
   enum class Step : std::uint8_t {
-    arm_receive,  // To be armed, and the session learns nothing yet.
+    arm_receive,  // Arm this; the session learns nothing yet.
     arm_sleep,
     arm_pause,
     deliver,  // The session learns what the completion says,
     again,    // that it said nothing,
     eof,      // that the backend has ended and all of its bytes have left,
-    reset,    // or that bytes are lost, so that both sides must be reset.
+    reset,    // or that bytes are lost and both sides must be reset.
   };
-  // What the kernel's side says at that moment.
+  // The kernel's state at that moment.
   struct Facts {
     bool pending = false;  // Bytes have passed that nobody has read.
     bool torn = false;     // Some of them are lost.
-    bool drained = false;  // What arrived is read or redirected, and has reached the send queue.
+    // All that arrived was read or redirected, and has reached the send queue.
+    bool drained = false;
   };
 
-  // Starts a receive. `quiet`: no bytes are pending, and the next that pass will wake us.
+  // Starts a receive. `quiet`: no bytes are pending, and the next ones will wake us.
   Step start(bool quiet);
   Step on(Outcome outcome, const Facts& facts);
   Armed armed() const { return armed_; }

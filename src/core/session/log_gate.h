@@ -1,7 +1,7 @@
 #pragma once
 
 // Lets a bounded number of lines a second into the log and counts the others, so that a flood of
-// refusals costs counters, not disk. Per worker, not thread-safe.
+// refusals costs counters, not disk space. Per worker, not thread-safe.
 
 #include <cstdint>
 #include <utility>
@@ -10,12 +10,12 @@ namespace sni {
 
 class LogGate {
  public:
-  // When there will be something to tell of, if nothing else happens; UINT64_MAX: never.
+  // When there will be suppressed lines to report if nothing else happens; UINT64_MAX: never.
   std::uint64_t next_ms() const { return suppressed_ == 0 ? UINT64_MAX : (second_ + 1) * 1000; }
 
   explicit LogGate(std::uint32_t lines_per_second) : lines_max_(lines_per_second) {}
 
-  // May a line go out now?
+  // Whether a line may go out now.
   bool admit(std::uint64_t now_ms) {
     enter_second(now_ms);
     if (lines_ < lines_max_) {
@@ -26,7 +26,7 @@ class LogGate {
     return false;
   }
 
-  // Lines held back in seconds that are over, and not told of before.
+  // Lines suppressed in past seconds and not reported before.
   std::uint64_t take_suppressed(std::uint64_t now_ms) {
     enter_second(now_ms);
     return std::exchange(untold_, 0);
@@ -44,7 +44,7 @@ class LogGate {
   std::uint32_t lines_ = 0;
   std::uint64_t second_ = 0;
   std::uint64_t suppressed_ = 0;  // In this second.
-  std::uint64_t untold_ = 0;      // In those before.
+  std::uint64_t untold_ = 0;      // In earlier seconds.
 };
 
 }  // namespace sni

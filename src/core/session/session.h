@@ -9,19 +9,18 @@
 //                                           -> connecting
 //                          relaying <-> handing (to a plane that takes both sockets) -> closed
 //
-// While the backend is looked for, several connects may be under way at once: one that has not been
-// answered for a while gets company and is not given up for it (RFC 8305 section 5). The first that
-// is answered wins; the others are cancelled, and the relay begins when they have ended too.
+// During set-up several connects may be under way at once. If one has no answer for a while,
+// another begins beside it and the first goes on (RFC 8305 section 5). The first one answered wins;
+// the others are cancelled, and the relay begins when they have ended.
 //
 // A phase names what we wait for. net/connection performs the actions and reports each completion
-// as an event; no action completes inside step(). Everything that is in flight is a bit of `armed`,
-// set here when the action is asked for and cleared here when its completion comes, so that
-// "nothing is freed while something is in flight" is a property of this file alone: closed means
-// armed == 0.
+// as an event; no action completes inside step(). Every operation in flight is a bit of `armed`,
+// set here when the action is requested and cleared here when its completion comes. So "nothing is
+// freed while something is in flight" is a property of this file alone: closed means armed == 0.
 //
 // Each direction is a pipe, named by the side it reads from. A pipe receives, then sends all it has
-// received, then receives again: EOF can only be seen when nothing is held, and so a FIN is
-// forwarded after that side's bytes by construction. The same code serves both directions.
+// received, then receives again. EOF can only be seen when nothing is held, so a FIN is always
+// forwarded after that side's bytes. The same code serves both directions.
 
 #include <array>
 #include <cstddef>
@@ -41,21 +40,21 @@ constexpr std::size_t index(Side side) {
 
 enum class Phase : std::uint8_t {
   hello,       // The first flight, whole.
-  resolving,   // Addresses of a backend; of others perhaps a SYN-ACK.
-  queued,      // A place at a backend that has all the connections that it may; likewise.
+  resolving,   // A backend's addresses; perhaps also SYN-ACKs of others.
+  queued,      // A place at a full backend; perhaps also SYN-ACKs.
   connecting,  // A backend's SYN-ACK.
   relaying,    // Bytes from both sides.
-  draining,    // One side has sent FIN: bytes and FIN of the other.
-  retreating,  // The end of all that is in flight with a backend that has ended before it has sent a
-               // byte: then the next one is tried.
-  handing,     // A plane to take both sockets: first the end of all that is in flight.
-  answering,   // Our own alert or HTTP error to be sent, then the client's FIN.
-  resetting,   // One side was reset: what was received from it to reach the other side.
+  draining,    // Bytes and FIN of the other side, after one FIN.
+  retreating,  // The end of all operations in flight with a backend that ended before it sent a
+               // byte. Then the next backend is tried.
+  handing,     // The end of all operations in flight, then a plane that takes both sockets.
+  answering,   // The end of sending our alert or HTTP error, then the client's FIN.
+  resetting,   // Bytes of the side that was reset to reach the other.
   closing,     // Completions of what is still in flight.
   closed,      // Nothing. The slot can be freed.
 };
 
-// Why a connection ended; the access line and the counters use these.
+// Why a connection ended; used in the access line and the counters.
 enum class EndReason : std::uint8_t {
   none,
   done,  // Both FINs forwarded.
@@ -63,36 +62,36 @@ enum class EndReason : std::uint8_t {
   backend_reset,
   client_lost,  // It acknowledged nothing any more, or cannot be reached.
   backend_lost,
-  client_left,   // Before its first flight was complete, or before a backend was there.
-  nothing_sent,  // As client_left, and it sent no byte: a health probe, as a rule.
+  client_left,   // Before its first flight was complete, or before a backend was connected.
+  nothing_sent,  // As client_left, without sending a byte: usually a health probe.
   not_the_protocol,
   malformed,
   oversized,
   hello_timeout,
-  proxy_header,  // Of the PROXY protocol: missing, wrong, or from somebody who must not send one.
-  shut_out,      // By lists, bans or limits, once a proxy had told who the client is.
+  proxy_header,  // PROXY protocol: missing, invalid, or sent by a peer that must not.
+  shut_out,      // By lists, bans or limits, after a proxy announced the client.
   no_route,
   refused,     // By the route (refuse).
   redirected,  // To https, by the route (redirect).
   forbidden,   // A dynamic route to a private or own address, or a loop.
   unresolved,
   unreachable,      // Every address refused.
-  route_full,       // The route has all the connections that it may.
-  queue_full,       // Every backend has all the connections that it may, and who may wait does.
-  queue_timeout,    // As queue_full, and no place was left in time.
+  route_full,       // The route is at its limit of connections.
+  queue_full,       // Every backend is at its limit of connections, and its queue is full.
+  queue_timeout,    // Every backend was full, and no place became free in time.
   no_local_port,    // As unreachable, for want of a local port.
-  connect_timeout,  // As unreachable, and the last address gave no answer at all.
+  connect_timeout,  // As unreachable, and the last address did not answer at all.
   idle_timeout,
-  half_closed_timeout,  // One side had sent its FIN, and the other one sent nothing any more.
-  hello_memory,         // limits.hello_memory was used up when it came.
-  relay_memory,         // limits.relay_memory was used up by readers that stall.
+  half_closed_timeout,  // One side had sent its FIN, and the other sent nothing more.
+  hello_memory,         // limits.hello_memory was used up when it arrived.
+  relay_memory,         // Stalled readers had used up limits.relay_memory.
   cut,                  // By the drain deadline.
   killed,               // By the command of that name.
-  internal,             // An operation failed in a way we do not know.
+  internal,             // An operation failed in an unknown way.
 };
 inline constexpr std::size_t end_reasons = static_cast<std::size_t>(EndReason::internal) + 1;
 const char* to_string(EndReason reason);
-// The client sent something else than a hello, or not in time.
+// The client sent something other than a hello, or nothing in time.
 constexpr bool is_bad_hello(EndReason reason) {
   return reason == EndReason::not_the_protocol || reason == EndReason::malformed ||
          reason == EndReason::oversized || reason == EndReason::hello_timeout ||
@@ -105,25 +104,26 @@ enum class Operation : std::uint8_t { receive, send, connect, watch };
 
 struct Action {
   enum class Kind : std::uint8_t {
-    receive,        // Start to receive from `side`.
-    send,           // Start to send what pipe `side` holds to the other side.
-    answer,         // Start to send the answer to the client.
-    next_target,    // Choose the next address to try: report target_ready, _named or _exhausted.
+    receive,  // Start to receive from `side`.
+    send,     // Start to send what pipe `side` holds to the other side.
+    answer,   // Start to send the answer to the client.
+    // Choose the next address to try. Reports target_ready, _named, _full or _exhausted.
+    next_target,
     resolve,        // Ask for the addresses of a backend's name. Ends with resolved or unresolved.
     queue,          // Wait for a place at a backend. Ends with place_found or place_refused.
-    connect,        // Start to connect to the chosen address, beside others that are under way.
+    connect,        // Start to connect to the chosen address, beside connects under way.
     give_up,        // Cancel the connects whose time is over.
-    cancel_others,  // Cancel the connects, the question and the wait that are open, for one has won.
-    retreat,      // Close the backend's socket: the first flight is whole again, for the next one.
-    begin_relay,  // The backend is there, and no other connect is under way any more.
-    watch,        // Start to watch `side` for a reset, since nothing is being received from it.
-    shut_down,    // Send FIN to `side`.
-    flush,        // Wait until `side` has all that was received for it: then report flushed.
-    cancel,       // Cancel all that is armed.
-    rest,         // Cancel what waits for bytes or a reset; sends go on to their end.
-    hand_over,    // Nothing is in flight or held: go on with the hand-over. Armed as a watch.
-    reset,        // Let the close of `side` be a RST.
-    close,        // Close both sides and free the slot. Always the last action.
+    cancel_others,  // One connect has won: cancel the others, the question and the wait.
+    retreat,        // Close the backend's socket and restore the first flight for the next backend.
+    begin_relay,    // The backend is connected, and no other connect is under way.
+    watch,          // Start to watch `side` for a reset while nothing is received from it.
+    shut_down,      // Send FIN to `side`.
+    flush,          // Wait until `side` has all bytes received for it. Reports flushed.
+    cancel,         // Cancel all that is armed.
+    rest,           // Cancel waits for bytes or a reset; sends continue.
+    hand_over,      // Continue the hand-over: nothing is in flight or held. Armed as a watch.
+    reset,          // Make the close of `side` send an RST.
+    close,          // Close both sides and free the slot. Always the last action.
   };
   Kind kind;
   Side side = Side::client;
@@ -153,17 +153,17 @@ struct Event {
     flight_invalid,  // The client gets none; reason says why.
     received,        // Pipe `side` now holds bytes.
     eof,
-    reset,        // `lost`: no RST, the connection has died by itself.
-    turned_away,  // In place of the backend's eof or reset: it has sent nothing, the first flight is
-                  // still whole, and there may be another backend.
-    receive_again,  // It ended without a result (-EAGAIN, -ENOBUFS): nothing lost, nothing gained.
-    discarded,      // answering: input thrown away, within the bound.
+    reset,          // `lost`: the connection died without an RST.
+    turned_away,    // Instead of the backend's eof or reset: it sent nothing, the first flight is
+                    // still complete, and there may be another backend.
+    receive_again,  // It ended without a result (-EAGAIN, -ENOBUFS); no bytes are lost.
+    discarded,      // answering: input discarded, within the bound.
     discarded_all,  // answering: the bound is reached.
     // Completions of send.
-    sent,           // Pipe `side` holds nothing any more; answering: the answer is sent.
+    sent,           // Pipe `side` is empty; answering: the answer is sent.
     blocked,        // Some bytes are left: the reader is slower than the writer.
-    send_failed,    // The other side takes no more bytes.
-    overcommitted,  // As blocked, and there is no memory left to hold them.
+    send_failed,    // The other side accepts no more bytes.
+    overcommitted,  // As blocked, without memory left to hold them.
     // Completions of connect.
     connected,
     connect_failed,  // Or another one has won.
@@ -172,26 +172,26 @@ struct Event {
     watch_ended,
     // Completions of hand_over.
     hand_over_waits,
-    handed_over,  // Both sockets have left.
+    handed_over,  // The plane has both sockets.
     handed_back,  // Nothing has changed.
     hand_over_broken,
-    // Completion of whatever was armed, by a cancel.
+    // Completion of a cancelled operation.
     cancelled,
     // No completions.
     target_ready,      // An address is chosen.
     target_named,      // The next backend is a name whose addresses are not known yet.
-    target_full,       // Nobody is left but backends that have all the connections that they may.
-    target_exhausted,  // There is nothing left to try; reason says what it failed of.
+    target_full,       // Only full backends are left.
+    target_exhausted,  // Nothing is left to try; reason says why.
     resolved,
     unresolved,
     place_found,
     place_refused,
     flushed,
     set_up_slowly,  // resolving or connecting has lasted a while.
-    attempt_due,   // The last connect to begin has lasted so long that another may begin beside it.
-    attempt_over,  // The time of a connect is over.
-    half_closed,   // draining has.
-    wanted,        // A plane wants both sockets; relaying only.
+    attempt_due,    // The last connect has lasted so long that another may begin.
+    attempt_over,   // The time of a connect is over.
+    half_closed,    // draining has.
+    wanted,         // A plane wants both sockets; relaying only.
     deadline,
     kill,
   };
@@ -199,8 +199,8 @@ struct Event {
   Side side = Side::client;
   bool lost = false;                         // reset, hung_up only.
   Operation operation = Operation::receive;  // cancelled only.
-  // flight_refused, flight_invalid, target_exhausted, kill; eof, reset and deadline where it is
-  // another than usual.
+  // flight_refused, flight_invalid, target_exhausted, kill; eof, reset and deadline if not the
+  // usual one.
   EndReason reason = EndReason::none;
 };
 
@@ -255,13 +255,13 @@ class Session {
   std::uint8_t attempts_ = 0;
   bool won_ = false;
   bool spoken_ = false;
-  bool exhausted_ = false;         // There is no other target beside the attempts under way.
+  bool exhausted_ = false;         // No other target is left beside the attempts under way.
   std::array<bool, 2> eof_{};      // FIN received from this side, so that its pipe has ended.
-  std::array<bool, 2> broken_{};   // This side takes no more bytes: it was reset.
+  std::array<bool, 2> broken_{};   // This side accepts no more bytes: it was reset.
   std::array<bool, 2> holding_{};  // The pipe from this side holds bytes.
   bool answered_ = false;
   Side reset_target_ = Side::client;
-  bool reset_pending_ = false;  // The close of reset_target_ is to be a RST.
+  bool reset_pending_ = false;  // The close of reset_target_ must send an RST.
 };
 
 }  // namespace sni

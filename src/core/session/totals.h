@@ -1,6 +1,6 @@
 #pragma once
 
-// What is counted is told: the one table that the last log line and `status` are made from. A new
+// All published counters: the one table behind the last log line, `status` and the metrics. A new
 // counter gets its row here.
 
 #include <cstdint>
@@ -13,15 +13,15 @@
 
 namespace sni {
 
-// One row, summed over all workers. Names are lasting: scripts and metrics go by them.
+// One row, summed over all workers. Names are stable: scripts and metrics depend on them.
 struct Total {
   std::string_view name;    // "ended".
-  std::string_view reason;  // "idle_timeout"; empty: the name says it all.
+  std::string_view reason;  // "idle_timeout"; empty: the name is complete.
   std::uint64_t value = 0;
 };
 std::vector<Total> totals(std::span<const Counters* const> workers);
 
-// As in the last log line: "accepted=3 ended.done=2 ...", without what has not happened.
+// As in the last log line: "accepted=3 ended.done=2 ...", without zeros.
 std::string totals_line(std::span<const Total> totals);
 
 }  // namespace sni

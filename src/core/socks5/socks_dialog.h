@@ -1,13 +1,13 @@
 #pragma once
 
-// Theory of operation: what is said to a SOCKS5 server before it relays (RFC 1928), with a name and
-// a password where it wants them (RFC 1929), as a pure state machine:
+// Theory of operation: the dialog with a SOCKS5 server before it relays (RFC 1928), with a name and
+// a password if it asks for them (RFC 1929), as a pure state machine:
 //
 //   methods -> choice -> [login -> verdict] -> request -> reply -> connected
 //
-// The caller sends outgoing() and receives into incoming(), which never has room for more bytes than
-// belong to the dialog: what comes behind the reply is the backend's, and stays in the socket. A
-// dialog takes a fixed number of bytes and makes a fixed number of turns, whatever the server says.
+// The caller sends outgoing() and receives into incoming(), which never has room for more bytes
+// than belong to the dialog. Bytes after the reply are the backend's and stay in the socket. Bytes
+// and turns of a dialog are bounded, whatever the server says.
 
 #include <array>
 #include <cstddef>
@@ -29,9 +29,9 @@ struct SocksTarget {
 
 enum class SocksError : std::uint8_t {
   none,
-  protocol,       // What it says is not SOCKS5.
-  no_method,      // It takes none of the methods that are offered.
-  login_refused,  // It does not take name and password.
+  protocol,       // The server does not speak SOCKS5.
+  no_method,      // It accepts none of the offered methods.
+  login_refused,  // It rejects name and password.
   // Its reply to the request, in the order of RFC 1928, section 6.
   general,
   not_allowed,
@@ -48,22 +48,22 @@ class SocksDialog {
  public:
   enum class State : std::uint8_t { send, receive, connected, failed };
 
-  // `login` is read until the dialog ends, `target` only now.
+  // `login` must outlive the dialog; `target` is read only here.
   SocksDialog(const SocksTarget& target, const SocksLogin& login);
 
   State state() const { return state_; }
   SocksError error() const { return error_; }
 
-  // send: what is left of it.
+  // The bytes left to send.
   std::span<const std::uint8_t> outgoing() const {
     return std::span(out_).first(out_size_).subspan(out_sent_);
   }
-  // So many bytes of outgoing() have been sent.
+  // Reports that `count` bytes of outgoing() were sent.
   void sent(std::size_t count);
 
-  // receive: where the next bytes belong. Never empty.
+  // Where to receive the next bytes. Never empty.
   std::span<std::uint8_t> incoming() { return std::span(in_).first(in_wanted_).subspan(in_size_); }
-  // So many bytes have been written there; at least one.
+  // Reports that `count` bytes (at least one) were written there.
   void received(std::size_t count);
 
  private:

@@ -1,9 +1,10 @@
 #pragma once
 
-// Theory of operation: `sni-proxy top` without a terminal. take() gets what the proxy says, key()
-// what the user types, and draw() gives the lines of the screen, of any size. Rates are reckoned
-// here from two samples; a row is known by its key, so that the selection stays with it however the
-// order changes. Every text is printable ASCII, since the proxy escapes what comes from the network.
+// Theory of operation: `sni-proxy top` without a terminal. take() gets a sample of the proxy, key()
+// gets the user's input, and draw() returns the lines of a screen of any size. Rates are computed
+// here from two samples. A row is identified by its key, so the selection stays with it when the
+// order changes. Every text is printable ASCII, since the proxy escapes what comes from the
+// network.
 
 #include <cstdint>
 #include <map>
@@ -24,7 +25,7 @@ struct TopLine {
   TopStyle style = TopStyle::plain;
 };
 
-// What is no character.
+// Keys that are not characters.
 enum class TopKey : std::uint8_t {
   up,
   down,
@@ -37,7 +38,7 @@ enum class TopKey : std::uint8_t {
   backspace
 };
 
-// Which connections a `kill` is about: the member of its request, and the value.
+// Selects the connections of a `kill`: the member of its request, and the value.
 struct TopKill {
   std::string member;
   std::string value;
@@ -46,7 +47,7 @@ struct TopKill {
 class Top {
  public:
   void take(TopSample sample);
-  // Says what came of a kill, or why nothing is known, until the next key.
+  // Shows the result of a kill, or why there is no data, until the next key.
   void tell(std::string message) { message_ = std::move(message); }
 
   void key(char character);
@@ -63,7 +64,7 @@ class Top {
   struct Row {
     std::string key;  // For the selection and for kill.
     TopCells cells;
-    std::vector<std::uint64_t> values;  // By which rows are sorted.
+    std::vector<std::uint64_t> values;  // The sort keys.
   };
   struct Seen {
     std::uint64_t at_ms = 0;
@@ -86,12 +87,12 @@ class Top {
   void add_table(std::vector<TopLine>& lines, std::size_t width, std::size_t height);
 
   TopSample sample_;
-  std::vector<std::uint64_t> opened_;  // Per second, one value for each sample; likewise bytes.
+  std::vector<std::uint64_t> opened_;  // Per second, one value for each sample; bytes likewise.
   std::vector<std::uint64_t> up_;
   std::vector<std::uint64_t> down_;
-  std::map<std::string, Seen, std::less<>> seen_;  // Of the view, in the sample before.
+  std::map<std::string, Seen, std::less<>> seen_;  // Of the view, in the previous sample.
   std::vector<Row> all_;
-  std::vector<Row> rows_;  // Of all_, those that are shown, in their order.
+  std::vector<Row> rows_;  // The visible rows of all_, in their order.
   TopView view_ = TopView::connections;
   std::size_t sorted_by_ = 0;
   bool reversed_ = false;

@@ -1,6 +1,6 @@
 #pragma once
 
-// What `sni-proxy top` knows of a running proxy at one moment, as text and numbers.
+// The state of a running proxy at one moment for `sni-proxy top`, as text and numbers.
 
 #include <cstdint>
 #include <string>
@@ -40,7 +40,7 @@ struct TopSample {
   std::uint64_t accepted = 0;  // Since the start, as the next two.
   std::uint64_t up = 0;
   std::uint64_t down = 0;
-  // What the view shows; the other list is empty.
+  // Selects the list that is filled; the other one is empty.
   TopView view = TopView::connections;
   std::vector<TopConnection> connections;
   std::vector<TopTraffic> traffic;

@@ -1,7 +1,7 @@
 #pragma once
 
 // Connections and bytes by listener, route, backend, name, source and plane. Each worker has one of
-// these, which its thread alone writes; the main thread asks for reports and sums them.
+// these, and only its thread writes to it. The main thread asks for reports and sums them.
 
 #include <array>
 #include <cstddef>
@@ -17,10 +17,9 @@
 
 namespace sni::limits {
 
-// Keys of each kind that a worker counts traffic under, about 200 bytes for each; what does not fit
-// is summed.
+// Keys per kind and worker, about 200 bytes each. Traffic of further keys is summed in one row.
 inline constexpr std::size_t traffic_entries = 1024;
-// Rows of one answer about traffic: where nobody asks for a number, and at most.
+// Rows of one answer about traffic: the default and the maximum.
 inline constexpr std::size_t traffic_top_default = 20;
 inline constexpr std::size_t traffic_top_max = 1000;
 
@@ -33,18 +32,18 @@ inline constexpr std::size_t traffic_kinds = static_cast<std::size_t>(TrafficKin
 std::string_view to_string(TrafficKind kind);
 std::optional<TrafficKind> parse_traffic_kind(std::string_view text);
 
-// Of one kind, with keys as they are told: escaped as in the log, addresses as text.
+// Traffic of one kind. Keys are escaped as in the log, addresses are text.
 struct TrafficReport {
   std::vector<TrafficRow> rows;
-  TrafficCount other;  // Of keys that have no row.
+  TrafficCount other;  // Of keys without a row.
 };
 
 class Traffic {
  public:
   explicit Traffic(SipKey key);
 
-  // `count` comes to what has been counted for this flow before. `new_on_plane`: it has not been
-  // counted under its plane so far; a flow that changes planes is a connection of each.
+  // Adds `count` to what was counted for this flow before. `new_on_plane`: the flow has not been
+  // counted under its plane yet; a flow that changes planes is a connection of each.
   void add(const FlowRecord& flow, const TrafficCount& count, bool new_on_plane);
   TrafficReport report(TrafficKind kind) const;
 
@@ -58,7 +57,7 @@ class Traffic {
 class TrafficSum {
  public:
   void add(const TrafficReport& report);
-  // The `top` heaviest by bytes, then by connections; what the others have is in `other`.
+  // The `top` heaviest by bytes, then by connections; `other` has the sum of the rest.
   TrafficReport heaviest(std::size_t top) const;
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
 
-// Traffic as it is kept in stats.file: one JSON object, with a version, so that a later proxy can tell.
+// The format of stats.file: one JSON object with a version, so that a later proxy can recognise it.
 
 #include <array>
 #include <cstdint>
@@ -18,7 +18,7 @@ struct TrafficStore {
 };
 
 std::string traffic_store_text(const TrafficStore& store);
-// Any bytes become a store or a reason.
+// Any bytes become a store or an error.
 Result<TrafficStore> parse_traffic_store(std::string_view text);
 
 }  // namespace sni

@@ -1,12 +1,11 @@
 #pragma once
 
-// What moved under each key of one kind, such as server names, in bounded memory however many keys
-// clients come up with. Theory of operation (Metwally, Agrawal and El Abbadi, "Efficient
-// Computation of Frequent and Top-k Elements in Data Streams", 2005): where the table is full, a
-// new key takes the place of the lightest one and inherits its weight, so that a newcomer that
-// keeps on coming stays, and a key that makes up more than 1/entries_max of all is never out. Its
-// counts begin at 0 all the same: what was counted under the key before it goes to other(), and
-// rows and other() together are exact at any time.
+// Traffic under each key of one kind, such as server names, in bounded memory however many keys
+// clients invent. Theory of operation (Metwally, Agrawal and El Abbadi, "Efficient Computation of
+// Frequent and Top-k Elements in Data Streams", 2005): in a full table a new key replaces the
+// lightest one and inherits its weight. So a new key that keeps occurring stays, and a key with
+// more than 1/entries_max of all traffic is always present. The counts of a new key still begin at
+// 0: the counts of the replaced key go to other(), so rows and other() together are always exact.
 
 #include <cstddef>
 #include <cstdint>
@@ -42,7 +41,7 @@ struct TrafficRow {
 
 class TrafficTable {
  public:
-  // `key`: of the hash, unknown to clients. Memory is taken as keys come.
+  // `key`: the hash key, unknown to clients. Memory is allocated as keys arrive.
   TrafficTable(std::size_t entries_max, SipKey key)
       : entries_max_(entries_max), entries_(0, KeyedStringHash{key}) {}
   TrafficTable(const TrafficTable&) = delete;  // The heap points into the map.
