@@ -357,7 +357,7 @@ TEST_CASE("more stalled readers than buffers neither stop the others nor lose a 
     backend.send_fin();
     backends.push_back(std::move(backend));
   }
-  REQUIRE(eventually([&] { return proxy.shared().parked.used.load() > 0; }));
+  REQUIRE(eventually([&] { return proxy.shared().relay_memory.used() > 0; }));
 
   TcpPeer moving = proxy.connect_to("a.example");
   TcpPeer backend = listener.accept();
@@ -393,7 +393,7 @@ TEST_CASE("readers that stall beyond limits.relay_memory are cut") {
     backends.back().send(pattern(320 << 10, i));
   }
   CHECK(eventually([&] { return proxy.ended(EndReason::relay_memory) > 0; }));
-  CHECK(proxy.shared().parked.used.load() == 0);
+  CHECK(proxy.shared().relay_memory.used() == 0);
   clients.clear();
   backends.clear();
   CHECK(proxy.becomes_empty());

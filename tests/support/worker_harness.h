@@ -159,7 +159,7 @@ class WorkerHarness {
   bool becomes_empty() {
     return eventually([this] {
       return shared_.connections.load() == 0 && shared_.pending_hellos.load() == 0 &&
-             shared_.parked.used.load() == 0 && shared_.flights.used.load() == 0;
+             shared_.relay_memory.used() == 0 && shared_.flights.used.load() == 0;
     });
   }
 

@@ -16,7 +16,7 @@
 #include "net/guard/admission.h"
 #include "net/planes/fast_path.h"
 #include "net/random_key.h"
-#include "net/relay/parking.h"
+#include "net/relay/relay_budget.h"
 
 namespace sni {
 
@@ -32,7 +32,7 @@ struct Shared {
   std::atomic<std::uint32_t> relayed{0};  // Those whose two sockets the proxy has.
   alignas(cache_line) std::atomic<std::uint32_t> pending_hellos{0};
   alignas(cache_line) FlightBudget flights;
-  alignas(cache_line) ParkedBudget parked;
+  alignas(cache_line) RelayBudget relay_memory;
   alignas(cache_line) SourceCounts sources;
   EndpointBoard board{random_key()};  // Which endpoints do not answer.
   Admission admission;

@@ -58,15 +58,15 @@ std::optional<std::uint64_t> BulkLane::on_low_water_due(const Loop& loop, const 
 }
 
 // Where no pipe is free, the one whose reader has stalled for longest is emptied into memory.
-std::unique_ptr<Splice> BulkLane::borrow(Loop& loop, std::uint64_t memory_max) {
-  if (auto splice = loop.splices.borrow()) return splice;
+std::unique_ptr<Splice> BulkLane::borrow(Loop& loop, std::uint64_t relay_memory) {
+  if (auto splice = loop.splices.borrow(relay_memory)) return splice;
   auto* longest = static_cast<BulkLane*>(loop.splices.longest_stalled(loop.now_ms));
-  if (longest == nullptr || !longest->evict(loop, memory_max)) return nullptr;
-  return loop.splices.borrow();
+  if (longest == nullptr || !longest->evict(loop, relay_memory)) return nullptr;
+  return loop.splices.borrow(relay_memory);
 }
 
-bool BulkLane::evict(Loop& loop, std::uint64_t memory_max) {
-  const auto parked = loop.parking.park_if_free(owner_, splice_->held(), memory_max);
+bool BulkLane::evict(Loop& loop, std::uint64_t relay_memory) {
+  const auto parked = loop.parking.reserve(owner_, splice_->held(), relay_memory);
   if (!parked) return false;
   splice_->take_all({(*parked)->data.get(), (*parked)->length});
   pipe_->hold(*parked);
@@ -83,10 +83,10 @@ bool BulkLane::evict(Loop& loop, std::uint64_t memory_max) {
 }
 
 Event BulkLane::on_readable(Loop& loop, const Sockets& sockets, Pipe& pipe,
-                            std::uint64_t memory_max, const Completion& completion) {
+                            std::uint64_t relay_memory, const Completion& completion) {
   armed_ = false;
   if (completion.result == -ECANCELED) return *event_of_receive(side_, completion.result);
-  splice_ = borrow(loop, memory_max);
+  splice_ = borrow(loop, relay_memory);
   pipe_ = &pipe;
   owner_ = {.slot = sockets.slot, .generation = sockets.generation};
   const ssize_t n = splice_ == nullptr ? 0 : splice_->fill(sockets.fd(side_));

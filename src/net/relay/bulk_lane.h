@@ -31,8 +31,7 @@ class BulkLane : private StalledSplice {
   bool start_receive(Loop& loop, const Sockets& sockets, bool allowed);
   bool armed() const { return armed_; }
   // `pipe`: where the bytes go if the pipe that is borrowed now is taken away later.
-  // `memory_max`: limits.relay_memory.
-  Event on_readable(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint64_t memory_max,
+  Event on_readable(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint64_t relay_memory,
                     const Completion& completion);
 
   bool holds_bytes() const { return splice_ != nullptr; }
@@ -50,8 +49,8 @@ class BulkLane : private StalledSplice {
   void release(Loop& loop);
 
  private:
-  std::unique_ptr<Splice> borrow(Loop& loop, std::uint64_t memory_max);
-  bool evict(Loop& loop, std::uint64_t memory_max);
+  std::unique_ptr<Splice> borrow(Loop& loop, std::uint64_t relay_memory);
+  bool evict(Loop& loop, std::uint64_t relay_memory);
   Event drain(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint32_t least);
   void raise_mark(const Sockets& sockets, bool raised);
 

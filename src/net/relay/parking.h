@@ -1,12 +1,11 @@
 #pragma once
 
-// Theory of operation: where the bytes of stalled readers wait while relay buffers are scarce. All
-// workers together park no more than limits.relay_memory. Where that is used up, whoever stalls now
-// takes the place of those that have stalled for longest: those connections are ended, since a
-// reader that pauses for a moment must not fall victim to readers that never read. Only when this
-// worker has nobody to end is the newcomer turned away.
+// Theory of operation: where the bytes of stalled readers wait while relay buffers or kernel pipes
+// are scarce. All workers together park no more than their share of limits.relay_memory. Where that
+// is used up, whoever stalls now takes the place of those that have stalled for longest: those
+// connections are ended, since a reader that pauses for a moment must not fall victim to readers
+// that never read. Only when this worker has nobody to end is the newcomer turned away.
 
-#include <atomic>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -15,12 +14,9 @@
 #include <utility>
 #include <vector>
 
-namespace sni {
+#include "net/relay/relay_budget.h"
 
-// Bytes parked by all workers together.
-struct ParkedBudget {
-  std::atomic<std::uint64_t> used{0};
-};
+namespace sni {
 
 // The connection that parks.
 struct ParkedOwner {
@@ -40,22 +36,20 @@ class Parking {
  public:
   using Place = std::list<ParkedBytes>::iterator;
 
-  explicit Parking(ParkedBudget& budget) : budget_(budget) {}
+  explicit Parking(RelayBudget& budget) : budget_(budget) {}
 
-  // Copies `bytes`. nullopt: `budget_max` bytes are used up, and not enough of them by this worker.
+  // Copies `bytes`; as reserve().
   std::optional<Place> park(ParkedOwner owner, std::span<const std::uint8_t> bytes,
-                            std::uint64_t budget_max);
-  // Room for `length` bytes; nobody is ended for it. nullopt: `budget_max` bytes are used up.
-  std::optional<Place> park_if_free(ParkedOwner owner, std::uint32_t length,
-                                    std::uint64_t budget_max);
+                            std::uint64_t relay_memory);
+  // Room for `length` bytes, which the caller writes. nullopt: the share of `relay_memory` is used
+  // up, and not enough of it by this worker.
+  std::optional<Place> reserve(ParkedOwner owner, std::uint32_t length, std::uint64_t relay_memory);
   void leave(Place place);
-  // Whom park() has chosen to be ended; some may have ended since.
+  // Whom reserve() has chosen to be ended; some may have ended since.
   std::vector<ParkedOwner> take_evicted() { return std::exchange(evicted_, {}); }
 
  private:
-  Place add(ParkedOwner owner, std::uint32_t length);
-
-  ParkedBudget& budget_;
+  RelayBudget& budget_;
   std::list<ParkedBytes> parked_;  // The longest stalled first.
   std::uint64_t staying_ = 0;      // Bytes parked here but for those of the evicted,
   std::uint64_t leaving_ = 0;      // and theirs.

@@ -36,11 +36,12 @@ bool Pipe::sent(BufferPool& pool, Parking& parking, std::uint32_t count) {
   return true;
 }
 
-bool Pipe::stall(BufferPool& pool, Parking& parking, ParkedOwner owner, std::uint64_t budget_max) {
+bool Pipe::stall(BufferPool& pool, Parking& parking, ParkedOwner owner,
+                 std::uint64_t relay_memory) {
   stalled_ = true;
   calm_sends_ = 0;
   if (buffer_ == no_buffer || !pool.scarce()) return true;
-  parked_ = parking.park(owner, held(), budget_max);
+  parked_ = parking.park(owner, held(), relay_memory);
   if (!parked_) return false;
   pool.give(buffer_);
   buffer_ = no_buffer;

@@ -31,9 +31,9 @@ class Pipe {
   // `count` bytes were sent. Returns whether that was all; then everything is given back.
   bool sent(BufferPool& pool, Parking& parking, std::uint32_t count);
   // The reader of `owner` takes no more just now. Moves what is left out of a scarce pool; false:
-  // the budget of `budget_max` bytes does not allow it.
+  // `relay_memory` (limits.relay_memory) does not allow it.
   [[nodiscard]] bool stall(BufferPool& pool, Parking& parking, ParkedOwner owner,
-                           std::uint64_t budget_max);
+                           std::uint64_t relay_memory);
   bool stalled() const { return stalled_; }
   void release(BufferPool& pool, Parking& parking);
 

@@ -8,13 +8,14 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 
 #include "net/socket.h"
 
 namespace sni {
 
-std::unique_ptr<Splice> Splice::open() {
+std::unique_ptr<Splice> Splice::open(std::uint32_t bytes_max) {
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return nullptr;
   auto splice = std::make_unique<Splice>();
@@ -22,7 +23,7 @@ std::unique_ptr<Splice> Splice::open() {
   splice->write_end_ = UniqueFd::adopt(ends[1]);
   // Without CAP_SYS_RESOURCE all pipes of a user share fs.pipe-user-pages-soft, and a pipe has at most
   // fs.pipe-max-size: what is refused is tried again at half the size.
-  for (std::uint32_t size = limits::splice_bytes; size >= splice_bytes_min; size /= 2) {
+  for (std::uint32_t size = bytes_max; size >= splice_bytes_min; size /= 2) {
     const int got = fcntl(ends[1], F_SETPIPE_SZ, size);
     if (got < static_cast<int>(size)) continue;
     splice->capacity_ = static_cast<std::uint32_t>(got);
@@ -65,33 +66,44 @@ void bound_splice_waits(int fd) {
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tick, sizeof tick);
 }
 
-std::unique_ptr<Splice> SplicePool::borrow() {
+std::unique_ptr<Splice> SplicePool::borrow(std::uint64_t relay_memory) {
   if (borrowed_ >= pipes_max_) return nullptr;
-  std::unique_ptr<Splice> splice;
+  const std::uint64_t share = pipes_share(relay_memory);
   if (spare_.empty()) {
-    splice = Splice::open();
-    tell_small_pipes(splice.get());
-  } else {
-    splice = std::move(spare_.back());
-    spare_.pop_back();
+    auto opened = open(share);
+    if (opened == nullptr) return nullptr;
+    spare_.push_back(std::move(opened));
   }
-  if (splice != nullptr) ++borrowed_;
+  const std::uint64_t capacity = spare_.back()->capacity();
+  if (budget_.in_pipes.fetch_add(capacity, std::memory_order_relaxed) + capacity > share) {
+    budget_.in_pipes.fetch_sub(capacity, std::memory_order_relaxed);
+    return nullptr;
+  }
+  ++borrowed_;
+  auto splice = std::move(spare_.back());
+  spare_.pop_back();
   return splice;
 }
 
 void SplicePool::give_back(std::unique_ptr<Splice> splice) {
   --borrowed_;
+  budget_.in_pipes.fetch_sub(splice->capacity(), std::memory_order_relaxed);
   if (splice->held() == 0) spare_.push_back(std::move(splice));
 }
 
-void SplicePool::tell_small_pipes(const Splice* splice) {
-  if (splice == nullptr || splice->capacity() >= limits::splice_bytes) return;
-  if (!std::exchange(full_size_, false)) return;
-  spdlog::warn(
-      "kernel pipes for bulk have {} KiB instead of {}: fs.pipe-user-pages-soft or "
-      "fs.pipe-max-size "
-      "allows no more (CAP_SYS_RESOURCE lifts both)",
-      splice->capacity() / 1024, limits::splice_bytes / 1024);
+std::unique_ptr<Splice> SplicePool::open(std::uint64_t share) {
+  const auto wanted = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(limits::splice_bytes, std::bit_floor(share / pipes_least)));
+  auto splice = Splice::open(wanted);
+  if (splice == nullptr || splice->capacity() >= limits::splice_bytes) return splice;
+  if (std::exchange(full_size_, false) && splice->capacity() < wanted) {
+    spdlog::warn(
+        "kernel pipes for bulk have {} KiB instead of {}: fs.pipe-user-pages-soft or "
+        "fs.pipe-max-size "
+        "allows no more (CAP_SYS_RESOURCE lifts both)",
+        splice->capacity() / 1024, wanted / 1024);
+  }
+  return splice;
 }
 
 void SplicePool::stalled(StalledSplice& holder, std::uint64_t now_ms) {

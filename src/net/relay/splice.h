@@ -6,10 +6,10 @@
 // (net/relay/bulk_gauge.h); on veth it carries half as much again as receive and send with large buffers.
 //
 // A direction borrows a pipe when bytes are there and returns it when all of them have left, so
-// idle connections hold none, and a direction that finds no pipe relays by buffers as ever. Readers
-// that stall would keep all pipes in time: where none is left, the one whose reader has taken nothing
-// for longest is emptied into parked memory (net/relay/parking.h), and its connection goes on from
-// there.
+// idle connections hold none, and a direction that finds no pipe relays by buffers as ever. What the
+// pipes can hold counts to limits.relay_memory (net/relay/relay_budget.h). Readers that stall would
+// keep all pipes in time: where none is left, the one whose reader has taken nothing for longest is
+// emptied into parked memory (net/relay/parking.h), and its connection goes on from there.
 //
 // The sockets are blocking ones (net/loop/ring.h) and splice() has no MSG_DONTWAIT for them. So fill()
 // is called only when poll has said that there are bytes, and drain() moves no more than fits into
@@ -26,6 +26,7 @@
 
 #include "core/limits.h"
 #include "core/unique_fd.h"
+#include "net/relay/relay_budget.h"
 
 namespace sni {
 
@@ -34,11 +35,14 @@ inline constexpr std::uint32_t splice_bytes_min = 64 * 1024;
 // A pipe whose reader takes nothing for so long may be emptied for others: the copy of a megabyte is
 // repaid many times by then.
 inline constexpr std::uint64_t splice_stalled_ms = 250;
+// Where limits.relay_memory is small, its pipes are: so many must find room.
+inline constexpr std::uint64_t pipes_least = 4;
 
 class Splice {
  public:
-  // nullptr: no descriptors or no memory for a pipe that is worth it (splice_bytes_min).
-  static std::unique_ptr<Splice> open();
+  // A pipe of at most `bytes_max` (a power of two). nullptr: no descriptors or no memory for one that
+  // is worth it (splice_bytes_min).
+  static std::unique_ptr<Splice> open(std::uint32_t bytes_max = limits::splice_bytes);
 
   // Takes what has arrived on `source`, which poll has found readable. Bytes; 0: FIN or urgent
   // data; else -errno.
@@ -80,10 +84,11 @@ class StalledSplice {
 // The pipes of one worker.
 class SplicePool {
  public:
-  explicit SplicePool(std::uint32_t pipes_max = limits::splices_max) : pipes_max_(pipes_max) {}
+  explicit SplicePool(RelayBudget& budget, std::uint32_t pipes_max = limits::splices_max)
+      : budget_(budget), pipes_max_(pipes_max) {}
 
-  // nullptr: all are in use, or none can be had.
-  std::unique_ptr<Splice> borrow();
+  // nullptr: all are in use, their share of `relay_memory` is, or none can be had.
+  std::unique_ptr<Splice> borrow(std::uint64_t relay_memory);
   // One that still holds bytes is closed: they belong to a connection that has ended.
   void give_back(std::unique_ptr<Splice> splice);
   // All pipes so far have had limits::splice_bytes.
@@ -99,8 +104,9 @@ class SplicePool {
   bool tell_eviction() { return !std::exchange(eviction_told_, true); }
 
  private:
-  void tell_small_pipes(const Splice* splice);
+  std::unique_ptr<Splice> open(std::uint64_t share);
 
+  RelayBudget& budget_;
   std::vector<std::unique_ptr<Splice>> spare_;
   std::uint32_t pipes_max_;
   std::uint32_t borrowed_ = 0;

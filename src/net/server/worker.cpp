@@ -56,8 +56,8 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
   if (!ring) return std::unexpected(ring.error());
   loop_.emplace(Loop{.ring = std::move(*ring),
                      .buffers = nullptr,
-                     .parking = Parking(shared_.parked),
-                     .splices = SplicePool(snapshot_->settings->splices_max),
+                     .parking = Parking(shared_.relay_memory),
+                     .splices = SplicePool(shared_.relay_memory, snapshot_->settings->splices_max),
                      .low_water = {},
                      .resolver = nullptr,
                      .deadlines = Deadlines(0),

@@ -68,13 +68,17 @@ TEST_CASE("readers that stall do not keep the kernel's pipes, and get all of the
   const Bytes sent = pattern(16 << 20);
   constexpr std::size_t read_first = 3 << 20;
   TcpListener listener;
-  WorkerHarness proxy(config_for(listener.endpoint()));
+  Config config = config_for(listener.endpoint());
+  constexpr std::uint64_t relay_memory = 16 << 20;
+  constexpr std::size_t pipes = pipes_share(relay_memory) / limits::splice_bytes;
+  config.limits.relay_memory = relay_memory;
+  WorkerHarness proxy(std::move(config));
   proxy.start();
   std::vector<Pair> pairs;
   const auto evicted = [&] {
     return proxy.sum([](const Counters& counters) -> auto& { return counters.splices_evicted; });
   };
-  for (std::uint32_t i = 0; i < limits::splices_max + 2; ++i) {
+  for (std::size_t i = 0; i < pipes + 2; ++i) {
     Pair& pair = pairs.emplace_back(
         Pair{.client = proxy.connect_to("a.example", {.receive_buffer_bytes = 256 << 10}),
              .backend = listener.accept(),
@@ -90,7 +94,8 @@ TEST_CASE("readers that stall do not keep the kernel's pipes, and get all of the
     CHECK((pair.client.receive(read_first) == Bytes(sent.begin(), sent.begin() + read_first)));
   }
   CHECK(eventually([&] { return evicted() > 0; }));
-  CHECK(proxy.shared().parked.used.load() > 0);
+  CHECK(proxy.shared().relay_memory.parked > 0);
+  CHECK(proxy.shared().relay_memory.used() <= relay_memory);
   const Bytes rest(sent.begin() + read_first, sent.end());
   for (Pair& pair : pairs) {
     const auto arrived = pair.client.receive_rest();

@@ -9,11 +9,15 @@ using namespace sni;
 namespace {
 
 struct Lot {
-  explicit Lot(ParkedBudget& budget, std::uint64_t budget_max) : parking(budget), max(budget_max) {}
+  // `share`: bytes that may be parked.
+  Lot(RelayBudget& budget, std::uint64_t share) : parking(budget), relay_memory(share + share / 3) {
+    REQUIRE(parked_share(relay_memory) == share);
+  }
 
   std::optional<Parking::Place> park(std::uint32_t slot, std::string_view text) {
     return parking.park({.slot = slot, .generation = 7},
-                        {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, max);
+                        {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()},
+                        relay_memory);
   }
   std::vector<std::uint32_t> evicted() {
     std::vector<std::uint32_t> slots;
@@ -25,43 +29,29 @@ struct Lot {
   }
 
   Parking parking;
-  std::uint64_t max;
+  std::uint64_t relay_memory;
 };
 
 using SlotNumbers = std::vector<std::uint32_t>;
 
 }  // namespace
 
-TEST_CASE("room that is only taken where it is free ends nobody") {
-  ParkedBudget budget;
-  Lot lot(budget, 10);
-  REQUIRE(lot.park(1, "12345678"));
-  CHECK_FALSE(lot.parking.park_if_free({.slot = 2, .generation = 7}, 3, 10));
-  CHECK(budget.used == 8);
-  const auto place = lot.parking.park_if_free({.slot = 2, .generation = 7}, 2, 10);
-  REQUIRE(place);
-  CHECK(budget.used == 10);
-  CHECK(lot.evicted().empty());
-  lot.parking.leave(*place);
-  CHECK(budget.used == 8);
-}
-
 TEST_CASE("parked bytes are a copy, and are charged until they leave") {
-  ParkedBudget budget;
+  RelayBudget budget;
   Lot lot(budget, 10);
   std::string text = "hello";
   const auto place = lot.park(1, text);
   REQUIRE(place);
   text = "other";
   CHECK(std::string((*place)->data.get(), (*place)->data.get() + (*place)->length) == "hello");
-  CHECK(budget.used == 5);
+  CHECK(budget.parked == 5);
   lot.parking.leave(*place);
-  CHECK(budget.used == 0);
+  CHECK(budget.parked == 0);
   CHECK(lot.evicted().empty());
 }
 
 TEST_CASE("a newcomer beyond the budget takes the place of who has stalled for longest") {
-  ParkedBudget budget;
+  RelayBudget budget;
   Lot lot(budget, 10);
   const auto first = lot.park(1, "12345");
   const auto second = lot.park(2, "12345");
@@ -76,11 +66,11 @@ TEST_CASE("a newcomer beyond the budget takes the place of who has stalled for l
   REQUIRE(fifth);
   CHECK(lot.evicted() == SlotNumbers{2});
   for (const auto& place : {first, second, third, fourth, fifth}) lot.parking.leave(*place);
-  CHECK(budget.used == 0);
+  CHECK(budget.parked == 0);
 }
 
 TEST_CASE("several that are small make room for one that is large") {
-  ParkedBudget budget;
+  RelayBudget budget;
   Lot lot(budget, 4);
   for (std::uint32_t slot = 1; slot <= 4; ++slot) REQUIRE(lot.park(slot, "x"));
   REQUIRE(lot.park(5, "123"));
@@ -88,20 +78,32 @@ TEST_CASE("several that are small make room for one that is large") {
 }
 
 TEST_CASE("what exceeds the budget by itself is turned away and ends nobody") {
-  ParkedBudget budget;
+  RelayBudget budget;
   Lot lot(budget, 4);
   REQUIRE(lot.park(1, "x"));
   CHECK_FALSE(lot.park(2, "12345"));
   CHECK(lot.evicted().empty());
-  CHECK(budget.used == 1);
+  CHECK(budget.parked == 1);
 }
 
 TEST_CASE("a worker ends nobody of another worker") {
-  ParkedBudget budget;
+  RelayBudget budget;
   Lot one(budget, 4);
   Lot other(budget, 4);
   REQUIRE(one.park(1, "1234"));
   CHECK_FALSE(other.park(2, "1"));
   CHECK(one.evicted().empty());
   CHECK(other.evicted().empty());
+}
+
+TEST_CASE("pipes have a quarter of the memory, and lend it to nobody") {
+  RelayBudget budget;
+  Lot lot(budget, 6);
+  budget.in_pipes = 2;
+  CHECK(lot.relay_memory == 8);
+  CHECK(lot.park(1, "123456"));
+  CHECK(budget.used() == 8);
+  CHECK(lot.evicted().empty());
+  CHECK(lot.park(2, "1"));
+  CHECK(lot.evicted() == SlotNumbers{1});
 }

@@ -29,7 +29,7 @@ struct Scarcity {
     for (Pipe& pipe : pipes) pipe.release(pool, parking);
   }
   BufferPool& pool;
-  ParkedBudget budget;
+  RelayBudget budget;
   Parking parking{budget};
   std::vector<Pipe> pipes;
 };
@@ -38,7 +38,7 @@ struct Scarcity {
 
 TEST_CASE("a pipe holds what it received until the last byte is sent") {
   BufferRing buffers;
-  ParkedBudget budget;
+  RelayBudget budget;
   Parking parking{budget};
   Pipe pipe;
   CHECK(pipe.held().empty());
@@ -53,7 +53,7 @@ TEST_CASE("a pipe holds what it received until the last byte is sent") {
 
 TEST_CASE("bytes of somebody else are sent from where they are") {
   BufferRing buffers;
-  ParkedBudget budget;
+  RelayBudget budget;
   Parking parking{budget};
   const auto flight = pattern(100);
   Pipe pipe;
@@ -66,7 +66,7 @@ TEST_CASE("bytes of somebody else are sent from where they are") {
 
 TEST_CASE("a stalled pipe keeps its buffer while there are enough") {
   BufferRing buffers;
-  ParkedBudget budget;
+  RelayBudget budget;
   Parking parking{budget};
   Pipe pipe;
   pipe.hold(buffers.pool(), buffers.fill("hello"), 5);
@@ -74,7 +74,7 @@ TEST_CASE("a stalled pipe keeps its buffer while there are enough") {
   CHECK(pipe.stall(buffers.pool(), parking, owner, 0));
   CHECK(pipe.stalled());
   CHECK(pipe.held().data() == place);
-  CHECK(budget.used == 0);
+  CHECK(budget.parked == 0);
   CHECK(pipe.sent(buffers.pool(), parking, 5));
   CHECK_FALSE(pipe.stalled());
 }
@@ -82,46 +82,46 @@ TEST_CASE("a stalled pipe keeps its buffer while there are enough") {
 TEST_CASE("where buffers are scarce a stalled pipe parks what is left, and gives its buffer back") {
   BufferRing buffers;
   Scarcity scarcity(buffers);
-  ParkedBudget budget;
+  RelayBudget budget;
   Parking parking{budget};
   Pipe pipe;
   pipe.hold(buffers.pool(), buffers.fill("hello"), 5);
   pipe.sent(buffers.pool(), parking, 2);
   CHECK(pipe.stall(buffers.pool(), parking, owner, 3));
   CHECK(held(pipe) == "llo");
-  CHECK(budget.used == 3);
+  CHECK(budget.parked == 3);
   scarcity.pipes.back().release(buffers.pool(), parking);
   CHECK_FALSE(buffers.pool().scarce());
   CHECK_FALSE(pipe.sent(buffers.pool(), parking, 1));
   CHECK(pipe.stall(buffers.pool(), parking, owner, 3));
-  CHECK(budget.used == 3);
+  CHECK(budget.parked == 3);
   CHECK(pipe.sent(buffers.pool(), parking, 2));
-  CHECK(budget.used == 0);
+  CHECK(budget.parked == 0);
 }
 
 TEST_CASE("a pipe that is released in the middle gives its budget back whole") {
   BufferRing buffers;
   const Scarcity scarcity(buffers);
-  ParkedBudget budget;
+  RelayBudget budget;
   Parking parking{budget};
   Pipe pipe;
   pipe.hold(buffers.pool(), buffers.fill("hello"), 5);
   CHECK(pipe.stall(buffers.pool(), parking, owner, no_limit));
   CHECK_FALSE(pipe.sent(buffers.pool(), parking, 4));
   pipe.release(buffers.pool(), parking);
-  CHECK(budget.used == 0);
+  CHECK(budget.parked == 0);
   CHECK(pipe.held().empty());
 }
 
 TEST_CASE("what the budget does not allow is not parked, and not charged") {
   BufferRing buffers;
   const Scarcity scarcity(buffers);
-  ParkedBudget budget;
+  RelayBudget budget;
   Parking parking{budget};
   Pipe pipe;
   pipe.hold(buffers.pool(), buffers.fill("hello"), 5);
   CHECK_FALSE(pipe.stall(buffers.pool(), parking, owner, 4));
-  CHECK(budget.used == 0);
+  CHECK(budget.parked == 0);
   CHECK(held(pipe) == "hello");
   pipe.release(buffers.pool(), parking);
 }
@@ -129,7 +129,7 @@ TEST_CASE("what the budget does not allow is not parked, and not charged") {
 TEST_CASE(
     "after a stall a pipe receives little at a time until enough sends went through at once") {
   BufferRing buffers;
-  ParkedBudget budget;
+  RelayBudget budget;
   Parking parking{budget};
   Pipe pipe;
   const auto pass = [&](bool stall) {
@@ -150,7 +150,7 @@ TEST_CASE("whatever stalls and goes on, bytes stay in order and nothing stays ou
   std::mt19937 random(1);
   BufferRing buffers;
   const Scarcity scarcity(buffers);
-  ParkedBudget budget;
+  RelayBudget budget;
   Parking parking{budget};
   Pipe pipe;
   std::string sent;
@@ -168,5 +168,5 @@ TEST_CASE("whatever stalls and goes on, bytes stay in order and nothing stays ou
   }
   CHECK(sent == received);
   CHECK(pipe.bytes_sent() == sent.size());
-  CHECK(budget.used == 0);
+  CHECK(budget.parked == 0);
 }

@@ -13,6 +13,12 @@
 using namespace sni;
 using namespace sni::test;
 
+namespace {
+
+constexpr std::uint64_t much = 1 << 30;  // limits.relay_memory that never runs out.
+
+}  // namespace
+
 TEST_CASE("what is filled from one socket drains into the other, and FIN shows as 0") {
   const auto listener =
       listen_on({.name = "a", .address = *parse_endpoint("127.0.0.1:0")}, true, {});
@@ -42,7 +48,8 @@ TEST_CASE("what is filled from one socket drains into the other, and FIN shows a
 }
 
 TEST_CASE("whoever has stalled for longest is found, once that is long enough") {
-  SplicePool pool;
+  RelayBudget budget;
+  SplicePool pool(budget);
   StalledSplice first;
   StalledSplice second;
   StalledSplice third;
@@ -84,20 +91,43 @@ TEST_CASE("a pipe is emptied into memory, whole") {
 }
 
 TEST_CASE("a worker may have fewer pipes than usual, or none") {
-  SplicePool none(0);
-  CHECK(none.borrow() == nullptr);
-  SplicePool one(1);
-  const auto splice = one.borrow();
+  RelayBudget budget;
+  SplicePool none(budget, 0);
+  CHECK(none.borrow(much) == nullptr);
+  SplicePool one(budget, 1);
+  const auto splice = one.borrow(much);
   CHECK(splice != nullptr);
-  CHECK(one.borrow() == nullptr);
+  CHECK(one.borrow(much) == nullptr);
 }
 
 TEST_CASE("a worker's pipes are bounded, and one that comes back with bytes is not used again") {
-  SplicePool pool;
+  RelayBudget budget;
+  SplicePool pool(budget);
   std::vector<std::unique_ptr<Splice>> borrowed;
-  while (auto splice = pool.borrow()) borrowed.push_back(std::move(splice));
+  while (auto splice = pool.borrow(much)) borrowed.push_back(std::move(splice));
   CHECK(borrowed.size() == limits::splices_max);
   pool.give_back(std::move(borrowed.back()));
   borrowed.pop_back();
-  CHECK(pool.borrow() != nullptr);
+  CHECK(pool.borrow(much) != nullptr);
+}
+
+TEST_CASE("all workers' pipes share a quarter of limits.relay_memory, by smaller ones if need be") {
+  RelayBudget budget;
+  SplicePool one(budget);
+  SplicePool other(budget);
+  constexpr std::uint64_t relay_memory = 4 << 20;
+  std::vector<std::unique_ptr<Splice>> borrowed;
+  while (auto splice = one.borrow(relay_memory)) borrowed.push_back(std::move(splice));
+  CHECK(borrowed.size() == pipes_least);
+  CHECK(budget.in_pipes == pipes_share(relay_memory));
+  CHECK(other.borrow(relay_memory) == nullptr);
+  CHECK_FALSE(one.full_size());
+  one.give_back(std::move(borrowed.back()));
+  borrowed.pop_back();
+  auto splice = other.borrow(relay_memory);
+  REQUIRE(splice != nullptr);
+  CHECK(splice->capacity() == pipes_share(relay_memory) / pipes_least);
+  other.give_back(std::move(splice));
+  for (auto& held : borrowed) one.give_back(std::move(held));
+  CHECK(budget.used() == 0);
 }
