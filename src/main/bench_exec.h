@@ -1,14 +1,14 @@
 #pragma once
 
-// `sni-proxy bench` is a program of its own, so that the proxy carries no laboratory: it becomes
-// sni-proxy-bench, which stands beside it.
+// `sni-proxy bench` is a separate program, so that the proxy's binary has no benchmark code. This
+// executes sni-proxy-bench, which is in the same directory.
 
 #include <string>
 #include <vector>
 
 namespace sni {
 
-// Does not return where the program could be executed; otherwise says why not and gives the exit
+// Does not return if the program could be executed; otherwise prints why not and returns the exit
 // status.
 int become_bench(const std::vector<std::string>& arguments);
 

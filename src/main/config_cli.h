@@ -1,7 +1,7 @@
 #pragma once
 
-// `sni-proxy config`: what a configuration file comes to. `sni-proxy import`: what the file of another
-// proxy would be as one.
+// `sni-proxy config` prints the configuration that a file results in. `sni-proxy import` converts
+// the file of another proxy.
 
 #include <memory>
 #include <optional>
@@ -17,7 +17,7 @@ class ConfigCli {
   explicit ConfigCli(CLI::App& app);
   ~ConfigCli();
 
-  // After parsing: the exit status, or nullopt where no command of ours was given.
+  // To be called after parsing: the exit status, or nullopt if none of these commands was given.
   std::optional<int> run() const;
 
  private:

@@ -1,13 +1,13 @@
 #pragma once
 
-// Living connections as a table for people.
+// Live connections as a table for people.
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
 namespace sni {
 
-// `connections`: the array that the control socket gives. The oldest stands first.
+// `connections`: the array from the control socket. The oldest comes first.
 std::string connections_text(nlohmann::json connections);
 
 }  // namespace sni

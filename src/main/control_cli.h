@@ -1,7 +1,7 @@
 #pragma once
 
-// `sni-proxy block`, `unblock`, `blocklist` and `status`: flags to requests on the control socket, answers to
-// text.
+// `sni-proxy block`, `unblock`, `blocklist` and `status`: flags to requests on the control socket,
+// and answers to text.
 
 #include <memory>
 #include <optional>
@@ -17,7 +17,7 @@ class ControlCli {
   explicit ControlCli(CLI::App& app);
   ~ControlCli();
 
-  // After parsing: the exit status, or nullopt where no command of ours was given.
+  // To be called after parsing: the exit status, or nullopt if none of these commands was given.
   std::optional<int> run() const;
 
  private:

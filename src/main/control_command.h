@@ -1,6 +1,6 @@
 #pragma once
 
-// What the commands to a running proxy share: their options, their pages, and how they complain.
+// Shared by the commands to a running proxy: options, paging and error messages.
 
 #include <cstdint>
 #include <functional>
@@ -15,20 +15,20 @@ class App;
 
 namespace sni {
 
-// --socket and --json; both variables stay where they are until all is parsed.
+// Adds --socket and --json; both variables must outlive the parsing.
 void add_control_options(CLI::App& command, std::string& socket, bool& as_json);
 
-// Says on stderr what went wrong. The exit status.
+// Prints an error to stderr and returns the exit status.
 int complain(const std::string& what);
 
-// Null where it is not there, as of another version of the proxy.
+// Null if it is missing, as from another version of the proxy.
 const nlohmann::json& json_member(const nlohmann::json& object, const char* name);
-// `otherwise` where it is not there or empty.
+// `otherwise` if it is missing or empty.
 std::string json_text(const nlohmann::json& object, const char* name, const char* otherwise = "-");
-// 0 where it is not there.
+// 0 if it is missing.
 std::uint64_t json_number(const nlohmann::json& object, const char* name);
 
-// Asks for page after page: what `list` of them holds, together. `look`, where given, sees each.
+// Asks for all pages and joins the member `list` of each. `look`, if given, sees each page.
 Result<nlohmann::json> all_pages(const std::string& socket, nlohmann::json request,
                                  const char* list,
                                  const std::function<void(const nlohmann::json&)>& look = {});

@@ -17,7 +17,7 @@ class OperateCli {
   explicit OperateCli(CLI::App& app);
   ~OperateCli();
 
-  // After parsing: the exit status, or nullopt where no command of ours was given.
+  // To be called after parsing: the exit status, or nullopt if none of these commands was given.
   std::optional<int> run() const;
 
  private:

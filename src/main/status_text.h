@@ -7,9 +7,9 @@
 
 namespace sni {
 
-// Members that are not there, as of another version of the proxy, are left out.
+// Missing members, as from another version of the proxy, are left out.
 std::string status_text(const nlohmann::json& status);
-// Of its "totals" alone: a line for each count that is not 0.
+// Only its "totals": a line for each count that is not 0.
 std::string totals_text(const nlohmann::json& totals);
 
 }  // namespace sni

@@ -11,7 +11,7 @@ namespace sni {
 
 using TableRow = std::vector<std::string>;
 
-// From column `first_number` on, counted from 0, cells are set to the right.
+// Cells are right-aligned from column `first_number` on, counted from 0.
 std::string text_table(const std::vector<TableRow>& rows, std::size_t first_number);
 
 }  // namespace sni

@@ -1,8 +1,8 @@
 #pragma once
 
-// `sni-proxy top`. Theory of operation: a thread asks the proxy once in an interval, which grows
-// where the answers take long, so that looking costs the proxy little; the main thread waits for
-// its samples, for keys and for signals, and draws. What is drawn decides core/top/top.h.
+// `sni-proxy top`. Theory of operation: a thread asks the proxy once per interval. The interval
+// grows when answers take long, so that the load on the proxy stays small. The main thread waits
+// for samples, keys and signals, and draws. core/top/top.h decides what is drawn.
 
 #include <memory>
 #include <optional>
@@ -18,7 +18,7 @@ class TopCli {
   explicit TopCli(CLI::App& app);
   ~TopCli();
 
-  // After parsing: the exit status, or nullopt where no command of ours was given.
+  // To be called after parsing: the exit status, or nullopt if the command was not given.
   std::optional<int> run() const;
 
  private:

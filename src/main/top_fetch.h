@@ -1,6 +1,6 @@
 #pragma once
 
-// What `top` asks a running proxy, over its control socket.
+// The requests of `top` to a running proxy, over its control socket.
 
 #include <string>
 
@@ -9,9 +9,9 @@
 
 namespace sni {
 
-// Waits for the answers of the proxy (net/control/control_client.h).
+// Blocks until the proxy answers (net/control/control_client.h).
 Result<TopSample> top_fetch(const std::string& socket, TopView view);
-// What came of it, in words.
+// Returns the result in words.
 std::string top_kill(const std::string& socket, const TopKill& kill);
 
 }  // namespace sni

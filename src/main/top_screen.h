@@ -1,6 +1,6 @@
 #pragma once
 
-// The terminal of `top`, by ncurses.
+// The terminal of `top`, with ncurses.
 
 #include <utility>
 
@@ -11,18 +11,18 @@ namespace sni {
 
 class TopScreen {
  public:
-  // Takes the terminal over; there is one at a time. Errors: stdin or stdout is none, or nobody
-  // knows its type.
+  // Takes over the terminal; there is only one at a time. Errors: stdin or stdout is not a
+  // terminal, or its type is unknown.
   static Result<TopScreen> open();
   TopScreen(TopScreen&& other) noexcept : open_(std::exchange(other.open_, false)) {}
   TopScreen& operator=(TopScreen&&) = delete;
   ~TopScreen() { close(); }
 
-  // Gives the terminal back as it was.
+  // Restores the terminal.
   void close();
-  // Draws what has changed; of whatever size the terminal has by now.
+  // Draws the changes, in the current size of the terminal.
   void draw(Top& top) const;
-  // Hands over what has been typed. False: the terminal is gone.
+  // Passes typed keys on. False: the terminal is gone.
   bool take_keys(Top& top) const;
 
  private:

@@ -5,7 +5,7 @@
 
 namespace sni {
 
-// `top` from the first sample to the end; the exit status.
+// Runs `top` from the first sample to the end. Returns the exit status.
 int run_top(const std::string& socket, std::chrono::milliseconds interval);
 
 }  // namespace sni

@@ -1,16 +1,16 @@
 #pragma once
 
 // Theory of operation: one connection, from the accepted client to the freed slot. core/session
-// decides; this class has its actions performed and turns what comes of them into its events:
+// decides; this class has its actions performed and turns their results into its events:
 //
 //   completion, answer, deadline -> Event -> Session::step -> Actions -> requests to the ring
 //
-// Who performs them changes once: Setup until the backend is up (net/connect/), then Relay
-// (net/relay/), or Answering for a client that is not served. An action that has its result at once
-// (a cached name, a target, an empty send queue) leaves it in `next_`, and the loop in advance()
-// steps again: nothing recurses, and no handler runs inside a submit.
+// The performer changes once: Setup until the backend is connected (net/connect/), then Relay
+// (net/relay/), or Answering for a client that is not served. An action with an immediate result (a
+// cached name, a target, an empty send queue) leaves it in `next_`, and the loop in advance() steps
+// again: nothing recurses, and no handler runs inside a submit.
 //
-// The connection's flow is in the ledger before the connection begins and ends with it, unless a
+// The connection's flow enters the ledger before the connection begins and ends with it, unless a
 // plane has taken the flow over.
 
 #include <chrono>
@@ -47,7 +47,7 @@ class Connection {
 
   void on_completion(const Completion& completion);
   void on_resolved(const Resolution& resolution) { advance(setup_->on_resolved(resolution)); }
-  // A place at a backend has become its, if it still waits for one.
+  // A place at a backend was granted, if the connection still waits for one.
   void on_place();
   void on_deadline();
   // LowWaterQueue::expire() calls it.
@@ -56,7 +56,7 @@ class Connection {
   }
   void kill(EndReason reason) { advance({.kind = Event::Kind::kill, .reason = reason}); }
 
-  // What the kernel has moved for it is looked up.
+  // Includes bytes that the kernel has moved, which takes a look-up.
   FlowProgress progress();
 
   // Nothing is in flight and both sockets are closed: the slot can be freed.
@@ -97,12 +97,12 @@ class Connection {
   Sockets sockets_;
   Flow& flow_;
   std::shared_ptr<const FlowSettings> settings_;
-  std::unique_ptr<Setup> setup_;          // Until the backend is up or an answer begins.
+  std::unique_ptr<Setup> setup_;          // Until the backend is connected or an answer begins.
   std::unique_ptr<Setup> kept_;           // After that, while another backend may be tried.
   std::unique_ptr<Answering> answering_;  // From then on, for a client that is not served.
   std::optional<Relay> relay_;            // From then on, for all others.
-  bool reset_early_ = false;              // Retreating: from a backend that has sent RST.
-  bool half_closed_ = false;              // The client has sent its FIN while no backend is there.
+  bool reset_early_ = false;              // Retreating from a backend that sent an RST.
+  bool half_closed_ = false;              // The client sent its FIN before a backend was connected.
   std::optional<Event> next_;
   bool taken_over_ = false;  // The flow lives on in a plane.
 };

@@ -1,6 +1,6 @@
 #pragma once
 
-// The number of a group of this host.
+// The id of a group of this host.
 
 #include <sys/types.h>
 
@@ -9,8 +9,8 @@
 
 namespace sni {
 
-// By its name, or its number in decimal; nullopt: there is no such group. May ask a directory
-// service, so it is for the start and for reloads.
+// Looks up a name or a decimal number; nullopt: there is no such group. May ask a directory
+// service, so use it only at the start and for reloads.
 std::optional<gid_t> group_id(const std::string& name);
 
 }  // namespace sni

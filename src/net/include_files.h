@@ -6,8 +6,8 @@
 
 namespace sni {
 
-// Finds and reads what the configuration at `config_path` includes: patterns are relative to its
-// directory. The configuration itself is never among it.
+// Finds and reads the files that the configuration at `config_path` includes. Patterns are relative
+// to its directory. The configuration itself is never among the results.
 IncludeFiles include_files(const std::string& config_path);
 
 }  // namespace sni

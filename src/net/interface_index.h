@@ -6,8 +6,8 @@
 
 namespace sni {
 
-// Of a network interface of this host (in its network namespace); nullopt: there is none of that
-// name. For InterfaceLookup.
+// The index of a network interface in this network namespace; nullopt: there is no such interface.
+// For InterfaceLookup.
 std::optional<std::uint32_t> interface_index(std::string_view name);
 
 }  // namespace sni

@@ -1,10 +1,9 @@
 #pragma once
 
-// Theory of operation: whoever logs puts whole lines into a bounded queue and never waits for whoever
-// reads them; one thread writes the queue to a descriptor. A line that comes while the thread rests
-// wakes it, and then it collects for collect_time before it writes, so that many lines cost one wake
-// and one write. Where the queue is full the oldest lines go, and are counted. Lines of one caller
-// keep their order.
+// Theory of operation: callers put whole lines into a bounded queue and never wait for the reader
+// of the log; one thread writes the queue to a descriptor. A line wakes the thread if it is idle.
+// It then collects lines for collect_time before it writes, so that many lines cost one wake-up and
+// one write. A full queue drops and counts its oldest lines. Lines of one caller keep their order.
 
 #include <chrono>
 #include <condition_variable>
@@ -29,21 +28,21 @@ class LogWriter {
 
   // Writes to `fd`, which the caller keeps open.
   explicit LogWriter(int fd);
-  // Writes to a file, and closes it.
+  // Writes to a file and closes it at the end.
   explicit LogWriter(UniqueFd file);
   // Ends by stop() only.
   ~LogWriter() = default;
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
-  // `text`: `lines` whole lines, each with its end. From any thread. False: stop() was called.
+  // `text`: `lines` whole lines, each with its newline. Thread-safe. False: stop() was called.
   bool put(std::string_view text, std::uint64_t lines);
   // Lines that were dropped, or could not be written, so far.
   std::uint64_t lost() const;
-  // Of the latest write that failed, as ENOSPC; 0: none did.
+  // The errno of the latest failed write, such as ENOSPC; 0: none failed.
   int error() const;
-  // Writes all that waits, and ends the thread. False: nobody read for `patience`, and the thread is
-  // left, with what it needs. Lines that come later are dropped.
+  // Writes all queued lines and ends the thread. False: nobody read for `patience`, and the thread
+  // is left running with its data. Later lines are dropped.
   [[nodiscard]] bool stop(std::chrono::milliseconds patience);
 
  private:
@@ -51,7 +50,7 @@ class LogWriter {
     std::string text;
     std::uint64_t lines = 0;
   };
-  // What the thread needs, also when it is left behind.
+  // The data of the thread, which outlives the writer if the thread does.
   struct Queue {
     std::mutex mutex;
     std::condition_variable filled;

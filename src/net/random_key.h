@@ -4,7 +4,7 @@
 
 namespace sni {
 
-// For hash tables that clients can fill: of the kernel's random numbers, another one at each call.
+// For hash tables that clients can fill: a new key from the kernel's random numbers at each call.
 SipKey random_key();
 
 }  // namespace sni

@@ -7,8 +7,8 @@
 
 namespace sni {
 
-// The whole file. One that is longer than bytes_max is an error, so that a device or a runaway file
-// in its place costs no more than that; a FIFO without a writer is empty.
+// Reads the whole file. More than bytes_max is an error, which bounds the cost of a device or a
+// runaway file in its place. A FIFO without a writer is empty.
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max);
 
 }  // namespace sni

@@ -1,7 +1,7 @@
 #pragma once
 
-// Sockets as this proxy wants them: blocking (see net/loop/ring.h), close-on-exec, without Nagle, with
-// keepalive, and giving up on a peer as [tcp] says.
+// Sockets with the options of this proxy: blocking mode (see net/loop/ring.h), close-on-exec,
+// TCP_NODELAY, keepalive and the user timeout of [tcp].
 
 #include <sys/socket.h>
 
@@ -14,8 +14,8 @@
 namespace sni {
 
 // Listens with SO_REUSEPORT, so that each worker has a queue of its own. The first socket of an
-// address is bound without it: that fails where another process, or another instance of this one,
-// listens there, which SO_REUSEPORT would let pass and lose half of the connections to.
+// address is bound without it. That fails if another process or instance listens there; with
+// SO_REUSEPORT it would succeed, and the other one would get half of the connections.
 Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, const TcpConfig& tcp);
 
 // Sets an option that is an int.
@@ -23,13 +23,13 @@ inline bool set_option(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
-// A listening socket that another process has opened, as listen_on() would have it.
+// Sets up a listening socket that another process has opened, as listen_on() would.
 Result<void> adopt_listener(int fd, const TcpConfig& tcp);
 
 // A socket for connecting; family is AF_INET, AF_INET6 or AF_UNIX.
 Result<UniqueFd> open_backend_socket(int family, const TcpConfig& tcp);
 
-// Whether it failed for want of a file descriptor, the process's or the system's.
+// Whether the error is a lack of file descriptors, of the process or the system.
 constexpr bool lacks_descriptors(int sys_errno) {
   return sys_errno == EMFILE || sys_errno == ENFILE;
 }
@@ -38,33 +38,34 @@ constexpr bool lacks_descriptors(int sys_errno) {
 // listener's.
 void set_keepalive(int fd, const TcpConfig& tcp);
 
-// The close of this socket is to tell its peer nothing, where the system lets us (CAP_NET_ADMIN);
-// else peers beyond the next router get nothing, and those before it a RST.
+// Makes the close of this socket send nothing, if the system allows it (CAP_NET_ADMIN). Otherwise
+// peers beyond the next router get nothing, and nearer ones an RST.
 void vanish_on_close(int fd);
 
-// The address of an accepted socket's peer, also where the peer has reset it already.
+// The address of an accepted socket's peer, even if the peer has already reset it.
 Endpoint peer_of(int fd);
 
-// The address that the client of an accepted socket has connected to.
+// The address that the client of an accepted socket connected to.
 Endpoint local_of(int fd);
 
 // Bytes that the peer has not acknowledged yet (SIOCOUTQ); 0 for a dead socket.
 std::uint32_t unacknowledged_bytes(int fd);
 
-// Bytes that a send on this TCP socket takes at once: half of the free room in its buffer, since a
-// page in the queue can account for more than the bytes on it.
+// Bytes that a send on this TCP socket accepts at once: half of the free room in its buffer, since
+// a page in the queue can be charged more than its bytes.
 std::uint32_t send_room(int fd);
 
-// The error that ended the socket (ECONNRESET, EPIPE, ETIMEDOUT, ...), which later calls then no
-// longer see; 0: none. A socket that is shut down in both directions hangs up without one.
+// Takes the error that ended the socket (ECONNRESET, EPIPE, ETIMEDOUT, ...), so that later calls no
+// longer see it; 0: none. A socket that is shut down in both directions hangs up without one.
 int take_error(int fd);
-// Whether an error says that the peer cannot be reached any more, rather than that it has reset us.
+// Whether an error means that the peer can no longer be reached, rather than that it sent an RST.
 bool is_lost(int error);
 
-// Reads are due only when so many bytes are there, or the end (SO_RCVLOWAT).
+// Makes the socket readable only at so many bytes, or at the end (SO_RCVLOWAT).
 void set_low_water(int fd, int bytes);
 
-// The close of this socket is to send RST instead of FIN (SO_LINGER 0). Unsent bytes are dropped.
+// Makes the close of this socket send an RST instead of a FIN (SO_LINGER 0). Unsent bytes are
+// dropped.
 void reset_on_close(int fd);
 
 }  // namespace sni

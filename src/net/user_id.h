@@ -14,8 +14,8 @@ struct UserId {
   gid_t gid = 0;  // Of the user's own group.
 };
 
-// By the name, or the number in decimal; nullopt: there is no such user. May ask a directory service,
-// so it is for the start and for reloads.
+// Looks up a name or a decimal number; nullopt: there is no such user. May ask a directory service,
+// so use it only at the start and for reloads.
 std::optional<UserId> user_id(const std::string& name);
 
 }  // namespace sni

@@ -1,7 +1,7 @@
 #pragma once
 
-// A client that is not served gets an alert or an HTTP error. Then its input is thrown away until
-// it closes, within bounds: a close with unread input would send RST and destroy the answer.
+// A client that is not served gets an alert or an HTTP error. Then its input is discarded until it
+// closes, within bounds: a close with unread input would send an RST and could destroy the answer.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +21,7 @@ class Answering {
   Answering(Loop& loop, const Sockets& sockets, std::string answer)
       : loop_(loop), sockets_(sockets), answer_(std::move(answer)) {}
 
-  // To the session it is the pipe from the backend's side: what the backend would have said.
+  // To the session this is the pipe from the backend's side.
   void start_send();
   Event on_sent(const Completion& completion);
   void start_receive();
@@ -31,8 +31,8 @@ class Answering {
   Loop& loop_;
   const Sockets& sockets_;
   const std::string answer_;     // A few hundred bytes.
-  std::size_t sent_ = 0;         // Bytes of it.
-  std::uint32_t discarded_ = 0;  // Bytes of input.
+  std::size_t sent_ = 0;         // Bytes of it sent.
+  std::uint32_t discarded_ = 0;  // Bytes of input discarded.
 };
 
 }  // namespace sni

@@ -1,9 +1,9 @@
 #pragma once
 
-// The first flight of one connection, from its first byte until the backend has it, in memory of the
-// right size. All flights of the process share one budget (limits.hello_memory): what does not fit
-// is refused, so that a flood of hellos can hold no more than that. Half of it is kept for small
-// flights, as those of real clients are, so that a flood of large ones does not shut them out.
+// The first flight of one connection, from its first byte until the backend has it, in memory of
+// the right size. All flights of the process share one budget (limits.hello_memory), which bounds
+// the memory of a flood of hellos: what does not fit is refused. Half of it is reserved for small
+// flights, like those of real clients, so that a flood of large ones does not shut them out.
 
 #include <atomic>
 #include <cstddef>
@@ -32,19 +32,19 @@ class Flight {
   Flight& operator=(Flight&&) = delete;
   ~Flight() { release(); }
 
-  // False: that would be more than `budget_max` bytes for all flights together.
+  // False: all flights together would exceed `budget_max` bytes.
   [[nodiscard]] bool append(std::span<const std::uint8_t> bytes, std::uint64_t budget_max);
-  // Puts bytes of our own before those of the client, in place of what was put there before. Such
-  // bytes are few and bounded, so the budget counts them and does not refuse them.
+  // Puts bytes of our own before those of the client and replaces earlier ones. They are few and
+  // bounded, so the budget counts but never refuses them.
   void put_header(std::span<const std::uint8_t> header);
   void drop_header();
-  // The first `count` bytes are of no use to anybody.
+  // Discards the first `count` bytes.
   void drop_front(std::size_t count);
-  // No more bytes will come: gives back what the growth took too much.
+  // Gives spare capacity back once no more bytes will come.
   void shrink();
   void release();
 
-  // The header's, then the client's.
+  // The header, then the client's bytes.
   std::span<const std::uint8_t> bytes() const { return {bytes_.get(), size_}; }
   std::size_t header_bytes() const { return header_bytes_; }
   bool empty() const { return size_ == 0; }

@@ -12,7 +12,7 @@
 namespace sni {
 
 struct ProxyContext {
-  Endpoint destination;   // What the client has connected to.
+  Endpoint destination;   // Where the client connected to.
   std::uint64_t run = 0;  // Of the process, for the unique id.
 };
 

@@ -1,9 +1,9 @@
 #pragma once
 
-// Theory of operation: everything before the backend is up. The first flight is collected until it
-// is complete, the server name in it picks the route, and the route's targets are tried until one of
-// them connects (net/connect/attempts.h). What is needed for that lives here, on the heap, and is
-// gone when the relay begins, so that an idle relayed connection is a few hundred bytes.
+// Theory of operation: everything before the backend is connected. The first flight is collected
+// until it is complete, its server name picks the route, and the route's targets are tried until
+// one of them connects (net/connect/attempts.h). All state for that is here, on the heap, and is
+// freed when the relay begins, so that an idle relayed connection takes a few hundred bytes.
 
 #include <cstdint>
 #include <memory>
@@ -26,8 +26,8 @@ namespace sni {
 
 class Setup {
  public:
-  // All outlive the set-up. `listener`: index into the snapshot's listeners. The snapshot is let go
-  // once the route is known.
+  // All outlive the set-up. `listener`: index into the snapshot's listeners. The snapshot is
+  // released once the route is known.
   Setup(Loop& loop, Sockets& sockets, Flow& flow, const FlowSettings& settings,
         std::shared_ptr<const Snapshot> snapshot, std::uint32_t listener);
 
@@ -35,43 +35,43 @@ class Setup {
   void start_receive();
   Event on_received(const Completion& completion);
 
-  // Route, resolve, connect. What has its result at once returns it. No target is chosen any more
-  // once timeouts.setup is over.
+  // Route, resolve, connect. A step whose result is known at once returns it. After timeouts.setup
+  // no further target is chosen.
   Event choose_target();
   std::optional<Event> start_resolve();
   Event on_resolved(const Resolution& resolution);
   std::optional<Event> start_connect();
-  // For a place at one of the backends that have all the connections that they may.
+  // Waits for a place at one of the full backends.
   std::optional<Event> start_queue();
   std::optional<Event> on_place();
   // nullopt: another attempt at the same address has begun.
   std::optional<Event> on_connected(const Completion& completion);
   void give_up() { attempts_.give_up(); }
-  // One has won: no other connect goes on, no question and no wait.
+  // One has won: cancels the other connects, the question and the wait.
   void cancel_others();
   void cancel_all() { attempts_.cancel_all(); }
-  // What has become due, of the question or the wait, as the phase has it, and of the connects under
-  // way; nullopt: nothing has.
+  // What is due: of the question or the wait, depending on the phase, and of the connects under
+  // way; nullopt: nothing.
   std::optional<Event> due(Phase phase);
-  // When something will; of the loop's clock.
+  // When something will be due, by the loop's clock.
   std::uint64_t due_at_ms(Phase phase);
 
-  // What the client gets that is not served because of `reason`.
+  // The answer to a client that is not served because of `reason`.
   std::string answer(EndReason reason) const;
 
-  // Puts before the flight what the chosen backend is to know of its client.
+  // Puts the chosen backend's PROXY header, if any, before the flight.
   void tell_backend();
 
-  // For the relay. Where another target is left, and may be tried if this one ends before it has
-  // sent a byte, the set-up is kept until then, and with it the flight.
+  // For the relay. If another target is left for a retry after this backend ends without sending a
+  // byte, the set-up and its flight are kept until then.
   bool may_retry() const { return retries_left_ > 0 && targets_.has_more(); }
   std::span<const std::uint8_t> flight() const { return flight_.bytes(); }
   std::size_t header_bytes() const { return flight_.header_bytes(); }
   Flight take_flight() { return std::move(flight_); }
   PlanePair take_pair() { return std::exchange(pair_, {}); }
-  // The backend has ended so; its socket is closed.
+  // The backend has ended that way; its socket is closed.
   void turned_away(bool by_reset);
-  // It ends without a relay.
+  // The set-up ends without a relay.
   void release();
 
  private:
@@ -87,7 +87,7 @@ class Setup {
   std::optional<Event> leave_queue();
   void end_wait();
   Event on_attempt(const Attempts::Result& result);
-  // When what begins now is given up.
+  // The deadline of an attempt that begins now.
   std::uint64_t attempt_until_ms() const;
   void count_resolve_time();
   TargetContext target_context() {
@@ -102,22 +102,22 @@ class Setup {
   std::uint32_t listener_;
   FlightScanner scanner_;
   Flight flight_;
-  std::string answer_;  // To a flight that no backend gets.
+  std::string answer_;  // For a flight that no backend gets.
   bool expects_proxy_header_;
-  std::optional<Endpoint> destination_;  // That the client has connected to, as its proxy says.
+  std::optional<Endpoint> destination_;  // Where the client connected to, according to its proxy.
   std::size_t needed_ = 1;               // Bytes that must be there before the next scan.
   TargetList targets_;
   std::uint64_t until_ms_ = 0;  // When timeouts.setup is over; counted from the route on.
   std::uint64_t asked_ms_ = 0;  // When the question under way began; 0: none has.
   std::uint64_t question_until_ms_ = 0;
-  std::unique_ptr<PlaceWait> wait_;        // While a place is waited for,
+  std::unique_ptr<PlaceWait> wait_;        // While waiting for a place,
   std::uint64_t queued_ms_ = 0;            // since then,
   std::uint64_t queue_until_ms_ = 0;       // and no longer than this.
   std::uint64_t connecting_since_ms_ = 0;  // 0: no connect has begun.
   std::uint32_t retries_left_ = 0;
   Attempts attempts_;
   Target won_;
-  PlanePair pair_;  // Of the one that has won.
+  PlanePair pair_;  // Of the winning attempt.
 };
 
 }  // namespace sni

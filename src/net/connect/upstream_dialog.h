@@ -1,9 +1,9 @@
 #pragma once
 
-// The dialog with a SOCKS5 server over a connection to it, by the ring: core/socks5 says what to
-// send and to receive, and this performs it under the tag of the connect that has gone before, so
-// that to everybody else the connect lasts until the server has reached the backend. One request is
-// in flight at a time; its memory is here and stays until the completion.
+// The dialog with a SOCKS5 server over the ring: core/socks5 says what to send and to receive, and
+// this performs it. It uses the tag of the preceding connect, so that for all other code the
+// connect lasts until the server has reached the backend. One request is in flight at a time; its
+// memory is here and stays until the completion.
 
 #include <cstdint>
 #include <optional>
@@ -21,12 +21,12 @@ class UpstreamDialog {
   UpstreamDialog(const UpstreamDialog&) = delete;  // The kernel has its address.
   UpstreamDialog& operator=(const UpstreamDialog&) = delete;
 
-  // Asks the ring for what comes next. Before the first completion, and after each that has given
+  // Submits the next request. To be called first of all, and after each completion that returned
   // nullopt.
   void submit(Ring& ring, int fd, OpTag tag);
 
-  // What came of it: none where the backend is reached, no_answer where it was cancelled; nullopt:
-  // the dialog goes on.
+  // The result: none if the backend is reached, no_answer if cancelled; nullopt: the dialog goes
+  // on.
   std::optional<AttemptError> on_completion(std::int32_t result);
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
 
-// Paths of UNIX sockets that we listen on, as the kernel takes them.
+// Paths of our listening UNIX sockets in the kernel's form.
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -25,10 +25,10 @@ inline const sockaddr* as_sockaddr(const sockaddr_un& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
 
-// A non-blocking socket that is bound there and does not listen yet, so that nobody can connect
-// before its file has the mode that its owner gives it: it is the process's own until then. One that
-// a process left behind is replaced; an error begins with `act`, and says that `other` has it where
-// somebody accepts connections there.
+// Makes a nonblocking socket that is bound to the path and does not listen yet, so that nobody can
+// connect before the owner has set the mode of the file; until then only this process's user may. A
+// stale socket is replaced. Errors begin with `act`; if a process accepts connections there, the
+// error says that `other` has the path.
 Result<UniqueFd> bind_unix(const std::string& path, const std::string& act, const char* other);
 
 }  // namespace sni

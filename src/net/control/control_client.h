@@ -1,6 +1,6 @@
 #pragma once
 
-// The other end of the control socket (control_socket.h), for the command line.
+// The client of the control socket (control_socket.h), for the command line.
 
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -14,8 +14,8 @@ namespace sni {
 // Waits for it up to limits::control_answer_s.
 Result<nlohmann::json> control_call(const std::string& path, nlohmann::json request);
 
-// Sends a request that is answered by lines without end, and hands over each that follows the answer,
-// until there are no more: the proxy has ended, or has cut us.
+// Sends a request whose answer is followed by a stream of lines, and passes each line on until the
+// proxy ends or disconnects us.
 Result<void> control_follow(const std::string& path, nlohmann::json request,
                             const std::function<void(const nlohmann::json&)>& look);
 

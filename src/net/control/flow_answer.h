@@ -1,6 +1,6 @@
 #pragma once
 
-// Living connections as the control socket tells them, a page of one worker at a time.
+// Live connections in the format of the control socket, a page of one worker at a time.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,12 +19,12 @@ struct FlowPosition {
 FlowPosition flow_position(std::size_t number);
 std::size_t flow_position_number(FlowPosition position);
 
-// Where to go on after `page`; nullptr: the worker did not answer, and the next one's turn has
-// come. nullopt: that was the last page of the last worker.
+// The position after `page`; nullptr: the worker did not answer, so the next worker follows.
+// nullopt: that was the last page of the last worker.
 std::optional<FlowPosition> position_after(FlowPosition at, const FlowPage* page,
                                            std::size_t last_worker);
 
-// Of one that has just begun or ended: nothing of it is still under way.
+// For one that has just begun or ended: without the fields of an ongoing connection.
 nlohmann::json followed_flow(const LiveFlow& flow);
 
 nlohmann::json flow_answer(const FlowPage& page, std::optional<FlowPosition> next);

@@ -5,9 +5,9 @@
 //   main thread: ask() -> a ticket for each worker, by its mailbox -> worker: answer(), on its thread
 //   -> an eventfd wakes the main thread -> dispatch() -> done(answers)
 //
-// Nobody waits: a worker that is stuck costs its own answer, which is missing at the deadline; one
-// that has ended drops its ticket, which counts as an answer without content. An answer that comes
-// later is thrown away.
+// Nothing blocks. A stuck worker only loses its own answer, which is missing at the deadline. A
+// worker that has ended drops its ticket, which counts as an empty answer. Late answers are
+// discarded.
 
 #include <any>
 #include <cstdint>
@@ -28,15 +28,15 @@ class Gather {
   using Answers = std::vector<std::any>;
   using Done = std::function<void(Answers)>;
 
-  // What one worker answers with. Any thread; outlives the Gather harmlessly.
+  // One worker's means to answer. Thread-safe; may outlive the Gather.
   class Ticket;
 
   static Result<std::unique_ptr<Gather>> create();
 
-  // `deadline_ms`: when done() is called at the latest, in CLOCK_MONOTONIC.
+  // `deadline_ms`: the latest time of the call of done(), in CLOCK_MONOTONIC.
   std::vector<Ticket> ask(std::size_t workers, std::uint64_t deadline_ms, Done done);
 
-  // Readable when there is something to dispatch(), which also wants to be called at deadline_ms().
+  // Readable when dispatch() has work; dispatch() must also be called at deadline_ms().
   int fd() const { return board_->wake.get(); }
   std::optional<std::uint64_t> deadline_ms() const;
   void dispatch(std::uint64_t now_ms);
@@ -46,7 +46,7 @@ class Gather {
     std::size_t missing = 0;
     Answers answers;
   };
-  // What tickets and the main thread share.
+  // Shared by tickets and the main thread.
   struct Board {
     UniqueFd wake;
     std::mutex mutex;  // For the rounds.
@@ -71,7 +71,7 @@ class Gather::Ticket {
   Ticket(Ticket&&) noexcept = default;
   Ticket& operator=(Ticket&&) = delete;
 
-  // The first one counts.
+  // Only the first call counts.
   void answer(std::any content);
 
  private:

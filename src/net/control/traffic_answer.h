@@ -1,6 +1,6 @@
 #pragma once
 
-// Traffic as the control socket tells it:
+// Traffic in the format of the control socket:
 //
 //   {"by": "name", "rows": [{"key": "a.example", "connections": 3, "client_bytes": 1024,
 //    "server_bytes": 70000}, ...], "other": {"connections": 0, "client_bytes": 0, ...}}

@@ -1,18 +1,20 @@
 #pragma once
 
-// c-ares behind values: questions go in with a tag, replies come out of a queue, and the sockets of
-// c-ares are watched through ResolverIo. c-ares does what it does best (packets, retries, servers,
-// truncation and TCP); names, hosts, search lists, merging and caching are ours (net/dns/resolver.h).
+// Wraps c-ares: questions go in with a tag, replies come out of a queue, and ResolverIo watches the
+// sockets. c-ares handles packets, retries, servers, truncation and TCP; names, hosts, search
+// lists, merging and caching are ours (net/dns/resolver.h).
 //
-// - A and AAAA are asked apart, each with ares_getaddrinfo() and one family. With AF_UNSPEC c-ares
-//   1.18 waits for the slower of the two and, where neither gives an address, returns the status of
-//   the one that ended last: SERVFAIL for A and then "no data" for AAAA would become "not found".
+// - A and AAAA are asked for separately, each with ares_getaddrinfo() and one family. With
+//   AF_UNSPEC c-ares 1.18 waits for the slower of the two. If neither gives an address, it returns
+//   the status of the one that ended last: SERVFAIL for A and then "no data" for AAAA would become
+//   "not found".
 // - ARES_AI_NOSORT: its RFC 6724 sorting opens and connects a UDP socket per address within the
 //   call, and we interleave the families anyway.
 // - Names go in with a trailing dot: no search list, no HOSTALIASES, in any version.
 // - c-ares reads no file of its own: servers are given, lookups are "b" (DNS alone).
-// - Link-local servers ("fe80::1%eth0") have a scope, which c-ares takes in its newer versions. For
-//   those before, we give it the address alone, make its sockets and add the scope in connect().
+// - Link-local servers ("fe80::1%eth0") have a scope, which newer versions of c-ares accept. To
+//   older ones we give only the address, make their sockets ourselves and add the scope in
+//   connect().
 // - Services (SRV) are asked by ares_query(), and net/dns/service_reply.h reads the answer.
 // - The callback only queues a reply. It may run within ask(), on_ready(), on_tick() and the
 //   destructor, and c-ares must not be entered again from there.
@@ -37,8 +39,8 @@ namespace sni {
 
 class DnsChannel {
  public:
-  // `watch_ids` is the last id given out; it outlives the channel, so that a later channel does not
-  // use the ids of this one again.
+  // `watch_ids` is the last id used. It outlives the channel, so that a later channel does not
+  // reuse its ids.
   static Result<std::unique_ptr<DnsChannel>> create(const DnsConfig& config,
                                                     const std::vector<Endpoint>& servers,
                                                     ResolverIo& io, std::uint32_t& watch_ids);
@@ -55,12 +57,12 @@ class DnsChannel {
     DnsFamily family;
     DnsReply reply;
   };
-  // What has come in since the last call.
+  // Replies since the last call.
   std::vector<TaggedReply> take_replies() { return std::exchange(replies_, {}); }
 
   // Whether the watch is one of this channel's.
   bool on_ready(std::uint32_t watch_id, bool readable, bool writable);
-  // When c-ares has a timeout to handle, in terms of the caller's clock.
+  // When c-ares has its next timeout, by the caller's clock.
   std::optional<std::uint64_t> next_deadline_ms(std::uint64_t now_ms);
   void on_tick();
 

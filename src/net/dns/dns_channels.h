@@ -1,12 +1,12 @@
 #pragma once
 
-// The DNS channels of one resolver. c-ares before 1.20 keeps one UDP port per channel for as long as
-// any question is under way, so that on a single channel, under steady load, somebody who forges
-// answers would have to find the 16-bit id alone (RFC 5452 section 4.5). Here a question goes to a
-// channel that has none under way, whose port is new, while there is one. With
-// limits::dns_channels_max of them at work questions share a channel, and one that has taken
-// limits::dns_channel_questions in a row takes no more until it has answered all and closed its
-// port. Only while all of them are in that state questions go to the one with the fewest under way.
+// The DNS channels of one resolver. c-ares before 1.20 keeps one UDP port per channel as long as
+// any question is under way. On a single channel under steady load a forger would have to guess
+// only the 16-bit id (RFC 5452 section 4.5). So a question goes to an idle channel, whose port will
+// be new, if there is one. When limits::dns_channels_max channels are busy, questions share a
+// channel. A channel that has taken limits::dns_channel_questions in a row takes no more until it
+// has answered all and closed its port. If all channels are in that state, questions go to the one
+// with the fewest under way.
 
 #include <cstdint>
 #include <memory>
@@ -25,7 +25,7 @@ class DnsChannels {
                                                      const std::vector<Endpoint>& servers,
                                                      ResolverIo& io, std::uint32_t& watch_ids);
 
-  // One TaggedReply will follow for each family that `asked` wants, to its present candidate.
+  // One TaggedReply will follow for each family that `asked` wants of its current candidate.
   void ask(const DnsQuestion& asked, std::uint64_t tag);
   std::vector<DnsChannel::TaggedReply> take_replies();
   void on_ready(std::uint32_t watch_id, bool readable, bool writable);
@@ -36,7 +36,7 @@ class DnsChannels {
   struct Member {
     std::unique_ptr<DnsChannel> channel;
     std::uint32_t under_way = 0;  // Questions of one family each.
-    std::uint32_t taken = 0;      // Since it had none under way.
+    std::uint32_t taken = 0;      // Since it was idle last.
   };
 
   DnsChannels(DnsConfig config, std::vector<Endpoint> servers, ResolverIo& io,

@@ -1,8 +1,8 @@
 #pragma once
 
-// DNS_CACHE at the start of the proxy: pinned where the configuration says so, else for the life of
-// the process, and nowhere in mode "userspace". What is not to be had costs questions, not service:
-// a line in the log says so, and each worker's own cache serves alone.
+// Opens DNS_CACHE at the start: pinned if the configuration says so, else for the life of the
+// process, and not at all in mode "userspace". A failure is only logged: each worker then uses its
+// own cache alone and asks more questions.
 
 #include <optional>
 

@@ -6,10 +6,9 @@
 // Theory of operation: a file is replaced by rename() (most editors, NetworkManager, resolvconf),
 // written in place (Docker, whose files are bind mounts: the directory above them sees nothing), or
 // a symbolic link to a file in another directory (systemd-resolved) that is replaced there. So both
-// directories and the file itself are watched, and watched anew after each change, since what a
-// path leads to may be another file then. Whoever writes does so in several steps, so changes are
-// told together, a fifth of a second after the first. Whether anything has changed by value is for
-// the caller to see.
+// directories and the file itself are watched, and watched anew after each change, since the path
+// may then lead to another file. Programs write in several steps, so changes are reported together,
+// a fifth of a second after the first. The caller finds out whether any value has changed.
 
 #include <string>
 #include <string_view>

@@ -4,19 +4,18 @@
 //
 // A name is answered at once where possible: from an IP literal, /etc/hosts, localhost (RFC 6761),
 // the cache, or the map that all workers share (bpf/dns/dns_map.h), whose answer then goes into the
-// cache with the time that it has left. Otherwise it becomes a question, A and AAAA are asked apart
-// (net/dns/dns_channel.h), and further callers with the same name wait for the same question. A family
-// that is late does not hold back the other for longer than limits::resolution_delay_ms (RFC 8305
-// section 3), and an expired answer stands in when the resolvers take longer than
-// limits::stale_wait_ms or fail (RFC 8767). Answers are never delivered from within resolve(),
-// on_ready() or on_tick(): they queue up and the worker takes them with take_answer() once per
-// turn.
+// cache with the time that it has left. Otherwise it becomes a question: A and AAAA are asked for
+// separately (net/dns/dns_channel.h), and further callers with the same name wait for the same
+// question. A late family delays the other by at most limits::resolution_delay_ms (RFC 8305 section
+// 3). An expired answer is used when the resolvers take longer than limits::stale_wait_ms or fail
+// (RFC 8767). Answers are never delivered from within resolve(), on_ready() or on_tick(): they are
+// queued, and the worker takes them with take_answer() once per turn.
 //
-// Names that clients ask for and those of the configuration are kept apart, with a cache and bounds
-// each, so that clients who ask for random names cannot push out what configured routes need.
-// Clients' names are always absolute; configured ones take the search list of resolv.conf by
-// glibc's rules (ndots), so that `web:443` means in a container what it means to every other
-// program there, unless they end in a dot.
+// Names from clients and names from the configuration have separate caches and bounds, so that
+// clients who ask for random names cannot evict what configured routes need. Clients' names are
+// always absolute. Configured names without a trailing dot use the search list of resolv.conf by
+// glibc's rules (ndots), so that `web:443` means the same in a container as to every other program
+// there.
 
 #include <array>
 #include <cstdint>
@@ -47,11 +46,11 @@ namespace sni {
 
 class Resolver {
  public:
-  using Waiter = std::uint64_t;  // The caller's tag, unique among those that wait.
+  using Waiter = std::uint64_t;  // The caller's tag, unique among waiting callers.
   enum class Source : std::uint8_t { client, configuration };
 
-  // `system` is what /etc/hosts and resolv.conf say; workers share it. They also share `answers`,
-  // which outlives the resolver; null: each worker keeps its own alone.
+  // `system` has the contents of /etc/hosts and resolv.conf; workers share it. They also share
+  // `answers`, which outlives the resolver; null: each worker has only its own cache.
   static Result<std::unique_ptr<Resolver>> create(const DnsConfig& config,
                                                   std::shared_ptr<const SystemNames> system,
                                                   ResolverIo& io, DnsCounters& counters,
@@ -59,22 +58,20 @@ class Resolver {
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  // The answer if it is at hand, else nullopt: take_answer() will return `waiter` later, once,
-  // unless it is cancelled. Any bytes may come as a name; that of a service (core/dns/service.h) from
-  // the configuration alone. now_ms is CLOCK_MONOTONIC in
-  // milliseconds, here and below.
+  // The answer if it is available, else nullopt: take_answer() will return `waiter` later, once,
+  // unless it is cancelled. `name` may be any bytes; only configured names may be services
+  // (core/dns/service.h). now_ms is CLOCK_MONOTONIC in milliseconds, here and below.
   std::optional<Resolution> resolve(std::string_view name, Source source, Waiter waiter,
                                     std::uint64_t now_ms);
-  // The waiter gets no answer any more; unknown ones are ignored. The question goes on and fills
-  // the cache.
+  // Cancels a waiter; unknown ones are ignored. The question goes on and fills the cache.
   void cancel(Waiter waiter);
 
   struct Answer {
     Waiter waiter;
     Resolution resolution;
   };
-  // nullopt: no more for now. To be called until then, each turn in which anything else of this
-  // class was called.
+  // nullopt: no more for now. To be called until then in each turn that called anything else of
+  // this class.
   std::optional<Answer> take_answer();
 
   // `readable` also for errors and hang-ups.
@@ -83,9 +80,9 @@ class Resolver {
   std::optional<std::uint64_t> next_deadline_ms(std::uint64_t now_ms);
   void on_tick(std::uint64_t now_ms);
 
-  // What has not changed by value goes on as it is. With other servers, another search list or
-  // another manner of asking cached answers count as expired but may stand in, and questions under
-  // way are asked again. On an error all stays as it was.
+  // Equal values change nothing. If the servers, the search list or the options of questions
+  // change, cached answers expire but may be served stale, and questions under way are asked again.
+  // An error changes nothing.
   Result<void> reload(const DnsConfig& config, std::shared_ptr<const SystemNames> system,
                       std::uint64_t now_ms);
 
@@ -98,13 +95,13 @@ class Resolver {
     DnsName name;
     Source source;
     DnsQuestion asked;
-    std::uint64_t round = 0;             // Replies carry it: one for each candidate asked.
-    std::uint64_t answer_by_ms = never;  // From then on callers get what there is.
+    std::uint64_t round = 0;             // Carried by replies; new for each candidate.
+    std::uint64_t answer_by_ms = never;  // When callers get whatever is known.
     std::vector<Waiter> waiters;
   };
   using Questions =
       std::unordered_map<std::string, std::unique_ptr<Question>, KeyedStringHash, std::equal_to<>>;
-  // What the callers of one source share. Keys are DnsName::text().
+  // Shared by the callers of one source. Keys are DnsName::text().
   struct Callers {
     Callers(const DnsConfig& config, const SipKey& key)
         : cache(config, key), questions(0, KeyedStringHash{.key = key}) {}
@@ -115,7 +112,8 @@ class Resolver {
   struct Wait {
     Question* question;    // nullptr: the answer is in answers_.
     std::size_t position;  // In Question::waiters.
-    std::uint64_t serial;  // Tells an answer in the queue from one to an earlier wait of this tag.
+    // Distinguishes a queued answer from one to an earlier wait with this tag.
+    std::uint64_t serial;
   };
   struct QueuedAnswer {
     std::uint64_t serial;
@@ -148,15 +146,15 @@ class Resolver {
 
   ResolverIo& io_;
   const DnsMap* shared_;
-  std::uint64_t setup_ = 0;       // Of shared answers that are ours to use.
-  std::uint64_t flushed_ms_ = 0;  // Those from before are not; CLOCK_BOOTTIME.
+  std::uint64_t setup_ = 0;       // Only shared answers with this value are valid for us.
+  std::uint64_t flushed_ms_ = 0;  // Shared answers from before are invalid; CLOCK_BOOTTIME.
   DnsConfig config_;
   std::shared_ptr<const SystemNames> system_;
   std::uint32_t watch_ids_ = 0;
   std::unique_ptr<DnsChannels> channels_;
   std::array<Callers, 2> callers_;
   std::unordered_map<std::uint64_t, Question*> rounds_;
-  std::set<std::pair<std::uint64_t, Question*>> due_;  // By answer_by_ms; those yet to come.
+  std::set<std::pair<std::uint64_t, Question*>> due_;  // By answer_by_ms; only future ones.
   std::unordered_map<Waiter, Wait> waits_;
   std::deque<QueuedAnswer> answers_;
   std::uint64_t last_round_ = 0;

@@ -1,7 +1,7 @@
 #pragma once
 
-// SRV records of a DNS message. c-ares asks and reads them too, but leaves out how long they hold
-// (ares_parse_srv_reply), so that the records are read here, and names by its ares_expand_name().
+// SRV records of a DNS message. ares_parse_srv_reply() leaves out their TTL, so the records are
+// parsed here, with ares_expand_name() for the names.
 
 #include <cstdint>
 #include <span>
@@ -10,8 +10,8 @@
 
 namespace sni {
 
-// Of a message whose answer c-ares takes for one without an error. no_data: there is no target that
-// can be used. failed: it cannot be read.
+// For a message that c-ares reported as successful. no_data: there is no usable target. failed: it
+// cannot be parsed.
 DnsReply read_service_reply(std::span<const std::uint8_t> message);
 
 }  // namespace sni

@@ -1,8 +1,8 @@
 #pragma once
 
-// What this host says about names, read once and shared by all workers as a snapshot: /etc/hosts
-// and /etc/resolv.conf. Read at start, at every reload and when they change
-// (net/dns/names_watch.h), on the main thread, so that no worker waits for a file.
+// A snapshot of /etc/hosts and /etc/resolv.conf, shared by all workers. The main thread reads them
+// at start, at every reload and when they change (net/dns/names_watch.h), so that no worker waits
+// for a file.
 
 #include <memory>
 #include <string>
@@ -24,8 +24,8 @@ struct SystemNamesPaths {
   std::string resolv_conf = "/etc/resolv.conf";
 };
 
-// A missing file counts as empty (containers may have neither). One that cannot be read, or
-// is longer than limits::system_file_max, is an error.
+// A missing file counts as empty (containers may have neither). A file that cannot be read, or is
+// longer than limits::system_file_max, is an error.
 Result<std::shared_ptr<const SystemNames>> load_system_names(const SystemNamesPaths& paths = {});
 
 }  // namespace sni

@@ -1,8 +1,8 @@
 #pragma once
 
-// Whether a newcomer is let in. admit() asks at accept, by the address of the socket. readmit()
-// asks again for the same connection once its true source is known, as behind a proxy that tells
-// it: lists, bans and the limit per source then hold for that one.
+// Whether a new connection is admitted. admit() decides at accept, by the address of the socket.
+// readmit() decides again once the true source is known, as behind a proxy that announces it:
+// lists, bans and the limit per source then apply to that address.
 
 #include <expected>
 #include <optional>
@@ -17,7 +17,7 @@ class Doorman {
   explicit Doorman(Shared& shared) : shared_(shared) {}
 
   std::expected<Seat, Refusal> admit(const IpAddress& source, const FlowSettings& settings) const;
-  // A proxy whose clients are judged, by readmit(), and not itself.
+  // For a trusted proxy: readmit() later judges its clients, and the proxy itself is not judged.
   std::expected<Seat, Refusal> admit_proxy(const FlowSettings& settings) const;
   std::optional<Refusal> readmit(Seat& seat, const IpAddress& source,
                                  const FlowSettings& settings) const;

@@ -1,9 +1,9 @@
 #pragma once
 
-// Connections that begin and end, for those who follow them on the control socket. Theory of
-// operation: while nobody follows, a worker reads one number and goes on. Otherwise it collects what
-// happens in a turn of its loop and hands it over at the end of the turn; the main thread takes all
-// of it at once. What comes while the main thread is that far behind is counted and left out.
+// Connections that begin and end, for clients that follow them on the control socket. Theory of
+// operation: while nobody follows, a worker only reads one number. Otherwise it collects the events
+// of a turn of its loop and hands them over at the end of the turn; the main thread takes all of
+// them at once. If the main thread falls too far behind, events are counted and dropped.
 
 #include <atomic>
 #include <cstddef>
@@ -19,7 +19,7 @@ namespace sni {
 
 struct FlowEvent {
   FlowRecord record;
-  FlowEnd end;  // Of one that has ended; reason none: it has just reached its backend.
+  FlowEnd end;  // Set at the end; reason none: it has just reached its backend.
   std::uint64_t at_ms = 0;
 };
 
@@ -30,18 +30,18 @@ class FlowNews {
 
   FlowNews();
 
-  // Any thread.
+  // Thread-safe.
   bool wanted() const { return followers_.load(std::memory_order_relaxed) != 0; }
   void hand_over(std::vector<FlowEvent>& events);  // Empties it.
 
-  // The main thread.
+  // For the main thread.
   void set_followers(std::size_t count);
   struct Taken {
     std::vector<FlowEvent> events;
     std::uint64_t missed = 0;
   };
   Taken take();
-  // Readable when there is something to take; -1 where the kernel had no descriptor for it.
+  // Readable when there are events to take; -1 if the kernel had no descriptor for it.
   int fd() const { return wake_.get(); }
 
  private:

@@ -1,7 +1,7 @@
 #pragma once
 
-// What a connection needs of the configuration for as long as it lives, apart from its route: a
-// small object of its own, so that a connection keeps no whole configuration alive.
+// The settings that a connection needs for its whole life, apart from its route. They are a small
+// object of their own, so that a connection keeps no whole configuration alive.
 
 #include <cstdint>
 
@@ -12,11 +12,11 @@ namespace sni {
 struct FlowSettings {
   TimeoutConfig timeouts;
   LimitConfig limits;
-  bool abort_on_close = false;  // A FIN ends a client whose backend is not there yet.
+  bool abort_on_close = false;  // A FIN ends a client that has no backend yet.
   AnswersConfig answers;
   TcpConfig tcp;
   std::uint32_t connections_max = UINT32_MAX;  // limits.connections.
-  std::uint32_t relayed_max = 0;               // That, or what the descriptors allow.
+  std::uint32_t relayed_max = 0;               // The same, or as many as the descriptors allow.
   std::uint32_t splices_max = 0;               // Kernel pipes of each worker, likewise.
 };
 

@@ -1,10 +1,10 @@
 #pragma once
 
-// Theory of operation: the ledger of one worker has a flow for each connection from the moment it
-// is let in until its last line is written, whoever carries its bytes. A connection in a slot and a
-// flow that lives on in the kernel alone end here in the same way: the end is counted, the access
-// line written, and the seat among the limits given back. Its traffic is counted at the end too,
-// and before that as often as somebody wants to know: what has come since the last time.
+// Theory of operation: the ledger of one worker has a flow for each connection from its admission
+// until its access line is written, whichever plane carries its bytes. A connection in a slot and a
+// flow that exists only in the kernel end here in the same way: the end is counted, the access line
+// is written, and the seat is given back. Traffic is counted at the end and on request before that,
+// each time as the increment since the last time.
 
 #include <cstdint>
 #include <vector>
@@ -25,29 +25,28 @@ namespace sni {
 struct Flow {
   FlowRecord record;
   Seat seat;
-  BackendLease lease;       // Of the route, which the record keeps,
-  RoutePlace route_place;   // and so is this.
+  BackendLease lease;       // Refers to the route, which the record keeps,
+  RoutePlace route_place;   // and so does this.
   std::uint32_t place = 0;  // In the ledger.
-  // Who carries it: a connection in this slot of the worker, or the packet plane under this name
-  // (not 0).
+  // The carrier: a connection in this slot of the worker, or the packet plane under this name (not
+  // 0).
   std::uint32_t slot = 0;
   std::uint64_t splice = 0;
-  TrafficCount counted;  // What of it the worker's traffic has so far, and under which plane.
+  TrafficCount counted;  // Already counted in the worker's traffic, and under which plane.
   PlaneId counted_plane = PlaneId::none;
   FlowRate rate;
 };
 
-// Of a flow that an earlier process let in, with a seat: counts it at its route and backend too,
-// whatever these may have.
+// For a flow that an earlier process accepted: also counts it at its route and backend, regardless
+// of their limits.
 void take_places(Flow& flow);
 
-// The address that was tried last or is connected to, or what the configuration calls it; empty: it
-// has not come so far.
+// The address last tried or connected to, or its name in the configuration; empty: none yet.
 std::string backend_of(const FlowRecord& flow);
 
 class Ledger {
  public:
-  // `worker` makes the serials of all workers differ. The others outlive the ledger.
+  // `worker` makes serials unique over all workers. The others outlive the ledger.
   Ledger(unsigned worker, Shared& shared, Counters& counters, Traffic& traffic)
       : shared_(shared),
         counters_(counters),
@@ -56,17 +55,16 @@ class Ledger {
 
   // Gives the record its serial. The flow stays where it is until end().
   Flow& open(FlowRecord record, Seat seat);
-  // It has reached its backend.
+  // The flow has reached its backend.
   void begin(const Flow& flow, std::uint64_t now_ms);
-  // Frees the flow. `gate` limits the lines of flows that never reached a backend; `now_ms`: of the
-  // loop.
+  // Ends and frees the flow. `gate` limits the lines of flows that never reached a backend;
+  // `now_ms`: of the loop.
   void end(Flow& flow, const FlowEnd& end, LogGate& gate, std::uint64_t now_ms);
 
   // Counts a flow that has moved so many bytes so far.
   void settle(Flow& flow, std::uint64_t to_backend, std::uint64_t to_client);
 
-  // The lines that were written since the last call leave the worker, and what followers are told.
-  // Once a turn.
+  // Hands over the lines and the followers' events since the last call. To be called once a turn.
   void hand_over_lines();
 
   std::uint32_t living() const { return flows_.used(); }

@@ -1,8 +1,8 @@
 #pragma once
 
-// A connection's place among those that the limits count: all connections, those whose sockets the
-// proxy has, hellos that are not complete, and connections of one source. Whoever holds the seat is
-// counted, once each; the end of the seat gives everything back.
+// A connection's share of the counts behind the limits: all connections, those whose sockets the
+// proxy has, incomplete hellos, and connections per source. The seat is counted once in each, and
+// its destruction gives everything back.
 
 #include <cstdint>
 #include <expected>
@@ -15,10 +15,10 @@
 
 namespace sni {
 
-// At most so many at once, in the process.
+// Limits of the process.
 struct SeatBounds {
   std::uint32_t connections = 0;
-  std::uint32_t relayed = 0;  // With two descriptors each; ports that are held count as a half.
+  std::uint32_t relayed = 0;  // With two descriptors each; a held port counts as a half.
   std::uint32_t hellos = 0;
 };
 
@@ -34,12 +34,13 @@ class Seat {
 
   // Counts a connection and its hello. `shared` outlives the seat.
   static std::expected<Seat, Refusal> take(Shared& shared, const SeatBounds& bounds);
-  // Of a connection that an earlier process let in and that has no sockets: counted at any rate.
+  // For a connection that an earlier process accepted and that has no sockets: counted regardless
+  // of limits.
   static Seat adopt(Shared& shared);
-  // Counts the connection for `source`; the source before it is given back. sources_max 0: sources
-  // are not counted.
+  // Counts the connection for `source` and no longer for the previous source. sources_max 0:
+  // sources are not counted.
   std::optional<Refusal> take_source(const IpAddress& source, std::uint32_t sources_max);
-  // The hello is complete, or will never be.
+  // The hello is complete, or never will be.
   void leave_hello();
   // A plane has taken the connection over whole: its sockets are gone.
   void leave_sockets();

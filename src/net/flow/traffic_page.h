@@ -1,7 +1,7 @@
 #pragma once
 
-// What a worker answers to those who ask for its traffic: living connections are counted a page at
-// a time (net/flow/live_flow.h), and with the last page come the reports.
+// A worker's answer to a request for its traffic. Live connections are counted a page at a time
+// (net/flow/live_flow.h), and the last page has the reports.
 
 #include <cstdint>
 #include <optional>
@@ -13,7 +13,7 @@ namespace sni {
 
 struct TrafficPage {
   std::optional<std::uint32_t> next;  // Where the next page begins; nullopt: this was the last one.
-  std::vector<TrafficReport> reports;  // With the last page: one for each kind that was asked for.
+  std::vector<TrafficReport> reports;  // On the last page: one for each requested kind.
 };
 
 }  // namespace sni

@@ -1,10 +1,10 @@
 #pragma once
 
-// Whether a source is let in: the lists and bans as every worker sees them, and the mailbox in
-// which workers report what sources do.
+// Whether a source is admitted: the lists and bans that all workers share, and the mailbox in which
+// workers report the conduct of sources.
 //
-// Workers read under a shared lock. The main thread alone changes anything; it works changes out
-// first and holds the lock only to put them in place, so no worker waits for a list to be built.
+// Workers read under a shared lock. Only the main thread changes anything. It prepares changes
+// first and holds the lock only to install them, so no worker waits for a list to be built.
 
 #include <atomic>
 #include <cstddef>
@@ -22,7 +22,7 @@
 
 namespace sni {
 
-// CLOCK_BOOTTIME in seconds, which is what the kernel's side of the guard compares with.
+// CLOCK_BOOTTIME in seconds, the clock of the kernel's side of the guard.
 GuardTime guard_now();
 
 class Admission {
@@ -34,14 +34,14 @@ class Admission {
 
   Admission();
 
-  // For any thread.
+  // Thread-safe.
   std::optional<Refusal> refuses(const IpAddress& source) const;
   void report(const IpAddress& source, Conduct conduct);
 
   // For the main thread.
   const GuardList& list() const { return *list_; }
   const BanTable& bans() const { return bans_; }
-  // Takes a new list into use, and returns the old one, whose end takes a while if it is long.
+  // Installs a new list and returns the old one, which takes a while to free if it is long.
   std::unique_ptr<GuardList> adopt(std::unique_ptr<GuardList> list, bool default_allow);
   void commit(GuardList::Plan& plan);
   void adopt(const BanPolicy& policy);

@@ -1,15 +1,15 @@
 #pragma once
 
 // The guard as a whole: the lists of the configuration and of commands, the bans, and both places
-// where they hold, at accept (Admission) and in the kernel (XdpGuard).
+// where they apply, at accept (Admission) and in the kernel (XdpGuard).
 //
 // It belongs to the main thread. A reload builds the new list and the new generation of kernel maps
-// in a thread of its own, while commands and bans go on against the running ones; when it is done,
-// all commands and bans are applied to the new set before it takes over, so none is lost.
+// in a thread of its own, while commands and bans apply to the running ones. At the end all
+// commands and bans are applied to the new set before it takes over, so none is lost.
 //
-// Commands change the running list one after the other. Where the list is long, what a command
-// changes is planned in a thread too, since that takes time with its length; the next command and a
-// new list wait until the plan is in force. All commands that expire together are one plan.
+// Commands change the running list one after the other. For a long list a thread plans the change,
+// since the time depends on the list's length; the next command and a new list wait until the plan
+// is committed. All commands that expire together are one plan.
 
 #include <atomic>
 #include <deque>
@@ -38,7 +38,7 @@ class Guard {
                                               GuardInput input);
   ~Guard();
 
-  // Readable when there is something to do; work() also wants to be called every wait_ms().
+  // Readable when work() has something to do; work() must also be called every wait_ms().
   int fd() const { return epoll_.get(); }
   int wait_ms() const;
   void work();
@@ -46,24 +46,24 @@ class Guard {
   void reload(GuardInput input);
   bool is_rebuilding() const { return build_ != nullptr; }
 
-  // For seconds; nullopt: until it is unblocked. Both tell what the operator wants to know when it
-  // holds: at once, or later from work().
+  // Blocks for seconds; nullopt: until unblocked. Both report the result when it is in force:
+  // immediately, or later from work().
   void block(const IpPrefix& prefix, std::optional<std::uint32_t> seconds,
              std::function<void(Result<void>)> done);
   struct Unblocked {
     bool was_blocked = false;
     bool configured = false;         // The next reload blocks it again.
     std::vector<IpPrefix> bans;      // Lifted.
-    std::vector<IpPrefix> still_by;  // Prefixes around it that go on blocking it.
+    std::vector<IpPrefix> still_by;  // Enclosing prefixes that still block it.
   };
   void unblock(const IpPrefix& prefix, std::function<void(Result<Unblocked>)> done);
 
   const Admission& admission() const { return admission_; }
   bool is_commanded(const IpPrefix& prefix) const { return commanded_.contains(prefix); }
-  // nullopt: there is no XDP, so nothing is counted by entry.
+  // nullopt: without XDP nothing is counted by entry.
   std::optional<std::vector<XdpHits>> hits();
   void log_totals() const;
-  // What XDP has dropped so far, by reason; without XDP nothing.
+  // Packets dropped by XDP so far, by reason; empty without XDP.
   std::vector<XdpDrops> xdp_drops() const;
 
  private:
@@ -74,9 +74,9 @@ class Guard {
   void replay(GuardBuild& build, XdpGeneration* generation);
   // One change of the running list.
   struct Step {
-    // When its turn has come: what to replace in the list.
+    // Called when its turn comes: what to replace in the list.
     std::function<std::vector<GuardEntry>()> begin;
-    std::function<void(Result<void>)> done;  // When it is in force, or cannot be had.
+    std::function<void(Result<void>)> done;  // Called when it is in force or has failed.
   };
   struct Planning {
     std::vector<GuardEntry> terms;
@@ -102,13 +102,13 @@ class Guard {
   UniqueFd built_;  // An eventfd: a build or a plan is done.
   SourceWatch watch_{ConductLimits{}};
   BlockCommands commanded_;
-  // What `unblock` has taken out of the configuration's list, until a reload brings it back.
+  // Entries that `unblock` removed from the configuration's list, until a reload restores them.
   std::map<IpPrefix, GuardTerm> lifted_;
   std::deque<Step> steps_;              // Waiting for their turn.
-  std::unique_ptr<Planning> planning_;  // Whose turn it is, while a thread plans it.
+  std::unique_ptr<Planning> planning_;  // The current step, while a thread plans it.
   bool expiring_ = false;               // A step that ends commands is under way.
   std::unique_ptr<GuardBuild> build_;
-  std::set<IpPrefix> touched_;            // By commands since the build began.
+  std::set<IpPrefix> touched_;            // Changed by commands since the build began.
   std::optional<GuardInput> next_input_;  // A reload that came during a build.
   std::jthread retiring_;
   GuardTime expired_at_ = 0;

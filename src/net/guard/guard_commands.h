@@ -1,6 +1,6 @@
 #pragma once
 
-// What `sni-proxy block`, `unblock` and `blocklist` ask a running proxy over its control socket:
+// The requests of `sni-proxy block`, `unblock` and `blocklist` over the control socket:
 //
 //   {"command": "block", "prefix": "192.0.2.0/24", "for_s": 600}     for_s is optional
 //     -> {"prefix": "192.0.2.0/24"}

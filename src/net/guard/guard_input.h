@@ -1,6 +1,6 @@
 #pragma once
 
-// The configuration and its block file, as the guard takes them, and what its parts make of them.
+// The guard's input, the configuration and its block file, and what its parts derive from them.
 
 #include <cstdint>
 #include <vector>

@@ -1,7 +1,7 @@
 #pragma once
 
-// Blocks that would cut off the operator himself: with scope = "host", those that cover an address
-// of this host, its gateways, its resolvers or a backend.
+// Finds blocks that would cut off the operator: with scope = "host", those that cover an address of
+// this host, its gateways, its resolvers or a backend.
 
 #include <string>
 #include <vector>
@@ -11,15 +11,15 @@
 
 namespace sni {
 
-// An address that packets must keep coming from, and what it is: "the gateway", "a backend".
+// An address whose packets are needed, and what it is: "the gateway", "a backend".
 struct NeededSource {
   IpAddress address;
   std::string what;
 };
-// Errors name what cannot be read of the system.
+// Errors name what could not be read from the system.
 Result<std::vector<NeededSource>> needed_sources(const Config& config);
 
-// One line for each block that covers one of them and is not undone by the allowlist.
+// One line for each block that covers one of them and is not overridden by the allowlist.
 std::vector<std::string> guard_warnings(const Config& config,
                                         const std::vector<AccessEntry>& block_file,
                                         const std::vector<NeededSource>& needed);

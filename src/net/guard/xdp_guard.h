@@ -1,8 +1,8 @@
 #pragma once
 
-// The XDP side of the guard: the loaded filter, and the interfaces it is attached to. Where it
-// cannot be had, one line of the log says so, and the check at accept does the work alone; only a
-// mode that was asked for by name is insisted on.
+// The XDP side of the guard: the loaded filter, and the interfaces it is attached to. If XDP is not
+// available, a log line says so and only the check at accept applies; it is an error only if the
+// configuration names the mode.
 
 #include <optional>
 #include <string>
@@ -17,12 +17,12 @@ namespace sni {
 
 class XdpGuard {
  public:
-  // Loads the filter. nullopt: not wanted, or not to be had.
+  // Loads the filter. nullopt: not wanted, or not available.
   static Result<std::optional<XdpGuard>> load(const XdpConfig& config);
 
-  // Attaches to all interfaces, once there is a generation to judge by.
+  // Attaches to all interfaces, once a generation is active.
   Result<void> attach();
-  // Lets go of interfaces that are gone and takes those that have come.
+  // Detaches from interfaces that are gone and attaches to new ones.
   void refresh();
 
   XdpFilter& filter() { return filter_; }
@@ -33,7 +33,7 @@ class XdpGuard {
   struct Interface {
     std::string name;
     std::optional<XdpAttachment> attachment;
-    std::string complaint;  // What was last said about it, so that it is said once.
+    std::string complaint;  // The last message about it, so that each is logged once.
   };
 
   XdpGuard(const XdpConfig& config, XdpFilter filter);

@@ -1,7 +1,7 @@
 #pragma once
 
-// One check of one endpoint: a connection that asks whether somebody serves there, and is closed. The
-// socket is not blocking; whoever has the probe waits for it.
+// One check of one endpoint: a connection that finds out whether the endpoint serves, and is
+// closed. The socket is nonblocking; the owner of the probe waits for it.
 
 #include <cstdint>
 #include <optional>
@@ -19,13 +19,13 @@ struct ProbeRequest {
   std::string path;
   HealthCheck check = HealthCheck::tcp;
   std::string server_name;
-  const SourceConfig* source = nullptr;  // Looked at once.
+  const SourceConfig* source = nullptr;  // Read only at the start.
   ProxyVersion send_proxy = ProxyVersion::none;
 };
 
 class Probe {
  public:
-  // nullopt: it goes on. Else its end: empty where the check has passed, else why not.
+  // nullopt: the probe goes on. Else its result: empty if the check passed, else why it failed.
   using Outcome = std::optional<std::string>;
 
   Outcome begin(const ProbeRequest& request, const TcpConfig& tcp);
@@ -33,7 +33,7 @@ class Probe {
   Outcome advance();
 
   int fd() const { return socket_.get(); }
-  // Else for its input.
+  // Whether to wait for output, else for input.
   bool waits_for_output() const { return connecting_ || sent_ < output_.size(); }
 
  private:

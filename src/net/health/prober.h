@@ -1,18 +1,18 @@
 #pragma once
 
-// Theory of operation: health checks of backends, by the main thread, between other things as the
-// control socket. Each backend has a check of its own, however many routes name it; a name's
-// addresses are found out anew for each round and are checked each for itself. Checks begin spread
-// over their interval, which a jitter keeps from falling into step, and no more than
-// limits::health_checks_max are under way at once; the others wait for those.
+// Theory of operation: the main thread checks the health of backends, among other things like the
+// control socket. Each backend has one check, however many routes name it. A name is resolved again
+// for each round, and each of its addresses is checked separately. The first checks are spread over
+// their interval, jitter keeps them from synchronising, and at most limits::health_checks_max run
+// at once; further ones wait.
 //
 //   due -> (a name: resolve) -> a probe of each address -> passed or failed -> HealthState
 //       -> a change: the board (core/route/endpoint_board.h) holds the endpoint out, or lets it in
 //
-// The board is what connections go by, so a backend that is down is tried after all others, as one
-// is that clients have found out; but no client is made to try it, and none that reaches it all the
-// same brings it back. What is known of an endpoint outlives a reload for as long as its backend is
-// checked; when it is checked no more the board lets it in.
+// Connections use the board, so a backend that is down is tried after all others, like one that
+// clients found to be out. But no client is made to retry it, and a client that still reaches it
+// does not bring it back. The state of an endpoint survives a reload as long as its backend is
+// checked; after that the board releases it.
 
 #include <cstdint>
 #include <map>
@@ -32,28 +32,28 @@
 
 namespace sni {
 
-// Of one backend: how many of its addresses are up.
+// The health of one backend: how many of its addresses are up.
 struct HealthSummary {
   std::string check;  // Its name.
   std::size_t up = 0;
-  std::size_t known = 0;  // Those that have been checked.
-  std::string reason;     // Why the one that failed last did; empty: all is well.
+  std::size_t known = 0;  // Addresses checked so far.
+  std::string reason;     // Why the latest failure happened; empty: none.
 };
 
 class HealthProber final : private ResolverIo {
  public:
-  // `board` outlives the prober. Empty where the kernel has no descriptor left for it.
+  // `board` outlives the prober. Empty if the kernel has no descriptor left for it.
   static Result<std::unique_ptr<HealthProber>> create(EndpointBoard& board);
   ~HealthProber() override;
 
-  // From now on these are checked. Errors: names cannot be resolved; then all goes on as before.
+  // Replaces the targets. Errors: names cannot be resolved; then nothing changes.
   Result<void> configure(std::vector<HealthTarget> targets, const DnsConfig& dns,
                          std::shared_ptr<const SystemNames> names, const TcpConfig& tcp,
                          std::uint64_t now_ms);
   void take_names(std::shared_ptr<const SystemNames> names, std::uint64_t now_ms);
 
-  // Readable when there is something to dispatch(), which also wants to be called at deadline_ms().
-  // `now_ms`: CLOCK_MONOTONIC.
+  // Readable when dispatch() has work; dispatch() must also be called at deadline_ms(). `now_ms`:
+  // CLOCK_MONOTONIC.
   int fd() const { return epoll_.get(); }
   std::optional<std::uint64_t> deadline_ms(std::uint64_t now_ms);
   void dispatch(std::uint64_t now_ms);
@@ -66,16 +66,16 @@ class HealthProber final : private ResolverIo {
   struct Place {
     Endpoint endpoint;
     HealthState state;
-    bool checked = false;  // Once at least.
+    bool checked = false;  // At least once.
     bool under_way = false;
-    bool current = true;  // Of the last answer to the backend's name.
+    bool current = true;  // In the last answer for the backend's name.
     std::string reason;
   };
   using Places = std::map<EndpointBoard::Id, Place>;
   struct Check {
     HealthTarget target;
     std::uint64_t due_ms = 0;
-    bool asking = false;  // For the addresses of its name.
+    bool asking = false;  // A question for its name is under way.
     Places places;
     std::string unresolved;  // Why it has no address.
   };
@@ -109,13 +109,14 @@ class HealthProber final : private ResolverIo {
   UniqueFd epoll_;
   TcpConfig tcp_;
   DnsConfig dns_;
-  DnsCounters dns_counters_;                        // Of these questions, which are no client's.
+  // For these questions, which do not come from clients.
+  DnsCounters dns_counters_;
   std::unique_ptr<Resolver> resolver_;              // Null until a name is checked.
   std::unordered_map<std::uint32_t, int> watched_;  // Sockets of the resolver, by the watch's id.
   std::map<BackendId, Check> checks_;
-  std::set<std::pair<std::uint64_t, BackendId>> due_;  // When which check begins.
+  std::set<std::pair<std::uint64_t, BackendId>> due_;  // Start times of checks.
   std::unordered_map<Number, UnderWay> under_way_;
-  std::set<std::pair<std::uint64_t, Number>> until_;  // When which probe's time is over.
+  std::set<std::pair<std::uint64_t, Number>> until_;  // Deadlines of probes.
   Number last_number_ = 0;
   std::uint64_t random_ = 0;
 };

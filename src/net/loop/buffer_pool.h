@@ -1,14 +1,14 @@
 #pragma once
 
-// Theory of operation: receive buffers that the kernel takes when bytes are there, so that an idle
-// connection holds none. The pool has `buffer_count` buffers, of which a small part is published in
-// the io_uring buffer ring and the rest waits on a stack: what was used last is published next,
-// while it is still in the CPU's cache. A ring with all buffers in it would walk through all of
-// them.
+// Theory of operation: the kernel takes a receive buffer only when bytes have arrived, so that an
+// idle connection holds none. Of the pool's `buffer_count` buffers a small part is published in the
+// io_uring buffer ring and the rest is on a stack: the buffer used last is published next, while it
+// is still in the CPU's cache. A ring with all buffers would cycle through all of them.
 //
 // A receive that finds the ring empty ends with -ENOBUFS and is armed again after the turn. A pipe
-// whose reader stalls may keep its buffer only while less than half of the pool is held by such
-// (scarce()), else it moves its bytes elsewhere: stalled readers never starve the others.
+// whose reader stalls may keep its buffer only while less than half of the pool is in use
+// (scarce()). Otherwise it moves its bytes elsewhere, so that stalled readers never starve the
+// others.
 
 #include <liburing.h>
 
@@ -36,10 +36,10 @@ class BufferPool {
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // The buffer that a completion names, now the caller's until give().
+  // The buffer that a completion names; it belongs to the caller until give().
   std::uint8_t* take(BufferId id);
   void give(BufferId id);
-  // Half of the buffers or more are out.
+  // Half of the buffers or more are in use.
   bool scarce() const { return spare_.size() + published_ <= limits::buffer_count / 2; }
 
  private:

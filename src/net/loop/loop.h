@@ -1,6 +1,6 @@
 #pragma once
 
-// What the connections of one worker share. Everything here belongs to the worker's thread, but for
+// Shared by the connections of one worker. Everything here belongs to the worker's thread except
 // `shared`, which belongs to the process.
 
 #include <array>
@@ -38,7 +38,7 @@ struct Loop {
   Ledger ledger;
   Planes planes;
   PlaceBell& bell;       // Rung for connections of this worker.
-  ForwardPolicy policy;  // Of the snapshot that the worker has taken last.
+  ForwardPolicy policy;  // Of the worker's current snapshot.
   LogGate refusals_log;
   std::uint64_t now_ms = 0;  // CLOCK_MONOTONIC, taken once a turn.
   // Joins a ClientHello that is spread over several records; used within one call.

@@ -1,7 +1,7 @@
 #pragma once
 
-// What a completion is about, packed into the 64 bits of io_uring's user_data. Identity is slot and
-// generation, never a descriptor: numbers of closed descriptors come back.
+// What a completion belongs to, packed into the 64 bits of io_uring's user_data. Identity is slot
+// and generation, never a descriptor: numbers of closed descriptors are reused.
 
 #include <bit>
 #include <cstdint>
@@ -20,14 +20,14 @@ enum class Op : std::uint8_t {
   wake,      // Read of the worker's eventfd.
   notice,    // Poll of the SOCKHASH plane's ring buffer.
   packet,    // Poll of the packet plane's inbox.
-  cancel,    // Its own completion says nothing that the cancelled operation's does not.
+  cancel,    // Its own completion adds nothing to that of the cancelled operation.
 };
 
 struct OpTag {
   Op op = Op::cancel;
-  // Zero where braces leave them out. GCC 12 takes no braces where bit-fields have initialisers.
+  // Zero if omitted in braces. GCC 12 rejects braces if bit-fields have initialisers.
   Side side : 1;
-  std::uint8_t attempt : 7;  // connect: which of those under way.
+  std::uint8_t attempt : 7;  // connect: which attempt.
   std::uint16_t generation = 0;
   std::uint32_t slot = 0;
 };

@@ -2,12 +2,12 @@
 
 // Theory of operation: one io_uring per worker. Requests are queued without a system call; turn()
 // submits all of them and waits for completions in one. With SINGLE_ISSUER and DEFER_TASKRUN (Linux
-// 6.1) the kernel does its part of the work inside that call, on this thread; older kernels take
+// 6.1) the kernel does its part of the work inside that call, on this thread; older kernels use
 // COOP_TASKRUN (5.19). Provided-buffer rings and multishot accept need 5.19 in any case.
 //
-// A request is never refused: one that the kernel cannot take just now waits for the next turn.
+// A request is never refused: one that the kernel cannot accept now waits for the next turn.
 //
-// Sockets are blocking ones: io_uring tries without blocking, then arms a poll of its own; on an
+// Sockets are in blocking mode: io_uring tries without blocking, then arms a poll of its own. On an
 // O_NONBLOCK socket it would return -EAGAIN instead.
 
 #include <liburing.h>
@@ -29,8 +29,8 @@ struct Completion {
 
 class Ring {
  public:
-  // The ring belongs to the calling thread (SINGLE_ISSUER). Errors name what refused it: a kernel
-  // that is too old, the sysctl, a seccomp filter.
+  // The ring belongs to the calling thread (SINGLE_ISSUER). Errors name the cause: a kernel that is
+  // too old, the sysctl, or a seccomp filter.
   static Result<Ring> create(unsigned entries);
   ~Ring();
   Ring(Ring&& other) noexcept;
@@ -40,13 +40,13 @@ class Ring {
   // Receives at most `length` bytes into a buffer of `group`, which the completion names.
   // poll_first: no bytes are expected yet, so wait without trying first.
   void receive(int fd, std::uint16_t group, std::uint32_t length, bool poll_first, OpTag tag);
-  // The same, but -EAGAIN where nothing is there.
+  // The same, but gives -EAGAIN if there are no bytes.
   void receive_now(int fd, std::uint16_t group, std::uint32_t length, OpTag tag);
-  // Completes with -ETIME after a time in which a drained queue may be expected: 2 ms.
+  // Completes with -ETIME after 2 ms, in which a queue will usually drain.
   void pause(OpTag tag);
   // msg_flags: MSG_DONTWAIT gives -EAGAIN or a short count instead of waiting for space.
   void send(int fd, std::span<const std::uint8_t> bytes, int msg_flags, OpTag tag);
-  // `address` must stay until the completion.
+  // `address` must stay valid until the completion.
   void connect(int fd, const sockaddr* address, socklen_t length, OpTag tag);
   void poll(int fd, std::uint32_t events, OpTag tag);
   void read(int fd, std::span<std::uint8_t> bytes, OpTag tag);
@@ -76,10 +76,10 @@ class Ring {
 
   io_uring ring_{};
   bool open_ = false;
-  std::deque<io_uring_sqe> waiting_;  // Requests that the kernel could not take yet.
+  std::deque<io_uring_sqe> waiting_;  // Requests that the kernel could not accept yet.
 };
 
-// What this kernel's io_uring has, for the start log and `probe`.
+// Features of this kernel's io_uring, for the start log and `probe`.
 struct RingFeatures {
   bool available = false;
   bool defer_taskrun = false;

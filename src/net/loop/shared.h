@@ -1,7 +1,7 @@
 #pragma once
 
-// What all workers share: the counts behind the limits, which hold for the process, and what is
-// loaded once.
+// Shared by all workers: the counts behind the process-wide limits, and everything that is loaded
+// once.
 
 #include <atomic>
 #include <cstddef>
@@ -20,21 +20,21 @@
 
 namespace sni {
 
-// Counts that all workers change stand apart, so that no two of them, nor what is only read, share a
-// line of the cache.
+// Counts that all workers change are aligned to cache lines, so that they share none with each
+// other or with read-only data.
 inline constexpr std::size_t cache_line = 64;
 
 struct Shared {
   FastPath fast_path;                        // Both set before the first worker starts.
-  std::uint64_t run = random_key().front();  // Of this process, for ids that others keep.
-  std::optional<DnsMap> dns_map;  // Answers of all workers; empty: each keeps its own alone.
+  std::uint64_t run = random_key().front();  // Identifies this process in ids that others keep.
+  std::optional<DnsMap> dns_map;  // Answers of all workers; empty: each has only its own.
   alignas(cache_line) std::atomic<std::uint32_t> connections{0};
-  std::atomic<std::uint32_t> relayed{0};  // Those whose two sockets the proxy has.
+  std::atomic<std::uint32_t> relayed{0};  // Connections whose two sockets the proxy has.
   alignas(cache_line) std::atomic<std::uint32_t> pending_hellos{0};
   alignas(cache_line) FlightBudget flights;
   alignas(cache_line) RelayBudget relay_memory;
   alignas(cache_line) SourceCounts sources;
-  EndpointBoard board{random_key()};  // Which endpoints do not answer.
+  EndpointBoard board{random_key()};  // Endpoints that are out.
   Admission admission;
   FlowNews news;
 };

@@ -1,7 +1,8 @@
 #pragma once
 
-// Where connections and flows live: chunks of slots that never move, since the kernel holds pointers
-// into them. A slot's generation goes up when it is freed. Chunks are made on demand and kept.
+// Memory of connections and flows: chunks of slots that never move, since the kernel holds pointers
+// into them. A slot's generation is incremented when it is freed. Chunks are allocated on demand
+// and kept.
 
 #include <array>
 #include <cstdint>
@@ -15,7 +16,7 @@ namespace sni {
 template <typename T>
 class Slots {
  public:
-  // A free slot's number, made ready for emplace().
+  // The number of a free slot, ready for emplace().
   std::uint32_t acquire() {
     if (free_.empty()) grow();
     const std::uint32_t slot = free_.back();
@@ -32,7 +33,7 @@ class Slots {
     return at(slot).content.emplace(std::forward<Arguments>(arguments)...);
   }
 
-  // nullptr: what was there is gone.
+  // nullptr: that occupant is gone.
   T* find(std::uint32_t slot, std::uint16_t generation) {
     if (slot >= capacity()) return nullptr;
     Slot& found = at(slot);

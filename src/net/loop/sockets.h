@@ -1,7 +1,7 @@
 #pragma once
 
-// The two sockets of a connection, and the identity under which its requests are in flight: slot
-// and generation, never a descriptor.
+// The two sockets of a connection, and the identity of its requests in flight: slot and generation,
+// never a descriptor.
 
 #include <array>
 #include <cstdint>
@@ -19,7 +19,7 @@ struct Sockets {
   int fd(Side side) const { return fds[index(side)].get(); }
   OpTag tag(Op op, Side side) const {
     OpTag tag{.op = op, .generation = generation, .slot = slot};
-    tag.side = side;  // For GCC 12 a variable in braces would be narrowed to one bit.
+    tag.side = side;  // In braces GCC 12 would report narrowing to one bit.
     return tag;
   }
 };

@@ -1,11 +1,11 @@
 #pragma once
 
-// Theory of operation: /metrics for Prometheus, /healthz and /readyz for whoever watches services,
-// over HTTP/1.x on a TCP or a UNIX socket of its own. The main thread serves it between other
-// things, as the control socket, and waits for no client: each has a bounded head to send, gets its
-// answer as fast as it reads, and is cut where nothing has moved for limits::scrape_patience_ms. A
-// scraper may keep its connection for the next scrape. Metrics may come later, when the workers have
-// said what they know; their scraper waits, and all others go on.
+// Theory of operation: /metrics for Prometheus, /healthz and /readyz for service monitors, over
+// HTTP/1.x on a TCP or a UNIX socket of its own. The main thread serves it among other things, like
+// the control socket, and waits for no client. The request head is bounded, a client gets its
+// answer as fast as it reads, and it is disconnected after limits::scrape_patience_ms without
+// progress. A scraper may keep its connection for the next scrape. Metrics may be answered later,
+// when the workers have reported; only their scraper waits.
 
 #include <cstdint>
 #include <functional>
@@ -21,11 +21,11 @@
 
 namespace sni {
 
-// The text of all metrics. To be called once, at once or later, on the main thread and while the
-// MetricsServer lives.
+// Takes the text of all metrics. To be called once, immediately or later, on the main thread while
+// the MetricsServer lives.
 using MetricsReply = std::function<void(const std::string&)>;
 
-// What there is to tell, asked at each request.
+// The source of the answers, asked at each request.
 class MetricsSource {
  public:
   virtual ~MetricsSource() = default;
@@ -41,8 +41,8 @@ class MetricsServer {
                                                        MetricsSource& source);
   ~MetricsServer();
 
-  // Readable when there is something to dispatch(), which also wants to be called at deadline_ms().
-  // `now_ms`: CLOCK_MONOTONIC.
+  // Readable when dispatch() has work; dispatch() must also be called at deadline_ms(). `now_ms`:
+  // CLOCK_MONOTONIC.
   int fd() const { return epoll_.get(); }
   std::optional<std::uint64_t> deadline_ms() const;
   void dispatch(std::uint64_t now_ms);
@@ -53,11 +53,11 @@ class MetricsServer {
     UniqueFd fd;
     std::string input;
     std::string output;
-    bool awaited = false;  // Its metrics are on their way.
-    bool head = false;     // Of those: the request is HEAD.
+    bool awaited = false;  // Its metrics are pending.
+    bool head = false;     // The pending request is HEAD.
     bool ending = false;
-    bool waits = true;              // For the rest of a head, or for its reader.
-    std::uint64_t progress_ms = 0;  // When something moved last.
+    bool waits = true;              // Waits for the rest of a head, or for its reader.
+    std::uint64_t progress_ms = 0;  // Time of the last progress.
   };
 
   explicit MetricsServer(MetricsSource& source) : source_(source) {}
@@ -76,12 +76,12 @@ class MetricsServer {
   static bool is_late(const Client& client, std::uint64_t now_ms);
 
   MetricsSource& source_;
-  std::string path_;  // Of a UNIX socket; empty: it is none.
+  std::string path_;  // Of a UNIX socket; empty: it is a TCP socket.
   UniqueFd listener_;
   UniqueFd epoll_;
   std::map<ClientId, Client> clients_;
   ClientId last_id_ = 0;
-  ClientId serving_ = 0;  // Whose request is being looked at; 0: nobody's.
+  ClientId serving_ = 0;  // The client whose request is being handled; 0: none.
   std::uint64_t now_ms_ = 0;
 };
 

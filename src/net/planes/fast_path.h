@@ -1,10 +1,10 @@
 #pragma once
 
-// What of the kernel fast path there is in this process: the programs of the packet plane or of the
-// SOCKHASH, loaded, attached and tried once at start, and which of them the workers may use. `auto`
-// takes the packet plane; where that is not possible, the SOCKHASH for backends on this host if they
-// do not notice; and says at debug what is missing. A mode asked for by name that cannot be had at
-// all is an error.
+// The kernel fast path of this process: the programs of the packet plane or of the SOCKHASH,
+// loaded, attached and tested once at start, and which of them the workers may use. `auto` takes
+// the packet plane, or if that is not possible, the SOCKHASH for backends on this host that cannot
+// notice it; it logs at debug what is missing. A mode given by name that is not available at all is
+// an error.
 
 #include <memory>
 #include <string>
@@ -21,8 +21,8 @@ struct FastPath {
   bool local = false;                     // Backends on this host.
   bool remote = false;                    // All others.
   std::unique_ptr<PacketService> packet;  // Empty: no packet plane.
-  PacketShare packet_share;               // Of each worker.
-  std::vector<std::string> missing;       // What `auto` goes without, and why; for the operator.
+  PacketShare packet_share;               // The share of each worker.
+  std::vector<std::string> missing;       // What `auto` lacks, and why; for the operator.
 };
 
 // `connections_max`: how many pairs there can be at once.
@@ -31,7 +31,7 @@ Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections
 // For the start line: "packet plane", "sockhash for backends on this host".
 std::string in_words(const FastPath& path);
 
-// Lines for `sni-proxy probe`: what would be possible, by loading and trying it.
+// Lines for `sni-proxy probe`: what is possible, found out by loading and testing it.
 std::vector<std::string> probe_fast_path();
 
 }  // namespace sni

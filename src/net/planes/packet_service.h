@@ -1,14 +1,14 @@
 #pragma once
 
-// What all workers share of the packet plane: the loaded programs, the interfaces that they are
-// attached to, and a thread that brings the events of flows to the workers that own them and
-// follows interfaces and routes as they come and go.
+// The part of the packet plane that all workers share: the loaded programs, the interfaces that
+// they are attached to, and a thread. The thread delivers the events of flows to the workers that
+// own them and follows changes of interfaces and routes.
 //
-// A flow's name holds the number of its worker, so that an event finds its way without a table.
+// A flow's name includes the number of its worker, so that events are delivered without a table.
 //
 // With fast_path.pin programs and maps outlive the process, and so do the flows. The next process
-// puts its own programs in the place of the old ones and gives the flows to its workers. What the
-// old one had begun and not finished is reset.
+// replaces the old programs by its own and gives the flows to its workers. Unfinished hand-overs of
+// the old process are reset.
 
 #include <atomic>
 #include <cstdint>
@@ -34,12 +34,12 @@
 
 namespace sni {
 
-// Events on their way to one worker.
+// Events for one worker.
 class PacketInbox {
  public:
   PacketInbox();
 
-  // Readable when there is something, and each second for a worker that wants that.
+  // Readable when there are events, and once a second for a worker that requests it.
   int fd() const { return fd_.get(); }
   void want_ticks(bool on) { ticks_.store(on, std::memory_order_relaxed); }
   bool wants_ticks() const { return ticks_.load(std::memory_order_relaxed); }
@@ -54,10 +54,10 @@ class PacketInbox {
   std::vector<packet_event> events_;
 };
 
-// What one worker may use of what is limited.
+// One worker's share of limited resources.
 struct PacketShare {
   std::uint32_t holders = 0;    // Local ports of spliced flows, a descriptor each.
-  std::uint32_t handovers = 0;  // At once: such a pair has its two descriptors and a held port.
+  std::uint32_t handovers = 0;  // Concurrent; such a pair has its two descriptors and a held port.
 };
 
 // A flow of an earlier process.
@@ -80,7 +80,7 @@ constexpr bool is_worker_of_packet_flow(std::uint64_t flow) {
 
 class PacketService {
  public:
-  // Loads the programs, attaches them to loopback and tries them; other interfaces follow as
+  // Loads the programs, attaches them to loopback and tests them; other interfaces follow as
   // connections need them.
   static Result<std::unique_ptr<PacketService>> start(const FastPathConfig& config,
                                                       std::uint32_t flows, unsigned workers);
@@ -97,22 +97,22 @@ class PacketService {
 
   // Null: flows end with the process.
   const SavedFlows* saved() const { return saved_ ? &*saved_ : nullptr; }
-  // Whether the flows that live are left to the next process at the end of this one.
+  // Whether live flows are left to the next process at the end of this one.
   bool leaves_flows() const { return leaves_flows_; }
-  // The worker's own, once. From its thread.
+  // The worker's flows; to be called once, from its thread.
   std::vector<LeftFlow> take_left(unsigned worker) { return std::exchange(left_[worker], {}); }
 
-  // Sees to it that the programs see what arrives from where this route leads. PACKET_TAKEN, or why
-  // not. From any thread.
+  // Ensures that the programs see packets that arrive from the far end of this route. PACKET_TAKEN,
+  // or why not. Thread-safe.
   packet_decline hook(const PacketRoute& route);
   // Local ports that workers hold, a descriptor each.
   std::atomic<std::uint32_t>& held_ports() { return held_ports_; }
   const std::atomic<std::uint32_t>& held_ports() const { return held_ports_; }
-  // Changes whenever an interface, an address or a route has.
+  // Changes with every change of an interface, an address or a route.
   std::uint64_t routes_version() const { return routes_version_.load(std::memory_order_acquire); }
 
  private:
-  // What is known of one interface.
+  // The state of one interface.
   struct Hook {
     packet_decline verdict = PACKET_TAKEN;
     std::optional<TcAttachment> attachment;
@@ -123,7 +123,7 @@ class PacketService {
   Result<void> open_pins(const std::string& directory, std::uint32_t flows);
   Result<void> attach_as_before();
   void take_over(unsigned workers);
-  // `saved`: names of the flows that go on.
+  // `saved`: names of the flows that continue.
   void end_unsaved(const std::vector<PacketEntry>& entries,
                    std::unordered_set<std::uint64_t> saved);
   Hook attach(std::uint32_t interface);
@@ -146,7 +146,7 @@ class PacketService {
   std::atomic<std::uint64_t> routes_version_{1};
   std::atomic<std::uint32_t> held_ports_{0};
 
-  mutable std::mutex mutex_;  // Of what follows.
+  mutable std::mutex mutex_;  // Protects what follows.
   std::optional<TcAttacher> ethernet_;
   std::optional<TcAttacher> raw_ip_;
   std::optional<RouteLookup> interfaces_;

@@ -1,20 +1,20 @@
 #pragma once
 
-// Theory of operation: the packet plane (bpf/packet/) as one worker uses it. A connection goes
-// through these steps; what it cannot do it declines with a counted reason and stays in the relay:
+// Theory of operation: the packet plane (bpf/packet/) for one worker. A connection goes through
+// these steps; one that cannot be joined is declined with a counted reason and stays in the relay:
 //
 //   announce   before connect(): its local port can be held later (bpf/packet/local_ports.h), and
-//              a backend on this host is told the client's MSS, without which its segments would
-//              not fit the client's way
-//   wants      after bytes have moved: old enough or large enough? Then its two keys are watched,
-//              and once packets of both directions have come under them the relay is to come to
-//              rest
-//   step       at rest: the hand-over (bpf/packet/handover.h), until it is spliced or given back
-//   adopt      the sockets are gone. The flow lives here until it ends by an event of the programs,
-//              by the look at its own times, by a ban or by kill_all(); with fast_path.pin it may
-//              outlive the process instead, and the next one restores it
+//              a backend on this host is told the client's MSS; otherwise its segments would not
+//              fit the client's path
+//   wants      after bytes have moved: if the connection is old or large enough, its two keys are
+//              watched. Once packets of both directions have arrived under them, the relay must
+//              come to rest
+//   step at rest: the hand-over (bpf/packet/handover.h), until the flow is spliced or given back
+//   adopt      the sockets are gone. The flow stays here until it ends by an event of the programs,
+//              a timeout, a ban or kill_all(). With fast_path.pin it may outlive the process, and
+//              the next one restores it
 //
-// After its end a flow lingers, so that retransmissions of its last packets are translated too.
+// After its end a flow lingers, so that retransmissions of its last packets are still translated.
 
 #include <array>
 #include <cstdint>
@@ -42,7 +42,7 @@ namespace sni {
 
 class PlanePacket {
  public:
-  // A flow whose end is to be told to the ledger.
+  // A flow whose end must be reported to the ledger.
   struct Ended {
     Flow* flow;
     FlowEnd end;
@@ -56,25 +56,25 @@ class PlanePacket {
   PlaneTicket announce(int client, bool client_is_v4, int backend, const Endpoint& target,
                        std::uint64_t now_ms);
   void decline_unix() { counts_.declined[PACKET_DECLINE_NOT_TCP].add(); }
-  // Whether the relay is to come to rest for step(). declined: the ticket is gone.
+  // Whether the relay must come to rest for step(). declined: the ticket is gone.
   PlaneAnswer wants(PlaneTicket ticket, const PlaneView& view, std::uint64_t now_ms);
-  // Nothing is in flight on either socket, and nothing is held. `idle`: how long an end may take
-  // nothing.
+  // To be called when nothing is in flight on either socket and nothing is held. `idle`: how long
+  // an end may acknowledge nothing.
   HandoverStep step(PlaneTicket ticket, const PlaneView& view, std::chrono::milliseconds idle);
   // After `spliced`. The flow stays in the ledger; the ticket is gone.
   void adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view, std::chrono::milliseconds idle,
              std::uint64_t now_ms);
-  // Flows of an earlier process that are this worker's now; each is to be restored.
+  // Flows of an earlier process that belong to this worker now; each must be restored.
   std::vector<LeftFlow> take_left() { return service_.take_left(worker_); }
   void restore(const LeftFlow& left, Flow& flow);
-  // Whether flows that live are no reason to stay, since the next process takes them over.
+  // Whether live flows do not delay the end, since the next process takes them over.
   bool leaves_flows() const { return service_.leaves_flows(); }
   // The connect failed, or the connection ends in the relay. The ticket is gone.
   void leave(PlaneTicket ticket, bool connected, std::uint64_t now_ms);
 
   // Readable when work() has something to do.
   int fd() const { return service_.inbox(worker_).fd(); }
-  // Takes events, and looks at some of the flows.
+  // Takes events and checks some of the flows.
   void work(const Admission& admission, std::uint64_t now_ms, std::vector<Ended>& ended);
   // Resets all flows, both ways.
   void kill_all(EndReason reason, std::vector<Ended>& ended);
@@ -88,7 +88,7 @@ class PlanePacket {
   // A connection that is not spliced yet.
   struct Pair {
     Endpoint target;
-    std::uint16_t port = 0;  // Of LocalPorts::share(); 0: the kernel has chosen.
+    std::uint16_t port = 0;  // From LocalPorts::share(); 0: the kernel chose it.
     std::uint64_t name = 0;  // Not 0: the keys are watched.
     PacketPair keys;
     std::uint64_t watched_ms = 0;
@@ -105,9 +105,9 @@ class PlanePacket {
     std::uint16_t port = 0;
     std::uint64_t idle_ns = 0;
     std::array<std::uint64_t, 2> relayed{};  // Bytes before the hand-over, by side.
-    std::array<std::uint32_t, 2> ifindex{};  // By side: where packets for it leave.
+    std::array<std::uint32_t, 2> ifindex{};  // By side: interface of packets to it.
     std::uint64_t routes_version = 0;
-    std::optional<IpAddress> source;  // Whom lists and bans concern.
+    std::optional<IpAddress> source;  // The address for lists and bans.
   };
   struct Lingering {
     std::uint64_t name;
@@ -122,7 +122,7 @@ class PlanePacket {
   std::optional<PacketRoute> route(const IpAddress& source, const Endpoint& target,
                                    std::uint64_t now_ms);
   HandoverPair handover_pair(const Pair& pair, const PlaneView& view) const;
-  // The flow is ours from here on, whoever handed it over.
+  // Adds a flow, whichever process handed it over.
   Spliced& keep(std::uint64_t name, Spliced spliced);
   void save(std::uint64_t name, const Spliced& flow);
   static std::uint16_t local_port(const Pair& pair);
@@ -133,7 +133,7 @@ class PlanePacket {
 
   void on_event(const packet_event& event, std::uint64_t now_ms, std::vector<Ended>& ended);
   void look_at_some(const Admission& admission, std::uint64_t now_ms, std::vector<Ended>& ended);
-  // nullopt: it lives.
+  // nullopt: it is alive.
   std::optional<EndReason> verdict_on(const Spliced& flow, const Admission& admission,
                                       const packet_flow& client, const packet_flow& backend) const;
   void follow_route(std::uint64_t name, Spliced& flow, std::uint64_t now_ms);
@@ -146,7 +146,7 @@ class PlanePacket {
   PacketCounts& counts_;
   unsigned worker_;
   std::uint64_t run_;
-  bool stamps_;  // This host's connections carry timestamps.
+  bool stamps_;  // This host's connections use TCP timestamps.
   std::uint64_t next_number_;
   std::uint32_t handovers_ = 0;  // Under way.
   std::uint32_t handovers_max_;
@@ -156,11 +156,11 @@ class PlanePacket {
   std::optional<Conntrack> conntrack_;
   Slots<Pair> pairs_;
   std::unordered_map<std::uint64_t, Spliced> flows_;
-  std::deque<std::uint64_t> order_;  // Names of flows, the one that is looked at next in front.
+  std::deque<std::uint64_t> order_;  // Names of flows, the one to check next in front.
   std::deque<Lingering> lingering_;
   std::uint64_t looked_ms_ = 0;
 
-  // Ways that were asked for lately.
+  // Recently looked-up routes.
   struct Way {
     Endpoint target;
     IpAddress source;

@@ -1,11 +1,11 @@
 #pragma once
 
-// The SOCKHASH plane: which pair goes to the kernel, when, and what is owed to it from then on. The
+// The SOCKHASH plane: which pair goes to the kernel, when, and the bookkeeping from then on. The
 // sockets stay with the connection, which relays what the kernel does not move.
 //
-// A pair that the kernel takes keeps its io_uring requests on the same host: what the backend
-// writes leaves by the client's socket or comes to the armed receive, as redirect_msg decides. One
-// that it does not take was declined for a reason, which is counted.
+// A pair with a backend on the same host keeps its io_uring requests: redirect_msg decides whether
+// the backend's bytes leave by the client's socket or complete the armed receive. A pair that is
+// not taken is declined with a counted reason.
 
 #include <array>
 #include <cstdint>
@@ -27,11 +27,11 @@ class PlaneSockhash final : public Plane {
                 unsigned worker);
 
   PlaneId id() const override { return PlaneId::sockhash; }
-  // The other end can then be caught if it is on this host.
+  // Lets the other end be captured if it is on this host.
   PlaneTicket announce(int client, int backend) override;
-  // Takes a backend on this host, and grants it credit from then on.
+  // Takes a pair with a backend on this host, and grants it credit from then on.
   PlaneAnswer progress(PlaneTicket ticket, const PlaneView& view) override;
-  // Takes a remote backend, behind the gate.
+  // Takes a pair with a remote backend, behind the gate.
   PlaneAnswer offer(PlaneTicket ticket, const PlaneView& view) override;
   bool moved(PlaneTicket ticket) override;
   void leave(PlaneTicket ticket) override { slots_.give_back(ticket); }
@@ -41,35 +41,35 @@ class PlaneSockhash final : public Plane {
 
   // For gated pairs.
   std::uint64_t pending(PlaneTicket ticket) const { return slots_.pending(ticket); }
-  // Pending bytes are lost: the pair must be reset.
+  // Whether pending bytes are lost: then the pair must be reset.
   bool torn(PlaneTicket ticket) const { return slots_.torn(ticket); }
-  // True: `wake` of the view comes out of take_woken() when bytes pass. False: some have passed.
+  // True: take_woken() returns `wake` of the view when bytes pass. False: some have passed already.
   [[nodiscard]] bool fall_asleep(PlaneTicket ticket) { return slots_.fall_asleep(ticket); }
   // Whether all that arrived from the backend, its FIN included, was redirected or read.
   bool source_drained(PlaneTicket ticket, int backend) const;
-  // Whether all of that is in the client's send queue.
+  // Whether all redirected bytes are in the client's send queue.
   bool target_drained(PlaneTicket ticket, int client) const {
     return slots_.target_drained(ticket, client);
   }
-  // From now on everything passes.
+  // From now on everything passes up to userspace.
   void retire(PlaneTicket ticket) { slots_.disarm(ticket); }
   // -1: no pair is ever gated.
   int notice_fd() const { return path_.remote ? slots_.notice_fd() : -1; }
   std::optional<std::uint64_t> take_woken();
 
-  // Bytes that have entered the client's send queue, by whatever way.
+  // Bytes that have entered the client's send queue by any way.
   static std::uint64_t sent_to_client(int client);
 
  private:
   enum class Stage : std::uint8_t {
-    announced,  // The backend may be caught, or be remote: it is not decided yet.
+    announced,  // Undecided: the backend may be captured, or be remote.
     local,      // redirect_msg sends for a backend on this host.
     gated,      // redirect_skb sends what arrives from a remote backend.
   };
   struct Pair {
     Stage stage = Stage::announced;
     std::uint64_t client_cookie = 0;
-    std::uint64_t redirected = 0;  // At the last look of moved().
+    std::uint64_t redirected = 0;  // At the last call of moved().
     std::uint64_t relayed = 0;     // gated: bytes to the client before the hand-over,
     std::uint64_t wake = 0;        // and what wakes its reader.
   };

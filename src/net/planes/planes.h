@@ -1,7 +1,7 @@
 #pragma once
 
 // The planes of one worker, of which FastPath has at most one, and a connection's place on them. A
-// connection that no plane follows pays one comparison where bytes move.
+// connection on no plane pays one comparison when bytes move.
 
 #include <cstdint>
 #include <memory>
@@ -16,11 +16,10 @@ namespace sni {
 // A connection's place on the planes.
 struct PlanePair {
   PlaneTicket packet = no_ticket;
-  bool packet_open = false;  // It may still be taken over whole: then there is a ticket.
+  bool packet_open = false;  // It may still be taken over; implies a ticket.
   PlaneTicket sockhash = no_ticket;
-  PlaneId carrier =
-      PlaneId::userspace;  // Once taken it stays: the bytes are the kernel's to count.
-  bool gated = false;      // Receives from the backend go through a GatedReader.
+  PlaneId carrier = PlaneId::userspace;  // Stays once taken: the kernel counts the bytes.
+  bool gated = false;                    // Receives from the backend go through a GatedReader.
 };
 
 class Planes {
@@ -32,8 +31,8 @@ class Planes {
 
   // Which planes may have a pair.
   struct Open {
-    bool packet = true;    // The backend's socket is free to be bound, and routed as any other.
-    bool sockhash = true;  // Every byte that the backend's socket will receive is for the client.
+    bool packet = true;    // The backend's socket may be bound and is routed normally.
+    bool sockhash = true;  // Every byte that the backend's socket receives is for the client.
   };
   // Before connect().
   void announce(PlanePair& pair, int client, bool client_is_v4, int backend, const Endpoint& target,
@@ -42,7 +41,8 @@ class Planes {
   void decline_unix() {
     if (packet_ != nullptr) packet_->decline_unix();
   }
-  // Bytes came from the client or were sent to it. Whether a plane wants both sockets.
+  // To be called after bytes were received from the client or sent to it. Returns whether a plane
+  // wants both sockets.
   bool progress(PlanePair& pair, const PlaneView& view, std::uint64_t now_ms) {
     if (pair.packet_open) {
       const PlaneAnswer answer = packet_->wants(pair.packet, view, now_ms);
@@ -52,7 +52,7 @@ class Planes {
     if (pair.sockhash != no_ticket) settle(pair, sockhash_->progress(pair.sockhash, view));
     return false;
   }
-  // See Plane::offer(). Whether the pair is gated.
+  // See Plane::offer(). Returns whether the pair is gated.
   bool offer(PlanePair& pair, const PlaneView& view);
   // Whether the kernel moved bytes since the last call.
   bool moved(PlanePair& pair);
@@ -61,14 +61,14 @@ class Planes {
 
   // Whether splice(2) sees all that arrives from the backend.
   bool splice_sees_all(const PlanePair& pair) const;
-  // Bytes that have entered the client's send queue, if the kernel put some there; else nullopt.
+  // Bytes that have entered the client's send queue, if the kernel put any there; else nullopt.
   static std::optional<std::uint64_t> sent_to_client(const PlanePair& pair, int client);
 
-  // A gated pair: from now on everything passes up to userspace.
+  // For a gated pair: from now on everything passes up to userspace.
   void open_gate(const PlanePair& pair) {
     if (pair.gated) sockhash_->retire(pair.sockhash);
   }
-  // Whether all that the kernel has taken for the client is in the client's send queue.
+  // Whether all bytes that the kernel took for the client are in the client's send queue.
   bool client_drained(const PlanePair& pair, int client) const {
     return !pair.gated || sockhash_->target_drained(pair.sockhash, client);
   }

@@ -12,11 +12,12 @@
 
 namespace sni {
 
-// `run`: of this process (Shared). Keys, idle time and bytes are the plane's to fill in.
+// `run`: of this process (Shared). The plane fills in keys, idle time and bytes.
 SavedFlow saved_flow(const FlowRecord& record, std::uint64_t run);
 
-// Route, backend and listener are those of today that have the same names; without one the record has
-// no route or backend, and a listener of its own. `listeners` run in step with the routes' listener indices.
+// Route, backend and listener are the current ones with the same names. If there is none, the
+// record has no route or backend, and a listener of its own. `listeners` is indexed like the
+// routes' listeners.
 FlowRecord restored_record(const SavedFlow& flow, const RouteTable& routes,
                            std::span<const std::shared_ptr<const ListenerConfig>> listeners);
 

@@ -43,7 +43,7 @@ class BulkGauge {
   }
   bool bulk() const { return bulk_; }
   bool raises_mark() const { return bulk_ && !fast_ && large_ >= needed_; }
-  // No pipe could be had, or splicing stopped: try again after as many large receives as at first.
+  // No pipe was available, or splicing stopped: try again after as many large receives as at first.
   void refuse() {
     bulk_ = false;
     score_ = 0;
@@ -71,7 +71,7 @@ class BulkGauge {
   }
   std::uint8_t score_ = 0;
   bool bulk_ = false;
-  bool fast_ = false;        // More than limits::low_water_rate_max came lately.
+  bool fast_ = false;        // The recent rate exceeds limits::low_water_rate_max.
   std::uint8_t repaid_ = 0;  // Full receives since one waited in vain, or since needed_ fell.
   std::uint16_t large_ = 0;  // Large receives in a row,
   std::uint16_t needed_ = limits::low_water_begins;  // and how many raise the mark.

@@ -1,8 +1,8 @@
 #pragma once
 
-// One direction of a relay while it moves a lot at a time: by splice(2) through a borrowed pipe
+// One direction of a relay in bulk transfer: splice(2) through a borrowed pipe
 // (net/relay/splice.h), with a raised low-water mark where that pays (net/relay/low_water.h). The
-// session sees the same receives and sends as ever; only how they are done differs.
+// session sees the same receives and sends as always; only their implementation differs.
 
 #include <cstdint>
 #include <memory>
@@ -20,26 +20,26 @@ namespace sni {
 
 class BulkLane : private StalledSplice {
  public:
-  // `side`: that it reads from.
+  // `side`: the one it reads from.
   explicit BulkLane(Side side) : side_(side) {}
 
-  // A receive brought so many bytes, by whatever way.
+  // Reports the bytes of a receive, buffered or spliced.
   void measure(std::uint32_t bytes, std::uint64_t now_ms) { gauge_.moved(bytes, now_ms); }
 
-  // Arms a poll in place of the receive where the direction is bulk. False: receive into a buffer.
-  // `allowed`: splice() sees all that arrives.
+  // Arms a poll instead of the receive if the direction is bulk. False: receive into a buffer.
+  // `allowed`: splice() sees all bytes that arrive.
   bool start_receive(Loop& loop, const Sockets& sockets, bool allowed);
   bool armed() const { return armed_; }
-  // `pipe`: where the bytes go if the pipe that is borrowed now is taken away later.
+  // `pipe`: where the bytes go if the pipe borrowed now is evicted later.
   Event on_readable(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint64_t relay_memory,
                     const Completion& completion);
 
   bool holds_bytes() const { return splice_ != nullptr; }
-  // Whether the pipe was taken away since the last call: the bytes are in the direction's buffer, and
-  // what completes next as its send was a poll.
+  // Whether the pipe was evicted since the last call: then the bytes are in the direction's buffer,
+  // and the next completion of its send is that of a poll.
   bool take_evicted() { return std::exchange(evicted_, false); }
-  // Right after a receive the bytes are given on at once, which is the result; where the reader had
-  // no room, a poll waits for some first.
+  // Right after a receive it sends the bytes at once and returns the result. If the reader had no
+  // room, it first polls for some.
   std::optional<Event> start_send(Loop& loop, const Sockets& sockets, Pipe& pipe);
   Event on_writable(Loop& loop, const Sockets& sockets, Pipe& pipe, const Completion& completion);
 
@@ -55,16 +55,16 @@ class BulkLane : private StalledSplice {
   void raise_mark(const Sockets& sockets, bool raised);
 
   Side side_;
-  bool armed_ = false;    // The receive in flight is a poll of ours.
+  bool armed_ = false;    // The receive in flight is our poll.
   bool stalled_ = false;  // The reader had no room for all that was spliced.
   bool evicted_ = false;
   bool waits_bounded_ = false;  // bound_splice_waits() was called for both sockets.
-  bool raised_ = false;         // The low-water mark is,
+  bool raised_ = false;         // The low-water mark is raised,
   bool queued_ = false;         // and the lane is in the queue.
   std::uint64_t since_ms_ = 0;  // When the latest receive under it was armed.
   BulkGauge gauge_;
   std::unique_ptr<Splice> splice_;  // Borrowed while it holds bytes,
-  Pipe* pipe_ = nullptr;            // in the place of this one,
+  Pipe* pipe_ = nullptr;            // in place of this one,
   ParkedOwner owner_;               // of this connection.
 };
 

@@ -1,14 +1,14 @@
 #pragma once
 
-// Theory of operation: at a few Gbit/s most of the work of bulk is to wake the threads that pass it
-// on, piece by piece. So a direction that moves much takes larger pieces: its socket's low-water
-// mark is raised, and a receive waits until limits::low_water_bytes are there (SO_RCVLOWAT; the
-// kernel wakes earlier at FIN, reset and a full window). Whatever is less must not wait for long:
-// two milliseconds later at most the mark goes back to one byte, which also wakes the poll that is
-// armed if anything is there (tcp_set_rcvlowat). Nothing is cancelled and armed anew, so no event
-// can get lost in between.
+// Theory of operation: at a few Gbit/s most of the cost of bulk transfer is waking the threads that
+// forward it piece by piece. So a bulk direction moves larger pieces: its socket's low-water mark
+// is raised, and a receive waits until limits::low_water_bytes have arrived (SO_RCVLOWAT; the
+// kernel wakes it earlier at FIN, reset and a full window). Fewer bytes must not wait for long:
+// after at most two milliseconds the mark goes back to one byte, which also wakes the armed poll if
+// any bytes are there (tcp_set_rcvlowat). Nothing is cancelled and armed anew, so no event can be
+// lost in between.
 //
-// This is the queue of the receives that wait under a raised mark, in the order of their time.
+// This is the queue of receives that wait under a raised mark, in order of time.
 
 #include <cstdint>
 #include <deque>
@@ -30,8 +30,8 @@ class LowWaterQueue {
   // Two clock ticks: a wait of less than one may begin and end in different ones.
   static constexpr std::uint64_t wait_ms = 2;
 
-  // Has on_due called for `entry` when wait_ms have passed since `since_ms`, which is now or what a
-  // call of on_due has returned.
+  // Calls on_due for `entry` when wait_ms have passed since `since_ms`, which is now or a result of
+  // on_due.
   void add(LowWaterEntry entry, std::uint64_t since_ms) {
     queue_.push_back({.entry = entry, .due_ms = since_ms + wait_ms});
   }
@@ -41,8 +41,8 @@ class LowWaterQueue {
     return queue_.empty() ? std::nullopt : std::optional(queue_.front().due_ms);
   }
 
-  // Calls on_due(entry) for all that are due. It returns since when its receive waits, and is
-  // called again; nullopt: it does not wait any more.
+  // Calls on_due(entry) for all that are due. If on_due returns the time since which the receive
+  // waits, it is called again later; nullopt: the receive no longer waits.
   template <typename OnDue>
   void expire(std::uint64_t now_ms, OnDue&& on_due) {
     while (!queue_.empty() && queue_.front().due_ms <= now_ms) {

@@ -1,13 +1,13 @@
 #pragma once
 
-// Theory of operation: the bytes of an established connection, as far as they come up to userspace.
-// Each direction is a pipe, named by the side that it reads from: it receives, sends all of it, and
+// Theory of operation: relays those bytes of an established connection that reach userspace. Each
+// direction is a pipe, named by the side that it reads from: it receives, sends all of it, and
 // receives again, so that a slow reader stops only its own writer. Small pieces go through a buffer
-// (net/relay/pipe.h), bulk through a kernel pipe (net/relay/bulk_lane.h). Where a plane of the kernel
-// moves bytes (net/planes/plane.h) the relay tells it of progress and goes on with the rest.
+// (net/relay/pipe.h), bulk through a kernel pipe (net/relay/bulk_lane.h). If a kernel plane moves
+// bytes (net/planes/plane.h), the relay reports progress to it and handles the rest.
 //
-// start_*() submits to the ring or has its result at once; on_*() turns a completion into the
-// session's event. No event: the operation goes on as something else.
+// start_*() submits to the ring or returns its result at once; on_*() turns a completion into the
+// session's event. No event: the operation continues in another form.
 
 #include <array>
 #include <cstdint>
@@ -27,7 +27,7 @@
 
 namespace sni {
 
-// Where a relay works. All of it outlives the relay.
+// The context of a relay. All of it outlives the relay.
 struct RelayPlace {
   Loop& loop;
   const Sockets& sockets;
@@ -38,8 +38,8 @@ struct RelayPlace {
 
 class Relay {
  public:
-  // `first`: what the client has sent already, and the backend is to get first; `flight` owns it, or
-  // is empty where somebody does who keeps it until it is sent.
+  // `first`: the client's bytes so far, which the backend gets first. `flight` owns them; if it is
+  // empty, another owner keeps them until they are sent.
   Relay(const RelayPlace& place, PlanePair pair, Flight flight, std::span<const std::uint8_t> first,
         std::size_t header_bytes);
 
@@ -50,7 +50,7 @@ class Relay {
 
   // Whether a plane has asked for both sockets since the last call.
   bool take_wanted() { return std::exchange(wanted_, false); }
-  // At rest: a step of the hand-over. nullopt: to be called again soon.
+  // One step of the hand-over, to be called at rest. nullopt: call it again soon.
   std::optional<Event> hand_over();
 
   // LowWaterQueue::expire() calls it.
@@ -58,19 +58,20 @@ class Relay {
     return lane(side).on_low_water_due(loop(), place_.sockets);
   }
 
-  // When the connection will have been idle for `idle_ms`, as it looks now; nullopt: it has.
+  // When the connection will have been idle for `idle_ms` if no bytes move; nullopt: it already
+  // has.
   std::optional<std::uint64_t> idle_at(std::uint64_t idle_ms);
-  // Since bytes moved last.
+  // Time since bytes last moved.
   std::uint64_t idle_ms();
-  // A reset of one side waits until the other has all that came before, or takes nothing for
+  // A reset of one side waits until the other has all earlier bytes, or accepts nothing for
   // limits::linger_ms_max.
   void begin_flush() { active_ms_ = loop().now_ms; }
   bool flushed();
 
   PlaneId carrier() const { return pair_.carrier; }
-  // Bytes that came from `side` and were sent to the other one.
+  // Bytes received from `side` and sent to the other.
   std::uint64_t forwarded(Side side) const;
-  // Gives back what is borrowed. Both sockets are still open.
+  // Gives back all borrowed resources. Both sockets are still open.
   void release();
 
  private:
@@ -97,7 +98,7 @@ class Relay {
   std::array<bool, 2> more_waiting_{};  // The last receive left bytes in the socket.
   bool wanted_ = false;
   std::uint32_t last_unacknowledged_ = 0;
-  std::uint64_t active_ms_;     // When bytes moved last, or a flush began.
+  std::uint64_t active_ms_;     // When bytes last moved, or a flush began.
   std::uint64_t header_bytes_;  // Of our own, before the client's first byte.
   Flight flight_;               // Until the backend has it.
 };

@@ -1,9 +1,9 @@
 #pragma once
 
-// limits.relay_memory, which all workers share: what waits for readers that stall. A fixed share of
-// it is for kernel pipes (net/relay/splice.h), the rest for parked bytes (net/relay/parking.h). The
-// shares do not lend to each other: readers that never read can fill the parked share, and transfers
-// that move still find pipes.
+// limits.relay_memory, which all workers share: the budget for bytes that wait for stalled readers.
+// A fixed share of it is for kernel pipes (net/relay/splice.h), the rest for parked bytes
+// (net/relay/parking.h). Neither share can use the other: readers that never read can fill the
+// parked share, but active transfers still find pipes.
 
 #include <atomic>
 #include <cstdint>

@@ -2,18 +2,20 @@
 
 // Theory of operation: bulk without copies. A kernel pipe takes the pages of what has arrived on
 // one socket and gives them to the other (splice(2)): userspace never touches the bytes. It costs
-// two system calls and a poll a turn, so it is for directions that move a lot at a time
-// (net/relay/bulk_gauge.h); on veth it carries half as much again as receive and send with large buffers.
+// two system calls and a poll per turn, so it is for directions that move large pieces
+// (net/relay/bulk_gauge.h); on veth it moves half as much again as receive and send with large
+// buffers.
 //
-// A direction borrows a pipe when bytes are there and returns it when all of them have left, so
-// idle connections hold none, and a direction that finds no pipe relays by buffers as ever. What the
-// pipes can hold counts to limits.relay_memory (net/relay/relay_budget.h). Readers that stall would
-// keep all pipes in time: where none is left, the one whose reader has taken nothing for longest is
-// emptied into parked memory (net/relay/parking.h), and its connection goes on from there.
+// A direction borrows a pipe when bytes have arrived and returns it when all of them have left, so
+// idle connections hold none. A direction that finds no pipe relays by buffers as usual. The
+// capacity of borrowed pipes counts towards limits.relay_memory (net/relay/relay_budget.h). Stalled
+// readers would hold all pipes in the end. So if none is left, the pipe whose reader has stalled
+// for longest is emptied into parked memory (net/relay/parking.h), and its connection continues
+// from there.
 //
-// The sockets are blocking ones (net/loop/ring.h) and splice() has no MSG_DONTWAIT for them. So fill()
-// is called only when poll has said that there are bytes, and drain() moves no more than fits into
-// the send buffer; should memory pressure still make the kernel wait, bound_splice_waits() ends the
+// The sockets are in blocking mode (net/loop/ring.h) and splice() has no MSG_DONTWAIT for them. So
+// fill() is called only after poll has reported bytes, and drain() moves no more than fits into the
+// send buffer. If the kernel still waits under memory pressure, bound_splice_waits() limits the
 // wait.
 
 #include <sys/types.h>
@@ -32,23 +34,23 @@ namespace sni {
 
 // A smaller pipe is not worth its two calls.
 inline constexpr std::uint32_t splice_bytes_min = 64 * 1024;
-// A pipe whose reader takes nothing for so long may be emptied for others: the copy of a megabyte is
-// repaid many times by then.
+// A pipe whose reader accepts nothing for this long may be evicted: by then the copy of a megabyte
+// has paid off many times.
 inline constexpr std::uint64_t splice_stalled_ms = 250;
-// Where limits.relay_memory is small, its pipes are: so many must find room.
+// If limits.relay_memory is small, pipes get smaller so that this many fit.
 inline constexpr std::uint64_t pipes_least = 4;
 
 class Splice {
  public:
-  // A pipe of at most `bytes_max` (a power of two). nullptr: no descriptors or no memory for one that
-  // is worth it (splice_bytes_min).
+  // A pipe of at most `bytes_max` (a power of two). nullptr: no descriptors, or no memory for
+  // splice_bytes_min.
   static std::unique_ptr<Splice> open(std::uint32_t bytes_max = limits::splice_bytes);
 
-  // Takes what has arrived on `source`, which poll has found readable. Bytes; 0: FIN or urgent
-  // data; else -errno.
+  // Takes what has arrived on `source`, which poll has reported readable. Returns bytes; 0: FIN or
+  // urgent data; else -errno.
   ssize_t fill(int source);
-  // Gives as much as fits to `target`. Bytes; -EAGAIN: less than `least` (and than all) fits; else
-  // -errno.
+  // Gives as much as fits to `target`. Returns bytes; -EAGAIN: less than `least` (and less than
+  // all) fits; else -errno.
   ssize_t drain(int target, std::uint32_t least);
   std::uint32_t held() const { return held_; }
   // Moves all that is held into `bytes`, which has that size.
@@ -63,10 +65,10 @@ class Splice {
   std::uint32_t capacity_ = 0;
 };
 
-// Waits inside splice() on this socket end after a scheduler tick.
+// Bounds waits inside splice() on this socket to a scheduler tick.
 void bound_splice_waits(int fd);
 
-// Whoever holds a pipe whose reader takes nothing. A link of a SplicePool's list.
+// The holder of a pipe whose reader has stalled. A link of a SplicePool's list.
 class StalledSplice {
  public:
   StalledSplice() = default;
@@ -91,16 +93,16 @@ class SplicePool {
   std::unique_ptr<Splice> borrow(std::uint64_t relay_memory);
   // One that still holds bytes is closed: they belong to a connection that has ended.
   void give_back(std::unique_ptr<Splice> splice);
-  // All pipes so far have had limits::splice_bytes.
+  // Whether all pipes so far have had limits::splice_bytes.
   bool full_size() const { return full_size_; }
 
-  // Its reader takes nothing just now, or takes something again. `holder` stays where it is.
+  // The holder's reader has stalled, or reads again. `holder` must not move.
   void stalled(StalledSplice& holder, std::uint64_t now_ms);
   void moved(StalledSplice& holder);
-  // Whose reader has taken nothing for longest, and for splice_stalled_ms at least; or
+  // The holder whose reader has stalled for longest, and for at least splice_stalled_ms; or
   // nullptr.
   StalledSplice* longest_stalled(std::uint64_t now_ms) const;
-  // True once: the first of its kind is told to the log.
+  // True once: only the first eviction is logged.
   bool tell_eviction() { return !std::exchange(eviction_told_, true); }
 
  private:

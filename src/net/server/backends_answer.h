@@ -1,6 +1,6 @@
 #pragma once
 
-// Backends for the control socket: what is known of each, and taking them out and back.
+// Backends for the control socket: the state of each, and disabling and enabling them.
 
 #include <cstddef>
 #include <nlohmann/json_fwd.hpp>
@@ -12,13 +12,13 @@
 
 namespace sni {
 
-// A page of the backends that routes name, from number `from` on, in the order of their ids.
-// `health`: null where nothing is checked.
+// A page of the backends that routes name, from number `from` on, sorted by id. `health`: null if
+// nothing is checked.
 nlohmann::json backends_answer(const BackendTable& backends, const EndpointBoard& board,
                                std::size_t from, const HealthProber* health = nullptr);
 
-// Backends of this text get no new connections any more, and keep those that they have; or get some
-// again. How many there are, and how many of these were not so already.
+// Disables or enables new connections to the backends with this text; they keep existing ones.
+// Returns how many there are, and how many of them changed.
 struct Switched {
   std::size_t found = 0;
   std::size_t changed = 0;

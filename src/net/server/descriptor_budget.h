@@ -1,11 +1,11 @@
 #pragma once
 
-// Theory of operation: descriptors are the limit that everybody meets first, so they are shared out
-// before the start. What the process and its workers cannot do without comes first. Of the rest up
-// to a half goes to what makes things better (more resolver sockets, kernel pipes for bulk), and
-// connections get two each of what then is left: that many are promised (limits.connections), and
-// the surplus is refused as beyond the limit, before a backend is asked for a socket that is not
-// there.
+// Theory of operation: descriptors are usually the first limit that is reached, so they are divided
+// before the start. The needs of the process and its workers come first. Of the rest up to a half
+// goes to optional improvements (more resolver sockets, kernel pipes for bulk transfer).
+// Connections get what is left, two descriptors each. That number is their limit
+// (limits.connections), and a connection beyond it is refused at once, not when the socket to its
+// backend fails.
 
 #include <cstdint>
 
@@ -13,10 +13,10 @@ namespace sni {
 
 struct DescriptorNeeds {
   std::uint64_t limit = 0;    // RLIMIT_NOFILE.
-  std::uint64_t process = 0;  // Beside the workers': open by now, or later.
+  std::uint64_t process = 0;  // Besides the workers': open now, or later.
   std::uint32_t workers = 1;
   std::uint32_t listeners = 1;
-  std::uint32_t name_servers = 0;  // 0: no backend is a name.
+  std::uint32_t name_servers = 0;  // 0: 0: no backend has a name.
   bool packet_plane = false;
 };
 
@@ -27,7 +27,7 @@ struct DescriptorBudget {
 
 DescriptorBudget share_descriptors(const DescriptorNeeds& needs);
 
-// Without so many open files at once the process cannot even start.
+// The open files that the process needs to start at all.
 std::uint64_t descriptors_to_start(const DescriptorNeeds& needs);
 
 }  // namespace sni

@@ -1,7 +1,7 @@
 #pragma once
 
-// What a running proxy cannot change: threads, programs and sockets that stand
-// since its start.
+// Settings that a running proxy cannot change: they concern threads, programs and sockets that
+// exist since its start.
 
 #include <string>
 #include <vector>
@@ -10,13 +10,11 @@
 
 namespace sni {
 
-// Puts numbers where the configuration leaves them to the machine
-// (server.workers = 0). To be done at a start and at a reload alike, so that
-// both can be compared.
+// Fills in numbers that the configuration leaves to the machine (server.workers = 0). To be called
+// both at the start and at a reload, so that the results can be compared.
 void settle(Config& config);
 
-// Gives `next` the values of `running` that hold until the next start. Returns
-// the keys that would have changed.
+// Copies the fixed values of `running` to `next`. Returns the keys that would have changed.
 std::vector<std::string> keep_fixed(const Config& running, Config& next);
 
 }  // namespace sni

@@ -1,6 +1,6 @@
 #pragma once
 
-// Says when network interfaces come, go or change (rtnetlink, RTMGRP_LINK).
+// Reports that network interfaces were added, removed or changed (rtnetlink, RTMGRP_LINK).
 
 #include "core/error.h"
 #include "core/unique_fd.h"
@@ -12,8 +12,8 @@ class LinkWatch {
   static Result<LinkWatch> open();
   // Readable when something has changed.
   int fd() const { return fd_.get(); }
-  // Takes what was said; whoever watches looks at its interfaces then, so the news themselves, also
-  // those that were lost because there were too many, do not matter.
+  // Discards the messages. The caller then examines its interfaces, so their contents do not
+  // matter, nor does the loss of some.
   void take();
 
  private:

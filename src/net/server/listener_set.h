@@ -1,15 +1,16 @@
 #pragma once
 
 // The listening sockets of all workers. The server owns them, so that they can outlive a worker and
-// be handed over; workers accept from what they are lent.
+// be handed over; workers accept from borrowed sockets.
 //
 //   prepare() opens what a new configuration adds -> commit() -> lend() to each worker
 //
-// Sockets of the service manager are taken before any is opened; all workers then accept from one.
+// Sockets from the service manager are used before any is opened; all workers then accept from the
+// same one.
 //
-// A listener that the new configuration does not name is retired: each worker serves what has
-// completed its handshake, gives its socket back, and only then is the socket closed. A number in
-// the submission queue of a worker can therefore never name somebody else's descriptor.
+// A listener that the new configuration does not name is retired: each worker accepts connections
+// that have completed their handshake and gives its socket back, and only then is the socket
+// closed. So a descriptor number in a worker's submission queue never refers to another file.
 
 #include <chrono>
 #include <condition_variable>
@@ -29,10 +30,10 @@ namespace sni {
 
 class ListenerSet;
 
-// Never used again for another listener.
+// Never reused for another listener.
 using ListenerId = std::uint32_t;
 
-// One socket in the hands of one worker. Its end gives it back, on whatever thread.
+// One socket lent to one worker. The destructor gives it back, on any thread.
 class LentSocket {
  public:
   LentSocket() = default;
@@ -62,10 +63,10 @@ class LentSocket {
 // A listener of the running configuration as one worker sees it.
 struct LentListener {
   ListenerId id = 0;
-  LentSocket socket;  // Empty: the worker has it already.
+  LentSocket socket;  // Empty: the worker already has it.
 };
 
-// All functions but the return of a socket are the main thread's.
+// For the main thread, except the return of a socket.
 class ListenerSet {
  public:
   explicit ListenerSet(unsigned workers, PassedSockets passed = {})
@@ -76,21 +77,21 @@ class ListenerSet {
     struct Listener {
       ListenerId id;
       ListenerConfig config;
-      std::vector<UniqueFd> opened;  // One per worker; empty: it stands already.
+      std::vector<UniqueFd> opened;  // One per worker; empty: it is already open.
     };
     std::vector<Listener> listeners;
   };
-  // Opens what is not open yet; nothing that stands changes. A retired listener that is in the way
-  // is waited for, up to half a second.
+  // Opens what is not open yet, without changing open listeners. Waits up to half a second for a
+  // retired listener on the same address.
   Result<Change> prepare(const Config& config);
-  // Takes a change into use. Returns the listeners that it retires.
+  // Applies a change. Returns the listeners that it retires.
   std::vector<ListenerConfig> commit(Change change);
   // One for each listener of the configuration, in its order.
   std::vector<LentListener> lend(unsigned worker);
-  // No listener is wanted any more.
+  // Retires all listeners.
   void retire_all() { static_cast<void>(commit({})); }
 
-  // Closes the sockets of the service manager that no listener has taken; returns their names.
+  // Closes sockets from the service manager that no listener uses; returns their names.
   std::vector<std::string> close_unused_passed() { return passed_.close_unused(); }
 
   // Sockets of retired listeners that workers still have.
@@ -120,7 +121,7 @@ class ListenerSet {
   ListenerId last_id_ = 0;
   std::vector<ListenerId> current_;  // In the order of the configuration.
 
-  mutable std::mutex mutex_;  // For all below.
+  mutable std::mutex mutex_;  // Protects everything below.
   std::condition_variable returned_;
   std::map<ListenerId, Entry> entries_;
 };

@@ -1,7 +1,7 @@
 #pragma once
 
-// A configuration with all that it needs from other files, read and checked as a start, a reload
-// and `sni-proxy check` do it.
+// A configuration with everything that it needs from other files, read and checked in the same way
+// for a start, a reload and `sni-proxy check`.
 
 #include <optional>
 #include <string>
@@ -18,8 +18,8 @@ struct LoadedConfig {
   std::optional<Config> config;  // Empty: there are mistakes.
   std::vector<Diagnostic> diagnostics;
   std::vector<AccessEntry> block_file;  // Of access.block_file.
-  std::vector<std::string> warnings;    // What is right as text but would do harm here.
-  std::vector<std::string> files;       // The configuration's own, then those that it includes.
+  std::vector<std::string> warnings;    // Valid settings that would do harm on this host.
+  std::vector<std::string> files;       // The configuration file, then those that it includes.
 };
 
 // An Error if the file cannot be read.

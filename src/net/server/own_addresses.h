@@ -11,9 +11,9 @@ namespace sni {
 // The addresses of all interfaces of this network namespace (getifaddrs), without duplicates.
 Result<std::vector<IpAddress>> own_addresses();
 
-// Becomes readable when an address of this network namespace comes or goes (RTMGRP_*_IFADDR).
+// Becomes readable when an address of this network namespace is added or removed (RTMGRP_*_IFADDR).
 Result<UniqueFd> watch_own_addresses();
-// Throws away what the watch has to say: own_addresses() says it all.
+// Discards the messages of the watch: own_addresses() has the current state.
 void rearm(const UniqueFd& watch);
 
 }  // namespace sni

@@ -1,9 +1,9 @@
 #pragma once
 
-// Listening sockets that the service manager has opened for us (socket activation, sd_listen_fds(3)):
-// descriptors from 3 on, their number in $LISTEN_FDS and their names in $LISTEN_FDNAMES, for the
-// process $LISTEN_PID. The manager keeps them too, so that clients wait in their queue while the
-// proxy is started anew, and the proxy needs no privilege for ports below 1024.
+// Listening sockets that the service manager has opened for us (socket activation,
+// sd_listen_fds(3)): descriptors from 3 on, their number in $LISTEN_FDS and their names in
+// $LISTEN_FDNAMES, for the process $LISTEN_PID. The manager keeps them open too, so that clients
+// wait in their queue while the proxy restarts. The proxy needs no privilege for ports below 1024.
 
 #include <string>
 #include <vector>
@@ -16,15 +16,15 @@ namespace sni {
 
 class PassedSockets {
  public:
-  // Takes them over, close-on-exec. To be called once. Empty where there are none for us.
+  // Takes them over, close-on-exec. To be called once. Empty if there are none for us.
   static PassedSockets from_environment();
 
-  // The socket for a listener: of those on its address, one with its name before the others. An
-  // empty descriptor: there is none. An Error: the one with its name is not what it wants. Each call
-  // gives another descriptor of the same socket, which is kept for those to come.
+  // The socket for a listener: among those on its address, one with its name is preferred. An empty
+  // descriptor: there is none. An Error: the one with its name does not fit. Each call returns a
+  // new descriptor of the same socket, and the original is kept for later calls.
   Result<UniqueFd> find(const ListenerConfig& listener, const TcpConfig& tcp);
 
-  // Closes those that find() has not given to anybody; returns their names for the log.
+  // Closes those that find() has never returned; returns their names for the log.
   std::vector<std::string> close_unused();
 
  private:

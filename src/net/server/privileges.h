@@ -1,20 +1,20 @@
 #pragma once
 
-// Theory of operation: a proxy that root has started becomes server.user before it opens anything and
-// starts a thread, and keeps the capabilities that its listeners, the kernel fast path and XDP need.
-// Everything that it does at a start it can therefore do at a reload too, and it is what it would be
-// as a service with a user of its own.
+// Theory of operation: a proxy started by root switches to server.user before it opens anything or
+// starts a thread, and keeps the capabilities that its listeners, the kernel fast path and XDP
+// need. So everything that works at a start also works at a reload, and the process runs as it
+// would in a service with a user of its own.
 //
-// What only root can do is done before: the directories of its sockets and files, and a first access
-// log, are made for the user where they are missing. What is there stays whose it is.
+// Steps that need root come first: missing directories of its sockets and files, and a missing
+// access log, are made for the user. Existing ones keep their owner.
 
 #include "core/error.h"
 #include "net/server/loaded_config.h"
 
 namespace sni {
 
-// To be called while there is one thread, since each has capabilities of its own. Nothing happens
-// where server.user is not set. What the operator should know is added to loaded.warnings.
+// To be called while there is one thread, since each thread has its own capabilities. Does nothing
+// if server.user is not set. Adds to loaded.warnings what the operator should know.
 Result<void> drop_privileges(LoadedConfig& loaded);
 
 }  // namespace sni

@@ -1,10 +1,10 @@
 #pragma once
 
-// Frees large things beside the workers. The last owner of an old snapshot is often a worker, and
-// 100,000 routes take a third of a second to free, in which its connections would stand still.
+// Frees large objects in a thread of its own. The last owner of an old snapshot is often a worker,
+// and 100,000 routes take a third of a second to free, during which its connections would stall.
 //
-// What is freed goes back to the system (malloc_trim): a reload needs the old and the new
-// configuration at once, and the heap would keep the room for both.
+// Freed memory goes back to the system (malloc_trim): a reload needs memory for the old and the new
+// configuration at once, and the heap would keep both.
 
 #include <condition_variable>
 #include <memory>
@@ -18,13 +18,13 @@ namespace sni {
 class Reaper {
  public:
   Reaper();
-  // Frees what is left.
+  // Frees what is queued.
   ~Reaper();
   Reaper(const Reaper&) = delete;
   Reaper& operator=(const Reaper&) = delete;
 
-  // A pointer whose last owner, on whatever thread, hands the object to this reaper, which outlives
-  // all of them.
+  // A pointer whose last owner, on any thread, hands the object to this reaper, which must outlive
+  // all owners.
   template <typename T>
   std::shared_ptr<const T> own(T object) {
     return {new T(std::move(object)),

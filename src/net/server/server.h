@@ -42,12 +42,12 @@ class StatsWriter;
 
 class Server : private MetricsSource {
  public:
-  // `version` as `status` tells it.
+  // `version`: for `status`.
   Server(std::string config_path, std::string version);
   ~Server() override;
 
-  // Serves until told to end; signals as take_signals() gives them. False: it could not start or go
-  // on, and the log says why.
+  // Serves until told to end; `signals` comes from take_signals(). False: it could not start or
+  // continue, and the log says why.
   bool run(LoadedConfig loaded, UniqueFd signals);
 
  private:
@@ -60,9 +60,9 @@ class Server : private MetricsSource {
   std::string metrics_now(const std::vector<TrafficKind>& kinds,
                           const TrafficAnswer& traffic) const;
   Result<void> wait_for_signals();
-  // What came of a reload, as the log has it.
+  // The result of a reload, as in the log.
   struct Reloaded {
-    std::string failure;                // Why nothing is changed; empty: it is done.
+    std::string failure;                // Why nothing was changed; empty: success.
     std::vector<std::string> messages;  // Mistakes and warnings.
   };
   Reloaded reload();  // server_reload.cpp.
@@ -71,7 +71,7 @@ class Server : private MetricsSource {
   void on_names_changed();
   void take_names(std::shared_ptr<const SystemNames> names);
   Result<void> adopt(std::shared_ptr<const Snapshot> next);
-  // The service manager hears that all workers are alive, if they are.
+  // Tells the service manager that all workers are alive, if they are.
   void look_after_workers();
   std::string summary() const;
   void check_backends();  // server_health.cpp.
@@ -85,12 +85,12 @@ class Server : private MetricsSource {
   void log_totals() const;
   int wait_ms() const;
 
-  // What commands see of it: server_commands.cpp, server_status.cpp.
+  // The interface for commands: server_commands.cpp, server_status.cpp.
   class Commands;
   std::unique_ptr<ControlCommands> commands();
-  // Asks every worker; `done` comes later, from wait_for_signals().
+  // Asks every worker; wait_for_signals() calls `done` later.
   void gather(const WorkerQuestion& question, Gather::Done done);
-  // Asks one worker: `done` gets one answer, which is empty where none came.
+  // Asks one worker: `done` gets one answer, which is empty if the worker gave none.
   void ask(std::size_t worker, const WorkerQuestion& question, Gather::Done done);
   // The sum of what all workers have counted so far; server_traffic.cpp.
   void gather_traffic(std::vector<TrafficKind> kinds, TrafficDone done);
@@ -119,31 +119,32 @@ class Server : private MetricsSource {
   std::optional<ListenerSet> listeners_;  // Outlives the workers, who borrow from it.
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Guard> guard_;
-  std::unique_ptr<ControlServer> control_;  // Null: it could not be opened.
-  std::unique_ptr<MetricsServer> metrics_;  // Null: it is not configured.
-  std::unique_ptr<HealthProber> health_;    // Null: nothing has been checked yet, or any more.
-  std::unique_ptr<Gather> gather_;          // Replies to control_, so it goes first.
+  std::unique_ptr<ControlServer> control_;  // Null: not open.
+  std::unique_ptr<MetricsServer> metrics_;  // Null: not configured.
+  std::unique_ptr<HealthProber> health_;    // Null: nothing is checked.
+  std::unique_ptr<Gather> gather_;          // Replies to control_, so it is destroyed first.
   PassedSockets passed_ = PassedSockets::from_environment();  // Until listeners_ has them.
   ServiceManager manager_ = ServiceManager::from_environment();
   std::optional<std::uint64_t> alive_due_ms_;  // nullopt: no watchdog is set.
   UniqueFd signals_;
-  std::shared_ptr<const SystemNames> names_;  // That workers have been given.
-  std::optional<NamesWatch> names_watch_;     // Empty where they cannot be watched.
-  UniqueFd addresses_;                        // Empty where they cannot be watched.
-  // When to look what the addresses of this host are; nullopt: nothing has been heard of them.
+  std::shared_ptr<const SystemNames> names_;  // As given to the workers.
+  std::optional<NamesWatch> names_watch_;     // Empty if they cannot be watched.
+  UniqueFd addresses_;                        // Empty if they cannot be watched.
+  // When to read the addresses of this host again; nullopt: no change was reported.
   std::optional<std::uint64_t> addresses_due_ms_;
   std::uint64_t reloads_failed_ = 0;
-  TrafficStore before_;                        // What processes before this one have counted.
+  TrafficStore before_;                        // Counts of earlier processes.
   std::unique_ptr<StatsWriter> stats_writer_;  // Null: there is no stats.file.
-  std::optional<std::uint64_t> stats_due_ms_;  // When it is replaced; nullopt: traffic is gathered.
-  // Who is told of connections as they begin and end.
+  // When to write it next; nullopt: traffic is being gathered.
+  std::optional<std::uint64_t> stats_due_ms_;
+  // A client that is notified of connections that begin and end.
   struct Follower {
     std::uint64_t client;  // Of the control socket.
     FlowFilter filter;
-    std::string text;  // What is to be pushed.
+    std::string text;  // Lines to push.
   };
   std::vector<Follower> followers_;
-  std::vector<MetricsReply> scrapers_;  // Who waits for the workers' traffic.
+  std::vector<MetricsReply> scrapers_;  // Scrapers that wait for the workers' traffic.
   bool draining_ = false;
   bool stopped_ = false;
   std::uint64_t drain_deadline_ms_ = 0;

@@ -1,8 +1,8 @@
 #pragma once
 
-// What a service manager is told (sd_notify(3)): datagrams of lines to the socket that $NOTIFY_SOCKET
-// names. Without it, as in a terminal, nothing is sent. Never blocks; what cannot be sent is dropped,
-// for the next message says the same.
+// Notifies a service manager (sd_notify(3)): datagrams of lines to the socket that $NOTIFY_SOCKET
+// names. Without it, as in a terminal, nothing is sent. Never blocks: a message that cannot be sent
+// is dropped, since the next one repeats it.
 
 #include <sys/un.h>
 
@@ -21,15 +21,14 @@ class ServiceManager {
   static ServiceManager from_environment();
 
   void ready(std::string_view status) const { tell("READY=1\nSTATUS=" + std::string(status)); }
-  // Until ready() is told again.
+  // Reports a reload, until ready() is called again.
   void reloading() const;
   void stopping(std::string_view status) const {
     tell("STOPPING=1\nSTATUS=" + std::string(status));
   }
   void alive() const { tell("WATCHDOG=1"); }
 
-  // How often alive() is wanted: in half of the time after which the manager gives us up. nullopt:
-  // never.
+  // The interval for alive(): half of the watchdog's timeout. nullopt: there is no watchdog.
   std::optional<std::uint64_t> alive_every_ms() const { return alive_every_ms_; }
 
  private:

@@ -1,24 +1,25 @@
 #pragma once
 
-// The signals that this process takes, as a descriptor:
+// The signals that this process handles, as a descriptor:
 //
-//   SIGTERM, SIGINT, SIGQUIT   drain, and end at the second one (images for nginx send SIGQUIT)
+//   SIGTERM, SIGINT, SIGQUIT drain, or end at the second one (images for nginx send SIGQUIT)
 //   SIGHUP                     reload
 //   SIGUSR1                    open the access file anew, as logrotate's users expect
 //   SIGUSR2                    nothing
 //
-// From take_signals() on none of them acts by itself, so what comes before the start is over waits.
+// After take_signals() none of them has its default action, so signals during the start stay
+// pending.
 
 #include "core/error.h"
 #include "core/unique_fd.h"
 
 namespace sni {
 
-// Blocks them in the calling thread, which must have started no other yet:
-// threads inherit it. The descriptor is readable when one has come.
+// Blocks them in the calling thread, which must not have started others yet: threads inherit the
+// mask. The descriptor is readable when a signal is pending.
 Result<UniqueFd> take_signals();
 
-// What came since the last call.
+// Signals since the last call.
 struct SignalsCome {
   int ends = 0;         // SIGTERM, SIGINT, SIGQUIT
   bool reload = false;  // SIGHUP

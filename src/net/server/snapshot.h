@@ -1,12 +1,12 @@
 #pragma once
 
 // One immutable state of the configuration and of this host, and all that is derived from them. A
-// reload builds a new one and every worker takes it between two completions. A connection keeps it
-// until its route is known, and then only what it needs: its route, its listener and the settings.
+// reload builds a new one, and every worker switches to it between two completions. A connection
+// keeps it until its route is known, and then only its route, its listener and the settings.
 //
-// What follows from the configuration is shared by the snapshots that differ in the host alone: an
-// address comes or goes with each container, and that must cost neither time nor memory with the
-// number of routes.
+// Snapshots that differ only in the host's state share everything derived from the configuration:
+// each container adds or removes an address, and the cost of that must not depend on the number of
+// routes.
 
 #include <memory>
 #include <string_view>
@@ -21,12 +21,13 @@
 
 namespace sni {
 
-// What follows from a configuration.
+// Everything derived from a configuration.
 struct Settled {
   Config config;
   RouteTable routes;
   std::vector<ListenerEndpoint> listeners;
-  std::vector<std::shared_ptr<const ListenerConfig>> listener_configs;  // Of config, to be kept.
+  // Of config, to be kept by connections.
+  std::vector<std::shared_ptr<const ListenerConfig>> listener_configs;
   std::shared_ptr<const FlowSettings> settings;
 };
 
@@ -46,12 +47,12 @@ struct Snapshot {
 };
 
 // Reads interfaces, /etc/hosts and resolv.conf, and raises the soft limit of open files to the hard
-// one. Errors name what cannot be read. `reaper`, if given, frees what follows from the
-// configuration, and outlives all that share it.
+// one. Errors name what cannot be read. `reaper`, if given, frees the data derived from the
+// configuration, and outlives all its owners.
 Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTable& backends,
                                                       Reaper* reaper = nullptr);
 
-// The same configuration on a host that has other addresses by now.
+// The same configuration for new addresses of the host.
 std::shared_ptr<const Snapshot> with_own_addresses(const Snapshot& snapshot,
                                                    std::vector<IpAddress> addresses);
 

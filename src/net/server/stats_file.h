@@ -1,7 +1,7 @@
 #pragma once
 
-// stats.file: what traffic the proxy has counted before this process, and how it is kept. The file is
-// replaced as a whole, so that a crash or a full disk leaves the one before.
+// stats.file: the traffic that earlier processes have counted, and its storage. The file is
+// replaced as a whole, so that a crash or a full disk leaves the previous one.
 
 #include <optional>
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace sni {
 
-// nullopt: there is no file yet. An error says what is wrong with it.
+// nullopt: there is no file yet. Errors say what is wrong with it.
 Result<std::optional<TrafficStore>> read_stats_file(const std::string& path);
 Result<void> write_stats_file(const std::string& path, const TrafficStore& store);
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// Writes stats.file beside the main thread, which a slow disk would keep from commands, scrapers and
-// the watchdog.
+// Writes stats.file in a thread of its own, since a slow disk would keep the main thread from
+// commands, scrapers and the watchdog.
 
 #include <condition_variable>
 #include <mutex>
@@ -16,13 +16,13 @@ namespace sni {
 class StatsWriter {
  public:
   explicit StatsWriter(std::string path);
-  // Writes what waits.
+  // Writes what is queued.
   ~StatsWriter() = default;
   StatsWriter(const StatsWriter&) = delete;
   StatsWriter& operator=(const StatsWriter&) = delete;
 
-  // The file is to hold this. Where the disk is slow, only the latest one is written. What fails is
-  // logged, once for as long as it fails alike.
+  // Queues new contents of the file. If the disk is slow, only the latest are written. A failure is
+  // logged once as long as it stays the same.
   void put(TrafficStore store);
 
  private:

@@ -1,14 +1,14 @@
 #pragma once
 
-// Theory of operation: one thread, one ring, listening sockets that nobody else accepts from
-// (SO_REUSEPORT) and connections of its own; nothing is shared on the way of a byte. A turn of the loop is
+// Theory of operation: a worker is one thread with its own ring, listening sockets (SO_REUSEPORT)
+// and connections; nothing is shared on the byte path. A turn of the loop is
 //
 //   submit and wait -> completions and commands -> answers of the resolver -> deadlines
 //
 // Commands (a new snapshot, drain, stop) come from the main thread through a mailbox and an
 // eventfd. Connections live in chunks of slots that never move; a slot is freed after the step that
-// closed it, with nothing in flight, and its generation goes up, so that a tag can never meet a
-// successor.
+// closed it, with nothing in flight, and its generation is incremented, so that a tag never reaches
+// a successor.
 
 #include <array>
 #include <cstdint>
@@ -36,20 +36,20 @@ struct NewListeners {
   std::shared_ptr<const Snapshot> snapshot;
   std::vector<LentListener> listeners;
 };
-// What /etc/hosts and resolv.conf say now.
+// The new contents of /etc/hosts and resolv.conf.
 struct NewNames {
   std::shared_ptr<const SystemNames> names;
 };
 struct Drain {};  // Stop accepting; end when the last connection has.
 struct Stop {};   // Cut all connections, then end.
-// What the main thread wants to know of each worker, asked on the worker's own thread.
+// A question of the main thread to each worker, which runs on the worker's own thread.
 class Worker;
 using WorkerQuestion = std::function<std::any(Worker&)>;
 struct Ask {
   WorkerQuestion question;
   Gather::Ticket ticket;
 };
-// A connection that waited for a place has one: the tag of its wait.
+// A waiting connection got a place: the tag of its wait.
 struct PlaceGranted {
   std::uint64_t tag;
 };
@@ -62,7 +62,7 @@ struct WorkerLoad {
 
 class Worker final : private ResolverIo, private PlaceBell {
  public:
-  // Starts the thread; returns when its ring stands or is refused. `shared` outlives the worker.
+  // Starts the thread; returns when its ring is set up or refused. `shared` outlives the worker.
   static Result<std::unique_ptr<Worker>> start(unsigned number, Shared& shared,
                                                NewListeners listeners);
   ~Worker() override;  // Joins; the worker must have been told to drain or stop.
@@ -74,8 +74,8 @@ class Worker final : private ResolverIo, private PlaceBell {
   // Why it ended, if not by command. Only once ended().
   const std::optional<Error>& failure() const { return failure_; }
   const Counters& counters() const { return counters_; }
-  // Answers to a WorkerQuestion: on the worker's own thread. A page from `from` on, which is 0 or
-  // the `next` of the page before. Connections that come or go meanwhile may be missed.
+  // Answers to a WorkerQuestion, on the worker's own thread. A page starts at `from`, which is 0 or
+  // the `next` of the previous page. Connections that begin or end meanwhile may be missed.
   WorkerLoad load() const { return {.connections = loop_ ? loop_->ledger.living() : 0}; }
   FlowPage list_flows(const FlowFilter& filter, std::uint32_t from);
   FlowPage kill_flows(const FlowFilter& filter, std::uint32_t from);
@@ -92,7 +92,7 @@ class Worker final : private ResolverIo, private PlaceBell {
     ListenerId id = 0;
     ListenerConfig config;  // What it was opened for.
     LentSocket socket;
-    TcpConfig tcp;            // That it was opened with: accepted sockets inherit it.
+    TcpConfig tcp;            // The options it was opened with: accepted sockets inherit them.
     std::uint32_t index = 0;  // In the snapshot's listeners.
     std::shared_ptr<const Snapshot> snapshot;
     bool armed = false;
@@ -133,12 +133,12 @@ class Worker final : private ResolverIo, private PlaceBell {
   void free_if_closed(std::uint32_t slot);
   template <typename Visit>
   FlowPage visit_flows(const FlowFilter& filter, std::uint32_t from, Visit&& visit);
-  // nullopt: it is about to end.
+  // nullopt: it is about to end; no progress is known.
   std::optional<FlowProgress> progress_of(const Flow& flow);
 
   void watch(std::uint32_t id, int fd, bool readable, bool writable) override;
   void unwatch(std::uint32_t id) override;
-  // Of any thread.
+  // Thread-safe.
   void place_granted(std::uint64_t tag) override { tell(PlaceGranted{tag}); }
   void on_place(OpTag tag);
 
@@ -148,13 +148,12 @@ class Worker final : private ResolverIo, private PlaceBell {
   Traffic traffic_{random_key()};
   std::optional<Loop> loop_;  // Built on the worker's own thread, as the ring must be.
   std::shared_ptr<const Snapshot> snapshot_;
-  std::vector<std::unique_ptr<Listener>>
-      listeners_;  // By place; a place is used again once retired.
+  std::vector<std::unique_ptr<Listener>> listeners_;  // By place; a retired place is reused.
   Slots<Connection> slots_;
   UniqueFd wake_fd_;
   std::array<std::uint8_t, 8> wake_count_{};
   bool draining_ = false;
-  bool stopping_ = false;  // Connections that still come out of the backlog are cut as well.
+  bool stopping_ = false;  // Connections still accepted from the backlog are cut as well.
   std::uint32_t cut_ = 0;
   std::uint32_t left_ = 0;
   std::optional<Error> failure_;
