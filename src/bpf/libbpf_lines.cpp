@@ -13,7 +13,7 @@
 namespace sni {
 namespace {
 
-// The verifier's words have many lines, of which libbpf gives the last ones.
+// The verifier's log has many lines, of which libbpf gives the last ones.
 constexpr std::size_t bytes_max = 4096;
 
 std::atomic<LibbpfLine> listener = nullptr;

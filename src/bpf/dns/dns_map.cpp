@@ -20,7 +20,8 @@ constexpr const char* records_name = "DNS_CACHE";
 constexpr const char* key_name = "DNS_CACHE_KEY";
 constexpr std::uint32_t only = 0;  // The one entry of DNS_CACHE_KEY.
 
-// To be raised with any change of DnsRecord or of what is hashed: pins of another one are refused.
+// To be raised with any change of DnsRecord or of the hashed bytes: pins of another version are
+// refused.
 constexpr std::uint64_t layout_version = 2;
 struct KeyRecord {
   std::uint64_t version;
@@ -140,7 +141,7 @@ Result<DnsMap> DnsMap::open_pinned(const std::string& directory, std::uint32_t n
   return fail("another process changes the pins in " + directory);
 }
 
-// nullopt: they are not both there.
+// nullopt: at least one is missing.
 Result<std::optional<DnsMap>> DnsMap::find_pinned(const std::string& directory, int directory_fd) {
   auto records = open_pin(directory, directory_fd, records_shape);
   if (!records) return std::unexpected(records.error());
@@ -164,13 +165,13 @@ Result<std::optional<DnsMap>> DnsMap::find_pinned(const std::string& directory, 
   return found;
 }
 
-// False: somebody else has pinned meanwhile. The key goes first: what was begun and not ended, a
+// False: another process has pinned meanwhile. The key is pinned first: an interrupted attempt, a
 // key without records, is replaced.
 Result<bool> DnsMap::pin(const std::string& directory) const {
   const std::string key_path = path_of(directory, key_name);
   const std::string records_path = path_of(directory, records_name);
   if (unlink(key_path.c_str()) != 0 && errno != ENOENT) return fail_sys(unusable(key_path), errno);
-  // Records whose key is gone are found by nobody.
+  // Without its key a record cannot be found.
   if (unlink(records_path.c_str()) != 0 && errno != ENOENT) {
     return fail_sys(unusable(records_path), errno);
   }
@@ -195,7 +196,7 @@ void DnsMap::store(std::string_view name, const Resolution& answer, const DnsCon
   const auto record = make_dns_record(key_, name, answer, context, kept_ms);
   if (!record) return;
   const std::uint64_t hash = siphash(key_, name);
-  // Where it fails, somebody asks once more.
+  // If it fails, a worker asks once more.
   bpf_map_update_elem(records_.get(), &hash, &*record, BPF_ANY);
 }
 

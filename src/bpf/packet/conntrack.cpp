@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t v4_offset = 12;  // Of the IPv4 address in a v4-mapped one.
 
-// There once nf_conntrack is loaded, in each network namespace.
+// Exists in each network namespace once nf_conntrack is loaded.
 constexpr const char* tracked_connections = "/proc/sys/net/netfilter/nf_conntrack_count";
 
 void put_address(NetlinkRequest& request, const IpAddress& address, std::uint16_t v4_type,
@@ -41,7 +41,7 @@ bool Conntrack::remove(const Endpoint& one, const Endpoint& other) {
       .version = NFNETLINK_V0,
       .res_id = 0};
   NetlinkRequest request((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE, NLM_F_ACK, header);
-  // Entries are found by the tuple of either direction, whichever end is called the original one.
+  // Entries are found by the tuple of either direction, whichever end is the original one.
   const std::size_t tuple = request.begin_nest(CTA_TUPLE_ORIG);
   const std::size_t addresses = request.begin_nest(CTA_TUPLE_IP);
   put_address(request, one.ip, CTA_IP_V4_SRC, CTA_IP_V6_SRC);

@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr std::uint32_t drain_bytes = 64 * 1024;
-// A transition that waits for an end that does not read costs nothing but the calls.
+// A transition that waits for an end that does not read costs only the calls.
 constexpr milliseconds quick{1};
 constexpr milliseconds slow{50};
 constexpr milliseconds patience{100};
@@ -47,13 +47,14 @@ bool is_before(std::uint32_t a, std::uint32_t b) {
   return static_cast<std::int32_t>(a - b) < 0;
 }
 
-// Right edge of what a socket may have promised by the end of the next recv(): reading makes room,
-// the socket promises it before the call returns, and the end's answer may be here by then.
+// Right edge of the window that a socket may have offered by the end of the next recv(): reading
+// makes room, the socket offers it before the call returns, and the end's bytes may have arrived by
+// then.
 std::uint32_t room_behind(int fd, std::uint32_t read_seq) {
   return read_seq + receive_room(fd) + drain_bytes;
 }
 
-// Half of the window that `from` was promised, which is no more than the largest one it knows of.
+// Half of the window that `from` was offered, which is at most the largest one it knows.
 std::uint16_t ack_room(const TcpPosition& from) {
   if (is_before(from.promised_edge, from.received_seq)) return 0;
   const std::uint32_t window = from.promised_edge - from.received_seq;
@@ -64,12 +65,12 @@ std::uint16_t ack_room(const TcpPosition& from) {
 struct Carrier {
   int fd = -1;
   packet_key key{};
-  std::uint32_t owned_end = 0;  // Behind the last byte, or FIN, that we have to bring to the end.
-  std::uint32_t read_seq = 0;   // Behind the last byte that was read of the end ...
-  std::uint32_t local_seq = 0;  // ... and behind the last one that the socket has, as published.
-  std::uint32_t taken = 0;      // Behind the last byte that the end has acknowledged ...
+  std::uint32_t owned_end = 0;  // After the last byte, or FIN, that we must deliver to the end.
+  std::uint32_t read_seq = 0;   // After the last byte read from the end ...
+  std::uint32_t local_seq = 0;  // ... and after the last one that the socket has, as published.
+  std::uint32_t taken = 0;      // After the last byte that the end acknowledged ...
   Clock::time_point taken_at;   // ... since then.
-  std::vector<char> unsent;     // Read from the other end, and not yet taken by this socket.
+  std::vector<char> unsent;     // Read from the other end, and not yet accepted by this socket.
   bool shut = false;            // Our FIN is written.
   bool ended = false;           // The end's FIN was read.
 };
@@ -136,8 +137,8 @@ HandoverStep Handover::step(Clock::time_point now) {
   return state_->begun ? state_->transition(now) : state_->quiesce(now);
 }
 
-// Nothing is read or written here, so what the ends acknowledge and allow moves towards us, and what
-// we promised stands still.
+// Nothing is read or written here, so the ends' acknowledgements and windows catch up while our
+// offered window stands still.
 HandoverStep Handover::State::quiesce(Clock::time_point now) {
   if (const auto decline = check_handover(plane, pair); decline != PACKET_TAKEN)
     return give_up(decline, "");
@@ -160,7 +161,8 @@ HandoverStep Handover::State::begin(Clock::time_point now, const TcpPosition& cl
     Carrier& carrier = carriers[side];
     const auto facts = read_tcp_facts(carrier.fd);
     const auto other_facts = read_tcp_facts(carriers[other].fd);
-    // Before the stamp: those of the programs had better run ahead of the socket's than behind it.
+    // Taken before the stamp: the programs' timestamps may run ahead of the socket's, but must not
+    // lag behind.
     const std::uint64_t stamp_ns = monotonic_ns();
     const auto stamp = read_tcp_stamp(carriers[other].fd);
     if (!facts || !other_facts || !stamp)
@@ -201,9 +203,9 @@ HandoverStep Handover::State::begin(Clock::time_point now, const TcpPosition& cl
   return transition(now);
 }
 
-// Bytes that a socket has taken go to the other side as the relay would bring them.
+// Bytes that a socket received go to the other side as in the relay.
 HandoverStep Handover::State::transition(Clock::time_point now) {
-  // A reset, most likely: nothing that we still own is wanted.
+  // Most likely a reset: our remaining bytes are no longer needed.
   const auto entry = plane.read(pair.keys.client);
   if (entry && entry->state == PACKET_FINISHED) return leave();
   bool moved = false;
@@ -224,7 +226,7 @@ HandoverStep Handover::State::transition(Clock::time_point now) {
   return {.again = now - began < patience ? quick : slow, .why = {}};
 }
 
-// Bytes, or a FIN, that reached the socket as the programs began, and that need not be read yet.
+// Publishes bytes, or a FIN, that reached the socket as the programs began and may still be unread.
 Result<void> Handover::State::publish_received(Carrier& from) {
   const auto position = read_tcp_position(from.fd);
   if (!position || !is_before(from.local_seq, position->received_seq)) return {};
@@ -232,7 +234,7 @@ Result<void> Handover::State::publish_received(Carrier& from) {
   return plane.widen(from.key, pair.flow, from.local_seq, room_behind(from.fd, from.read_seq));
 }
 
-// true: bytes moved, or wait to.
+// true: bytes moved, or are waiting.
 Result<bool> Handover::State::drain(Carrier& from, Carrier& to) {
   bool moved = false;
   for (;;) {
@@ -246,7 +248,7 @@ Result<bool> Handover::State::drain(Carrier& from, Carrier& to) {
   }
 }
 
-// true: nothing is left to be sent.
+// true: nothing is left to send.
 Result<bool> Handover::State::send(Carrier& to) {
   while (!to.unsent.empty()) {
     const auto sent =
@@ -272,8 +274,8 @@ Result<bool> Handover::State::receive(Carrier& from, Carrier& to) {
     const std::uint32_t edge = room_behind(from.fd, from.read_seq);
     if (auto done = plane.widen(from.key, pair.flow, from.read_seq, edge); !done)
       return std::unexpected(done.error());
-    // Before they are sent: until the end has acknowledged all of them its acknowledgements have to
-    // reach the socket, or the socket's buffer would stay full.
+    // Set before they are sent: until the end has acknowledged all of them, its acknowledgements
+    // must reach the socket, or the socket's buffer would stay full.
     to.owned_end += static_cast<std::uint32_t>(got);
     if (auto done = plane.publish(to.key, pair.flow, to.owned_end); !done)
       return std::unexpected(done.error());
@@ -285,8 +287,8 @@ Result<bool> Handover::State::receive(Carrier& from, Carrier& to) {
   return true;
 }
 
-// A FIN that came to the socket instead of the programs: ours takes its place on the other side, with
-// the number that it would have there.
+// Passes on a FIN that reached the socket instead of the programs: our own FIN replaces it on the
+// other side, with the number that it would have there.
 Result<void> Handover::State::pass_fin(Carrier& from, Carrier& to) {
   from.ended = true;
   const auto entry = plane.read(from.key);
@@ -299,7 +301,7 @@ Result<void> Handover::State::pass_fin(Carrier& from, Carrier& to) {
   return plane.note_fin(from.key, pair.flow, to.owned_end - entry->seq_delta);
 }
 
-// Everything that the socket took has been read, and the end has all that we owe it.
+// Everything that the socket received has been read, and the end has all that we owe it.
 bool Handover::State::is_done(const Carrier& carrier) const {
   const auto entry = plane.read(carrier.key);
   if (!entry || !carrier.unsent.empty() || is_before(entry->ack_seen, carrier.owned_end))
@@ -309,7 +311,7 @@ bool Handover::State::is_done(const Carrier& carrier) const {
   return position && position->received_seq == carrier.read_seq + (carrier.ended ? 1 : 0);
 }
 
-// Whether the end owes us the acknowledgement of anything, and has not moved for too long.
+// Whether the end still owes us an acknowledgement and has made no progress for too long.
 bool Handover::State::is_stalled(Carrier& carrier, Clock::time_point now) const {
   const auto entry = plane.read(carrier.key);
   if (!entry) return true;
@@ -334,7 +336,7 @@ HandoverStep Handover::State::give_up(packet_decline decline, std::string why) {
   return {.state = HandoverState::declined, .decline = decline, .why = std::move(why)};
 }
 
-// Neither carrier can finish alone: both ends are told.
+// Neither carrier can finish alone: both ends are reset.
 HandoverStep Handover::State::broken(std::string why) {
   for (const Carrier& carrier : carriers) std::ignore = leave_silently(carrier.fd);
   if (auto done = plane.kill(pair.keys, pair.flow); !done) why += "; " + done.error().what;

@@ -10,10 +10,10 @@
 namespace sni {
 namespace {
 
-// Ports that share() looks at before it leaves the choice to the kernel.
+// Ports that share() examines before it leaves the choice to the kernel.
 constexpr std::size_t looks_max = 32;
 
-// Bound on any address, IPv4 too where the host has IPv6 at all.
+// Bound to any address: with IPv6 on the host, to both families.
 Result<UniqueFd> bound_on_any(std::uint16_t port) {
   for (const sa_family_t family : {sa_family_t{AF_INET6}, sa_family_t{AF_INET}}) {
     auto holder = UniqueFd::adopt(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -93,7 +93,7 @@ bool LocalPorts::hold(const Endpoint& backend, std::uint16_t port) {
         holders_.try_emplace(port, Holder{.fd = std::move(*bound), .place = ports_.size()}).first;
     ports_.push_back(port);
   }
-  if (!tuples_[backend].insert(port).second) return false;  // A connect with it is under way.
+  if (!tuples_[backend].insert(port).second) return false;  // A connect from it is under way.
   ++found->second.tuples;
   return true;
 }

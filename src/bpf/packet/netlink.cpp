@@ -9,14 +9,14 @@
 namespace sni {
 namespace {
 
-// The kernel's own explanation, where it gives one (NLMSGERR_ATTR_MSG).
+// The kernel's own explanation, if it gives one (NLMSGERR_ATTR_MSG).
 std::string explanation_of(NetlinkBytes message, const nlmsghdr& header) {
   std::string words;
   if ((header.nlmsg_flags & NLM_F_ACK_TLVS) == 0) return words;
   const NetlinkBytes body = message.subspan(NLMSG_HDRLEN);
   const auto error = netlink_value<nlmsgerr>(body);
   if (!error) return words;
-  // The request's body is repeated unless the answer is capped.
+  // The answer repeats the request's body unless it is capped.
   std::size_t skip = sizeof(nlmsgerr);
   if ((header.nlmsg_flags & NLM_F_CAPPED) == 0 && error->msg.nlmsg_len > NLMSG_HDRLEN) {
     skip += NLMSG_ALIGN(error->msg.nlmsg_len - NLMSG_HDRLEN);
@@ -50,7 +50,7 @@ Result<NetlinkSocket> NetlinkSocket::open(int protocol) {
   if (!made.fd_) return fail_sys("cannot ask the kernel over netlink", errno);
   const timeval patience{.tv_sec = 1, .tv_usec = 0};
   ::setsockopt(made.fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  // Older kernels that refuse these give bare error numbers.
+  // Older kernels refuse these options and give bare error numbers.
   const int on = 1;
   ::setsockopt(made.fd_.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   ::setsockopt(made.fd_.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);

@@ -23,7 +23,7 @@
 namespace sni {
 namespace {
 
-// The kernel looks at links once a second where many change (linkwatch_nextevent).
+// The kernel processes link changes once a second if there are many (linkwatch_nextevent).
 constexpr int running_patience_ms = 5000;
 constexpr std::uint16_t create = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
 
@@ -69,7 +69,7 @@ Result<void> add_address(NetlinkSocket& route, std::uint32_t index, std::string_
   ifaddrmsg header{};
   header.ifa_family = v4 ? AF_INET : AF_INET6;
   header.ifa_prefixlen = length;
-  header.ifa_flags = IFA_F_NODAD;  // Nobody else is there, and the test does not wait.
+  header.ifa_flags = IFA_F_NODAD;  // No other host is there, and the test must not wait.
   header.ifa_index = index;
   NetlinkRequest request(RTM_NEWADDR, create, header);
   const auto bytes = std::as_bytes(std::span(address.bytes)).last(v4 ? 4 : 16);
@@ -78,7 +78,7 @@ Result<void> add_address(NetlinkSocket& route, std::uint32_t index, std::string_
   return route.ask(request);
 }
 
-// Addresses of one end of the wire. Whether it has IPv6 as well.
+// Adds the addresses of one end of the wire. Returns whether it also has IPv6.
 Result<bool> furnish(const char* name, std::string_view v4, std::string_view v6) {
   auto route = NetlinkSocket::open(NETLINK_ROUTE);
   if (!route) return std::unexpected(route.error());
@@ -90,8 +90,8 @@ Result<bool> furnish(const char* name, std::string_view v4, std::string_view v6)
   return add_address(*route, wire, v6, 64).has_value();  // An error: IPv6 is off on this host.
 }
 
-// Until both ends are running the kernel drops what they send: it activates a device's queue some
-// time after the other end has come up (linkwatch).
+// Until both ends are running the kernel drops their packets: it activates a device's queue some
+// time after the other end is up (linkwatch).
 Result<void> await_running(const char* name) {
   const auto socket = UniqueFd::adopt(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};

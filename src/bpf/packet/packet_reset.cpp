@@ -1,4 +1,4 @@
-// Raw sockets with IPPROTO_RAW take the IP header from us in both families, and so one can send from
+// A raw socket with IPPROTO_RAW takes the IP header from us in both families, so it can send from
 // an address and port whose socket has left.
 
 #include "bpf/packet/packet_reset.h"
@@ -41,7 +41,7 @@ void put16(std::uint8_t* at, std::uint16_t value) {
   at[1] = static_cast<std::uint8_t>(value);
 }
 
-// v4-mapped words add nothing but 0xffff, which is zero in one's complement.
+// The v4-mapped prefix adds only 0xffff, which is zero in one's complement.
 std::array<std::uint8_t, tcp_bytes> reset_segment(const packet_key& leaving, std::uint32_t seq) {
   std::array<std::uint8_t, tcp_bytes> segment{};
   std::memcpy(segment.data(), &leaving.source_port_be, 2);

@@ -22,13 +22,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-// A healthy kernel answers within microseconds, and a grace period takes some 20 ms; on a busy host a
-// SYN may be sent twice.
+// A healthy kernel answers within microseconds, and a grace period takes about 20 ms; on a busy
+// host a SYN may be sent twice.
 constexpr int patience_ms = 3000;
-// A host that starts everything at once may be short of CPU for seconds.
+// While a host starts all its services, CPU may be short for seconds.
 constexpr milliseconds handover_patience{8000};
 constexpr std::size_t stream_bytes = 256 * 1024;
-// Names that no connection gets: those count up from 1.
+// Names that no connection gets: those of connections count up from 1.
 constexpr std::uint64_t first_flow = ~std::uint64_t{0} - 16;
 
 struct Place {
@@ -44,10 +44,11 @@ constexpr Place places[] = {
     {"IPv4, backend on lo", "198.18.0.2:0", "198.18.0.1:0", "127.0.0.1:0", true},
     {"IPv6, backend on lo", "[2001:db8::2]:0", "[2001:db8::1]:0", "[::1]:0", true},
 };
-// Where there is no right to make namespaces, as under a service manager that drops most rights.
+// For processes that may not make namespaces, as under a service manager that drops most
+// privileges.
 constexpr Place own_loopback = {"IPv4, all on lo", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0",
                                 true};
-// What lo would take is more than the wire can. The headers of IPv6 are 20 bytes longer.
+// The MTU of lo is larger than that of the wire. The IPv6 header is 20 bytes longer.
 constexpr int local_mss_v4 = 1460;
 constexpr int local_mss_v6 = 1440;
 
@@ -56,7 +57,7 @@ struct Trial {
   HandoverPair pair;
 };
 
-// Bound, and nonblocking, where `at` says; port 0 is the kernel's choice.
+// A nonblocking socket bound to `at`; for port 0 the kernel chooses.
 Result<UniqueFd> bound_socket(const Endpoint& at) {
   auto fd = UniqueFd::adopt(
       ::socket(at.ip.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -107,7 +108,7 @@ void limit_segments(const UniqueFd& socket, const Endpoint& at) {
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof mss);
 }
 
-// Both connections, watched, with an answer relayed, so that packets of both were seen.
+// Makes both connections, watched, and relays an answer, so that packets of both were seen.
 Result<void> connect_trial(PacketSplice& plane, const PacketLab& lab, const Place& place,
                            std::uint64_t flow, Trial& trial) {
   const Endpoint listen = *parse_endpoint(place.listen);
@@ -159,7 +160,7 @@ Result<void> connect_trial(PacketSplice& plane, const PacketLab& lab, const Plac
   return {};
 }
 
-// Relayed: the first bytes of each direction.
+// Relays the first bytes of each direction.
 std::string greet(Trial& trial) {
   const auto pass = [](int from, int near, int far, int to) {
     return send_patiently(from, "hello", patience_ms) &&
@@ -252,7 +253,7 @@ PacketSelfTest try_places(PacketSplice& plane, const Result<PacketLab>& lab,
   std::uint64_t flow = first_flow;
   for (const Place& place : tried) {
     if (place.listen[0] == '[' && !lab->has_ipv6()) continue;
-    // The plane's table may be as small as one flow. After a failure the rest says nothing more.
+    // The plane's table may be as small as one flow. After a failure further cases add nothing.
     test.cases.push_back({place.name, run_case(plane, grace, *lab, place, flow++)});
     plane.release_forgotten(~std::uint64_t{0});
     if (!test.passed()) break;
@@ -274,8 +275,8 @@ std::string PacketSelfTest::reason() const {
   return "";
 }
 
-// Each on a thread of its own: one that builds a lab stays in its namespace, also where only a part
-// of it came into being.
+// Each runs on a thread of its own: a thread that builds a lab stays in its namespace, even if the
+// lab is incomplete.
 PacketSelfTest run_packet_self_test(PacketSplice& plane) {
   PacketSelfTest test;
   std::jthread([&] {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Joins two TCP connections at packet level: what one far end sends to the proxy is made a packet of
- * the proxy's for the other far end, and leaves without touching a socket.
+/* Joins two TCP connections at packet level: a packet from one far end to the proxy becomes a
+ * packet from the proxy to the other far end, and leaves without touching a socket.
  *
- * The program hangs at tc ingress of the interfaces that packets of flows arrive on, and at tc
- * egress of lo, where packets of backends on this host are caught. Packets of nobody we know go on
- * to the next program unchanged (TC_ACT_UNSPEC, which is also TCX_NEXT): TC_ACT_OK would keep
- * others' programs from seeing them. packet_shared.h has the states of a flow, handover.h says how
- * a pair of sockets comes to be one. */
+ * The program is attached at tc ingress of the interfaces on which packets of flows arrive, and at
+ * tc egress of lo for packets of backends on this host. Packets of no known flow go on to the next
+ * program unchanged (TC_ACT_UNSPEC, which is also TCX_NEXT): TC_ACT_OK would keep others' programs
+ * from seeing them. packet_shared.h has the states of a flow, and handover.h describes how a pair
+ * of sockets becomes one. */
 
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -14,7 +14,8 @@
 #include "bpf/packet/packet_control.bpf.h"
 #include "bpf/packet/packet_icmp.bpf.h"
 
-/* Before the hand-over: that packets come here under this key, and what would forbid it. */
+/* Before the hand-over: notes that packets arrive here under this key, and what would prevent a
+ * hand-over. */
 static __always_inline int observe(struct __sk_buff* skb, struct packet_flow* flow,
                                    const struct packet* packet) {
   __u32 marks = 0;
@@ -30,8 +31,8 @@ static __always_inline int observe(struct __sk_buff* skb, struct packet_flow* fl
   return TC_ACT_UNSPEC;
 }
 
-/* An ACK alone that does not cover what the proxy's socket has to bring to S: that socket needs it.
- * Beyond that it acknowledges R's own bytes, and the socket would discard it. */
+/* A pure ACK that does not cover all bytes that the proxy's socket must deliver to S: that socket
+ * needs it. An ACK beyond them acknowledges R's own bytes, and the socket would discard it. */
 static __always_inline int is_local_ack(const struct packet_flow* flow,
                                         const struct packet* packet) {
   return flow->state == PACKET_TRANSITION && packet->payload == 0 &&
@@ -39,9 +40,9 @@ static __always_inline int is_local_ack(const struct packet_flow* flow,
          is_before(packet->ack, flow->owned_end);
 }
 
-/* The proxy's socket has none of the bytes that were forwarded, and discards what lies beyond its
- * window whatever it acknowledges (tcp_sequence() in net/ipv4/tcp_input.c): S's ACK gets the number
- * that the socket waits for. */
+/* The proxy's socket has none of the forwarded bytes, and discards any segment beyond its window,
+ * whatever it acknowledges (tcp_sequence() in net/ipv4/tcp_input.c). So S's ACK gets the sequence
+ * number that the socket expects. */
 static __always_inline int pass_to_socket(struct __sk_buff* skb, const struct packet_flow* flow,
                                           const struct packet* packet) {
   count(PACKET_LOCAL_ACKS, 1);
@@ -95,7 +96,7 @@ static __always_inline int splice(struct __sk_buff* skb, __u32 l2) {
   return forward(skb, l2, flow, peer, &packet, believed);
 }
 
-/* Functions of their own, so that each has the stack to itself. */
+/* Separate functions, so that each has the stack to itself. */
 static __noinline int splice_frame(struct __sk_buff* skb) {
   return splice(skb, ETH_HLEN);
 }

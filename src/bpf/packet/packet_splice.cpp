@@ -21,7 +21,7 @@ namespace sni {
 namespace {
 
 constexpr std::uint64_t ns_per_s = 1'000'000'000;
-// A program that holds an entry ends within the time that its CPU has for it; a second is plenty.
+// A program holds an entry only while it runs on its CPU; a second is plenty.
 constexpr std::uint64_t forgotten_ns = ns_per_s;
 
 const char* to_string(packet_answer answer) {
@@ -103,8 +103,8 @@ Result<void> PacketSplice::set_up(const PacketOptions& options) {
   return {};
 }
 
-// libbpf pins maps that have a path, and takes over what lies there if its shape is the same. The
-// size of the table is the pinned one's, whatever the configuration says by now.
+// libbpf pins maps that have a path, and takes over a pinned map of the same definition. The pinned
+// map determines the size of the table, whatever the configuration says.
 Result<void> PacketSplice::use_pins(const std::string& directory) {
   bpf_map* const maps[] = {skeleton_->maps.PACKET_FLOWS, skeleton_->maps.PACKET_EVENTS,
                            skeleton_->maps.TRAFFIC_STATS};
@@ -207,7 +207,8 @@ Result<void> PacketSplice::begin(const PacketPair& pair, const packet_flow& clie
   if (!done) return done;
   done = set_state(pair.backend, backend.flow, PACKET_OBSERVED, PACKET_TRANSITION);
   if (done) return done;
-  // Nothing of the backend's came over yet, so what was forwarded is sent again to the socket.
+  // The backend's direction has not forwarded yet, so forwarded bytes are retransmitted to the
+  // socket.
   std::ignore = set_state(pair.client, client.flow, PACKET_TRANSITION, PACKET_OBSERVED);
   return done;
 }
@@ -237,7 +238,7 @@ Result<void> PacketSplice::note_fin(const packet_key& key, std::uint64_t flow,
   return ask(request, "cannot note a FIN");
 }
 
-// A flow that has finished meanwhile is as good as spliced.
+// A flow that has finished meanwhile counts as spliced.
 Result<void> PacketSplice::finish_transition(const PacketPair& pair, std::uint64_t flow) {
   for (const packet_key& key : {pair.client, pair.backend}) {
     auto done = set_state(key, flow, PACKET_TRANSITION, PACKET_SPLICED);
@@ -255,8 +256,8 @@ Result<void> PacketSplice::route(const packet_key& key, std::uint64_t flow, std:
   return ask(request, "cannot change a flow's route");
 }
 
-// The newest ack of an end is nearly always the next byte that it expects; where it has received
-// more and not said so yet, that is behind the last byte that was sent to it.
+// The newest ack of an end is nearly always the next byte that it expects. If it has received more
+// and not acknowledged it yet, the next byte is after the last one sent to it.
 Result<void> PacketSplice::kill(const PacketPair& pair, std::uint64_t flow) {
   const auto client = read(pair.client);
   const auto backend = read(pair.backend);
@@ -280,7 +281,7 @@ void PacketSplice::forget(const PacketPair& pair, std::uint64_t flow) {
     packet_control request{
         .key = key, .op = PACKET_FORGET, .value = 0, .expected = 0, .answer = 0, .flow = {}};
     request.flow.flow = flow;
-    std::ignore = control(request);  // An entry that has gone is what was wanted.
+    std::ignore = control(request);  // A missing entry is fine.
   }
   const std::lock_guard held(lists_->lock);
   lists_->forgotten.push_back({pair, flow, monotonic_ns()});

@@ -36,7 +36,7 @@ Result<void> make_directory(const std::string& path) {
   return fail_sys("cannot make " + path, errno);
 }
 
-// "v3"; whatever else somebody pins there concerns us not.
+// "v3"; other pins there are not ours.
 bool is_version(const std::string& name) {
   return name.size() > 1 && name[0] == 'v' &&
          name.find_first_not_of("0123456789", 1) == std::string::npos;
@@ -50,7 +50,8 @@ bool is_bpf_file_system(const std::string& path) {
 }  // namespace
 
 Result<PinDirectory> PinDirectory::open(const std::string& path, unsigned version) {
-  // Before anything is made: a plain directory of this name would outlive us and help nobody.
+  // Checked before anything is made: a directory of this name on another file system would stay
+  // behind without use.
   const std::string parent = std::filesystem::path(path).parent_path().string();
   if (!is_bpf_file_system(path) && !is_bpf_file_system(parent)) {
     return fail("cannot pin in " + path + ": " + parent +

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t v4_offset = 12;  // Of the IPv4 address in a v4-mapped one.
 
-// As netlink has it: 4 or 16 bytes.
+// In netlink's form: 4 or 16 bytes.
 NetlinkBytes wire(const IpAddress& address) {
   const auto bytes = std::as_bytes(std::span(address.bytes));
   return address.is_v4() ? bytes.subspan(v4_offset) : bytes;
@@ -105,7 +105,8 @@ Result<PacketRoute> RouteLookup::find(const IpAddress& source, const Endpoint& t
   if (route->interface == 0) {
     return fail_sys("no way to " + target.ip.to_string(), ENETUNREACH);
   }
-  // IPv6 names the interface that has the address, and both carry such packets by loopback.
+  // IPv6 gives the interface that has the address, but both families send such packets over
+  // loopback.
   if (route->local) route->interface = ::if_nametoindex("lo");
   if (route->mtu == 0) {
     const auto device = interface(route->interface);

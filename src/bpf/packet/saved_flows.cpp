@@ -76,7 +76,7 @@ void SavedFlows::remove(std::uint64_t name) const {
   bpf_map_delete_elem(map_.get(), &name);
 }
 
-// Key after key: it runs at start only, with nobody beside it.
+// Reads key after key: it runs only at start, without concurrent changes.
 std::vector<std::pair<std::uint64_t, SavedFlow>> SavedFlows::all() const {
   std::vector<std::pair<std::uint64_t, SavedFlow>> flows;
   std::uint64_t name = 0;

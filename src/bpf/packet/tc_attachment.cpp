@@ -19,11 +19,11 @@
 namespace sni {
 namespace {
 
-// A handle with this bit is of a pinned filter, which needs no living process.
+// A handle with this bit belongs to a pinned filter, which needs no live process.
 constexpr std::uint32_t pinned_bit = 0x8000'0000;
 constexpr int handle_tries = 8;
 
-// The token of a handle. Empty: a process that lives has it.
+// The token of a handle. Empty: a live process has it.
 UniqueFd take_token(std::uint32_t handle) {
   auto fd = UniqueFd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const std::string name = "sni-proxy/tc/" + std::to_string(handle);
@@ -69,7 +69,7 @@ void TcAttachment::detach() {
   if (pins_ != nullptr && kind_ == TcKind::tcx) pins_->remove(link_name(hook_));
   link_.reset();
   if (kind_ == TcKind::tcx) return;
-  // Nothing to be done where these fail: the interface is gone, or somebody took the qdisc away.
+  // Failures need no action: the interface is gone, or the qdisc was removed.
   (void)remove_tc_filter(*route, hook_, handle_);
   if (made_clsact_) (void)remove_empty_clsact(*route, hook_.interface);
 }
@@ -101,7 +101,7 @@ Result<TcAttachment> TcAttacher::attach(const std::string& interface, TcDirectio
   if (!filters) return fail_sys(act, filters.error().sys_errno);
   const bool before_others =
       std::ranges::any_of(*filters, [](const TcFilter& each) { return !each.is_ours(); });
-  // Where an earlier process of these pins had a filter, its flows go on through that.
+  // If an earlier process with these pins had a filter, its flows continue through that.
   const bool by_filter =
       options_.kind == TcKind::clsact || before_others || left_filter(attachment.hook_).has_value();
   Result<void> done;
@@ -131,7 +131,7 @@ Result<void> TcAttacher::attach_tcx(TcAttachment& attachment) {
         attachment.taken_over_ = true;
         return update_tcx_link(attachment.link_.get(), options_.program_fd);
       }
-      options_.pins->remove(name);  // Of an interface that is gone.
+      options_.pins->remove(name);  // The interface is gone.
     }
   }
   auto link = create_tcx_link(options_.program_fd, attachment.hook_);
@@ -207,7 +207,7 @@ std::size_t TcAttacher::remove_orphans() {
       if (!filters) continue;
       for (const TcFilter& filter : *filters) {
         if (!filter.is_ours() || (filter.handle & pinned_bit) != 0) continue;
-        // Held until the filter is gone, so that nobody new gets its handle meanwhile.
+        // Held until the filter is removed, so that no new process gets its handle meanwhile.
         const UniqueFd token = take_token(filter.handle);
         if (token && remove_tc_filter(*route_, hook, filter.handle)) ++removed;
       }

@@ -58,12 +58,12 @@ TcFilter filter_of(const tcmsg& header, NetlinkBytes attributes) {
   return filter;
 }
 
-// "clsact", "ingress", or empty where there is neither.
+// "clsact", "ingress", or empty if there is neither.
 Result<std::string> qdisc_kind(NetlinkSocket& route, std::uint32_t interface) {
-  // Whatever there is: after a clsact has gone its place has no handle.
+  // Asks without a handle: the place of a removed clsact has none.
   tcmsg header = qdisc_header(interface);
   header.tcm_handle = 0;
-  // Without NLM_F_ECHO the answer goes to the listeners of RTNLGRP_TC alone.
+  // Without NLM_F_ECHO the answer goes only to the listeners of RTNLGRP_TC.
   NetlinkRequest request(RTM_GETQDISC, NLM_F_ECHO | NLM_F_ACK, header);
   std::string kind;
   const auto asked = route.ask(request, [&](std::uint16_t, NetlinkBytes body) {

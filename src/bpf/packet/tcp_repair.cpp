@@ -28,9 +28,9 @@ bool set_int(int fd, int level, int option, int value) {
   return ::setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
-// Repair mode for one scope. Leaving it would send a window probe, and clears SO_REUSEADDR
-// (tcp_repair_set and its callers in net/ipv4/tcp.c), without which a restarted proxy could not bind
-// the listener's port while an accepted socket lives on.
+// Repair mode for one scope. Leaving it would send a window probe. It also clears SO_REUSEADDR
+// (tcp_repair_set and its callers in net/ipv4/tcp.c), without which a restarted proxy could not
+// bind the listener's port while an accepted socket exists.
 class RepairMode {
  public:
   explicit RepairMode(int fd) : fd_(fd) {
@@ -59,7 +59,7 @@ class RepairMode {
   bool on_ = false;
 };
 
-// Bytes can arrive between two calls: until nothing did.
+// Bytes can arrive between two calls, so it repeats them until none did.
 constexpr int stable_tries = 100;
 
 bool read_received(const RepairMode& repair, int fd, TcpPosition& position) {
@@ -100,7 +100,8 @@ void match_windows(int client_fd, int backend_fd) {
   const auto clamp = [](int fd, int other_fd) {
     tcp_info info{};
     if (!get_tcp(other_fd, TCP_INFO, info) || info.tcpi_snd_wnd == 0) return;
-    // Less by an eighth: promises are rounded up to the window's scale, and the end's room varies.
+    // Less by an eighth: offered windows are rounded up to the window scale, and the end's room
+    // varies.
     const std::uint32_t room = info.tcpi_snd_wnd - info.tcpi_snd_wnd / 8;
     // The kernel would raise the clamp with the buffer (tcp_rcv_space_adjust).
     set_int(fd, SOL_SOCKET, SO_BUF_LOCK, receive_lock);

@@ -10,7 +10,7 @@
 namespace sni {
 namespace {
 
-// Of linux/bpf.h since 6.6.
+// In linux/bpf.h since 6.6.
 constexpr std::uint32_t attach_tcx_ingress = 46;
 constexpr std::uint32_t attach_tcx_egress = 47;
 constexpr std::uint32_t link_type_tcx = 11;

@@ -49,7 +49,7 @@ Result<CgroupRoot> mount_cgroup2() {
     return fail_sys("cannot create a cgroup2 mount", errno);
   auto root = UniqueFd::adopt(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
   if (!root) return fail_sys("cannot mount cgroup2", errno);
-  // The mount itself is an O_PATH descriptor, which bpf(2) does not take.
+  // The mount itself is an O_PATH descriptor, which bpf(2) does not accept.
   auto directory = UniqueFd::adopt(::openat(root.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return fail_sys("cannot open the cgroup2 mount", errno);
   return CgroupRoot{.directory = std::move(directory), .where = "root cgroup (own mount)"};

@@ -6,7 +6,7 @@
 namespace sni {
 namespace {
 
-// Stable series that received the fixes, with the first patch level that has them.
+// Stable series with the fixes, and the first patch level that has them.
 constexpr std::array fixed_series = {
     KernelRelease{6, 12, 34},
     KernelRelease{6, 6, 94},
@@ -25,7 +25,7 @@ std::optional<KernelRelease> parse_kernel_release(std::string_view text) {
     if (error != std::errc{}) return std::nullopt;
     text.remove_prefix(static_cast<std::size_t>(rest - text.data()));
     if (i == 2 || !text.starts_with('.')) {
-      // "6.16" and "6.16-rc1" have no patch level; "6" alone is no release.
+      // "6.16" and "6.16-rc1" have no patch level; "6" alone is not a release.
       if (i == 0) return std::nullopt;
       break;
     }

@@ -31,8 +31,8 @@ struct Trial {
 
 enum class Backend { local, remote };
 
-// A first connection, from which capture_backend learns that sockets of this listener do not block.
-// Each request acknowledges the answer before it.
+// Makes a first connection, from which capture_backend learns that sockets of this listener are
+// nonblocking. Each request acknowledges the previous answer.
 Result<void> teach(SockSlots& slots, LoopbackPair& pair) {
   const auto slot = slots.take(socket_cookie(pair.backend_side.get()));
   if (!slot) return fail("no free slot");
@@ -99,8 +99,8 @@ std::string local_order(Trial& trial) {
   return expect_at_client(trial, 0, message * messages);
 }
 
-// The client does not read: the credit must end before its socket is full, and no byte get lost
-// between the two ways.
+// The client does not read: the credit must run out before its socket is full, and no byte may be
+// lost between the two ways.
 std::string local_full_target(Trial& trial) {
   if (auto failure = add_target(trial); !failure.empty()) return failure;
   trial.slots.grant(trial.slot, trial.pair.client_side.get());
@@ -124,9 +124,9 @@ std::string local_full_target(Trial& trial) {
   return "";
 }
 
-// Kernels since 929e30f93125 (2026) answer with what a verdict has queued, which is nothing here,
-// until a later one adds what TCP has. nginx, told that there are no more bytes, does not read
-// them.
+// Kernels since 929e30f93125 (2026) report only the bytes that a verdict has queued, here none,
+// until a later fix adds those in TCP. nginx then believes that there are no more bytes and does
+// not read them.
 std::string local_unread(Trial& trial) {
   if (!send_patiently(trial.pair.backend_side.get(), "request", patience_ms))
     return "the proxy cannot write";
@@ -151,8 +151,8 @@ std::string remote_order(Trial& trial) {
   return trial.slots.redirected(trial.slot) == message * messages ? "" : "nothing was redirected";
 }
 
-// tcp_read_skb() hands a partly read sk_buff to the program whole. So it does with retransmitted
-// bytes, which cannot be made to order.
+// tcp_read_skb() passes a partly read sk_buff to the program whole. It does the same with
+// retransmitted bytes, which a test cannot provoke.
 std::string remote_repeated(Trial& trial) {
   constexpr std::size_t message = 20'000;
   if (!send_patiently(trial.pair.backend.get(), test_stream(0, message), patience_ms))
@@ -181,8 +181,8 @@ bool wait_until_drained(Trial& trial) {
   return false;
 }
 
-// A client that does not read makes the kernel's own queue hold a burst and send it piece by piece:
-// where bytes were lost or doubled before the fixes of 2025. The bound is off here on purpose.
+// A client that does not read makes the kernel's own queue hold a burst and send it piece by piece.
+// There bytes were lost or duplicated before the fixes of 2025. The bound is off here on purpose.
 std::string remote_burst(Trial& trial) {
   if (auto failure = arm(trial, 0xffffffff); !failure.empty()) return failure;
   for (std::size_t at = 0; at < burst_bytes; at += write_bytes)
@@ -271,7 +271,7 @@ SockhashVerdict judge(const SelfTest& test, std::string_view kernel_release,
   SockhashVerdict verdict;
   const auto policy = judge_redirect_skb(kernel_release);
   if (!test.not_run.empty()) {
-    // redirect_msg is in no list of bugs; redirect_skb is, and then its release decides.
+    // redirect_msg has no known bugs; redirect_skb has, so the kernel's release decides.
     verdict.local = {.usable = true, .reason = "self-test could not run: " + test.not_run};
     verdict.remote = {.usable = policy.trusted,
                       .reason = "self-test could not run (" + test.not_run + "), " + policy.reason};

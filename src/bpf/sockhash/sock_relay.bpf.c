@@ -1,35 +1,34 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The SOCKHASH planes: programs that move a backend's bytes out of the client's socket.
+/* The SOCKHASH planes: programs that send a backend's bytes out of the client's socket.
  *
  * Same host. The proxy registers the cookie of its backend socket before connect(). capture_backend
- * (sockops) sees that socket become established, remembers its four-tuple and sequence number, and
- * a moment later sees the backend's accepted socket with the same ones: that socket goes to
- * LOCAL_MAP. From then on redirect_msg (sk_msg) runs on each of its writes and sends them straight
- * out of the client's socket, as long as nothing older is on its way through userspace and the
- * client's send queue has room that userspace has granted. Else the bytes pass, and travel as if we
- * were not here.
+ * (sockops) sees that socket become established and remembers its four-tuple and sequence number. A
+ * moment later it sees the backend's accepted socket with the same ones and adds it to LOCAL_MAP.
+ * From then on redirect_msg (sk_msg) runs on each of its writes and sends them straight out of the
+ * client's socket, as long as no older bytes are on their way through userspace and the client's
+ * send queue has room that userspace has granted. Otherwise the bytes pass and travel as usual.
  *
  * Remote. The proxy's backend socket is in SOURCE_MAP, so redirect_skb (sk_skb, no parser) runs on
- * what arrives from the network and queues it behind the client's socket. The kernel bounds that
- * queue by nothing, so the program counts it and passes bytes to userspace above a bound; until
- * userspace has forwarded them, everything after them passes too, and the order holds.
+ * what arrives from the network and queues it behind the client's socket. The kernel does not bound
+ * that queue, so the program counts it and passes bytes above a bound to userspace. Until userspace
+ * has forwarded them, all later bytes pass too, which keeps the order.
  *
- * sock_maps.bpf.h has the maps, sock_capture.bpf.h the sockops program, sock_manner.bpf.h what
- * tells which sockets may be caught. */
+ * sock_maps.bpf.h has the maps, sock_capture.bpf.h the sockops program, and sock_manner.bpf.h
+ * decides which sockets may be captured. */
 
 #include "bpf/sockhash/sock_manner.bpf.h"
 #include "bpf/sockhash/sock_maps.bpf.h"
 
 /* Plaintext of kTLS must not leave, and a sender with SO_ZEROCOPY waits for completions that only
- * its own socket's queue can give. */
+ * its own socket's queue generates. */
 ALWAYS_INLINE int must_stay(struct tcp_sock* tcp) {
   if (tcp->inet_conn.icsk_ulp_ops) return 1;
   __u32 zerocopy = bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY);
   return (tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> (zerocopy & 63)) & 1;
 }
 
-/* Takes the message's cost out of the credit. An exchange that fails met a new grant; the message
- * passes, which is always right. */
+/* Takes the message's cost out of the credit. The exchange fails if a new grant came in between;
+ * then the message passes, which is always correct. */
 ALWAYS_INLINE int take_credit(struct sock_slot* slot, __u64 owner, __u32 size) {
   __u64 had = *(volatile __u64*)&slot->credit;
   __u64 charge = size + SOCK_CREDIT_OVERHEAD * (1 + (__u64)(size >> SOCK_CREDIT_PIECE_SHIFT));
@@ -70,7 +69,7 @@ int redirect_msg(struct sk_msg_md* msg) {
   return SK_PASS;
 }
 
-/* Bytes on their way from redirect_skb to the client's send queue, or -1 where the client is gone.
+/* Bytes on their way from redirect_skb to the client's send queue, or -1 if the client is gone.
  */
 ALWAYS_INLINE __s64 backlog_of(struct sock_slot* slot, __u64 client) {
   struct bpf_sock* sk = bpf_map_lookup_elem(&SOCK_MAP, &client);
@@ -90,8 +89,8 @@ ALWAYS_INLINE __s64 backlog_of(struct sock_slot* slot, __u64 client) {
   return backlog;
 }
 
-/* Adding to `passed` before looking at `asleep` is one half of a handshake; userspace sets `asleep`
- * before it looks at `passed`. Both are full barriers, so one of the two sees the other. */
+/* This adds to `passed` before it reads `asleep`; userspace sets `asleep` before it reads `passed`.
+ * Both are full barriers, so one of the two sees the other's write. */
 ALWAYS_INLINE int pass_to_userspace(struct sock_slot* slot, struct sock_notice* notice, __u32 size,
                                     __u32 why) {
   __sync_fetch_and_add(&slot->passed, size);
@@ -107,10 +106,10 @@ ALWAYS_INLINE int pass_to_userspace(struct sock_slot* slot, struct sock_notice* 
   return pass(why);
 }
 
-/* Cuts off what of an sk_buff was received before. TCP queues a segment that begins with old bytes
- * whole (tcp_data_queue: one that was sent again in other cuts) and lets its readers skip them by
- * copied_seq; but tcp_read_skb() hands us sk_buffs and not bytes. The same holds for one that
- * userspace has read in part. Negative: there was no memory. */
+/* Cuts off the bytes of an sk_buff that were received before. TCP queues a segment that begins with
+ * old bytes whole (tcp_data_queue: retransmitted with other boundaries) and lets its readers skip
+ * them by copied_seq, but tcp_read_skb() gives us sk_buffs and not bytes. The same holds for an
+ * sk_buff that userspace has partly read. Negative: there was no memory. */
 ALWAYS_INLINE int skip_repeated(struct __sk_buff* skb, struct sock_slot* slot) {
   __u32 size = skb->len;
   /* tcp_skb_cb.seq: sk_skb programs see the control block from its start. */
@@ -118,7 +117,8 @@ ALWAYS_INLINE int skip_repeated(struct __sk_buff* skb, struct sock_slot* slot) {
   struct bpf_sock* sk = skb->sk;
   struct tcp_sock* tcp = sk ? bpf_skc_to_tcp_sock(sk) : 0;
   if (!tcp) return 0;
-  /* What we passed is not copied yet; what userspace took from the receive queue we did not see. */
+  /* Passed bytes are not copied yet, and we did not see those that userspace read from the receive
+   * queue. */
   __u32 next = tcp->copied_seq;
   if (slot->met && (__s32)(slot->next_seq - next) > 0) next = slot->next_seq;
   slot->met = 1;

@@ -15,7 +15,7 @@ namespace {
 // Send space that is never granted: the kernel charges whole pages and sk_buffs, and the backend
 // may write from two threads at once.
 constexpr std::uint32_t credit_margin = 64 * 1024;
-// Below this a pair asks for more; about fifty small messages.
+// Below this a pair asks for more: about fifty small messages.
 constexpr std::uint32_t credit_low = 128 * 1024;
 
 template <typename T>
@@ -102,8 +102,8 @@ bool SockSlots::blocking(std::uint32_t index) const {
   return load(at(index).blocking) != 0;
 }
 
-// Unlike a source of redirect_skb it may leave under traffic: sk_psock_msg_verdict() passes where
-// it finds no program.
+// Unlike a source of redirect_skb it may leave under traffic: sk_psock_msg_verdict() passes bytes
+// if it finds no program.
 void SockSlots::release_backend(std::uint32_t index) {
   const __u64 backend = load(at(index).backend);
   if (backend != 0) bpf_map_delete_elem(local_map_, &backend);
@@ -140,10 +140,10 @@ void SockSlots::grant(std::uint32_t index, int client_fd) {
   sock_slot& slot = at(index);
   __u64 had = load(slot.credit);
   const auto space = free_send_space(client_fd);
-  // The latest message may be charged and not queued yet: its sender runs beside us.
+  // The latest message may be charged and not queued yet: its sender runs concurrently.
   const auto reserve = credit_margin + load(slot.last_charge);
   const auto word = credit_word(slot.owner, space > reserve ? space - reserve : 0);
-  // Where the program took from the credit meanwhile, there was some, and `space` is out of date.
+  // If the program took credit meanwhile, there was some left, and `space` is out of date.
   std::atomic_ref(slot.credit).compare_exchange_strong(had, word, std::memory_order_acq_rel);
 }
 
@@ -168,8 +168,8 @@ bool SockSlots::torn(std::uint32_t index) const {
   return load(at(index).torn) != 0;
 }
 
-// An exchange and not a store: where the program cleared `asleep` before us, reading its value
-// makes its addition to `passed` visible too.
+// An exchange and not a store: if the program cleared `asleep` before us, reading its value also
+// makes its addition to `passed` visible.
 bool SockSlots::fall_asleep(std::uint32_t index) {
   std::atomic_ref(at(index).asleep).exchange(1, std::memory_order_seq_cst);
   if (pending(index) == 0) return true;

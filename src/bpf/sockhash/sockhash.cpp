@@ -20,8 +20,7 @@ namespace {
 constexpr std::size_t verifier_log_bytes = 64 * 1024;
 struct SizedMap {
   const char* name;
-  std::uint32_t
-      per_slot;  // Sockets stay in their map until they are closed, slots are free before.
+  std::uint32_t per_slot;  // Sockets stay in their map until closed; their slots are free earlier.
 };
 constexpr std::array sized_maps = {
     SizedMap{"SOCK_MAP", 2},   SizedMap{"SOURCE_MAP", 2}, SizedMap{"LOCAL_MAP", 2},
@@ -136,7 +135,7 @@ Result<void> Sockhash::open(const SockhashOptions& options) {
   return {};
 }
 
-// An object from disk is looked up by name: all that we use must be there.
+// An object from disk is looked up by name: it must have everything that we use.
 Result<void> Sockhash::size_maps(const SockhashOptions& options) {
   for (const auto& [name, per_slot] : sized_maps) {
     bpf_map* map = bpf_object__find_map_by_name(object_, name);

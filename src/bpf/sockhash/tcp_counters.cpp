@@ -13,7 +13,7 @@ namespace sni {
 
 namespace {
 
-// tcpi_notsent_bytes counts sequence numbers, and a FIN that waits behind the bytes has one.
+// tcpi_notsent_bytes counts sequence numbers, and a FIN that waits after the bytes has one.
 bool has_unsent_fin(const tcp_info& info) {
   return info.tcpi_notsent_bytes > 0 &&
          (info.tcpi_state == BPF_TCP_FIN_WAIT1 || info.tcpi_state == BPF_TCP_LAST_ACK ||

@@ -65,8 +65,8 @@ void XdpFilter::Unload::operator()(xdp_ip_filter* skeleton) const {
 
 Result<XdpFilter> XdpFilter::load() {
   catch_libbpf_lines();
-  // A kernel before 5.18 refuses the flag for frames of several buffers, so a second try does
-  // without; its other refusals come again and are what the error says.
+  // A kernel before 5.18 refuses the flag for frames of several buffers, so a second try omits it.
+  // Other refusals repeat, and the error reports them.
   for (const bool fragments : {true, false}) {
     Skeleton skeleton(xdp_ip_filter__open());
     if (!skeleton) return fail_sys("cannot open the XDP program", errno);
@@ -93,9 +93,9 @@ Result<std::optional<XdpGeneration>> XdpFilter::activate(XdpGeneration next) {
   if (auto filled = fill_slots(unused, next); !filled) return std::unexpected(filled.error());
 
   std::atomic_ref(skeleton_->bss->guard_generation).store(unused, std::memory_order_release);
-  // A packet that has just read the old index may still be on its way. Updating an array of maps
-  // ends with a grace period (maybe_wait_bpf_programs in kernel/bpf/syscall.c), so after one more
-  // update nobody uses the old slots.
+  // A packet that has just read the old index may still be in the program. Updating an array of
+  // maps ends with a grace period (maybe_wait_bpf_programs in kernel/bpf/syscall.c), so after one
+  // more update no CPU uses the old slots.
   const int bans = next.v4_.bans.get();
   bpf_map_update_elem(bpf_map__fd(skeleton_->maps.BANS_V4), &unused, &bans, BPF_ANY);
   for (const Slot& slot : slots_of(used, next)) {
@@ -105,7 +105,7 @@ Result<std::optional<XdpGeneration>> XdpFilter::activate(XdpGeneration next) {
   return before;
 }
 
-// Where each map of a generation goes.
+// The slot of each map of a generation.
 std::vector<XdpFilter::Slot> XdpFilter::slots_of(std::uint32_t index,
                                                  const XdpGeneration& generation) const {
   const auto& maps = skeleton_->maps;

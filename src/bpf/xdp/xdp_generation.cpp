@@ -15,11 +15,11 @@
 namespace sni {
 namespace {
 
-// Prefixes that commands can add before their hits are counted less cheaply.
+// Prefixes that commands can add before hits of further ones are counted at a higher cost.
 constexpr std::uint32_t spare_slots = 4096;
 
-// Single addresses that commands can add, for each shard: their even share and a quarter. All of
-// it is memory from the start: 13 MiB for both families together.
+// Single addresses that commands can add per shard: an even share plus a quarter. The memory is
+// allocated at the start: 13 MiB for both families together.
 constexpr std::size_t spare_addresses = limits::guard_commands_max / GUARD_SHARDS * 5 / 4;
 
 struct MapShape {
@@ -156,8 +156,8 @@ Result<void> XdpGeneration::make_family(Family& family, bool v4,
   for (const GuardEntry& entry : addresses) {
     if (entry.prefix.base.is_v4() == v4) ++sizes[shard_of(entry.prefix.base)];
   }
-  // The memory of all entries at once, so that the kernel frees a shard as pages. Entries that came
-  // one by one also go one by one, in one callback that stalls a CPU for 12 ms per 60,000.
+  // Allocates all entries at once, so that the kernel frees a shard as pages. Entries allocated one
+  // by one are also freed one by one, in one callback that stalls a CPU for 12 ms per 60,000.
   constexpr std::uint32_t preallocated = 0;
   const std::size_t address_bytes = v4 ? sizeof(__be32) : sizeof(guard_address_v6);
   const MapShape exact{v4 ? "exact_v4" : "exact_v6", BPF_MAP_TYPE_HASH, address_bytes,
@@ -166,7 +166,7 @@ Result<void> XdpGeneration::make_family(Family& family, bool v4,
     auto made = create_map(family.exact[shard], exact, sizes[shard] + spare_addresses);
     if (!made) return made;
   }
-  // Where far fewer entries are there than there may be, memory comes as they need it.
+  // If a map has far fewer entries than its maximum, memory is allocated on demand.
   constexpr std::uint32_t grow = BPF_F_NO_PREALLOC;
   const MapShape bans{v4 ? "bans_v4" : "bans_v6", BPF_MAP_TYPE_HASH, address_bytes,
                       sizeof(guard_ban), grow};
@@ -174,7 +174,7 @@ Result<void> XdpGeneration::make_family(Family& family, bool v4,
   const MapShape tries{v4 ? "prefix_v4" : "prefix_v6", BPF_MAP_TYPE_LPM_TRIE,
                        v4 ? sizeof(guard_prefix_v4) : sizeof(guard_prefix_v6), sizeof(guard_value),
                        grow};
-  // A change adds before it removes, so for a moment both sets are there.
+  // A change adds before it removes, so for a moment the map holds both sets.
   return create_map(family.prefixes, tries, 2 * (prefixes + limits::guard_commands_max));
 }
 
@@ -259,7 +259,7 @@ void XdpGeneration::unban(const IpPrefix& source) {
   bpf_map_delete_elem(family_of(source).bans.get(), &key);
 }
 
-// Packets counted in the entry itself: of an address, or of a prefix without a slot.
+// Packets counted in the entry itself: for an address, or a prefix without a slot.
 std::uint64_t XdpGeneration::hits_in_entry(const IpPrefix& prefix) const {
   const Family& family = family_of(prefix);
   guard_value value{};

@@ -39,7 +39,7 @@ void for_each_entry(const UniqueFd& map, Visit visit) {
     std::uint32_t count = batch_entries;
     more = bpf_map_lookup_batch(map.get(), first ? nullptr : &position, &position, keys.data(),
                                 values.data(), &count, nullptr) == 0;
-    // The last batch comes with ENOENT and is good.
+    // The last batch comes with ENOENT and is valid.
     if (!more && errno != ENOENT) return;
     first = false;
     for (std::uint32_t i = 0; i < count; ++i) visit(keys[i], values[i]);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* Drops packets of blocked sources before the network stack sees them.
  *
- * The source address is looked up in the exact hash, else in the prefix trie; the entry found is
- * the whole answer of the lists (xdp_shared.h). In this order: allowed sources pass, blocked ones
- * are dropped, banned ones and, with default = "deny", all others are dropped where they talk to
- * the proxy's own ports. What the program does not understand passes, and so do ARP and neighbour
+ * The source address is looked up in the exact hash map, else in the prefix trie; the entry found
+ * is the whole answer of the lists (xdp_shared.h). The order is: allowed sources pass; blocked ones
+ * are dropped; banned ones and, with default = "deny", all others are dropped if they address the
+ * proxy's own ports. Packets that the program does not understand pass, and so do ARP and neighbour
  * discovery, without which a blocked gateway would cut the host off. Userspace checks the same
  * lists again at accept.
  *
@@ -19,8 +19,8 @@
 /* The generation that packets are judged by. Userspace writes it, after filling that generation. */
 volatile __u32 guard_generation;
 
-/* Inner maps only give the shape; userspace makes its own, sized for the lists. Sizes, not types:
- * clang leaves types that only inner maps name out of the BTF. */
+/* Inner maps are only templates; userspace makes its own, sized for the lists. They have sizes
+ * instead of types: clang leaves types that only inner maps name out of the BTF. */
 struct exact_v4 {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 1);
@@ -67,8 +67,8 @@ struct bans_v6 {
   __uint(value_size, sizeof(struct guard_ban));
 };
 
-/* Packets dropped by prefix entries: slot [cpu * hits_per_cpu + hits_slot]. The CPUs' counters lie
- * apart, so that a flood out of one prefix does not make them fight for a cache line. */
+/* Packets dropped by prefix entries: slot [cpu * hits_per_cpu + hits_slot]. Each CPU has its own
+ * area of counters, so that a flood from one prefix does not make CPUs contend for a cache line. */
 struct prefix_hits {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
@@ -107,7 +107,7 @@ struct {
   __type(value, __u64);
 } TRAFFIC_STATS SEC(".maps");
 
-/* One packet's judgement: what the lookups of its family found. */
+/* The results of one packet's lookups in the maps of its family. */
 struct source {
   __u32 generation;
   enum guard_protocol protocol;
@@ -130,7 +130,7 @@ static __always_inline void* find(void* maps, __u32 index, const void* key) {
   return map ? bpf_map_lookup_elem(map, key) : NULL;
 }
 
-/* The clock is read only where an entry can expire. */
+/* The clock is read only if an entry can expire. */
 static __always_inline int is_live(__u32 until_s) {
   if (until_s == 0) return 0;
   if (until_s == GUARD_NEVER_EXPIRES) return 1;
@@ -192,7 +192,7 @@ static __always_inline int filter_ipv4(struct cursor* cursor, struct source* sou
   return judge(source);
 }
 
-/* fe80::/10, whose addresses share a prefix though they are of different hosts. */
+/* fe80::/10, where addresses of different hosts share a prefix. */
 static __always_inline int is_link_local(const struct in6_addr* address) {
   return (address->in6_u.u6_addr32[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
 }

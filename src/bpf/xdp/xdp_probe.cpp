@@ -22,12 +22,12 @@
 namespace sni {
 namespace {
 
-// Of linux/netdev.h, which headers older than 6.3 do not have.
+// From linux/netdev.h, which is missing in headers before 6.3.
 constexpr const char* netdev_family = "netdev";
 constexpr std::uint8_t netdev_cmd_dev_get = 1;
 constexpr std::uint16_t netdev_dev_ifindex = 1;
 constexpr std::uint16_t netdev_dev_xdp_features = 3;
-constexpr std::uint64_t xdp_act_basic = 1;  // All verdicts but redirects.
+constexpr std::uint64_t xdp_act_basic = 1;  // All verdicts except redirects.
 
 using Bytes = std::span<const std::byte>;
 
@@ -39,7 +39,7 @@ std::optional<T> value_of(Bytes bytes) {
   return value;
 }
 
-// Calls back with type and value of each attribute, as far as they are whole.
+// Calls back with type and value of each complete attribute.
 template <typename Use>
 void for_each_attribute(Bytes bytes, const Use& use) {
   while (const auto header = value_of<nlattr>(bytes)) {
@@ -50,7 +50,7 @@ void for_each_attribute(Bytes bytes, const Use& use) {
   }
 }
 
-// A socket of generic netlink, one question at a time.
+// A socket of generic netlink, one request at a time.
 class GenericNetlink {
  public:
   static Result<GenericNetlink> open() {
@@ -89,7 +89,7 @@ class GenericNetlink {
   }
 
  private:
-  // Until the end of a dump, or the one answer of another question.
+  // Reads until the end of a dump, or the one answer of another request.
   template <typename Use>
   Result<void> receive(std::uint16_t flags, const Use& use) const {
     std::array<std::byte, 32'768> buffer;

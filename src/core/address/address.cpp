@@ -1,8 +1,8 @@
 #include "core/address/address.h"
 
-// Text goes in through inet_pton, which takes neither leading zeros nor the octal, hexadecimal and
-// short forms of inet_aton. Text comes out as RFC 5952 wants it; inet_ntop does not do that for
-// ::/96, where it prints the last 32 bits as an IPv4 address.
+// Parsing uses inet_pton, which accepts neither leading zeros nor the octal, hexadecimal and short
+// forms of inet_aton. Printing follows RFC 5952; inet_ntop does not for ::/96, where it prints the
+// last 32 bits as an IPv4 address.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -19,7 +19,7 @@ namespace {
 constexpr unsigned v4_bits_offset = 96;  // Where the IPv4 address begins in a v4-mapped one.
 constexpr std::size_t v4_offset = v4_bits_offset / 8;
 
-// inet_pton wants a terminator, and `text` may hold a NUL that would hide what follows it.
+// inet_pton needs a terminator, and `text` may contain a NUL that would hide what follows it.
 bool parse_into(int family, std::string_view text, void* out) {
   std::array<char, INET6_ADDRSTRLEN> buffer{};
   if (text.size() >= buffer.size() || text.find('\0') != text.npos) return false;
@@ -51,8 +51,8 @@ struct ZeroRun {
   std::size_t length = 0;
 };
 
-// RFC 5952, 4.2: "::" stands for the longest run of zero groups, for the first one where several
-// are equally long, and never for a single group.
+// RFC 5952, 4.2: "::" replaces the longest run of zero groups, the first of equally long ones, and
+// never a single group.
 ZeroRun longest_zero_run(const std::array<unsigned, 8>& groups) {
   ZeroRun longest;
   ZeroRun run;
@@ -172,7 +172,7 @@ std::optional<IpPrefix> parse_enclosing_prefix(std::string_view text) {
   const auto base = parse_ip(text.substr(0, slash));
   if (!base) return std::nullopt;
   if (slash == text.npos) return IpPrefix{.base = *base};
-  // The length counts in the family that is written: ::ffff:192.0.2.0/120 is 192.0.2.0/24.
+  // The length counts in the family of the text: ::ffff:192.0.2.0/120 is 192.0.2.0/24.
   const unsigned offset = text.find(':') == text.npos ? v4_bits_offset : 0;
   const auto length = parse_decimal(text.substr(slash + 1), 128 - offset);
   if (!length) return std::nullopt;
@@ -202,7 +202,7 @@ std::optional<Endpoint> parse_endpoint(std::string_view text, const InterfaceLoo
   const bool v6 = host.starts_with('[');
   if (v6 && !host.ends_with(']')) return std::nullopt;
   if (v6) host = host.substr(1, host.size() - 2);
-  // Brackets are for IPv6 alone, and IPv6 is not without.
+  // IPv6 needs brackets, and only IPv6 has them.
   if (v6 != (host.find(':') != host.npos)) return std::nullopt;
   auto endpoint = parse_scoped_ip(host, interfaces);
   if (endpoint) endpoint->port = static_cast<std::uint16_t>(*port);
@@ -243,7 +243,7 @@ std::optional<Endpoint> from_sockaddr(const sockaddr_storage& address) {
   std::memcpy(&v6, &address, sizeof v6);
   std::memcpy(endpoint.ip.bytes.data(), &v6.sin6_addr, sizeof v6.sin6_addr);
   endpoint.port = ntohs(v6.sin6_port);
-  // The kernel fills the scope for link-local addresses alone.
+  // The kernel sets the scope only for link-local addresses.
   endpoint.scope = v6.sin6_scope_id;
   return endpoint;
 }
@@ -251,8 +251,9 @@ std::optional<Endpoint> from_sockaddr(const sockaddr_storage& address) {
 }  // namespace sni
 
 std::size_t std::hash<sni::IpAddress>::operator()(const sni::IpAddress& address) const noexcept {
-  // Sources choose their addresses, so the seed must not be known: it is where the kernel has
-  // loaded this program (ASLR), mixed in by a 64 by 64 bit multiplication whose halves are folded.
+  // Clients can choose their addresses, so the seed must be secret: it is the address at which the
+  // kernel loaded this program (ASLR), mixed in by a 64 by 64 bit multiplication whose halves are
+  // folded.
   static constexpr char anchor = 0;
   __extension__ using Product = unsigned __int128;
   std::uint64_t high = 0;

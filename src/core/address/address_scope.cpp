@@ -1,7 +1,7 @@
-// What an address is for, by the IANA special-purpose address registries (RFC 6890 and its
-// updates). The first row that contains an address decides, so narrower blocks stand before those
-// around them. Whatever the IPv6 registry does not name is global inside 2000::/3 and reserved
-// outside of it, since IANA has given out nothing else as global unicast.
+// The scope of an address by the IANA special-purpose address registries (RFC 6890 and its
+// updates). The first row that contains an address decides, so narrower blocks precede the blocks
+// around them. An address that the IPv6 registry does not list is global inside 2000::/3 and
+// reserved outside it, since IANA has allocated nothing else as global unicast.
 
 #include <algorithm>
 #include <span>
@@ -22,7 +22,7 @@ constexpr IpPrefix v4_block(std::uint8_t a, std::uint8_t b, std::uint8_t c, std:
           .length = static_cast<std::uint8_t>(96 + length)};
 }
 
-// By the first four groups; all blocks but single addresses end there.
+// By the first four groups, which suffice for all blocks except single addresses.
 constexpr IpPrefix v6_block(std::array<std::uint16_t, 4> groups, std::uint8_t length,
                             std::uint8_t last = 0) {
   IpPrefix prefix{.base = {}, .length = length};
@@ -82,7 +82,7 @@ AddressScope scope_in(std::span<const Block> blocks, const IpAddress& address,
   return found == blocks.end() ? otherwise : found->scope;
 }
 
-// The IPv4 address that packets to this one end up at: NAT64 (RFC 6052) and 6to4 (RFC 3056).
+// The IPv4 address that finally receives packets to this one: NAT64 (RFC 6052) and 6to4 (RFC 3056).
 std::optional<IpAddress> embedded_v4(const IpAddress& address) {
   static constexpr IpPrefix nat64 = v6_block({0x64, 0xff9b, 0, 0}, 96);
   static constexpr IpPrefix six_to_four = v6_block({0x2002, 0, 0, 0}, 16);

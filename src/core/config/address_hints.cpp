@@ -26,7 +26,7 @@ std::string did_you_mean_exactly(const std::string& text) {
   return "; did you mean " + quoted(text) + "?";
 }
 
-// "::1:443" is an address by itself, and nearly always meant as one and a port.
+// "::1:443" is a valid address, but nearly always means an address and a port.
 std::optional<std::string> with_brackets(std::string_view text) {
   const std::size_t colon = text.rfind(':');
   if (colon == text.npos || !is_port(text.substr(colon + 1))) return std::nullopt;
@@ -57,7 +57,7 @@ std::optional<Url> split_url(std::string_view text) {
   return Url{.scheme = text.substr(0, separator), .authority = rest.substr(0, rest.find('/'))};
 }
 
-// host:port of a URL, with the port that its scheme stands for.
+// host:port of a URL, with its scheme's port.
 std::string endpoint_of(const Url& url) {
   std::string endpoint(url.authority);
   const std::size_t colon = endpoint.rfind(':');

@@ -18,7 +18,7 @@ bool is_any(const Endpoint& endpoint) {
   return endpoint.ip == IpAddress{} || endpoint.ip == IpAddress::v4(0, 0, 0, 0);
 }
 
-// Does the listener take connections to every address, this one among them?
+// Whether the listener accepts connections to every address, including this one.
 bool takes(const ListenerConfig& listener, const IpAddress& address) {
   if (!is_any(listener.address)) return false;
   return listener.address.ip.is_v4() ? address.is_v4() : !address.is_v4() || !listener.v6only;
@@ -124,7 +124,7 @@ void ConfigCheck::check_listener_pair(std::size_t earlier, std::size_t later) {
     error(second_place.name, "listener " + quoted(second.name) + " is already defined in " +
                                  line_of(first_place.name, second_place.name));
   }
-  // Port 0 is that of an address that could not be read.
+  // Port 0 means that the address could not be parsed.
   if (first.address.port == 0 || first.address.port != second.address.port) return;
   if (first.address == second.address) {
     return error(second_place.address, "address " + second.address.to_string() +
@@ -177,7 +177,7 @@ void ConfigCheck::check_route_listeners(std::size_t index) {
   }
   std::vector<std::string_view> names;
   for (const ListenerConfig& listener : config_.listeners) names.push_back(listener.name);
-  // A listener whose name could not be read may be the one that is meant.
+  // A listener whose name could not be parsed may be the one that is meant.
   if (std::ranges::find(names, "") != names.end()) return;
   for (std::size_t i = 0; i < place.listeners.size(); ++i) {
     if (std::ranges::find(names, route.listeners[i]) != names.end()) continue;
@@ -193,7 +193,7 @@ void ConfigCheck::check_backends(std::size_t index, std::span<const ListenerEndp
     error(place.backends[limits::route_backends_max],
           "more than " + std::to_string(limits::route_backends_max) + " backends in [[route]]");
   }
-  // Which other addresses are this host's own is asked when it connects.
+  // This host's other addresses are only checked at connect.
   const ForwardPolicy policy{.listeners = own, .own_addresses = {}};
   bool dynamic = false;
   for (std::size_t i = 0; i < route.backends.size(); ++i) {
@@ -217,7 +217,7 @@ void ConfigCheck::check_backends(std::size_t index, std::span<const ListenerEndp
   }
 }
 
-// What is written and makes no difference is a warning.
+// Keys without effect give a warning.
 void ConfigCheck::check_balance(std::size_t index) {
   const RouteConfig& route = config_.routes[index];
   const ConfigPlaces::Route& place = places_.routes[index];
@@ -258,7 +258,7 @@ void ConfigCheck::check_alpn(std::size_t index) {
   }
 }
 
-// A route serves, refuses or redirects its clients.
+// Checks that a route serves, refuses or redirects its clients.
 void ConfigCheck::check_outcome(std::size_t index) {
   const RouteConfig& route = config_.routes[index];
   const ConfigPlaces::Route& place = places_.routes[index];

@@ -36,7 +36,7 @@ class ClientsCheck {
   DiagnosticList& diagnostics_;
 };
 
-// Each name of a route must have the groups that its backends are made of.
+// Each name of a route must have the groups that its backends refer to.
 void ClientsCheck::check_groups(std::size_t index) {
   const RouteConfig& route = config_.routes[index];
   for (const Backend& backend : route.backends) {
@@ -53,7 +53,7 @@ void ClientsCheck::check_groups(std::size_t index) {
   }
 }
 
-// A client whose name nobody else has is tried by all of a listener's expressions.
+// A name that no other route has is matched against all expressions of a listener.
 void ClientsCheck::check_expressions() {
   std::size_t expressions = 0;
   for (std::size_t i = 0; i < config_.routes.size(); ++i) {
@@ -66,7 +66,7 @@ void ClientsCheck::check_expressions() {
   }
 }
 
-// Who is served, and how many at once.
+// Checks which sources are served, and how many connections.
 void ClientsCheck::check_access(std::size_t index) {
   const RouteConfig& route = config_.routes[index];
   const ConfigPlaces::Route& place = places_.routes[index];

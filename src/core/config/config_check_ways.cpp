@@ -79,7 +79,7 @@ void WaysCheck::check_via(std::size_t index) {
   if (route.via.empty()) return;
   std::vector<std::string_view> names;
   for (const UpstreamConfig& upstream : config_.upstreams) names.push_back(upstream.name);
-  // One whose name could not be read may be the one that is meant.
+  // An upstream whose name could not be parsed may be the one that is meant.
   const bool unread = std::ranges::find(names, "") != names.end();
   if (!unread && std::ranges::find(names, route.via) == names.end()) {
     error(place.via, "unknown upstream " + quoted(route.via) + " in [[route]]" +
@@ -169,7 +169,7 @@ void WaysCheck::check_send_proxy(std::size_t index) {
   }
 }
 
-// The bound is the backend's, whichever route names it.
+// The limit belongs to the backend, whichever route names it.
 void WaysCheck::check_bounds() {
   std::unordered_map<std::string_view, std::pair<std::uint32_t, Position>> bounds;
   for (std::size_t i = 0; i < config_.routes.size(); ++i) {

@@ -2,7 +2,7 @@
 
 // One function per table and one line per key: to add a key, add its field to config.h, its line
 // here, or for routes and what they name in config_file_routes.cpp, and its lines to
-// config.toml.example. What keys must be to each other is in config_check.cpp.
+// config.toml.example. Checks between keys are in config_check.cpp.
 
 #include <chrono>
 
@@ -28,7 +28,7 @@ const Form<LogLevel> log_level_form = parse_log_level;
 }  // namespace
 
 void ConfigReader::read(TableReader& root) {
-  // They have been read by take_includes(), which leaves their mistakes to us.
+  // take_includes() has already read them and leaves their mistakes to us.
   root.read_one_or_list<std::string>("include", forms::include_pattern);
   root.read_table("server", [this](TableReader& table) {
     table.read("workers", config_.workers, 0, limits::workers_max);
@@ -132,7 +132,7 @@ void ConfigReader::read_limits(TableReader& table) {
 
 void ConfigReader::read_tcp(TableReader& table) {
   TcpConfig& tcp = config_.tcp;
-  // The kernel takes whole seconds, up to 32767 of them (MAX_TCP_KEEPIDLE), and up to 127 probes.
+  // The kernel accepts whole seconds, at most 32767 (MAX_TCP_KEEPIDLE), and at most 127 probes.
   table.read("keepalive_idle", tcp.keepalive_idle, forms::seconds(1s, 9h));
   table.read("keepalive_interval", tcp.keepalive_interval, forms::seconds(1s, 9h));
   table.read("keepalive_probes", tcp.keepalive_probes, 1, 127);

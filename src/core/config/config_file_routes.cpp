@@ -1,4 +1,4 @@
-// Routes, and what they name: one line per key, as in config_file.cpp.
+// Routes, and the tables that they name: one line per key, as in config_file.cpp.
 
 #include <chrono>
 

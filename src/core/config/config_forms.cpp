@@ -34,7 +34,7 @@ std::unexpected<Error> out_of_range(std::string_view text, const std::string& mi
   return fail(quoted(text) + " is not between " + min + " and " + max);
 }
 
-// Why a canonical_server_name() was refused, for those whose name only looks right.
+// Why canonical_server_name() refused a name that only looks valid.
 std::string name_problem(std::string_view text) {
   if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; })) {
     return " must be written in its ASCII form (\"xn--...\"), as clients send it";
@@ -208,7 +208,7 @@ Result<std::string> include_pattern(std::string_view text) {
       text.find('\0') != text.npos) {
     return fail(quoted(text) + " is no path of files, as in \"conf.d/*.toml\"");
   }
-  // One directory is read for a pattern, not a tree of them.
+  // A pattern covers one directory, not a tree of them.
   if (directory.find_first_of("*?[") != directory.npos) {
     return fail(quoted(text) + " has wildcards in a directory; only the last part may have them");
   }

@@ -52,11 +52,11 @@ class Includer {
   std::size_t bytes_left_;
   const IncludeFiles& files_;
   DiagnosticList& diagnostics_;
-  std::set<std::string> taken_;  // A file that two patterns stand for is read once.
+  std::set<std::string> taken_;  // A file that matches two patterns is read once.
   bool complete_ = true;
 };
 
-// Those that are right; the others are reported where the key is read.
+// The valid ones; the others are reported when the key is read.
 std::vector<Located<std::string>> Includer::patterns() const {
   std::vector<Located<std::string>> found;
   const auto add = [&found](const TomlNode& node) {
@@ -73,7 +73,7 @@ std::vector<Located<std::string>> Includer::patterns() const {
   return found;
 }
 
-// False: no more is to be read.
+// False: stop reading.
 bool Includer::take_pattern(const Located<std::string>& pattern) {
   if (!files_.list) {
     mistake(pattern.position, "no file can be included here");
@@ -88,7 +88,7 @@ bool Includer::take_pattern(const Located<std::string>& pattern) {
       *paths, [&](const std::string& path) { return take_once(path, pattern.position); });
 }
 
-// False: no more is to be read.
+// False: stop reading.
 bool Includer::take_once(const std::string& path, Position asked_at) {
   if (!taken_.insert(path).second) return true;
   if (taken_.size() > limits::include_files_max) {
@@ -113,7 +113,7 @@ void Includer::take_file(const std::string& path, Position asked_at) {
 }
 
 void Includer::join(TomlTable table) {
-  // The parser gives keys in their alphabetical order.
+  // The parser gives keys in alphabetical order.
   std::ranges::sort(table, {}, &TomlEntry::position);
   for (TomlEntry& entry : table) join_entry(std::move(entry));
 }

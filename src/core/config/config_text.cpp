@@ -1,7 +1,7 @@
 #include "core/config/config_text.h"
 
-// One function per table and one line per key, in the order of config.toml.example. A table of which
-// no key is shown is left out.
+// One function per table and one line per key, in the order of config.toml.example. A table without
+// any shown key is left out.
 
 #include <algorithm>
 #include <array>
@@ -59,7 +59,7 @@ Shown text(std::string_view value, std::string_view otherwise = {}) {
 Shown duration(milliseconds value, milliseconds otherwise) {
   return text(format_duration(value), format_duration(otherwise));
 }
-// 0 is "": the value comes from elsewhere.
+// 0 is shown as "": the value comes from elsewhere.
 Shown optional_duration(milliseconds value) {
   return text(value.count() == 0 ? std::string() : format_duration(value));
 }
@@ -149,7 +149,7 @@ class ConfigWriter {
   void write_bans(const BansConfig& bans);
   void write_rest(const Config& config);
 
-  // The line of a table, which comes before the first of its keys.
+  // Sets the line of a table, which is printed before the first of its keys.
   void table(std::string line) { table_ = std::move(line); }
   void key(std::string_view name, const Shown& value) {
     if (keys_ == ConfigKeys::all || !value.is_default) always(name, value.text);
@@ -384,7 +384,7 @@ std::string toml_string(std::string_view text) {
     if (c == '"' || c == '\\') {
       result.append("\\") += c;
     } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      // TOML has no other form for control characters.
+      // TOML has no shorter form for these control characters.
       std::array<char, 7> escape{};
       std::snprintf(escape.data(), escape.size(), "\\u%04X", static_cast<unsigned>(c));
       result += escape.data();

@@ -14,11 +14,11 @@ namespace sni {
 namespace {
 
 constexpr std::size_t quoted_max = 80;    // Bytes of input in one message.
-constexpr std::size_t shortened_min = 3;  // Letters of a word that is cut short.
-constexpr std::size_t suggest_max = 64;   // Longer words are no slips of the keyboard.
+constexpr std::size_t shortened_min = 3;  // Least letters of an abbreviated word.
+constexpr std::size_t suggest_max = 64;   // Longer words are not typing errors.
 
-// Optimal string alignment distance: insertions, deletions, replacements, and neighbours swapped,
-// which is what fingers do ("listenre").
+// Optimal string alignment distance: insertions, deletions, replacements, and swapped neighbours, a
+// common typing error ("listenre").
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   using Row = std::array<std::size_t, suggest_max + 1>;
   Row before_last{};
@@ -120,13 +120,13 @@ std::string quoted(std::string_view text) {
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates) {
   if (word.size() > suggest_max) return {};
   for (const std::string_view candidate : candidates) {
-    // "JSON", and what is cut short, as "warn".
+    // "JSON", and abbreviations such as "warn".
     const bool begins = word.size() >= shortened_min && candidate.size() > word.size() &&
                         equal_ignoring_case(candidate.substr(0, word.size()), word);
     if (begins || equal_ignoring_case(candidate, word)) return suggestion(candidate);
   }
   std::string_view best;
-  // A third of the letters may be wrong; more would suggest words that merely look alike.
+  // A third of the letters may be wrong; more would suggest unrelated words.
   std::size_t best_distance = std::max<std::size_t>(word.size() / 3, 1) + 1;
   for (const std::string_view candidate : candidates) {
     if (candidate.size() > suggest_max) continue;

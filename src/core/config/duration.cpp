@@ -17,7 +17,7 @@ struct Unit {
   std::uint64_t factor;
 };
 
-// The lists for printing ascend, and begin with factor 1.
+// The lists for printing are ascending and begin with factor 1.
 constexpr Unit duration_units[] = {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}};
 constexpr Unit days[] = {{"d", 86'400'000}};
 constexpr Unit size_units[] = {
@@ -81,7 +81,7 @@ std::string format_duration(std::chrono::milliseconds duration) {
 }
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {
-  // "256 MiB" is what tools print.
+  // Tools print "256 MiB".
   const std::size_t space = text.find(' ');
   if (space == text.npos) return parse(text, size_words, equal_ignoring_case);
   if (space + 1 == text.size() || !is_letter(text[space + 1])) return std::nullopt;

@@ -2,7 +2,7 @@
 
 // toml++ limits how deep values nest, but not how deep dotted keys do: "a.a.a.(...) = 1" becomes
 // one table per dot, and the destructor of such a tree, which recurses, overflows the stack. So we
-// count the dots that stand outside of strings before we let it parse.
+// count the dots outside strings before parsing.
 
 #include <toml++/toml.h>
 
@@ -15,12 +15,12 @@
 namespace sni {
 namespace {
 
-// Walks over text that may hold quotes: knows where strings and comments end.
+// Scans text with quotes and knows where strings and comments end.
 class DottedKeyScanner {
  public:
   explicit DottedKeyScanner(std::string_view text) : text_(text) {}
 
-  // The line (from 1) with too many dots outside of strings and comments, if there is one.
+  // The line (from 1) with too many dots outside strings and comments, if there is one.
   std::optional<std::uint32_t> find_deep_line() {
     std::size_t dots = 0;
     while (at_ < text_.size()) {
@@ -51,14 +51,14 @@ class DottedKeyScanner {
     while (at_ < text_.size()) {
       const char c = text_[at_];
       if (c == '\n') {
-        if (!multi_line) return;  // A string that is not closed; the parser will say so.
+        if (!multi_line) return;  // An unterminated string; the parser will report it.
         ++line_;
       }
       if (c == quote && (!multi_line || text_.substr(at_).starts_with(fence))) {
         at_ += multi_line ? 3 : 1;
         return;
       }
-      // An escaped quote closes nothing; an escaped line end is still a line end.
+      // An escaped quote does not end the string; an escaped line end is still a line end.
       const bool escape = c == '\\' && quote == '"' && !text_.substr(at_ + 1).starts_with('\n');
       at_ += escape ? 2 : 1;
     }
@@ -76,7 +76,7 @@ bool is_number_or_boolean(std::string_view value) {
          std::ranges::count(value, '.') <= 1;
 }
 
-// What a value that lacks its quotes should look like; "" where it does not.
+// How a value without quotes should be written; "" if quotes are not what it lacks.
 std::string quote_hint(std::string_view text, std::uint32_t line_number) {
   for (std::uint32_t line = 1; line < line_number; ++line) take_line(text);
   std::string_view line = take_line(text);
@@ -88,14 +88,14 @@ std::string quote_hint(std::string_view text, std::uint32_t line_number) {
   const std::string_view value = take_word(line);
   const bool is_text = !value.empty() && !is_number_or_boolean(value) && value.front() != '[' &&
                        value.front() != '#';
-  // More words, and brackets or commas within, are mistakes of another kind.
+  // Several words, brackets and commas are other kinds of mistakes.
   const bool alone = take_word(line).substr(0, 1).find_first_not_of('#') == line.npos;
   if (!is_text || !alone || key.empty() || value.find_first_of("\"',{}") != value.npos) return {};
   return "; text stands in quotes: " + printable(key) + " = \"" + printable(value) + '"';
 }
 
 Position position_of(const toml::source_region& region, std::uint32_t file) {
-  // What has no place of its own, as a table that only its children name, stands at line 0.
+  // A node without a position, such as a table that only its children name, is at line 0.
   return {.line = std::max<std::uint32_t>(region.begin.line, 1),
           .column = std::max<std::uint32_t>(region.begin.column, 1),
           .file = file};

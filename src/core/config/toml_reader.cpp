@@ -73,7 +73,7 @@ void TableReader::read_tables(std::string_view key, const std::function<void(Tab
   const std::string expected = "an array of tables, each written [[" + std::string(key) + "]]";
   const TomlNode* node = find(key);
   if (node == nullptr) {
-    // Nothing to read, but the keys that such a table has are still asked for.
+    // There is nothing to read, but the keys of such a table are still collected.
     if (keys_ != nullptr) read_one(key, empty, position_, Written::array_of_tables, read);
     return;
   }

@@ -11,7 +11,7 @@ using nlohmann::json;
 
 namespace {
 
-// Paths and the like need not be UTF-8; what is not becomes U+FFFD.
+// Paths, for example, need not be UTF-8; invalid bytes become U+FFFD.
 std::string line_of(const json& message) {
   return message.dump(-1, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace);
 }

@@ -31,7 +31,7 @@ void DnsCache::evict() {
   entries_.pop_back();
 }
 
-// The entry, as the most recently used one; nullptr: none, or of no use any more.
+// Finds the entry and makes it the most recently used; nullptr: none, or it is too old.
 DnsCache::Entry* DnsCache::touch(std::string_view name, std::uint64_t now_ms) {
   const auto found = by_name_.find(name);
   if (found == by_name_.end()) return nullptr;
@@ -79,8 +79,7 @@ std::uint64_t DnsCache::store(std::string_view name, const Resolution& answer, s
   return kept_ms;
 }
 
-// The lower bound is not for it: it would make an answer live longer each time that it is passed
-// on.
+// The lower bound does not apply: it would extend an answer's life each time that it is passed on.
 void DnsCache::adopt(std::string_view name, const Resolution& answer, std::uint64_t left_ms,
                      std::uint64_t now_ms) {
   assert(answer.status == Resolution::Status::ok);

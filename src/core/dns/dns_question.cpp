@@ -71,7 +71,7 @@ Resolution DnsQuestion::outcome() const {
   const bool denied = any(Status::no_name) || (complete() && !any(Status::failed) &&
                                                !any(Status::unreachable) && !any(Status::silent));
   if (denied && !earlier_failed_) return {.status = Resolution::Status::not_found};
-  // What is refused or garbled has been answered.
+  // Refused and unparsable replies count as answers.
   const bool silent = any(Status::silent) && !any(Status::failed) && !earlier_failed_;
   return {.status = silent ? Resolution::Status::unanswered : Resolution::Status::failed};
 }

@@ -11,7 +11,7 @@ namespace {
 
 using Found = std::unordered_map<std::string, std::vector<IpAddress>, StringHash, std::equal_to<>>;
 
-// In the order of the file.
+// Adds an address in the order of the file.
 void add(Found& found, const DnsName& name, const IpAddress& address) {
   std::vector<IpAddress>& known = found[std::string(name.view())];
   if (known.size() >= limits::backend_addresses_max) return;

@@ -21,7 +21,7 @@ void read_options(std::string_view line, ResolvConf& conf) {
   }
 }
 
-// The last `search` or `domain` line holds.
+// The last `search` or `domain` line counts.
 void read_search(std::string_view line, ResolvConf& conf) {
   conf.search.clear();
   for (std::string_view word = take_word(line); !word.empty(); word = take_word(line)) {
@@ -30,7 +30,7 @@ void read_search(std::string_view line, ResolvConf& conf) {
   }
 }
 
-// Why the line is of no use; empty: it is.
+// Why the line cannot be used; empty: it can.
 std::string read_server(std::string_view word, const InterfaceLookup& interfaces,
                         ResolvConf& conf) {
   auto server = parse_scoped_ip(word, interfaces);

@@ -22,8 +22,8 @@ std::vector<ServiceTarget> usable_targets(std::vector<ServiceTarget> targets) {
   return targets;
 }
 
-// Each place goes to one of those that are left, by their weights. A weight of 0 counts as a little
-// of one, so that such a target is tried seldom beside others, and not never.
+// Each position goes to one of the remaining targets, chosen by weight. A weight of 0 counts as a
+// fraction of one, so that such a target is chosen rarely, but not never.
 std::vector<std::uint8_t> target_order(std::span<const ServiceTarget> targets,
                                        std::uint64_t random) {
   std::vector<std::uint8_t> order(targets.size());

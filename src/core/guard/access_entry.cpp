@@ -9,7 +9,7 @@
 namespace sni {
 namespace {
 
-// `count` digits at the front of `text`, taken off it.
+// Takes `count` digits off the front of `text`.
 std::optional<int> take_digits(std::string_view& text, std::size_t count) {
   if (text.size() < count) return std::nullopt;
   int value = 0;

@@ -8,7 +8,7 @@
 namespace sni {
 namespace {
 
-// The column of the first word, so that a mistake shows where its entry begins.
+// The column of the first word: the position of a mistake is that of its entry.
 std::uint32_t first_column(std::string_view line) {
   std::string_view rest = line;
   const std::string_view word = take_word(rest);

@@ -9,7 +9,7 @@
 namespace sni {
 namespace {
 
-// What a single address needs installed beside the prefix around it; nullopt: nothing.
+// What must be installed for a single address besides the prefix around it; nullopt: nothing.
 std::optional<GuardTerm> beyond(const GuardTerm& own, const GuardTerm& around) {
   const GuardTerm whole = united(own, around);
   return whole == around ? std::nullopt : std::optional(whole);
@@ -21,7 +21,8 @@ GuardList::GuardList(std::vector<GuardEntry> entries) {
   const auto first_single = std::partition(entries.begin(), entries.end(), [](const GuardEntry& e) {
     return !is_single_address(e.prefix);
   });
-  // Room for all that commands may add: no reader waits for a million entries to be hashed again.
+  // Reserves room for all that commands may add, so that no reader waits for a million entries to
+  // be rehashed.
   addresses_.reserve(static_cast<std::size_t>(entries.end() - first_single) +
                      limits::guard_commands_max);
   for (auto entry = first_single; entry != entries.end(); ++entry) {
@@ -65,7 +66,7 @@ std::vector<GuardEntry> GuardList::installed_addresses() const {
 GuardList::Plan GuardList::plan(std::span<const GuardEntry> terms) const {
   Plan plan;
   std::map<IpPrefix, GuardTerm> changed;
-  std::vector<GuardEntry> around;  // Where answers may change; what they say does not matter.
+  std::vector<GuardEntry> around;  // Where answers may change; their terms do not matter.
   for (const GuardEntry& entry : terms) {
     if (is_single_address(entry.prefix)) {
       plan.singles.push_back(entry);
@@ -85,7 +86,8 @@ GuardList::Plan GuardList::plan(std::span<const GuardEntry> terms) const {
   }
   const GuardPrefixes& derived = plan.prefixes ? plan.prefixes->second : prefixes_;
 
-  // Single addresses are the longest prefixes: added first and removed last, as there.
+  // Single addresses are the longest prefixes: they are added first and removed last, as in
+  // changes_between().
   std::vector<GuardChange> removals;
   const auto step = [&](const IpAddress& address, const GuardTerm& old, const GuardTerm& own) {
     const std::optional<GuardTerm> before = beyond(old, prefixes_.find(address));

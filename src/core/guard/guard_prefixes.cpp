@@ -20,7 +20,7 @@ void sort_entries(std::vector<GuardEntry>& entries) {
   std::ranges::sort(entries, comes_before, &GuardEntry::prefix);
 }
 
-// One entry per prefix, uniting those that name the same one.
+// One entry per prefix: entries for the same prefix are merged.
 std::vector<GuardEntry> without_duplicates(std::vector<GuardEntry> rules) {
   sort_entries(rules);
   std::vector<GuardEntry> unique;
@@ -35,7 +35,7 @@ std::vector<GuardEntry> without_duplicates(std::vector<GuardEntry> rules) {
   return unique;
 }
 
-// Unites each entry with those around it, and leaves out what then says nothing new.
+// Merges each entry with those around it, and leaves out entries that then add nothing.
 std::vector<GuardEntry> united_with_outer(const std::vector<GuardEntry>& rules) {
   std::vector<GuardEntry> kept;
   std::vector<GuardEntry> around;  // The kept prefixes around the current one, shortest first.
@@ -60,8 +60,8 @@ bool can_grow(const IpPrefix& prefix) {
   return prefix.length > (is_v4_prefix(prefix) ? 96 : 0);
 }
 
-// Joins halves from the longest prefixes up. The two halves hide whatever stood for the whole, so
-// the joined entry takes its place.
+// Joins halves, beginning with the longest prefixes. The two halves hide any entry for the whole,
+// so the joined entry replaces it.
 std::vector<GuardEntry> with_halves_joined(const std::vector<GuardEntry>& entries) {
   std::array<std::vector<GuardEntry>, 129> by_length;
   for (const GuardEntry& entry : entries) by_length[entry.prefix.length].push_back(entry);
@@ -122,7 +122,7 @@ GuardTerm GuardPrefixes::find(const IpAddress& address) const {
       first, last, address,
       [](const IpAddress& wanted, const GuardEntry& entry) { return wanted < entry.prefix.base; });
   if (after == first) return {};
-  // Whatever contains the address also contains the entry just before it.
+  // Every prefix that contains the address also contains the entry just before it.
   auto index = static_cast<std::uint32_t>(after - entries_.begin() - 1);
   while (index != none && !entries_[index].prefix.contains(address)) index = parents_[index];
   return index == none ? GuardTerm{} : entries_[index].term;

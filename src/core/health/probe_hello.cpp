@@ -17,7 +17,7 @@ void put_u16(Bytes& out, std::size_t value) {
   out.push_back(static_cast<std::uint8_t>(value));
 }
 
-// `content` behind its length in two bytes.
+// `content` after its length in two bytes.
 void put_block(Bytes& out, std::span<const std::uint8_t> content) {
   put_u16(out, content.size());
   out.insert(out.end(), content.begin(), content.end());

@@ -13,7 +13,7 @@ namespace {
 using Alert = std::array<std::uint8_t, 7>;
 
 // A fatal alert in a record (RFC 8446 5.1 and 6). No version has been negotiated, so the record has
-// the number that a ClientHello's own record has for compatibility, TLS 1.0: every client takes it.
+// the compatibility version of a ClientHello's record, TLS 1.0, which every client accepts.
 consteval Alert fatal_alert(std::uint8_t description) {
   constexpr std::uint8_t level_fatal = 2;
   return {content_alert, 0x03, 0x01, 0, 2, level_fatal, description};
@@ -36,8 +36,8 @@ struct HttpAnswer {
   constexpr std::span<const std::uint8_t> view() const { return std::span(bytes).first(size); }
 };
 
-// The status is the body too. "no-store", for a 404 is otherwise cacheable (RFC 9110 15.1) and
-// would outlive the route's absence.
+// The status is also the body. "no-store", because a 404 is otherwise cacheable (RFC 9110 15.1) and
+// would persist after the route is added.
 consteval HttpAnswer http_answer(std::string_view status) {
   HttpAnswer answer;
   const std::size_t body_size = status.size() + 1;

@@ -28,12 +28,12 @@ struct Reading {
   bool bad_name = false;
 };
 
-// RFC 6066 3: a list of {u8 type, u16-prefixed name}. Only host_name (0) is defined, the others are
-// passed over. A list with a second host_name is forbidden, yet servers are known to take the
-// first, and so do we.
+// RFC 6066 3: a list of {u8 type, u16-prefixed name}. Only host_name (0) is defined; other types
+// are skipped. A second host_name in a list is forbidden, but servers are known to take the first,
+// and so do we.
 //
-// What is empty (the extension, its list or the name) is legal nowhere in a ClientHello, yet old
-// stacks send it: the client gets a reason of its own.
+// An empty extension, list or name is never legal in a ClientHello, but old stacks send it, so it
+// has an error of its own.
 bool read_server_name(ByteReader extension, Reading& reading) {
   constexpr std::uint8_t host_name = 0;
   ByteReader names;
@@ -58,7 +58,7 @@ bool read_server_name(ByteReader extension, Reading& reading) {
   return true;
 }
 
-// RFC 7301 3.1: a list of u8-prefixed names, neither of them empty.
+// RFC 7301 3.1: a list of u8-prefixed names, none of which is empty.
 bool read_alpn(ByteReader extension, FirstFlight& flight) {
   ByteReader protocols;
   if (!extension.prefixed_u16(protocols) || !extension.empty() || protocols.empty()) return false;

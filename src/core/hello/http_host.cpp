@@ -21,7 +21,7 @@ bool is_token(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, is_token_char);
 }
 
-// Bytes from 0x80 on are obs-text (RFC 9110 5.5) and may stand in a field.
+// Bytes from 0x80 on are obs-text (RFC 9110 5.5) and are allowed in a field.
 constexpr bool is_control(std::uint8_t byte) {
   return byte < 0x20 || byte == 0x7f;
 }
@@ -33,7 +33,7 @@ std::string_view trim(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
-// Cuts off up to and with `separator`; nullopt: it is not there.
+// Takes the text before `separator` and removes both; nullopt: there is no separator.
 std::optional<std::string_view> cut(std::string_view& text, std::string_view separator) {
   const std::size_t end = text.find(separator);
   if (end == text.npos) return std::nullopt;
@@ -47,8 +47,8 @@ bool is_port(std::string_view text) {
   return text.size() <= 5 && std::ranges::all_of(text, is_digit);
 }
 
-// uri-host [":" port] (RFC 9110 7.2) into the flight's name. An empty one names nobody: that is
-// what a client sends whose target has no authority.
+// uri-host [":" port] (RFC 9110 7.2) into the flight's name. An empty one is no name: a client
+// sends it if its target has no authority.
 bool read_authority(std::string_view authority, FirstFlight& flight) {
   flight.name_length = 0;
   flight.raw_name = {};
@@ -57,7 +57,7 @@ bool read_authority(std::string_view authority, FirstFlight& flight) {
     flight.raw_name = authority.substr(0, authority.find(']') + 1);
     authority.remove_prefix(1);
     const auto literal = cut(authority, "]");
-    // RFC 3986 3.2.2: an IPv6 address, or in IPvFuture letters and more; never a name either way.
+    // RFC 3986 3.2.2: an IPv6 address, or IPvFuture with other characters; neither is a name.
     if (!literal || literal->empty() || literal->find_first_of("/?#@[ ") != literal->npos) {
       return false;
     }
@@ -85,15 +85,16 @@ bool read_target(std::string_view method, std::string_view target, FirstFlight& 
       (!equal_ignoring_case(*scheme, "http") && !equal_ignoring_case(*scheme, "https"))) {
     return false;
   }
-  // An authority ends at the path, query or fragment. With user information ("user@host", RFC 9110
-  // 4.2.4: an error) it does not pass as a host, and it must not be empty (RFC 9110 4.2.1).
+  // An authority ends at the path, query or fragment. User information ("user@host", RFC 9110
+  // 4.2.4: an error) is not valid in a host, and the authority must not be empty (RFC 9110 4.2.1).
   const std::string_view authority = target.substr(0, target.find_first_of("/?#"));
   const std::string_view path = target.substr(authority.size());
   if (path.starts_with('/')) flight.target = path;
   return !authority.empty() && read_authority(authority, flight);
 }
 
-// The value of the one Host field, untouched where there is none. False: the fields are malformed.
+// The value of the one Host field; `host` is unchanged if there is none. False: the fields are
+// malformed.
 bool find_host(std::string_view fields, std::optional<std::string_view>& host) {
   while (!fields.empty()) {
     const auto line = cut(fields, crlf);
@@ -138,7 +139,7 @@ std::expected<std::size_t, FlightError> scan_http_head(std::span<const std::uint
   while (at < head.size()) {
     const std::uint8_t byte = head[at];
     if (!progress.method_read) {
-      // TLS, or a proxy protocol header in binary: no method begins so.
+      // TLS, or a binary PROXY header: no method begins like that.
       progress.method_read = byte == ' ' && at > begin;
       if (!progress.method_read && !is_token_char(static_cast<char>(byte))) {
         return std::unexpected(FlightError::not_the_protocol);
@@ -175,14 +176,14 @@ std::expected<FirstFlight, FlightFault> parse_http_head(std::span<const std::uin
   if (!target || target->empty() || target->contains('\t')) return malformed;
   const auto version = read_version(*line);
   if (!version) return malformed;
-  // Above all the preface of HTTP/2 (RFC 9113 3.4: "PRI * HTTP/2.0"), which is made to fail here.
+  // Mainly the preface of HTTP/2 (RFC 9113 3.4: "PRI * HTTP/2.0"), which is designed to fail here.
   if (version->major != '1') return fault(FlightError::other_version);
 
   FirstFlight flight;
   std::optional<std::string_view> host;
   if (!find_host(rest, host)) return malformed;
   if (!host && version->minor != '0') return malformed;
-  // RFC 9112 3.2: an invalid Host is an error even where the target decides.
+  // RFC 9112 3.2: an invalid Host is an error even if the target decides.
   if (host && !read_authority(*host, flight)) return malformed;
   if (!read_target(*method, *target, flight)) return malformed;
   return flight;

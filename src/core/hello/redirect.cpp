@@ -9,7 +9,7 @@ std::string redirect_to_https(const FirstFlight& flight) {
   std::string answer = "HTTP/1.1 308 Permanent Redirect\r\nLocation: https://";
   answer += host;
   answer += flight.target;
-  // No body, so that it is whole for HEAD too.
+  // No body, so that the answer is also complete for HEAD.
   answer += "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
   return answer;
 }

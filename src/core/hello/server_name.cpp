@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::size_t label_max = 63;  // RFC 1035 2.3.4.
 
-// A label has no colon, so whatever has two and otherwise the characters of an IPv6 address is
-// meant as one; whether it is a correct one makes no difference to a client that then has no name.
+// A label has no colon, so text with two colons and otherwise only characters of an IPv6 address is
+// meant as one. Whether it is valid makes no difference: the client then has no name.
 bool is_ipv6_literal(std::string_view text) {
   return std::ranges::count(text, ':') >= 2 &&
          std::ranges::all_of(text, [](char c) { return is_hex_digit(c) || c == ':' || c == '.'; });

@@ -18,8 +18,8 @@ std::size_t record_length(std::span<const std::uint8_t> record) {
   return static_cast<std::size_t>(record[3]) << 8 | record[4];
 }
 
-// Judges as much of a record header as is there. A peer whose very first bytes are wrong does not
-// speak TLS; one that goes wrong later does, and breaks it.
+// Checks the available part of a record header. A peer whose first bytes are wrong does not speak
+// TLS; an error later on is malformed TLS.
 std::optional<FlightError> header_error(std::span<const std::uint8_t> record, bool first) {
   const auto wrong = [first](FlightError later) {
     return first ? FlightError::not_the_protocol : later;
@@ -29,14 +29,14 @@ std::optional<FlightError> header_error(std::span<const std::uint8_t> record, bo
   }
   if (record.size() >= 2 && record[1] != version_major) return wrong(FlightError::malformed);
   if (record.size() < record_header) return std::nullopt;
-  // RFC 8446 5.1: handshake fragments of no length must not be sent. They would also cost us a
-  // header each without bringing the hello nearer to its end.
+  // RFC 8446 5.1: empty handshake fragments must not be sent. Each would also cost us a header
+  // without any progress of the hello.
   const std::size_t length = record_length(record);
   if (length > record_max) return FlightError::record_overflow;
   return length == 0 ? std::optional(FlightError::malformed) : std::nullopt;
 }
 
-// Copies what `payload` has of the handshake header, which may itself be cut by records.
+// Copies the part of the handshake header that is in `payload`; records may split the header too.
 void collect_handshake_header(std::span<const std::uint8_t> payload, FlightProgress& progress) {
   for (std::size_t i = progress.joined; i < handshake_header; ++i) {
     if (i - progress.joined >= payload.size()) return;
@@ -73,14 +73,15 @@ std::expected<std::size_t, FlightError> scan_hello_records(std::span<const std::
       progress.needed = handshake_header + hello;
     }
 
-    // Where the hello ends, or the handshake header that will tell, if that is in this record.
+    // The end of the hello, or of the handshake header that has its length, if it is in this
+    // record.
     const std::size_t target = progress.needed != 0 ? progress.needed : handshake_header;
     if (progress.joined + length >= target) {
       const std::size_t end = payload_begin + target - progress.joined;
       if (bytes.size() < end) return end;
       return 0;
     }
-    // It goes on in another record, so that one's header is needed too.
+    // The hello continues in another record, so that record's header is needed too.
     if (payload.size() < length) return payload_begin + length + record_header;
     progress.joined += length;
     progress.position = payload_begin + length;

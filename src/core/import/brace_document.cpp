@@ -55,7 +55,7 @@ Token Tokens::next() {
     if (c == '#') {
       while (!at_end() && text_[at_] != '\n') ++at_;
     } else if (c == '\n' && lines()) {
-      // The line of what has ended is asked for before this is taken.
+      // The line number must be read before this is consumed.
       ++at_;
       ++line_;
       return {.kind = TokenKind::end};
@@ -80,7 +80,7 @@ std::string Tokens::take_bare() {
       take_escaped(word);
       continue;
     }
-    // "${name}" is one word of nginx.
+    // "${name}" is one word in nginx.
     const bool variable = !lines() && text_.substr(at_).starts_with("${");
     word += take();
     while (variable && !at_end() && word.back() != '}' && text_[at_] != '\n') word += take();
@@ -143,7 +143,7 @@ Result<std::vector<Directive>> Parser::block(std::size_t depth) {
         finish(current, all);
         break;
       case TokenKind::open: {
-        // The brace may stand on a line of its own.
+        // The brace may be on a line of its own.
         const bool on_its_own = current.words.empty() && style_ == BraceStyle::lines &&
                                 !all.empty() && !all.back().has_block;
         if (current.words.empty() && !on_its_own) return mistake("'{' without a word before it");

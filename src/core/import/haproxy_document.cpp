@@ -14,7 +14,7 @@ constexpr std::array<std::string_view, 16> section_kinds{
     "peers",  "userlist",    "mailers",   "program", "http-errors", "cache",
     "ring",   "log-forward", "crt-store", "traces"};
 
-// Quotes and backslashes as haproxy takes them, a comment is left out.
+// Splits a line by haproxy's rules for quotes and backslashes; comments are left out.
 std::vector<std::string> words_of(std::string_view line) {
   std::vector<std::string> words;
   std::string word;

@@ -60,7 +60,7 @@ void add(HaproxyMatch& match, const HaproxyMatch& more) {
   }
 }
 
-// Reads terms between "or"; those that stand together must all hold.
+// Reads terms separated by "or"; adjacent terms must all hold.
 class Condition {
  public:
   Condition(std::span<const std::string> words, const HaproxyAcls& acls)

@@ -15,12 +15,12 @@ namespace {
 constexpr std::array<std::string_view, 6> pool_words{"server",  "default-server", "server-template",
                                                      "balance", "source",         "hash-type"};
 
-// Options of a server with the number of words behind each. What is not here is noted.
+// Options of a server, with the number of words after each. Other options are noted.
 struct Option {
   std::string_view name;
   std::size_t arguments;
 };
-// They have no counterpart and change nothing for clients, or are so by themselves.
+// They have no counterpart and change nothing for clients, or this proxy always behaves so.
 constexpr std::array<Option, 26> ignored_options{{{"check", 0},
                                                   {"inter", 1},
                                                   {"fastinter", 1},
@@ -62,7 +62,7 @@ class Servers {
 
   ImportDraft& draft_;
   ImportPool pool_;
-  ImportServer otherwise_;  // By default-server.
+  ImportServer otherwise_;  // Defaults from default-server.
 };
 
 ImportPool Servers::read(const HaproxySection& section) {
@@ -73,7 +73,7 @@ ImportPool Servers::read(const HaproxySection& section) {
 void Servers::read_line(const HaproxyLine& line) {
   const std::string& word = line.words[0];
   if (word == "server" && line.words.size() > 2) read_server(line, 2);
-  // NAME COUNT ADDRESS: every address of the name is used.
+  // NAME COUNT ADDRESS: all addresses of the name are used.
   if (word == "server-template" && line.words.size() > 3) read_server(line, 3);
   if (word == "default-server") read_options(line, 1, otherwise_);
   if (word == "balance") read_balance(line);
@@ -159,7 +159,7 @@ bool Servers::read_options(const HaproxyLine& line, std::size_t first, ImportSer
       draft_.note(line.number, line.words, "a server that is disabled is left out");
       return false;
     } else {
-      // How many words go with it is not known.
+      // Its number of arguments is unknown.
       draft_.note(line.number, line.words, "'" + printable(option) + "' has no counterpart");
       return true;
     }

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view unix_prefix = "unix:";
 
-// TOML takes UTF-8 alone, and what is not ASCII was written in who knows which encoding.
+// TOML requires UTF-8, and the encoding of non-ASCII bytes is unknown.
 bool is_ascii(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c >= ' ' && c < 0x7f; });
 }
@@ -128,7 +128,7 @@ bool ImportDraft::add_backends(std::uint32_t line, RouteConfig& route, const Imp
 
 void ImportDraft::add_route(std::uint32_t line, const std::vector<std::string>& names,
                             std::span<const ImportPlace> places, const ImportPool& pool) {
-  // Places whose ports make no difference share a route.
+  // Places share a route if their ports make no difference.
   std::vector<RouteConfig> routes;
   for (const ImportPlace& place : places) {
     RouteConfig route;
@@ -167,7 +167,7 @@ void ImportDraft::drop_hidden_names() {
                     [](const HiddenName& each) { return std::pair(each.route, each.name); });
   for (const HiddenName& each : hidden) {
     std::vector<std::string>& names = config_.routes[each.route].names;
-    // A name that a route has twice says nothing.
+    // A duplicate name within a route needs no note.
     if (each.by != each.route) {
       note(route_lines_[each.route], quoted(names[each.name]) + " goes where line " +
                                          std::to_string(route_lines_[each.by]) +
@@ -178,7 +178,7 @@ void ImportDraft::drop_hidden_names() {
   std::erase_if(config_.routes, [](const RouteConfig& route) { return route.names.empty(); });
 }
 
-// An IPv6 listener to every address leaves IPv4 to those that have it.
+// An IPv6 listener on every address leaves IPv4 to IPv4 listeners.
 void ImportDraft::part_families() {
   for (ListenerConfig& listener : config_.listeners) {
     if (!is_any_v6(listener)) continue;

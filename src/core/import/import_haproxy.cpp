@@ -1,8 +1,8 @@
 #include "core/import/import_haproxy.h"
 
-// Each `use_backend` of a frontend is a route, and `default_backend` one for whoever is left. haproxy
-// takes the first that fits; here exact names come before wildcards, which is what such files mean
-// to say.
+// Each `use_backend` of a frontend becomes a route, and `default_backend` one for all other
+// clients. haproxy takes the first match; here exact names precede wildcards, which is the intent
+// of such files.
 
 #include <algorithm>
 #include <array>
@@ -23,7 +23,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// They change nothing for clients, or are so by themselves here.
+// They change nothing for clients, or this proxy always behaves so.
 constexpr std::array<std::string_view, 13> ignored_keywords{
     "log",        "log-format",       "log-tag",     "description",
     "mode",       "tcp-check",        "http-check",  "id",
@@ -84,15 +84,15 @@ class HaproxyImport {
   ImportDraft& draft_;
   std::string default_mode_ = "tcp";
   std::optional<std::chrono::milliseconds> idle_;
-  bool fin_ = false;  // half_closed is said.
+  bool fin_ = false;  // half_closed was set.
   std::map<std::string, ImportPool> pools_;
-  // Of the frontend at hand.
+  // Of the current frontend.
   std::vector<ImportPlace> places_;
   HaproxyAcls acls_;
 };
 
 void HaproxyImport::run(const std::vector<HaproxySection>& sections) {
-  // What the section `defaults` before a backend says of servers comes first.
+  // Lines about servers from the preceding section `defaults` come first.
   HaproxySection defaults{.head = {.words = {"defaults"}}, .lines = {}};
   for (const HaproxySection& section : sections) {
     if (section.kind() == "defaults") defaults = section;
@@ -122,7 +122,7 @@ void HaproxyImport::run(const std::vector<HaproxySection>& sections) {
 }
 
 void HaproxyImport::take_global(const HaproxySection& global) {
-  // The process and its log are the service manager's to set.
+  // The service manager configures the process and its log.
   constexpr std::array<std::string_view, 14> of_the_process{
       "log", "chroot", "user",    "group",    "daemon", "stats",       "pidfile",
       "uid", "gid",    "ca-base", "crt-base", "node",   "description", "nbproc"};
@@ -167,7 +167,7 @@ void HaproxyImport::take_resolvers(const HaproxySection& resolvers) {
   }
 }
 
-// The longest of several is the one that cuts nobody.
+// The longest of several timeouts cuts no connection too early.
 void HaproxyImport::take_timeout(const HaproxyLine& line) {
   TimeoutConfig& timeouts = draft_.config().timeouts;
   const std::string& which = line.word(1);
@@ -211,7 +211,7 @@ void HaproxyImport::take_proxy(const HaproxySection& section) {
     if (line.words[0] == "bind" || line.words[0] == "acl" || is_of_pool(line)) continue;
     if (line.words[0] != "default_backend") take_line(line);
   }
-  // Last, wherever it stands.
+  // Comes last, wherever it is in the file.
   bool has_default = false;
   for (const HaproxyLine& line : section.lines) {
     if (line.words[0] != "default_backend") continue;
@@ -321,7 +321,7 @@ void HaproxyImport::take_request_rule(const HaproxyLine& line) {
     if (!time) return note(line, "no time");
     draft_.config().timeouts.hello = *time;
   } else if (begins("content", "accept")) {
-    // A listener takes nothing but TLS anyway.
+    // A listener accepts only TLS anyway.
     const std::size_t condition = line.word(3) == "if" ? 4 : 3;
     const auto match = haproxy_condition(std::span(line.words).subspan(condition), acls_);
     if (!match || !match->everybody) note(line, "no counterpart");

@@ -1,7 +1,7 @@
 #include "core/import/import_nginx.h"
 
-// A server of the stream block with `ssl_preread on` listens, and `proxy_pass` says where its clients
-// go: to a place, to the name that they ask for, or to what a map makes of that name.
+// A server of the stream block with `ssl_preread on` listens, and `proxy_pass` says where its
+// clients go: to a fixed place, to the requested name, or to the result of a map of that name.
 
 #include <algorithm>
 #include <array>
@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 using Directives = std::vector<Directive>;
 
 constexpr std::string_view asked_name = "$ssl_preread_server_name";
-// Options of `listen` that change nothing for clients, or are so by themselves here.
+// Options of `listen` that change nothing for clients, or that this proxy always has.
 constexpr std::array<std::string_view, 9> ignored_parameters{
     "reuseport", "backlog",  "rcvbuf",   "sndbuf",        "so_keepalive",
     "bind",      "deferred", "fastopen", "default_server"};
@@ -67,13 +67,13 @@ class NginxImport {
 
   ImportDraft& draft_;
   std::map<std::string, ImportPool> upstreams_;
-  std::map<std::string, const Directive*> maps_;  // By the variable that they make.
-  // Of the stream block, or of the server at hand.
+  std::map<std::string, const Directive*> maps_;  // By the variable that they define.
+  // Of the stream block, or of the current server.
   bool preread_ = false;
   ProxyVersion send_proxy_ = ProxyVersion::none;
   SourceConfig source_;
   std::vector<IpPrefix> proxies_;  // set_real_ip_from
-  // Of the server at hand.
+  // Of the current server.
   std::vector<ImportPlace> places_;
   std::vector<std::string> names_;
   bool accepts_proxy_ = false;
@@ -116,7 +116,7 @@ void NginxImport::take_stream(const Directives& stream) {
   }
 }
 
-// What stands in the stream block and in a server alike.
+// Directives of both the stream block and a server.
 bool NginxImport::take_common(const Directive& directive) {
   const std::string& name = directive.words[0];
   if (name == "resolver") {
@@ -149,7 +149,7 @@ void NginxImport::take_resolver(const Directive& directive) {
     if (text == "ipv6=off") draft_.config().dns.family = AddressFamilies::ipv4;
     if (text == "ipv4=off") draft_.config().dns.family = AddressFamilies::ipv6;
     if (text.find('=') != text.npos) continue;
-    // IPv6 stands in brackets with and without a port.
+    // IPv6 is in brackets with and without a port.
     const bool bare = text.starts_with('[') && text.ends_with(']');
     const auto server = forms::dns_server(bare ? text.substr(1, text.size() - 2) : text);
     if (!server) {
@@ -253,7 +253,7 @@ void NginxImport::take_listen_options(const Directive& directive, const ImportPl
   }
 }
 
-// Listeners that take PROXY headers take them of those that are named here.
+// Listeners that accept PROXY headers accept them from the addresses named here.
 void NginxImport::believe_proxies() {
   if (proxies_.empty()) {
     proxies_ = {*parse_prefix("0.0.0.0/0"), *parse_prefix("::/0")};
@@ -314,7 +314,7 @@ void NginxImport::take_map(const Directive& map) {
   }
 }
 
-// `by` is the line that says so.
+// `by` is the line that sets this route.
 void NginxImport::route_to(const Directive& by, const std::string& target,
                            const std::vector<std::string>& names) {
   ImportPool pool;

@@ -1,8 +1,8 @@
 #include "core/import/import_sniproxy.h"
 
-// A listener has a table, by its name or the one without a name, whose entries are tried in their
-// order: an expression that is searched for in the server name, and an address; "*" is the name that
-// the client asked for. What no entry takes goes to the listener's fallback.
+// A listener refers to a table by name or uses the one without a name. Its entries are tried in
+// order: an expression that is searched for in the server name, and an address, where "*" is the
+// requested name. Clients that no entry matches go to the listener's fallback.
 
 #include <algorithm>
 #include <map>
@@ -45,7 +45,7 @@ class SniproxyImport {
 
   ImportDraft& draft_;
   std::map<std::string, const Directive*> tables_;
-  // Of the listener at hand.
+  // Of the current listener.
   std::vector<ImportPlace> places_;
   SourceConfig source_;
   const Directive* fallback_ = nullptr;
@@ -147,7 +147,7 @@ void SniproxyImport::take_listener_key(const Directive& directive) {
   const std::string& name = directive.words[0];
   const std::string& value = directive.word(1);
   if (name == "protocol" || name == "proto" || name == "reuseport" || name == "bad_requests") {
-    return;  // Taken already, or always so here.
+    return;  // Handled elsewhere, or always so here.
   }
   if (name == "table") {
     table_ = value;
@@ -194,7 +194,7 @@ void SniproxyImport::take_entry(const Directive& entry) {
   ImportPool pool;
   pool.source = source_;
   std::string address = entry.word(1);
-  // "*" and "*:443": the name that the client asked for.
+  // "*" and "*:443": the requested name.
   if (address.starts_with('*')) {
     address.replace(0, 1, "{name}");
     draft_.note_once(entry.line,
@@ -217,7 +217,7 @@ void SniproxyImport::take_fallback(const Directive& fallback) {
   pool.source = source_;
   pool.servers.push_back({.address = fallback.word(1)});
   if (fallback.word(2) == "proxy_protocol") pool.send_proxy = ProxyVersion::v1;
-  // "*" takes clients without a name too, unless an entry of the table has it.
+  // "*" also takes clients without a name, unless the table has an entry "*".
   std::vector<std::string> names{"*"};
   const auto& routes = draft_.config().routes;
   const bool taken = std::ranges::any_of(routes, [this](const RouteConfig& route) {

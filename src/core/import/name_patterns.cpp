@@ -13,11 +13,12 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-// Bytes of an expression, and the steps to take it apart, each of which adds alternatives.
+// Bytes of an expression, and steps of its expansion, each of which adds alternatives.
 constexpr std::size_t regex_bytes = 1024;
 constexpr std::size_t regex_steps = 256;
 
-// Checked and in the form of RouteConfig::names; empty where one of them is no name.
+// Checks names and converts them to the form of RouteConfig::names; empty if one of them is not a
+// name.
 Names checked(const Names& names) {
   Names good;
   for (const std::string& name : names) {
@@ -34,7 +35,7 @@ bool take(std::string_view& text, std::string_view start) {
   return true;
 }
 
-// What stands for labels of whatever kind at the front of an expression.
+// Takes a pattern for arbitrary labels off the front of an expression.
 bool take_anything(std::string_view& text) {
   constexpr std::array<std::string_view, 6> kinds{".*",    ".+",      "[^.]*",
                                                   "[^.]+", "[^\\.]*", "[^\\.]+"};
@@ -46,7 +47,7 @@ bool take_anything(std::string_view& text) {
   return false;
 }
 
-// Plain characters; a dot that stands for any of them was meant as one.
+// Literal characters; a dot for any character is read as a literal dot.
 std::optional<std::string> literal(std::string_view text) {
   std::string name;
   while (!text.empty()) {
@@ -80,13 +81,13 @@ Names simple_names(std::string_view regex) {
   return checked({*name, "*." + *name});
 }
 
-// The end of the group or class that begins at `at`, behind its last character.
+// The end of the group or class that begins at `at`: the position after its last character.
 std::size_t end_of_class(std::string_view regex, std::size_t at) {
   const std::size_t end = regex.find(']', at + 2);
   return end == regex.npos ? regex.size() : end + 1;
 }
 
-// Where `wanted` stands outside of classes and of groups that begin behind `at`; npos: nowhere.
+// The position of `wanted` outside classes and groups that begin after `at`; npos: none.
 std::size_t find_plain(std::string_view regex, char wanted, std::size_t at) {
   std::size_t depth = 0;
   while (at < regex.size()) {
@@ -103,7 +104,7 @@ std::size_t find_plain(std::string_view regex, char wanted, std::size_t at) {
   return std::string_view::npos;
 }
 
-// What one step makes of an expression with a group or alternatives; empty: it cannot be.
+// Expands one group or the alternatives of an expression; nullopt: not possible.
 std::optional<std::vector<std::string>> expand(std::string_view regex) {
   if (const std::size_t bar = find_plain(regex, '|', 0); bar != regex.npos) {
     return std::vector{std::string(regex.substr(0, bar)), std::string(regex.substr(bar + 1))};
@@ -133,7 +134,7 @@ void add(Names& names, const Names& more) {
   }
 }
 
-// As one that the whole of the name must match.
+// The expression anchored, so that the whole name must match it.
 std::string whole_name_regex(std::string_view regex) {
   if (find_plain(regex, '|', 0) != regex.npos) return "/.*(?:" + std::string(regex) + ").*/";
   if (regex.ends_with('\\') && !regex.ends_with("\\\\")) return {};  // It escapes nothing.
@@ -141,7 +142,7 @@ std::string whole_name_regex(std::string_view regex) {
   return (regex.starts_with('^') ? "/" : "/.*") + std::string(regex) + (open_end ? ".*/" : "/");
 }
 
-// Empty: it stands for no names, or for too many.
+// Empty: it matches no list of names, or too long a list.
 Names listed_names(std::string_view regex) {
   if (regex.size() > regex_bytes) return {};
   Names names;
@@ -169,7 +170,7 @@ Names listed_names(std::string_view regex) {
 }  // namespace
 
 Names names_of_regex(std::string_view regex) {
-  take(regex, "(?i)");  // Names are the same in either case.
+  take(regex, "(?i)");  // Names are case-insensitive.
   if (Names names = listed_names(regex); !names.empty()) return names;
   return checked({whole_name_regex(regex)});
 }

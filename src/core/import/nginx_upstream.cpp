@@ -10,7 +10,7 @@
 namespace sni {
 namespace {
 
-// Of a server: they say when one is out, which is by itself here.
+// Parameters of a server that say when it is out, which is automatic here.
 constexpr std::array<std::string_view, 5> ignored_server_parameters{
     "max_fails", "fail_timeout", "resolve", "slow_start", "service"};
 

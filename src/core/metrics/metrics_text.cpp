@@ -12,7 +12,7 @@ namespace sni {
 
 namespace {
 
-// How the rows of totals are exported. `label`: of the rows that have a reason.
+// How the rows of totals are exported. `label`: for rows that have a reason.
 struct Family {
   std::string_view name;
   std::string_view label;
@@ -58,7 +58,7 @@ class Text {
   std::string out_;
 };
 
-// Escaped as the text format wants it.
+// Escaped for the text format.
 std::string escaped(std::string_view value) {
   std::string text;
   for (const char c : value) {
@@ -95,8 +95,8 @@ void add_totals(Text& text, std::span<const Counters* const> workers) {
   }
 }
 
-// What stands for a key that is empty, and for all keys without a row. A key that reads the same
-// is counted with them: a label must not come twice.
+// Labels for an empty key, and for all keys without a row. A real key with the same text is counted
+// with them: a label must not appear twice.
 constexpr std::string_view none_value = "(none)";
 constexpr std::string_view other_value = "(other)";
 

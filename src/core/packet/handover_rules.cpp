@@ -32,8 +32,8 @@ PairFit compare_terms(const TcpTerms& client, const TcpTerms& backend) {
 }
 
 Deltas deltas(const TcpPosition& from, const TcpPosition& to) {
-  // Byte `read_seq` of `from` is the next that we would write to `to`; and what `from` acknowledges
-  // of ours at `write_seq` is what we have read of `to`.
+  // Byte `read_seq` of `from` is the next that we would write to `to`, and the ack of `from` at our
+  // `write_seq` corresponds to what we have read from `to`.
   return {.seq = to.write_seq - from.read_seq, .ack = to.read_seq - from.write_seq};
 }
 

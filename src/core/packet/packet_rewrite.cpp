@@ -48,7 +48,7 @@ void translate_sack(std::span<std::uint8_t> option, const TcpTranslation& transl
   }
 }
 
-// The last option of a kind counts, should a sender repeat one.
+// If a sender repeats an option, the last one counts.
 void translate_options(std::span<std::uint8_t> options, const TcpTranslation& translation) {
   std::span<std::uint8_t> stamps, sack;
   for (std::size_t at = 0; at < options.size();) {

@@ -39,7 +39,7 @@ std::string_view take_word(std::string_view& line) {
 }
 
 std::optional<IpAddress> v1_address(std::string_view word, bool ipv4) {
-  // A colon makes it IPv6, even where it is IPv4 in its mapped form.
+  // A colon makes it IPv6, even if it is v4-mapped.
   if ((word.find(':') == word.npos) != ipv4) return std::nullopt;
   return parse_ip(word);
 }
@@ -51,7 +51,7 @@ std::optional<std::uint16_t> v1_port(std::string_view word) {
 }
 
 std::optional<ProxyHeader::Ends> v1_ends(std::string_view rest, bool ipv4) {
-  if (rest.ends_with(' ')) return std::nullopt;  // take_word() would not see it.
+  if (rest.ends_with(' ')) return std::nullopt;  // take_word() would miss it.
   const auto source = v1_address(take_word(rest), ipv4);
   const auto destination = v1_address(take_word(rest), ipv4);
   const auto source_port = v1_port(take_word(rest));
@@ -68,7 +68,7 @@ std::optional<ProxyHeader> v1_header(std::string_view line) {
   ProxyHeader header{.size = line.size() + 2, .ends = std::nullopt};
   line.remove_prefix(wire::v1_prefix.size());
   const std::string_view family = take_word(line);
-  // Whatever follows UNKNOWN is to be ignored.
+  // Everything after UNKNOWN must be ignored.
   if (family == "UNKNOWN") return header;
   if (family != "TCP4" && family != "TCP6") return std::nullopt;
   header.ends = v1_ends(line, family == "TCP4");
@@ -120,7 +120,7 @@ std::optional<std::size_t> v2_address_bytes(std::uint8_t family) {
   return sizes[family >> 4];
 }
 
-// The header without the four bytes of the checksum that stand at `at`, which count as 0.
+// Checks the checksum at `at`, whose own four bytes count as 0.
 bool checksum_holds(Bytes header, std::size_t at) {
   static constexpr std::array<std::uint8_t, wire::crc32c_bytes> zero{};
   Crc32c sum;
@@ -133,7 +133,7 @@ bool checksum_holds(Bytes header, std::size_t at) {
   return sum.value() == value;
 }
 
-// Fields are passed over, but for the checksum; nullopt: nothing is wrong with them.
+// Skips fields except the checksum; nullopt: they are valid.
 std::optional<ProxyError> check_fields(Bytes header, std::size_t begin) {
   for (std::size_t at = begin; at < header.size();) {
     if (header.size() - at < wire::tlv_head_bytes) return ProxyError::malformed;
@@ -158,7 +158,7 @@ Reading read_v2(Bytes bytes) {
   if (command != wire::v2_local && command != wire::v2_proxy)
     return std::unexpected(ProxyError::malformed);
   if (size > limits::proxy_header_bytes) return std::unexpected(ProxyError::oversized);
-  // Of LOCAL nothing counts but the length, the family neither.
+  // For LOCAL only the length counts, not even the family.
   const auto address_bytes = command == wire::v2_local ? 0 : v2_address_bytes(family);
   if (!address_bytes || size - wire::v2_fixed_bytes < *address_bytes) {
     return std::unexpected(ProxyError::malformed);

@@ -45,7 +45,7 @@ bool both_ipv4(const ProxyFacts& facts) {
   return facts.source.ip.is_v4() && facts.destination.ip.is_v4();
 }
 
-// TCP6 has IPv4 in its mapped form.
+// TCP6 has IPv4 as v4-mapped.
 std::string address_text(const IpAddress& address, bool as_ipv4) {
   return as_ipv4 || !address.is_v4() ? address.to_string() : "::ffff:" + address.to_string();
 }
@@ -63,7 +63,7 @@ void write_v1(const ProxyFacts& facts, Writer& out) {
 }
 
 void write_addresses(const ProxyFacts& facts, Writer& out) {
-  const std::size_t skipped = both_ipv4(facts) ? 12 : 0;  // Of the mapped form.
+  const std::size_t skipped = both_ipv4(facts) ? 12 : 0;  // The v4-mapped prefix.
   out.bytes(std::span(facts.source.ip.bytes).subspan(skipped));
   out.bytes(std::span(facts.destination.ip.bytes).subspan(skipped));
   out.number16(facts.source.port);
@@ -75,7 +75,7 @@ void put_number16(ProxyHeaderSpace& space, std::size_t at, std::size_t value) {
   space[at + 1] = static_cast<std::uint8_t>(value);
 }
 
-// The checksum is that of the whole header with itself as 0.
+// The checksum covers the whole header, with itself as 0.
 void write_checksum(ProxyHeaderSpace& space, Writer& out) {
   out.byte(static_cast<std::uint8_t>(wire::Tlv::crc32c));
   out.number16(wire::crc32c_bytes);

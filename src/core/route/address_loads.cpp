@@ -6,7 +6,7 @@ namespace sni {
 namespace {
 
 constexpr std::uint64_t count_mask = UINT32_MAX;
-constexpr auto load_order = std::memory_order_relaxed;  // A word depends on nothing beside itself.
+constexpr auto load_order = std::memory_order_relaxed;  // A word depends on no other data.
 
 std::uint64_t tag_of(const IpAddress& address) {
   return mix(address.bytes) & ~count_mask;
@@ -29,7 +29,7 @@ AddressLoads::Place AddressLoads::enter(const IpAddress& address) {
   while ((known & count_mask) == 0) {
     if (free->word.compare_exchange_weak(known, tag | 1, load_order)) return &free->word;
   }
-  return nullptr;  // Another worker was faster: this connection goes without a count.
+  return nullptr;  // Another worker was faster: this connection is not counted.
 }
 
 std::uint32_t AddressLoads::count(const IpAddress& address) const {

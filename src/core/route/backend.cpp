@@ -79,12 +79,12 @@ Result<Backend> parse_name(std::string_view text, std::string_view host, std::ui
   if (*length == 0) return parse_address(text, interfaces);
   Backend backend{
       .kind = Backend::Kind::name, .endpoint = {}, .host = {name.data(), *length}, .port = port};
-  // As it is written: no search list completes an absolute name.
+  // The dot is kept: no search list completes an absolute name.
   if (host.ends_with('.')) backend.host += '.';
   return backend;
 }
 
-// The name says which service, by which protocol, of whom (RFC 2782).
+// The name has the service, its protocol and its domain (RFC 2782).
 Result<Backend> parse_service(std::string_view text) {
   const auto name = parse_service_name(text);
   const std::string_view host = name ? name->view().substr(service_prefix.size()) : "";

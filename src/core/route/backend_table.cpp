@@ -21,12 +21,12 @@ Backend without_use(Backend backend) {
   return backend;
 }
 
-// What is written decides, and what the interface that it names is at present.
+// The text, and the current index of an interface that it names.
 std::string identity(const Backend& backend) {
   return backend.text + '\n' + std::to_string(backend.endpoint.scope);
 }
 
-// None of these has a newline in it, and where they are the same one route hides the other.
+// No part contains a newline, and if all are equal one route hides the other.
 std::string identity(const RouteConfig& route) {
   std::string identity;
   for (const auto* list : {&route.listeners, &route.names, &route.alpn}) {

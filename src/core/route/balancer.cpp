@@ -23,7 +23,7 @@ void for_each(std::uint64_t left, Visit&& visit) {
   for (; left != 0; left &= left - 1) visit(static_cast<std::size_t>(std::countr_zero(left)));
 }
 
-// A number below `bound`, all alike but for 2^-32 of them.
+// A number below `bound`, uniform except for a bias of 2^-32.
 std::uint64_t below(std::uint64_t bound, std::uint64_t random) {
   return (random >> 32) * bound >> 32;
 }
@@ -34,8 +34,8 @@ std::size_t nth(std::uint64_t left, std::uint64_t rank) {
   return static_cast<std::size_t>(std::countr_zero(left));
 }
 
-// What a backend of this weight draws for a source: the greatest of such scores is one of weight w
-// with a chance of w in the sum of all weights.
+// The score of a backend of this weight for a source: a backend of weight w has the greatest score
+// with a probability of w in the sum of all weights.
 double score(std::uint64_t seed, std::uint64_t source, std::uint32_t weight) {
   const double uniform = (static_cast<double>(mix(seed ^ source) >> 11) + 0.5) * 0x1p-53;
   return -static_cast<double>(weight) / std::log(uniform);
@@ -91,7 +91,7 @@ Balancer::Balancer(Balance policy, std::vector<Share> shares, std::size_t primar
 
 std::size_t Balancer::choose(std::uint64_t left, const BalanceClient& client) const {
   assert(left != 0);
-  // What is left differs from try to try, and so do the draws of one connection.
+  // `left` differs between tries, and so do the random numbers of one connection.
   const std::uint64_t random = mix(client.random ^ left);
   switch (policy_) {
     case Balance::first:
@@ -122,8 +122,8 @@ std::size_t Balancer::by_weight(std::uint64_t left, std::uint64_t random) const 
   return chosen;
 }
 
-// Fewer connections for its weight, this one included: an idle backend of twice the weight comes
-// before one of once.
+// Compares connections per weight, including the new one, so that an idle backend of twice the
+// weight comes first.
 bool Balancer::has_less(std::size_t one, std::size_t other) const {
   const auto load = [this](std::size_t i) {
     return std::uint64_t{shares_[i].connections->load(std::memory_order_relaxed)} + 1;
@@ -135,7 +135,7 @@ std::size_t Balancer::least(std::uint64_t left, std::uint64_t random) const {
   const auto count = static_cast<std::uint64_t>(std::popcount(left));
   const std::uint64_t start = below(count, random);
   std::size_t chosen = nth(left, start);
-  // Around once from the start: what comes before it is looked at last.
+  // One round from the start: backends before it come last.
   const std::uint64_t from = left & ~(bit(chosen) - 1);
   const auto consider = [&](std::size_t i) {
     if (has_less(i, chosen)) chosen = i;

@@ -18,7 +18,7 @@ constexpr std::uint64_t tag_mask = ((std::uint64_t{1} << 22) - 1) << tag_shift;
 constexpr std::uint64_t time_mask = (std::uint64_t{1} << tag_shift) - 1;
 constexpr std::uint64_t tick_ms = 10;
 
-constexpr auto word_order = std::memory_order_relaxed;  // A word depends on nothing beside itself.
+constexpr auto word_order = std::memory_order_relaxed;  // A word depends on no other data.
 
 std::uint64_t tag_of(EndpointBoard::Id id) {
   return (id >> 42 << tag_shift) & tag_mask;
@@ -28,7 +28,7 @@ std::uint64_t ticks(std::uint64_t time_ms) {
   return (time_ms / tick_ms) & time_mask;
 }
 
-// Ticks from a to b, which are less than half of the clock's round apart.
+// Ticks from a to b, which must be less than half of the clock's range apart.
 std::int64_t distance(std::uint64_t a, std::uint64_t b) {
   const std::uint64_t forward = (b - a) & time_mask;
   const bool backward = forward > time_mask / 2;
@@ -36,7 +36,7 @@ std::int64_t distance(std::uint64_t a, std::uint64_t b) {
          (backward ? static_cast<std::int64_t>(time_mask) + 1 : 0);
 }
 
-// How long it is out after so many tries in vain.
+// How long it is out after so many failed tries.
 std::uint64_t out_for_ms(std::uint64_t tries) {
   return std::min(limits::out_ms << tries, limits::out_ms_max);
 }
@@ -50,8 +50,8 @@ bool is_due(std::uint64_t word, std::uint64_t now) {
   return distance(word & time_mask, now) >= 0;
 }
 
-// How little is lost with a word: the set forgets the one of the greatest rank. 0: it is kept from
-// whom may not take its place.
+// How dispensable a word is: the set evicts the one of the greatest rank. 0: the newcomer may not
+// replace it.
 std::int64_t rank(std::uint64_t word, bool for_configured, std::uint64_t now) {
   constexpr std::int64_t grade = std::int64_t{1} << 40;  // Above any distance.
   if ((word & in_use) == 0) return 4 * grade;
@@ -59,7 +59,7 @@ std::int64_t rank(std::uint64_t word, bool for_configured, std::uint64_t now) {
   const bool by_client = (word & configured_bit) == 0;
   if (!by_client && !for_configured) return 0;
   const bool spent = (word & answered_bit) != 0 || is_due(word, now);
-  // What is due first is nearest to now.
+  // The smallest distance is due first.
   return (by_client ? 2 * grade : 0) + (spent ? grade : 0) + grade / 2 -
          distance(now, word & time_mask);
 }
@@ -92,10 +92,10 @@ bool EndpointBoard::add(Id id, bool configured, std::uint64_t begun_ms, std::uin
   if (word == nullptr) return insert(id, configured, now_ms);
   std::uint64_t known = word->load(word_order);
   for (;;) {
-    // Somebody else has taken the place meanwhile: the next one that finds out tries again.
+    // Another endpoint has taken the word meanwhile: the next connection that fails tries again.
     if ((known & tag_mask) != tag_of(id)) return false;
     if ((known & answered_bit) == 0) {
-      // It is out already, and whoever tries it has set the time until the next try.
+      // It is already out, and the connection that retried it has set the time until the next try.
       const bool same = !configured || (known & configured_bit) != 0;
       if (same || word->compare_exchange_weak(known, known | configured_bit, word_order))
         return false;
@@ -128,13 +128,13 @@ bool EndpointBoard::put(Id id, std::uint64_t fresh_word, bool configured, std::u
     }
   }
   if (place == nullptr) return false;
-  // Where another worker was faster, it may have been with this very endpoint.
+  // If another worker was faster, it may have stored this very endpoint.
   return place->compare_exchange_strong(replaced, fresh_word, word_order);
 }
 
 bool EndpointBoard::answered(Id id, std::uint64_t now_ms) {
   bool news = false;
-  // Two workers that found out at once may have left two words.
+  // Two workers that failed at the same time may have left two words.
   for (auto& word : set_of(id).words) {
     std::uint64_t known = word.load(word_order);
     while ((known & in_use) != 0 && (known & tag_mask) == tag_of(id) && (known & held_bit) == 0) {
@@ -158,7 +158,7 @@ bool EndpointBoard::puts_off(Id id, std::uint64_t now_ms) {
   const std::uint64_t tries = std::min((known & tries_mask) >> tries_shift, tries_max - 1) + 1;
   const std::uint64_t again =
       (known & ~time_mask & ~tries_mask) | tries << tries_shift | ticks(now_ms + out_for_ms(tries));
-  // Whoever is faster tries it, or has just heard from it.
+  // The winner of the exchange retries it, or has just had an answer.
   return !word->compare_exchange_strong(known, again, word_order);
 }
 

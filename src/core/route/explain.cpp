@@ -10,7 +10,7 @@ namespace sni {
 
 namespace {
 
-// The entry with the longest prefix that holds the address now.
+// The entry with the longest prefix that contains the address and has not expired.
 const AccessEntry* holder(std::span<const AccessEntry> entries, const IpAddress& address,
                           std::chrono::sys_seconds now) {
   const AccessEntry* best = nullptr;
@@ -29,7 +29,7 @@ struct AccessLists {
   bool default_allow;
 };
 
-// Whether the source is let in.
+// Whether the source is admitted.
 bool explain_access(const AccessLists& lists, const IpAddress& source, std::chrono::sys_seconds now,
                     Explanation& out) {
   const std::string who = "source " + source.to_string();
@@ -78,7 +78,7 @@ std::vector<std::uint8_t> alpn_list(std::span<const std::string> protocols) {
   return list;
 }
 
-// Which of the route's names takes this one: the most exact. Only "*" comes after expressions.
+// Which of the route's names matches: the most exact. Only "*" comes after expressions.
 std::string matching(const RouteConfig& route, std::string_view name) {
   std::string_view best;
   std::string_view expression;

@@ -8,21 +8,21 @@ namespace {
 const IpAddress any_v6{};
 const IpAddress any_v4 = IpAddress::v4(0, 0, 0, 0);
 
-// A connect() to an unspecified address goes to this host, and all of 127.0.0.0/8 is this host
-// whatever the interfaces list.
+// A connect() to an unspecified address goes to this host, and so does all of 127.0.0.0/8, whatever
+// addresses the interfaces have.
 bool is_own(const IpAddress& address, std::span<const IpAddress> own_addresses) {
   const AddressScope scope = address_scope(address);
   return scope == AddressScope::loopback || scope == AddressScope::unspecified ||
          std::ranges::find(own_addresses, address) != own_addresses.end();
 }
 
-// Would a connection to `target`, which is an address of this host, be accepted by `listener`?
+// Whether `listener` would accept a connection to `target`, an address of this host.
 bool accepts(const ListenerEndpoint& listener, const Endpoint& target) {
   if (listener.endpoint.port != target.port) return false;
   const IpAddress& bound = listener.endpoint.ip;
   if (bound == any_v4) return target.ip.is_v4();
   if (bound == any_v6) return !target.ip.is_v4() || !listener.v6only;
-  // The kernel turns an unspecified target into a loopback address or one of the interface's.
+  // The kernel replaces an unspecified target by a loopback address or one of the interface.
   return bound == target.ip || address_scope(target.ip) == AddressScope::unspecified;
 }
 

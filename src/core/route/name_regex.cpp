@@ -11,7 +11,7 @@
 namespace sni {
 namespace {
 
-constexpr std::size_t submatches = limits::route_regex_groups + 1;  // The whole comes first.
+constexpr std::size_t submatches = limits::route_regex_groups + 1;  // The whole match comes first.
 
 // The number of a group at `at`; 0: there is none.
 int group_at(std::string_view text, std::size_t at) {

@@ -15,7 +15,7 @@ bool PlaceQueue::join(const BackendEntry& backend, PlaceWait& wait, std::uint32_
   return true;
 }
 
-// Those who have waited for longest leave most, so they are found at once.
+// Connections that have waited longest leave most often, so they are found at once.
 void PlaceQueue::leave(const PlaceWait& wait) {
   const std::lock_guard lock(mutex_);
   const auto found = std::ranges::find(waits_, &wait);
@@ -28,7 +28,7 @@ void PlaceQueue::serve(const BackendEntry& backend) {
   grant(backend);
 }
 
-// With the lock. Who has got a place elsewhere meanwhile is passed over.
+// Requires the lock. Skips waits that got a place elsewhere meanwhile.
 void PlaceQueue::grant(const BackendEntry& backend) {
   while (!waits_.empty() && !backend.disabled.load(std::memory_order_relaxed)) {
     PlaceWait& first = *waits_.front();

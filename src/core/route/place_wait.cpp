@@ -16,7 +16,7 @@ PlaceWait::Place PlaceWait::take() {
   return {.backend = backend, .lease = BackendLease::of_place(*backend)};
 }
 
-// Once a queue has been left under its lock, nobody there knows of this wait any more.
+// Once a queue was left under its lock, it has no reference to this wait.
 PlaceWait::~PlaceWait() {
   for (const BackendRef& backend : joined_) backend->queue.leave(*this);
   (void)take();

@@ -27,8 +27,8 @@ bool takes(const RouteConfig& route, std::span<const std::uint8_t> alpn_list) {
          std::ranges::any_of(route.alpn, [&](std::string_view p) { return offers(alpn_list, p); });
 }
 
-// Whether `earlier` takes every client that `later` could, names being equal. One without alpn does
-// not hide one with: that comes first.
+// Whether `earlier` takes every client that `later` could, for equal names. A route without alpn
+// does not hide one with alpn, which comes first.
 bool hides(const RouteConfig& earlier, const RouteConfig& later) {
   if (earlier.alpn.empty() || later.alpn.empty()) return earlier.alpn.empty() == later.alpn.empty();
   return std::ranges::all_of(later.alpn, [&](const std::string& protocol) {
@@ -78,11 +78,11 @@ std::vector<ProxyForm> make_proxy_forms(const RouteConfig& config,
 
 }  // namespace
 
-// Its backends are shared with all routes that have them.
+// Its backends are shared with all routes that name them.
 Route make_route(const RouteConfig& config, BackendTable& backends) {
   Route route;
   route.config = config;
-  route.config.backends = {};  // The table has them.
+  route.config.backends = {};  // The backend table has them.
   std::vector<const Backend*> uses;
   for (const bool backup : {false, true}) {
     for (const Backend& backend : config.backends) {
@@ -90,7 +90,7 @@ Route make_route(const RouteConfig& config, BackendTable& backends) {
     }
     if (!backup) route.primaries = uses.size();
   }
-  // Where all are backups, none is.
+  // If all are backups, none is.
   if (route.primaries == 0) route.primaries = uses.size();
   route.backends.reserve(uses.size());
   const bool counts =
@@ -179,7 +179,7 @@ void RouteTable::add(std::uint32_t listener, std::uint32_t route) {
 }
 
 std::size_t RouteTable::KeyHash::operator()(const Key& key) const noexcept {
-  // Listeners are few, so they only have to be kept apart: an odd multiplier spreads them.
+  // There are few listeners, so an odd multiplier is enough to separate them.
   const std::size_t salt =
       (std::size_t{key.listener} * 4 + static_cast<std::size_t>(key.match) + 1);
   return std::hash<std::string_view>{}(key.name) ^ (salt * 0x9e3779b97f4a7c15u);

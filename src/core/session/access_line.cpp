@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view hex_digits = "0123456789abcdef";
 
-// Where the two formats differ.
+// The differences between the two formats.
 struct Style {
   std::string_view open;
   std::string_view separator;
@@ -18,7 +18,7 @@ struct Style {
   std::string_view assign;
   std::string_view close;
   std::string_view hex_prefix;  // Before the two digits of an escaped byte.
-  bool bare_words;  // No quotes around a value that is told from what is around it without.
+  bool bare_words;              // No quotes around a value that is unambiguous without them.
 };
 
 constexpr Style text_style{.open = "",
@@ -29,9 +29,8 @@ constexpr Style text_style{.open = "",
                            .hex_prefix = "\\x",
                            .bare_words = true};
 
-// A JSON object (RFC 8259). Bytes from 0x80 on come out as the code points of the same number,
-// since nothing says that they are UTF-8: the object is always valid, and the bytes can be had
-// back.
+// A JSON object (RFC 8259). Bytes from 0x80 on become the code points of the same number, since
+// they need not be UTF-8: the object is always valid, and the bytes can be restored.
 constexpr Style json_style{.open = "{",
                            .separator = ",",
                            .key_quote = "\"",
@@ -95,7 +94,7 @@ class Fields {
   std::string line_;
 };
 
-// "1.3", or the number in hexadecimal where it names no version we know.
+// "1.3", or a hexadecimal number for an unknown version.
 std::string version_text(std::uint16_t version) {
   if (version == 0) return {};
   if (version == 0x0300) return "ssl3";

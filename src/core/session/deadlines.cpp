@@ -69,7 +69,7 @@ void Deadlines::unlink(std::uint32_t slot) {
 
 void Deadlines::place(std::uint32_t slot) {
   const std::uint64_t tick = nodes_[slot].tick;
-  // The lowest digit is or-ed in so that an equal tick is at level 0, too.
+  // The lowest digit is or-ed in so that an equal tick is also at level 0.
   const std::uint64_t differing = (tick ^ now_tick_) | (level_buckets - 1);
   const unsigned level = (static_cast<unsigned>(std::bit_width(differing)) - 1) / digit_bits;
   const auto bucket =
@@ -77,8 +77,9 @@ void Deadlines::place(std::uint32_t slot) {
   link(slot, level * level_buckets + bucket);
 }
 
-// All digits above a member's level are now's, and the one at its level is larger (level 0: or
-// equal). So the lowest level with members has the next one, and its lowest bit is that bucket.
+// All digits of a member above its level equal those of the current tick, and the digit at its
+// level is larger (level 0: or equal). So the lowest level with members has the next one, and its
+// lowest bit is that bucket.
 std::optional<Deadlines::Bucket> Deadlines::first_bucket() const {
   for (unsigned level = 0; level < levels; ++level) {
     if (occupied_[level] == 0) continue;

@@ -169,7 +169,7 @@ void Session::step_relay(const Event& event, Actions& actions) {
   const Side side = event.side;
   switch (event.kind) {
     case Kind::received:
-      assert(!broken_[index(other(side))]);  // Else this pipe has ended with send_failed.
+      assert(!broken_[index(other(side))]);  // Otherwise send_failed would have ended this pipe.
       holding_[index(side)] = true;
       spoken_ = true;
       return arm(actions, Operation::send, side);
@@ -183,8 +183,9 @@ void Session::step_relay(const Event& event, Actions& actions) {
       if (!armed(Operation::watch, side)) arm(actions, Operation::watch, side);
       return;
     case Kind::send_failed:
-      // The target is gone, but what it sent before is still to be delivered. Its own pipe ends
-      // with EOF or reset as soon as that is read; if it has ended already, so has the connection.
+      // The target is gone, but bytes that it sent before must still be delivered. Its own pipe
+      // ends with EOF or reset as soon as they are read; if that pipe has already ended, so has the
+      // connection.
       holding_[index(side)] = false;
       broken_[index(other(side))] = true;
       if (eof_[index(other(side))]) start_reset(other(side), event.lost, actions);
@@ -206,11 +207,11 @@ void Session::step_relay(const Event& event, Actions& actions) {
     case Kind::wanted:
       if (phase_ == Phase::relaying && !broken_[0] && !broken_[1]) start_handing(actions);
       return;
-    case Kind::cancelled:  // By a hand-over that was given up meanwhile.
+    case Kind::cancelled:  // By a hand-over that was abandoned meanwhile.
       if (event.operation == Operation::receive) arm(actions, Operation::receive, side);
       return;
     case Kind::half_closed:
-      // Nothing is received any more from the side that has ended: only a watch sees its reset.
+      // Nothing more is received from the side that has ended: only a watch sees its reset.
       for (const Side ended : {Side::client, Side::backend}) {
         if (eof_[index(ended)] && !armed(Operation::watch, ended))
           arm(actions, Operation::watch, ended);
@@ -225,17 +226,17 @@ void Session::step_relay(const Event& event, Actions& actions) {
 }
 
 void Session::on_eof(Side side, Actions& actions) {
-  if (broken_[index(side)]) {  // The error was reported to our send, so the read saw only the end.
+  if (broken_[index(side)]) {  // Our send got the error, so the read saw only EOF.
     return start_reset(side, false, actions);
   }
   eof_[index(side)] = true;
-  // The second FIN goes out with the close: both receive queues are read to their end.
+  // The close sends the second FIN: both receive queues were read to the end.
   if (eof_[index(other(side))]) return finish(EndReason::done, actions);
   phase_ = Phase::draining;
   actions.add(Act::shut_down, other(side));
 }
 
-// Nothing is received any more; what is held already is still sent.
+// Stops receiving; bytes already held are still sent.
 void Session::start_handing(Actions& actions) {
   phase_ = Phase::handing;
   if (armed_ != 0) actions.add(Act::rest);
@@ -248,7 +249,8 @@ void Session::hand_over_at_rest(Actions& actions) {
   actions.add(Act::hand_over);
 }
 
-// Back in the relay. What a cancel has not ended yet arms itself again when it has.
+// Back in the relay. Operations that are still being cancelled are armed again when their cancel
+// completes.
 void Session::receive_again(Actions& actions) {
   for (const Side side : {Side::client, Side::backend}) {
     const bool ended = eof_[index(side)] || broken_[index(other(side))];
@@ -282,15 +284,15 @@ void Session::step_handing(const Event& event, Actions& actions) {
       phase_ = Phase::relaying;
       return receive_again(actions);
     default:
-      // A slow reader or an end: the relay knows what to do.
+      // A slow reader or an end, which the relay handles.
       phase_ = Phase::relaying;
       step_relay(event, actions);
       if (phase_ == Phase::relaying || phase_ == Phase::draining) receive_again(actions);
   }
 }
 
-// What came before the reset is still on its way: the pipe of the side that was reset goes on to
-// its end, which the socket reports behind the last byte that it has received.
+// Bytes from before the reset are still to be delivered: the pipe of the side that was reset
+// continues to its end, which the socket reports after the last received byte.
 void Session::step_reset(const Event& event, Actions& actions) {
   if (event.kind == Kind::flushed) return finish(reason_, actions);
   if (event.side == reset_target_) return;
@@ -334,7 +336,7 @@ void Session::step_answer(const Event& event, Actions& actions) {
   }
 }
 
-// The answer travels as the pipe from the backend's side: it is what the backend would have said.
+// The answer uses the pipe from the backend's side, in place of the backend's bytes.
 void Session::start_answer(EndReason reason, Actions& actions) {
   phase_ = Phase::answering;
   reason_ = reason;
@@ -342,8 +344,8 @@ void Session::start_answer(EndReason reason, Actions& actions) {
   actions.add(Act::answer);
 }
 
-// Side `from` was reset. The other side gets a RST too, but only when all that came before is
-// there: a RST throws unsent bytes away.
+// Side `from` was reset. The other side gets an RST too, but only after all earlier bytes have
+// arrived: an RST discards unsent bytes.
 void Session::start_reset(Side from, bool lost, Actions& actions) {
   phase_ = Phase::resetting;
   if (from == Side::client) {

@@ -1,4 +1,4 @@
-// From the hello to a backend that is there, and back from one that turns the client away.
+// From the hello to a connected backend, and back from one that turns the client away.
 
 #include <cassert>
 
@@ -44,7 +44,7 @@ void Session::step_setup(const Event& event, Actions& actions) {
       if (attempts_ == 0 || attempts_ >= limits::attempts_max) return;
       return actions.add(Act::next_target);
     case Kind::attempt_over:
-      if (!won_) actions.add(Act::give_up);  // Then connect_failed.
+      if (!won_) actions.add(Act::give_up);  // Their completions report connect_failed.
       return;
     case Kind::flight_refused:
       return start_answer(event.reason, actions);
@@ -56,7 +56,7 @@ void Session::step_setup(const Event& event, Actions& actions) {
       return finish(event.reason == EndReason::none ? EndReason::client_left : event.reason,
                     actions);
     case Kind::set_up_slowly:
-      // Nothing is received from the client meanwhile: only a watch sees that it has left.
+      // Nothing is received from the client meanwhile, so only a watch sees that it has left.
       if (!armed(Operation::watch, Side::client)) arm(actions, Operation::watch, Side::client);
       return;
     case Kind::watch_ended:
@@ -70,7 +70,7 @@ void Session::step_setup(const Event& event, Actions& actions) {
   }
 }
 
-// The next one begins at once, unless it is being looked for already.
+// The next attempt begins at once, unless its target is already being looked for.
 void Session::on_attempt_failed(Actions& actions) {
   if (won_) {
     if (attempts_ == 0) begin_relay(actions);
@@ -93,14 +93,14 @@ void Session::on_attempt_won(Actions& actions) {
 
 void Session::begin_relay(Actions& actions) {
   phase_ = Phase::relaying;
-  holding_[index(Side::client)] = true;  // The first flight, as it came.
+  holding_[index(Side::client)] = true;  // The first flight, as received.
   actions.add(Act::begin_relay);
   arm(actions, Operation::send, Side::client);
   arm(actions, Operation::receive, Side::backend);
 }
 
-// The client may end, or send more, before its receive is cancelled. An end is found again by the
-// next backend's relay; what is more than the first flight has nobody to go to.
+// The client may close, or send more, before its receive is cancelled. The next backend's relay
+// sees a close again, but bytes beyond the first flight could not be delivered.
 void Session::step_retreat(const Event& event, Actions& actions) {
   switch (event.kind) {
     case Kind::received:

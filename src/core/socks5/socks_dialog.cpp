@@ -15,8 +15,8 @@ constexpr std::uint8_t type_ipv4 = 1;
 constexpr std::uint8_t type_name = 3;
 constexpr std::uint8_t type_ipv6 = 4;
 
-// Of a reply: version, reply, reserved, type, and the first byte of the address, which is the length
-// of a name.
+// The head of a reply: version, reply, reserved, type, and the first byte of the address, which is
+// the length of a name.
 constexpr std::size_t reply_head_bytes = 5;
 constexpr std::size_t port_bytes = 2;
 
@@ -43,7 +43,7 @@ SocksDialog::SocksDialog(const SocksTarget& target, const SocksLogin& login) : l
     std::ranges::copy(target.name, request_.begin() + static_cast<std::ptrdiff_t>(at));
     at += target.name.size();
   } else {
-    const std::size_t skipped = target.ip.is_v4() ? 12 : 0;  // Of the mapped form.
+    const std::size_t skipped = target.ip.is_v4() ? 12 : 0;  // The v4-mapped prefix.
     request_[at++] = target.ip.is_v4() ? type_ipv4 : type_ipv6;
     const auto address = std::span(target.ip.bytes).subspan(skipped);
     std::ranges::copy(address, request_.begin() + static_cast<std::ptrdiff_t>(at));
@@ -66,7 +66,7 @@ void SocksDialog::say(std::span<const std::uint8_t> bytes) {
   out_size_ += bytes.size();
 }
 
-// With its length before it.
+// Preceded by its length.
 void SocksDialog::say_text(std::string_view text) {
   assert(text.size() <= socks_login_bytes_max);
   out_[out_size_++] = static_cast<std::uint8_t>(text.size());
@@ -136,7 +136,7 @@ void SocksDialog::on_verdict() {
 
 void SocksDialog::on_reply() {
   if (in_[0] != version) return fail(SocksError::protocol);
-  // A server that refuses may say no more than that.
+  // A server that refuses may send no more than that.
   if (in_size_ > 1 && in_[1] != 0) return fail(error_of(in_[1]));
   if (in_size_ < reply_head_bytes) return;
   if (in_size_ == reply_head_bytes) {

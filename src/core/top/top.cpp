@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, top_views> view_names{"connections", "nam
 // What each view can be sorted by, in the order of Row::values.
 constexpr std::array<std::string_view, 4> connection_orders{"rate", "up", "down", "age"};
 constexpr std::array<std::string_view, 4> traffic_orders{"rate", "up", "down", "connections"};
-// The member of a request that means the view's keys; empty: there is none.
+// The member of a request for the view's keys; empty: there is none.
 constexpr std::array<std::string_view, top_views> kill_members{"id", "name", "source", "backend",
                                                                ""};
 
@@ -32,7 +32,7 @@ bool contains(std::string_view text, std::string_view part) {
   return !std::ranges::search(text, part, {}, to_lower, to_lower).empty() || part.empty();
 }
 
-// Per second, of a count that only rises; 0 where it has begun anew.
+// The rate per second of a monotonic count; 0 if it was restarted.
 std::uint64_t rate(std::uint64_t before, std::uint64_t now, std::uint64_t span_ms) {
   return now <= before || span_ms == 0 ? 0 : (now - before) * 1000 / span_ms;
 }
@@ -45,7 +45,7 @@ void append(std::vector<std::uint64_t>& history, std::uint64_t value) {
 }  // namespace
 
 void Top::take(TopSample sample) {
-  if (sample.view != view_) return;  // It was asked for before the user chose another one.
+  if (sample.view != view_) return;  // It was requested before the user chose another view.
   const bool same_run = sample_.at_ms != 0 && sample.uptime_s >= sample_.uptime_s;
   if (same_run) {
     const std::uint64_t span_ms = sample.at_ms - sample_.at_ms;
@@ -338,7 +338,7 @@ void Top::add_table(std::vector<TopLine>& lines, std::size_t width, std::size_t 
 
 std::vector<TopLine> Top::draw(std::size_t width, std::size_t height, bool unicode) {
   if (height == 0) return {};
-  const std::size_t list_height = height - 1;  // The foot is always there.
+  const std::size_t list_height = height - 1;  // The last line is the footer.
   std::vector<TopLine> lines = head(width, unicode);
   if (lines.size() > list_height) lines.resize(list_height);
   if (mode_ == Mode::help) {

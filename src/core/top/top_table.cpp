@@ -38,7 +38,7 @@ std::vector<std::size_t> top_widths(const std::vector<TopColumn>& columns,
     if (last == columns.size()) break;
     widths[last] = 0;
   }
-  // Columns of text grow in their order, as far as their cells want.
+  // Text columns grow in order, up to the width of their cells.
   std::size_t left = width - std::min(width, needed(widths));
   for (std::size_t i = 0; i < columns.size(); ++i) {
     if (widths[i] == 0 || columns[i].number) continue;

@@ -14,10 +14,10 @@ namespace {
 constexpr std::array<std::string_view, traffic_kinds> kind_names{"listener", "route",  "backend",
                                                                  "name",     "source", "plane"};
 
-// As limits and bans count: one subscriber has at least a /64.
+// As in limits and bans: one subscriber has at least a /64.
 constexpr std::uint8_t ipv6_source_bits = 64;
 
-// Sources are kept as 16 bytes of address and one of length, and become text when they are told.
+// Sources are stored as 16 bytes of address and one of length, and become text in reports.
 using SourceKey = std::array<char, 17>;
 
 SourceKey key_of(const IpAddress& address) {

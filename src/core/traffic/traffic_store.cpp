@@ -23,7 +23,7 @@ std::optional<TrafficCount> parse_count(const json& value) {
   return TrafficCount{.connections = value[0], .to_backend = value[1], .to_client = value[2]};
 }
 
-// Of one kind: {"rows": {"a.example": [3, 10, 20], ...}, "other": [0, 0, 0]}.
+// The report of one kind: {"rows": {"a.example": [3, 10, 20], ...}, "other": [0, 0, 0]}.
 std::optional<TrafficReport> parse_report(const json& value) {
   if (!value.is_object() || !value.contains("rows") || !value.contains("other")) {
     return std::nullopt;

@@ -6,8 +6,7 @@ namespace sni {
 
 namespace {
 
-// A connection costs something even where it moves nothing; a hello and its answer have about as
-// many bytes.
+// A connection has a cost even if it moves no bytes; a hello and its answer have about this size.
 constexpr std::uint64_t connection_weight = 2048;
 
 std::uint64_t weight_of(const TrafficCount& count) {
