@@ -1,4 +1,5 @@
-// Flags -> configuration -> server. Each subcommand is one function; what they do lives below.
+// Flags -> configuration -> server. Each subcommand is one function; the work is done in the layers
+// below.
 
 #include <CLI/CLI.hpp>
 
@@ -38,20 +39,20 @@ int fail(const sni::Error& error) {
 }
 
 int run(const std::string& path) {
-  // Before anything else, so that a signal that comes early waits for the start.
+  // First of all, so that an early signal stays pending until the start.
   auto signals = sni::take_signals();
   if (!signals) return fail(signals.error());
   auto loaded = sni::load_config(path);
   if (!loaded) return fail(loaded.error());
   print(loaded->diagnostics);
   if (!loaded->config) return exit_failed;
-  // While there is one thread: the server's constructor starts another.
+  // While there is only one thread: the server's constructor starts another.
   if (auto dropped = sni::drop_privileges(*loaded); !dropped) return fail(dropped.error());
   sni::Server server(path, SNI_VERSION);
   return server.run(std::move(*loaded), std::move(*signals)) ? 0 : exit_failed;
 }
 
-// Says what becomes of the client that `question` describes; status 1 where no backend gets it.
+// Explains how the client of `question` is routed; status 1 if no backend gets it.
 int explain(const sni::LoadedConfig& loaded, const sni::ExplainQuestion& question) {
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   const auto explanation = sni::explain(*loaded.config, loaded.block_file, question, now);
@@ -60,7 +61,7 @@ int explain(const sni::LoadedConfig& loaded, const sni::ExplainQuestion& questio
   return explanation->served ? 0 : exit_failed;
 }
 
-// What `check` was asked beside the file.
+// Options of `check` besides the file.
 struct CheckOptions {
   sni::ExplainQuestion question;
   std::string source;
@@ -136,7 +137,8 @@ int main(int argc, char** argv) {
       app.add_subcommand("probe", "Print what this kernel and these privileges allow");
   CLI::App* bench_command =
       app.add_subcommand("bench", "Measure the relay planes and other proxies side by side");
-  bench_command->prefix_command()->set_help_flag();  // All that follows is sni-proxy-bench's.
+  // All further arguments belong to sni-proxy-bench.
+  bench_command->prefix_command()->set_help_flag();
   const sni::ConfigCli config_cli(app);
   const sni::ControlCli control(app);
   const sni::OperateCli operate(app);
@@ -145,7 +147,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    // Help and version are "errors" with status 0; CLI11 has a number of its own for each other.
+    // Help and version are "errors" with status 0; CLI11 has its own number for every other error.
     return app.exit(error) == 0 ? 0 : exit_failed;
   }
 

@@ -21,7 +21,7 @@ constexpr int exit_mistakes = 2;
 }  // namespace
 
 struct ConfigCli::Options {
-  std::string path = "/etc/sni-proxy/config.toml";  // As the unit has it.
+  std::string path = "/etc/sni-proxy/config.toml";  // As in the systemd unit.
   bool show = false;
   ImportFrom from = ImportFrom::sniproxy;
   std::string foreign;
@@ -46,7 +46,7 @@ int ConfigCli::Options::print() const {
   return 0;
 }
 
-// The configuration alone goes to stdout, so that it can be sent to a file.
+// Only the configuration goes to stdout, so that it can be redirected to a file.
 int ConfigCli::Options::take_over() const {
   const auto text = read_file(foreign, limits::import_bytes_max);
   if (!text) return complain(text.error().what);

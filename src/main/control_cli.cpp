@@ -65,7 +65,7 @@ int unblock(const std::string& socket, const std::string& prefix, bool as_json) 
   return complain(prefix + " was not blocked");
 }
 
-// Addresses in their order, not in that of their text.
+// Sorts by address, not by text.
 void sort_by_prefix(std::vector<json>& entries) {
   std::ranges::stable_sort(entries, {}, [](const json& entry) {
     return parse_prefix(member(entry, "prefix")).value_or(IpPrefix{});

@@ -24,7 +24,7 @@ void print(const std::string& text) {
   std::fputs(text.c_str(), stdout);
 }
 
-// The list may be incomplete; that is worth a status of its own to scripts.
+// The list may be incomplete, which scripts learn by a status of its own.
 int complain_of_unanswered(const json& unanswered) {
   if (unanswered.empty()) return 0;
   return complain("these workers did not answer in time: " + unanswered.dump());
@@ -62,7 +62,7 @@ struct OperateCli::Options {
     if (named()) request["name"] = name;
     return request;
   }
-  // --name "" is for clients that named nobody.
+  // --name "" is for clients that sent no name.
   bool named() const { return (*connections)["--name"]->count() + (*kill)["--name"]->count() > 0; }
   int list() const;
   int follow() const;
@@ -85,7 +85,7 @@ int OperateCli::Options::list() const {
   return complain_of_unanswered(unanswered);
 }
 
-// Until somebody ends this program, or the proxy ends.
+// Runs until the user ends this program, or the proxy ends.
 int OperateCli::Options::follow() const {
   const auto ended = control_follow(socket, flows("follow"), [this](const nlohmann::json& event) {
     print(json ? event.dump() + '\n' : follow_text(event));

@@ -1,6 +1,6 @@
 #include "main/top_screen.h"
 
-#define NCURSES_NOMACROS  // They have the names of functions of the standard library.
+#define NCURSES_NOMACROS  // These macros have names of standard library functions.
 #include <curses.h>
 #include <langinfo.h>
 #include <poll.h>
@@ -15,7 +15,8 @@
 namespace sni {
 namespace {
 
-// A lone Escape is one after this time: terminals send longer keys in one piece.
+// An Escape counts as a key of its own after this time: terminals send longer sequences in one
+// piece.
 constexpr int escape_delay_ms = 50;
 // Pairs of colours; 0 is the terminal's own.
 constexpr short alarm_pair = 1;
@@ -82,7 +83,7 @@ Result<TopScreen> TopScreen::open() {
     return fail("top needs a terminal; `sni-proxy stats` and `connections` do not");
   }
   std::setlocale(LC_CTYPE, "");
-  // initscr() would end the process instead.
+  // initscr() would exit the process on failure.
   if (newterm(nullptr, stdout, stdin) == nullptr) {
     return fail("nothing is known of a terminal of the type in $TERM; try TERM=vt100");
   }
@@ -110,8 +111,8 @@ void TopScreen::draw(Top& top) const {
   int row = 0;
   for (const TopLine& line : top.draw(width, height, has_unicode())) {
     attrset(static_cast<int>(attributes(line.style)));
-    // The last cell of the screen takes no character without scrolling on some terminals, which
-    // addstr() reports as an error after it has drawn the line.
+    // On some terminals a character in the last cell would scroll the screen, so addstr() reports
+    // an error after it has drawn the line.
     (void)mvaddstr(row++, 0, line.text.c_str());
   }
   refresh();

@@ -38,11 +38,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A pause is at least so many times as long as the asking took: the proxy's main thread answers
-// others too.
+// A pause is at least so many times as long as the request took: the proxy's main thread has other
+// clients too.
 constexpr int asking_share = 4;
 
-// Asks in a thread of its own, so that a proxy that hangs keeps nobody from leaving.
+// Sends requests in a thread of its own, so that the user can quit even if the proxy hangs.
 class Fetcher {
  public:
   Fetcher(std::string socket, std::chrono::milliseconds interval)
@@ -103,7 +103,7 @@ class Fetcher {
   const std::string socket_;
   const std::chrono::milliseconds interval_;
   UniqueFd wake_;
-  std::mutex mutex_;  // For what follows.
+  std::mutex mutex_;  // Protects what follows.
   std::condition_variable wanted_;
   TopView view_ = TopView::connections;
   std::optional<TopKill> kill_;
@@ -111,7 +111,8 @@ class Fetcher {
   News news_;
 };
 
-// The signals that end it, as a descriptor; the fetcher's thread inherits that they are blocked.
+// The signals that end the program, as a descriptor; the fetcher's thread inherits the blocked
+// mask.
 UniqueFd ending_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -121,14 +122,14 @@ UniqueFd ending_signals() {
   return UniqueFd::adopt(signalfd(-1, &set, SFD_CLOEXEC));
 }
 
-// Until the user leaves, or the proxy or the terminal is gone: what went wrong, or nothing.
+// Runs until the user quits, or the proxy or the terminal is gone. Returns the error, or nothing.
 std::string watch(Top& top, const TopScreen& screen, Fetcher& fetcher, const UniqueFd& signals) {
   std::array<pollfd, 3> waits{{{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0},
                                {.fd = fetcher.fd(), .events = POLLIN, .revents = 0},
                                {.fd = signals.get(), .events = POLLIN, .revents = 0}}};
   for (;;) {
     screen.draw(top);
-    // A change of size interrupts it.
+    // A change of the terminal's size interrupts it.
     const int ready = poll(waits.data(), waits.size(), -1);
     if (!screen.take_keys(top)) return {};
     if (ready > 0 && waits[2].revents != 0) return {};
@@ -147,7 +148,7 @@ std::string watch(Top& top, const TopScreen& screen, Fetcher& fetcher, const Uni
 }  // namespace
 
 int run_top(const std::string& socket, std::chrono::milliseconds interval) {
-  // A proxy that is not there is told before the screen is taken.
+  // An unreachable proxy is reported before the screen is taken over.
   if (const auto first = top_fetch(socket, TopView::connections); !first) {
     return complain(first.error().what);
   }
@@ -161,7 +162,7 @@ int run_top(const std::string& socket, std::chrono::milliseconds interval) {
   screen->close();
   const int status = failure.empty() ? 0 : complain(failure);
   std::fflush(nullptr);
-  // The fetcher may wait for an answer yet; nothing that it does outlives the process.
+  // The fetcher may still wait for an answer, so destructors are skipped.
   _exit(status);
 }
 

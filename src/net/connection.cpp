@@ -16,12 +16,12 @@ using Kind = Event::Kind;
 namespace {
 
 constexpr std::chrono::milliseconds linger_max{limits::linger_ms_max};
-// How long a side may be half-closed before it is watched for a reset: most connections end sooner
+// How long a side may be half-closed before it is watched for a reset. Most connections end sooner
 // and need no watch.
 constexpr std::chrono::milliseconds half_closed_unwatched{1000};
-// Likewise while its backend is looked for.
+// Likewise during set-up.
 constexpr std::uint64_t set_up_unwatched_ms = 50;
-// How often a send queue is looked at while it drains; the kernel has no event for it.
+// How often a draining send queue is polled; the kernel has no event for it.
 constexpr std::chrono::milliseconds flush_interval{10};
 
 constexpr Op op_of(Operation operation) {
@@ -65,15 +65,15 @@ void Connection::advance(Event event) {
   if (kept_ != nullptr) drop_kept();
 }
 
-// Once bytes have come of either side there is no other backend any more. What is being sent of the
-// flight stays until it is sent.
+// Once bytes have arrived from either side, no other backend will be tried. The part of the flight
+// that is being sent stays until it is sent.
 void Connection::drop_kept() {
   const Phase phase = session_.phase();
   if (phase == Phase::retreating || (phase == Phase::relaying && !session_.spoken())) return;
   if (!session_.armed(Operation::send, Side::client)) kept_.reset();
 }
 
-// ---- What the session asks for ----------------------------------------------------------------
+// ---- Actions of the session -------------------------------------------------------------------
 
 void Connection::perform(const Action& action) {
   switch (action.kind) {
@@ -133,7 +133,7 @@ void Connection::start_send(Side side) {
   if (auto event = relay_->start_send(side)) next_ = event;
 }
 
-// The flight is let go before the answer is sent.
+// The flight is freed before the answer is sent.
 void Connection::start_answer() {
   flow_.seat.leave_hello();
   answering_ = std::make_unique<Answering>(loop_, sockets_, setup_->answer(session_.reason()));
@@ -142,7 +142,7 @@ void Connection::start_answer() {
   answering_->start_send();
 }
 
-// Errors and hang-ups are always reported, and io_uring reports a FIN too (IO_POLL_UNMASK).
+// Errors and hang-ups are always reported, and io_uring also reports a FIN (IO_POLL_UNMASK).
 void Connection::watch(Side side) {
   loop_.ring.poll(sockets_.fd(side), 0, sockets_.tag(Op::watch, side));
 }
@@ -192,11 +192,11 @@ void Connection::close() {
   for (UniqueFd& each : sockets_.fds) each.reset();
 }
 
-// ---- What comes of it -------------------------------------------------------------------------
+// ---- Completions ------------------------------------------------------------------------------
 
 void Connection::on_completion(const Completion& completion) {
   const Side side = completion.tag.side;
-  // A buffer can come with any result; only received bytes keep it.
+  // Any result can have a buffer; only received bytes keep it.
   if ((completion.flags & IORING_CQE_F_BUFFER) != 0 && completion.result <= 0) {
     const auto buffer = static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
     loop_.buffers->take(buffer);
@@ -230,7 +230,7 @@ std::optional<Event> Connection::on_receive(Side side, const Completion& complet
   return turned_away(*event);
 }
 
-// Whether the end of the backend is to lead to another one. The kernel may have moved bytes that no
+// Whether another backend is tried after this one's end. The kernel may have moved bytes that no
 // receive has seen.
 std::optional<Event> Connection::turned_away(const Event& event) {
   if (event.kind != Kind::eof && event.kind != Kind::reset) return event;
@@ -283,9 +283,8 @@ std::optional<Event> Connection::on_watch(Side side, const Completion& completio
     watch_again(side, completion.result);
     return std::nullopt;
   }
-  // While a receive is armed it finds the reset itself, behind the bytes that came before it;
-  // asking for the error would take it away from there. A send that failed has taken it too, and
-  // tells by broken().
+  // An armed receive finds the reset itself, after the bytes that precede it; reading the error
+  // here would take it away. A failed send has taken it too, and shows it by broken().
   const bool asked = setup_ != nullptr || session_.holding(side) || session_.eof(side);
   const int error = asked ? take_error(sockets_.fd(side)) : 0;
   if (setup_ != nullptr && error == 0 && completion.result > 0) {
@@ -299,7 +298,7 @@ std::optional<Event> Connection::on_watch(Side side, const Completion& completio
   return Event{.kind = Kind::watch_ended, .side = side};
 }
 
-// The poll got no memory. A pause in its place ends with -ETIME.
+// The poll got no memory. The pause that replaces it ends with -ETIME.
 void Connection::watch_again(Side side, std::int32_t result) {
   if (result == -ETIME) return watch(side);
   loop_.ring.pause(sockets_.tag(Op::watch, side));
@@ -307,7 +306,7 @@ void Connection::watch_again(Side side, std::int32_t result) {
 
 void Connection::on_deadline() {
   switch (session_.phase()) {
-    case Phase::handing:  // It has its own bounds.
+    case Phase::handing:  // The hand-over has its own bounds.
       return set_deadline(settings_->timeouts.idle);
     case Phase::draining:
       advance({.kind = Kind::half_closed});
@@ -347,7 +346,7 @@ void Connection::on_place() {
 }
 
 void Connection::on_setup_deadline() {
-  // A poll would find the FIN again and again, so a reset behind it is looked for.
+  // A poll would find the FIN again and again, so this looks for a reset after it.
   if (half_closed_ && take_error(sockets_.fd(Side::client)) != 0) {
     return kill(EndReason::client_left);
   }
@@ -362,7 +361,7 @@ void Connection::on_setup_deadline() {
   }
 }
 
-// Most attempts end at once and need no watch of the client.
+// Most attempts end quickly and need no watch of the client.
 void Connection::watch_setup() {
   const bool watched = session_.armed(Operation::watch, Side::client) && !half_closed_;
   const std::uint64_t look_ms = watched ? UINT64_MAX : loop_.now_ms + set_up_unwatched_ms;

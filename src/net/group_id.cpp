@@ -11,7 +11,8 @@ namespace sni {
 std::optional<gid_t> group_id(const std::string& name) {
   group entry{};
   group* found = nullptr;
-  std::array<char, 16 * 1024> text;  // Members are listed too; of those no more is needed.
+  // The entry also lists members; this is enough for what we need.
+  std::array<char, 16 * 1024> text;
   if (getgrnam_r(name.c_str(), &entry, text.data(), text.size(), &found) == 0 && found != nullptr) {
     return found->gr_gid;
   }

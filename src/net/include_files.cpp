@@ -10,7 +10,7 @@
 namespace sni {
 namespace {
 
-// A name in which glob(3) sees no wildcards.
+// Escapes a name so that glob(3) sees no wildcards.
 std::string literally(const std::string& path) {
   std::string text;
   for (const char c : path) {
@@ -22,8 +22,8 @@ std::string literally(const std::string& path) {
 
 Result<std::vector<std::string>> expand(const std::string& pattern) {
   glob_t found{};
-  // The names come in the order of their bytes, whatever the locale: nobody sets one. GLOB_ERR: a
-  // directory that cannot be read is no empty one.
+  // The names are sorted by bytes, since no locale is set. GLOB_ERR: an unreadable directory is not
+  // an empty one.
   const int failure = glob(pattern.c_str(), GLOB_ERR, nullptr, &found);
   std::vector<std::string> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   const int reason = errno;
@@ -39,8 +39,7 @@ IncludeFiles include_files(const std::string& config_path) {
   const std::filesystem::path directory = std::filesystem::path(config_path).parent_path();
   const auto list = [config_path,
                      directory](std::string_view pattern) -> Result<std::vector<std::string>> {
-    // One that is absolute stays what it is, and a file of which there is none is missed where it is
-    // read.
+    // An absolute pattern stays as it is, and a missing file is reported when it is read.
     const bool alone = pattern.starts_with('/') || directory.empty();
     const bool is_file = pattern.find_first_of("*?[") == pattern.npos;
     const std::string before = alone ? "" : directory.string() + '/';

@@ -29,8 +29,8 @@ constexpr std::string_view access_logger = "access";
 
 std::atomic<LogFormat> current_format{LogFormat::text};
 std::atomic<spdlog::level::level_enum> current_level{spdlog::level::off};
-// A writer that may change while others use it. No atomic: GCC 12's load() of a shared_ptr races with
-// an exchange (it unlocks without release).
+// A writer that may be replaced while others use it. Not an atomic: GCC 12's load() of a shared_ptr
+// races with an exchange (it unlocks without release).
 class WriterPlace {
  public:
   std::shared_ptr<LogWriter> now() const {
@@ -50,15 +50,15 @@ class WriterPlace {
 WriterPlace stderr_writer;
 WriterPlace access_writer;  // Empty: access lines go with the rest.
 std::atomic<bool> has_access_file{false};
-std::string access_path;                      // Of the thread that configures the log.
-std::atomic<std::uint64_t> lost_in_files{0};  // Of access files that are closed.
+std::string access_path;                      // Only for the thread that configures the log.
+std::atomic<std::uint64_t> lost_in_files{0};  // From closed access files.
 std::uint64_t lost_before = 0;
 std::uint64_t access_lost_before = 0;
 std::atomic<LogLevel> configured_level{LogLevel::info};
 std::atomic<std::uint32_t> access_sample{1};
 std::atomic<bool> to_journal{false};
 
-// systemd says in $JOURNAL_STREAM which device and inode its stream has (systemd.exec(5)).
+// systemd gives the device and inode of its stream in $JOURNAL_STREAM (systemd.exec(5)).
 bool stderr_is_journal() {
   const std::string_view stream = environment("JOURNAL_STREAM");
   struct stat status{};
@@ -66,7 +66,7 @@ bool stderr_is_journal() {
          stream == std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino);
 }
 
-// Of syslog(3), by spdlog's levels.
+// Priorities of syslog(3) by spdlog's levels.
 std::string_view journal_priority(spdlog::level::level_enum level) {
   switch (level) {
     case spdlog::level::trace:
@@ -81,8 +81,8 @@ std::string_view journal_priority(spdlog::level::level_enum level) {
   }
 }
 
-// A line in the format that is configured by then. JSON is one object a line. An access line is an
-// object already: its members are taken over.
+// Formats a line in the currently configured format. JSON is one object a line. An access line
+// already is an object: its members are taken over.
 class LineFormatter : public spdlog::formatter {
  public:
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
@@ -97,13 +97,13 @@ class LineFormatter : public spdlog::formatter {
     const auto append = [&out](std::string_view part) {
       out.append(part.data(), part.data() + part.size());
     };
-    // A line may have been made as text before a reload asked for JSON.
+    // A line may have been made as text before a reload switched to JSON.
     if (name == access_logger && text.starts_with('{')) {
       append(",");
-      append(text.substr(1));  // Without the opening brace.
+      append(text.substr(1));  // Skips the opening brace.
     } else {
       append(",\"message\":");
-      // Invalid UTF-8 becomes U+FFFD; everything but ASCII is escaped.
+      // Invalid UTF-8 becomes U+FFFD, and all non-ASCII characters are escaped.
       append(nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
       append("}");
     }
@@ -125,7 +125,7 @@ class LineFormatter : public spdlog::formatter {
                                          spdlog::pattern_time_type::local, ""};
 };
 
-// Lines of everybody but the connections.
+// All lines except access lines.
 class QueueSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   explicit QueueSink(std::shared_ptr<LogWriter> writer)
@@ -157,7 +157,7 @@ spdlog::level::level_enum level_of(LogLevel level) {
   return spdlog::level::info;
 }
 
-// Writes out what waits for it. False: it hangs.
+// Writes out its queue. False: it hangs.
 bool close_access_writer(const std::shared_ptr<LogWriter>& writer) {
   if (writer == nullptr) return true;
   const bool written = writer->stop(flush_patience);
@@ -215,7 +215,7 @@ LogLevel log_level_now() {
 
 bool stop_logging() {
   report_dropped_lines();
-  // Whoever still logs finds a logger, which says nothing.
+  // Later callers still find a logger, but it is silent.
   current_level.store(spdlog::level::off, std::memory_order_relaxed);
   spdlog::set_default_logger(
       std::make_shared<spdlog::logger>("ended", std::make_shared<spdlog::sinks::null_sink_mt>()));
@@ -225,7 +225,7 @@ bool stop_logging() {
   return (writer == nullptr || writer->stop(flush_patience)) && access_written;
 }
 
-// A file holds them whatever the level of the rest is.
+// A file gets them regardless of the log level.
 bool access_lines_wanted() {
   return has_access_file.load(std::memory_order_relaxed) ||
          current_level.load(std::memory_order_relaxed) <= spdlog::level::info;
@@ -241,7 +241,7 @@ bool debug_lines_wanted() {
 
 void AccessLines::add(std::string_view line) {
   if (!access_lines_wanted()) return;
-  // It keeps the text of the second that it is in, and is for one thread.
+  // It caches the text of the current second, and is for one thread.
   thread_local LineFormatter formatter;
   spdlog::memory_buf_t formatted;
   formatter.format(
@@ -253,7 +253,7 @@ void AccessLines::add(std::string_view line) {
 }
 
 void AccessLines::hand_over_text() {
-  // A file that is closed meanwhile has a successor.
+  // A file closed meanwhile has a successor.
   for (;;) {
     auto writer = has_access_file.load(std::memory_order_relaxed) ? access_writer.now() : nullptr;
     if (writer == nullptr) writer = stderr_writer.now();

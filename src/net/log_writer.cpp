@@ -10,13 +10,13 @@ namespace sni {
 
 namespace {
 
-// False: it cannot be written. Waits for as long as nobody reads.
+// False: it cannot be written. Blocks as long as nobody reads.
 bool write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::write(fd, text.data(), text.size());
     if (n > 0) {
       text.remove_prefix(static_cast<std::size_t>(n));
-    } else if (n < 0 && errno == EAGAIN) {  // Somebody has made it non-blocking.
+    } else if (n < 0 && errno == EAGAIN) {  // Another process has made it nonblocking.
       pollfd room{.fd = fd, .events = POLLOUT, .revents = 0};
       poll(&room, 1, -1);
     } else if (n == 0 || errno != EINTR) {

@@ -19,7 +19,7 @@ constexpr int writer_patience_ms = 10'000;
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
-  // O_NONBLOCK: a FIFO in its place must not stop the start for good.
+  // O_NONBLOCK: a FIFO in its place must not block the start for ever.
   const UniqueFd file = UniqueFd::adopt(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) return fail_sys("cannot open " + path, errno);
   std::string text;

@@ -26,9 +26,9 @@ void tune(int fd, const TcpConfig& tcp) {
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   set_keepalive(fd, tcp);
-  // Bytes follow at once in the other direction: let them carry the ACKs of the handshake and of
-  // the hello (tcp_rcv_synsent_state_process), which saves a segment each. It is no lasting
-  // setting.
+  // Bytes follow at once in the other direction and can carry the ACKs of the handshake and of the
+  // hello (tcp_rcv_synsent_state_process), which saves a segment each. The setting is not
+  // permanent.
   set_option(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
 }
 
@@ -55,7 +55,7 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, const Tcp
   if (address.ss_family == AF_INET6) {
     set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, listener.v6only ? 1 : 0);
   }
-  // It takes no privilege, and IPv6 sockets obey it too (inet_can_nonlocal_bind).
+  // It needs no privilege, and also works for IPv6 sockets (inet_can_nonlocal_bind).
   if (listener.freebind) set_option(fd.get(), IPPROTO_IP, IP_FREEBIND, 1);
   tune(fd.get(), tcp);  // Accepted sockets inherit all of it (inet_csk_clone_lock).
   if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0) {
@@ -69,7 +69,7 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, const Tcp
 Result<void> adopt_listener(int fd, const TcpConfig& tcp) {
   tune(fd, tcp);
   const int flags = fcntl(fd, F_GETFL);
-  // An earlier process may have left it without blocking (Worker::close_retired).
+  // An earlier process may have left it nonblocking (Worker::close_retired).
   if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0 || listen(fd, backlog) != 0) {
     return fail_sys("cannot listen on a socket of the service manager", errno);
   }
@@ -91,8 +91,8 @@ Endpoint peer_of(int fd) {
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0) {
     return from_sockaddr(address).value_or(Endpoint{});
   }
-  // getpeername() knows nobody behind a connection that has been reset (inet_getname), SO_PEERNAME
-  // does. It takes no more than the length of the family's address.
+  // getpeername() fails for a connection that was reset (inet_getname), but SO_PEERNAME does not.
+  // It accepts no more than the length of the family's address.
   for (const std::size_t exact : {sizeof(sockaddr_in6), sizeof(sockaddr_in)}) {
     length = static_cast<socklen_t>(exact);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &address, &length) == 0) {
@@ -113,14 +113,14 @@ void set_keepalive(int fd, const TcpConfig& tcp) {
   set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(tcp.keepalive_idle));
   set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(tcp.keepalive_interval));
   set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, static_cast<int>(tcp.keepalive_probes));
-  // It decides alone, in place of the number of probes (tcp_keepalive_timer), and it ends a reader
-  // whose window stays shut for so long although it answers (tcp_probe_timer).
+  // It replaces the number of probes (tcp_keepalive_timer), and also ends a reader that answers but
+  // keeps its window shut for so long (tcp_probe_timer).
   set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(tcp.user_timeout.count()));
 }
 
 void vanish_on_close(int fd) {
   // A socket in repair mode is closed without a segment (__tcp_close, tcp_disconnect). Without
-  // CAP_NET_ADMIN the RST is to die at the next router.
+  // CAP_NET_ADMIN the RST gets a TTL that ends at the next router.
   if (set_option(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON)) return;
   set_option(fd, IPPROTO_IP, IP_TTL, 1);
   set_option(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 1);

@@ -11,7 +11,7 @@ namespace sni {
 std::optional<UserId> user_id(const std::string& name) {
   passwd entry{};
   passwd* found = nullptr;
-  std::array<char, 4096> text;  // A line of /etc/passwd, for the most part.
+  std::array<char, 4096> text;  // Usually a line of /etc/passwd.
   if (getpwnam_r(name.c_str(), &entry, text.data(), text.size(), &found) != 0 || found == nullptr) {
     const auto number = parse_decimal(name, UINT32_MAX - 1);
     if (!number ||

@@ -68,7 +68,7 @@ std::optional<Attempts::Result> Attempts::connect(std::size_t number, bool annou
   const int family = attempt.address.ss_family;
   auto socket = open_backend_socket(family, settings_.tcp);
   if (!socket && lacks_descriptors(socket.error().sys_errno)) {
-    // Clients that are refused in this turn hold descriptors until then: no fault of the backend.
+    // Clients refused in this turn hold descriptors until then; the backend is not at fault.
     loop_.ring.pause(tag_of(number));
     return std::nullopt;
   }
@@ -112,7 +112,7 @@ std::optional<Attempts::Result> Attempts::on_completion(const Completion& comple
     return end(attempt, -EMFILE);
   }
   if (attempt.talks) return on_dialog(number, completion.result);
-  // The local port that a plane has chosen is taken for this backend: let the kernel choose.
+  // The local port that a plane chose is in use for this backend: let the kernel choose.
   if (completion.result == -EADDRNOTAVAIL && attempt.pair.packet != no_ticket &&
       !attempt.cancelled) {
     loop_.planes.leave(attempt.pair, /*connected=*/true, loop_.now_ms);
@@ -133,7 +133,7 @@ std::optional<Attempts::Result> Attempts::on_completion(const Completion& comple
 std::optional<Attempts::Result> Attempts::on_dialog(std::size_t number, std::int32_t result) {
   Attempt& attempt = at(number);
   auto outcome = attempt.dialog->on_completion(result);
-  // A cancel may have found nothing between two requests.
+  // A cancel may have come between two requests and found nothing.
   if (attempt.outrun || (!outcome && attempt.cancelled)) outcome = AttemptError::no_answer;
   if (!outcome) {
     attempt.dialog->submit(loop_.ring, attempt.socket.get(), tag_of(number));
@@ -162,7 +162,7 @@ PlanePair Attempts::take(const Completion& completion) {
   return pair;
 }
 
-// `result` as the kernel gives it.
+// `result` is the kernel's.
 Attempts::Result Attempts::end(Attempt& attempt, std::int32_t result) {
   const auto limit = static_cast<std::uint64_t>(
       connect_timeout(settings_.timeouts, flow_.record.route->config).count());

@@ -10,7 +10,7 @@ namespace sni {
 bool Flight::append(std::span<const std::uint8_t> bytes, std::uint64_t budget_max) {
   const std::size_t size = size_ + bytes.size();
   if (size > capacity_) {
-    // By half at least, so that a flight in many pieces is copied a bounded number of times.
+    // Grows by at least half, so that a flight in many pieces is copied a bounded number of times.
     const std::size_t capacity = std::max(size, capacity_ + capacity_ / 2);
     const std::uint64_t more = capacity - capacity_;
     const std::uint64_t allowed = size <= limits::small_flight_bytes ? budget_max : budget_max / 2;

@@ -12,7 +12,7 @@ void put_proxy_header(Flight& flight, const ProxyForm& form, const FlowRecord& r
   const std::string unique_id =
       form.unique_id ? unique_flow_id(context.run, record.serial) : std::string();
   ProxyHeaderSpace space;
-  // A name that is none is for our log alone.
+  // An invalid name is only for our log.
   flight.put_header(write_proxy_header(
       form,
       {.source = record.client,

@@ -40,21 +40,21 @@ std::string text_of(Answer answer) {
   return {bytes.begin(), bytes.end()};
 }
 
-// Nothing is reckoned for a route that does not balance.
+// Computes nothing for a route that does not balance.
 BalanceClient balance_client(const FlowRecord& record) {
   if (record.route->balancer == nullptr) return {};
   const bool by_source = record.route->balancer->policy() == Balance::source_hash;
   return {.random = mix(record.serial), .source = by_source ? source_key(record.client.ip) : 0};
 }
 
-// The clock is read for routes alone that ask who their clients are.
+// The clock is read only for routes with `access`.
 bool admits(const Route& route, const IpAddress& source) {
   return route.access == nullptr ||
          route.access->admits(
              source, std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
 }
 
-// Reads on after the name in the access line.
+// Continues the text after the name in the access line.
 std::string_view name_error(NameProblem problem) {
   switch (problem) {
     case NameProblem::none:
@@ -95,7 +95,7 @@ Setup::Setup(Loop& loop, Sockets& sockets, Flow& flow, const FlowSettings& setti
 // ---- Hello ------------------------------------------------------------------------------------
 
 void Setup::start_receive() {
-  // A new client's hello is mostly there already.
+  // A new client's hello has usually arrived already.
   loop_.ring.receive(sockets_.fd(Side::client), BufferPool::group, limits::flight_receive_bytes,
                      /*poll_first=*/false, sockets_.tag(Op::receive, Side::client));
 }
@@ -136,7 +136,7 @@ Event Setup::on_flight(const Completion& completion) {
   return refuse(error);
 }
 
-// nullopt: bytes of the client are there too.
+// nullopt: bytes of the client have arrived too.
 std::optional<Event> Setup::take_proxy_header() {
   const auto reading = read_proxy_header(flight_.bytes());
   if (!reading) return refuse_proxy_header(to_string(reading.error()));
@@ -166,7 +166,7 @@ Event Setup::refuse_proxy_header(std::string_view why) {
 
 Event Setup::refuse(FlightError error) {
   EndReason reason = reason_of(error);
-  // Enough of it that it is no accident.
+  // Long enough not to be a coincidence.
   if (flight_.bytes().size() >= proxy_wire::v1_prefix.size() &&
       begins_proxy_header(flight_.bytes())) {
     flow_.record.hello_error = "a PROXY header came from a source that must not send one";
@@ -195,13 +195,13 @@ Event Setup::route(const FirstFlight& flight) {
   record.ech = flight.ech;
   record.route = snapshot_->routes.find(listener_, flight.name(), flight.alpn_list);
   snapshot_.reset();
-  // An address is no name, but the extension is there.
+  // An address is not a name, but the extension is present.
   const bool named = flight.name_length != 0 || (is_tls && !flight.raw_name.empty());
   answer_ = text_of(answer_without_route(record.listener->protocol, named,
                                          settings_.answers.alerts ? flight.version : 0));
   if (record.route == nullptr) return {.kind = Kind::flight_refused, .reason = EndReason::no_route};
   if (const auto event = turn_away(flight)) return *event;
-  // The record's name stays; the flight's is a view into what is gone after this call.
+  // The record's name stays valid; the flight's is a view into memory that is gone after this call.
   targets_.start(*record.route, flight.name_length != 0 ? record.server_name : std::string_view(),
                  balance_client(record));
   retries_left_ = record.route->config.retries;
@@ -209,7 +209,7 @@ Event Setup::route(const FirstFlight& flight) {
   return {.kind = Kind::flight_routed};
 }
 
-// A route that does not serve this client.
+// Handles a route that does not serve this client.
 std::optional<Event> Setup::turn_away(const FirstFlight& flight) {
   const Route& whole = *flow_.record.route;
   const RouteConfig& route = whole.config;
@@ -240,7 +240,7 @@ Event Setup::refuse_by(Refuse manner) {
   return {.kind = Kind::flight_invalid, .reason = EndReason::refused};
 }
 
-// A forbidden target looks to the client like no route.
+// To the client a forbidden target looks like a missing route.
 std::string Setup::answer(EndReason reason) const {
   switch (reason) {
     case EndReason::not_the_protocol:
@@ -288,7 +288,7 @@ Event Setup::choose_target() {
   return {.kind = Kind::target_ready};
 }
 
-// The access line names what was tried last, with its own reason.
+// The access line names the last target tried, with the reason of that target.
 void Setup::record_target() {
   flow_.record.backend = &targets_.backend_of(targets_.latest());
   flow_.record.backend_address = targets_.latest().endpoint;
@@ -309,7 +309,7 @@ std::optional<Event> Setup::start_resolve() {
   return on_resolved(*answer);
 }
 
-// Answers from the cache took no time.
+// Answers from the cache are not counted.
 void Setup::count_resolve_time() {
   if (asked_ms_ == 0) return;
   const std::uint64_t took = loop_.now_ms - std::exchange(asked_ms_, 0);

@@ -1,5 +1,5 @@
-// Set-up, its last part: connects to the chosen targets, and what the backend is told before the
-// client's first byte.
+// Set-up, last part: connects to the chosen targets, and prepares the header that the backend gets
+// before the client's first byte.
 
 #include <algorithm>
 
@@ -35,7 +35,7 @@ std::optional<Event> Setup::on_connected(const Completion& completion) {
 }
 
 Event Setup::on_attempt(const Attempts::Result& result) {
-  // One that another has outrun says nothing of the connection.
+  // A cancelled attempt, outrun by another, does not affect the connection.
   if (result.outrun) {
     const auto delay = static_cast<std::uint64_t>(settings_.timeouts.attempt_delay.count());
     if (result.lasted_ms >= delay) {
@@ -101,7 +101,7 @@ void Setup::release() {
 
 void Setup::tell_backend() {
   const ProxyForm& form = flow_.record.route->send_proxy(&targets_.backend_of(won_));
-  // A backend before this one may have had a header.
+  // An earlier backend may have had a header.
   if (form.version == ProxyVersion::none) return flight_.drop_header();
   put_proxy_header(
       flight_, form, flow_.record,

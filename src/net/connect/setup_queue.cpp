@@ -1,5 +1,4 @@
-// Set-up, while every backend that is left has all the connections that it may: the wait for a place
-// (core/route/place_queue.h).
+// Set-up, while all remaining backends are full: the wait for a place (core/route/place_queue.h).
 
 #include <memory>
 
@@ -26,7 +25,7 @@ std::optional<Event> Setup::start_queue() {
   return std::nullopt;
 }
 
-// Rung for: nullopt where the wait has ended meanwhile.
+// Called for the bell. nullopt: the wait has ended meanwhile.
 std::optional<Event> Setup::on_place() {
   if (wait_ == nullptr || !wait_->granted()) return std::nullopt;
   targets_.placed(wait_->take());
@@ -34,7 +33,7 @@ std::optional<Event> Setup::on_place() {
   return Event{.kind = Kind::place_found};
 }
 
-// Its time is over; a place may have come at the last moment.
+// Its time is over; a place may have been granted at the last moment.
 std::optional<Event> Setup::leave_queue() {
   if (const auto found = on_place()) return found;
   end_wait();
@@ -43,7 +42,7 @@ std::optional<Event> Setup::leave_queue() {
   return Event{.kind = Kind::deadline};
 }
 
-// What it took does not count for timeouts.setup.
+// The time in the queue does not count for timeouts.setup.
 void Setup::end_wait() {
   if (wait_ == nullptr) return;
   wait_.reset();

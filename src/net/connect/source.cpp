@@ -31,7 +31,7 @@ Result<void> use_interface(int fd, const std::string& interface) {
 Result<void> use_address(int fd, const IpAddress& address) {
   sockaddr_storage local;
   const socklen_t length = to_sockaddr({.ip = address}, local);
-  // It takes no privilege, and IPv6 sockets obey it too (inet6_bind).
+  // It needs no privilege, and also works for IPv6 sockets (inet6_bind).
   set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
   if (bind(fd, reinterpret_cast<const sockaddr*>(&local), length) == 0) return {};
   return fail_sys("cannot bind to " + address.to_string() +
@@ -39,7 +39,7 @@ Result<void> use_address(int fd, const IpAddress& address) {
                   errno);
 }
 
-// An end of the other family cannot be had.
+// The client's address may be of the other family, which cannot be used.
 Result<void> use_client(int fd, int family, const IpAddress& client) {
   if (client.is_v4() != (family == AF_INET)) {
     return fail_sys(

@@ -14,7 +14,7 @@ namespace {
 
 AttemptError attempt_error(int sys_errno) {
   switch (sys_errno) {
-    // -EINTR: our cancel has interrupted a connect that a thread of the kernel was waiting in.
+    // -EINTR: our cancel interrupted a connect that was waiting in a kernel thread.
     case ECANCELED:
     case EINTR:
     case ETIMEDOUT:
@@ -46,7 +46,7 @@ AttemptError attempt_error(int sys_errno) {
   }
 }
 
-// Whether it says that the endpoint is of no use at present, to whoever asks.
+// Whether the error means that the endpoint is unusable at present for any client.
 bool puts_out(AttemptError error, std::uint64_t waited_ms) {
   switch (error) {
     case AttemptError::no_answer:
@@ -54,14 +54,14 @@ bool puts_out(AttemptError error, std::uint64_t waited_ms) {
     case AttemptError::refused:
     case AttemptError::reset:
     case AttemptError::no_file:
-    case AttemptError::host_unreachable:  // Also a neighbour that does not answer ARP.
+    case AttemptError::host_unreachable:  // Includes a neighbour that does not answer ARP.
       return true;
     default:
       return false;
   }
 }
 
-// Once in a while for each backend: whether it is time, and then the caller tells of it.
+// Limits messages per backend: true if it is time for one, which the caller then logs.
 bool is_time(std::atomic<std::uint64_t>& told_ms, std::uint64_t now_ms) {
   std::uint64_t last_ms = told_ms.load(std::memory_order_relaxed);
   if (last_ms != 0 && now_ms < last_ms + limits::failover_told_ms) return false;
@@ -84,7 +84,7 @@ void TargetList::start(const Route& route, std::string_view requested_name,
   error_ = AttemptError::disabled;
 }
 
-// Backups are left until nothing else is. What a command has taken out is passed over.
+// Backups come when nothing else is left. Backends disabled by command are skipped.
 bool TargetList::choose_backend() {
   while (left_ != 0) {
     const std::uint64_t left = (left_ & primaries()) != 0 ? left_ & primaries() : left_;
@@ -106,7 +106,7 @@ TargetList::Next TargetList::next(const ForwardPolicy& policy, TargetContext con
       return found;
     }
     full_ |= std::uint64_t{1} << target_.backend;
-    forget_addresses();  // They have no place either.
+    forget_addresses();  // Its addresses have no place either.
   }
 }
 
@@ -221,7 +221,8 @@ void TargetList::connected(const Target& target, int sys_errno, std::uint64_t wa
   }
 }
 
-// Only a reset says that nobody serves there: a FIN may be the backend's answer to what it was sent.
+// Only a reset means that nothing serves there: a FIN may be the backend's answer to what it was
+// sent.
 void TargetList::turned_away(const Target& target, bool by_reset, TargetContext context) {
   failed(target, by_reset ? AttemptError::reset : AttemptError::ended);
   if (by_reset) tell_out(target, 0, context);
@@ -254,8 +255,8 @@ void TargetList::failed(const Target& target, AttemptError error) {
   }
 }
 
-// A configured backend's change of state is told always: it is out for a while then. What clients
-// name they could make flap.
+// A configured backend's change of state is always logged: it is then out for a while. Clients
+// could make endpoints that they name flap.
 void TargetList::tell_out(const Target& target, std::uint64_t waited_ms, TargetContext context) {
   const bool configured = is_configured(target);
   const std::uint64_t begun_ms = context.now_ms - std::min(waited_ms, context.now_ms);
@@ -298,7 +299,7 @@ EndpointBoard::Id TargetList::board_id(const Target& target, const EndpointBoard
                                                   : board.id_of(target.endpoint);
 }
 
-// As it may stand in a log.
+// In a form that is safe in a log.
 std::string TargetList::text_of(const Target& target) const {
   const Backend& backend = backend_of(target);
   const Upstream* const upstream = route_->upstream.get();

@@ -1,4 +1,4 @@
-// The list of targets, what it knows of names: which one is to be resolved, and what came of it.
+// The list of targets, part on names: which one to resolve next, and the results.
 
 #include <string_view>
 #include <vector>
@@ -38,7 +38,7 @@ std::string_view TargetList::name() const {
   return host_of(dialled(target_).backend);
 }
 
-// The name that it stands for with this client.
+// The backend's host name for this client.
 std::string_view TargetList::host_of(const Backend& backend) const {
   switch (backend.kind) {
     case Backend::Kind::requested_name:
@@ -56,7 +56,8 @@ std::uint16_t TargetList::port_of(const Backend& backend) const {
   return backend.kind == Backend::Kind::service ? service().port : backend.port;
 }
 
-// The random number is another one for each connection, and by source_hash the same for a source.
+// The random number differs between connections; with source_hash it is the same for the same
+// source.
 void TargetList::order_services() {
   const bool by_source =
       route_->balancer != nullptr && route_->balancer->policy() == Balance::source_hash;
@@ -75,10 +76,10 @@ void TargetList::resolved(const Resolution& resolution) {
   if (route_->balancer) choose_address();
 }
 
-// Families keep their places (RFC 8305), so it is one of the family that leads.
+// Families keep their positions (RFC 8305), so the choice is among the leading family.
 void TargetList::choose_address() {
   const Balance policy = route_->balancer->policy();
-  if (policy == Balance::round_robin) return;  // As turn_ has it.
+  if (policy == Balance::round_robin) return;  // turn_ decides.
   std::vector<IpAddress> leading;
   for (const IpAddress& each : resolution_.list()) {
     if (each.is_v4() == resolution_.list().front().is_v4()) leading.push_back(each);
@@ -95,7 +96,7 @@ void TargetList::not_resolved() {
 SocksTarget TargetList::socks_target(const Target& target) const {
   const Backend& backend = backend_of(target);
   std::string_view name = host_of(backend);
-  if (name.ends_with('.')) name.remove_suffix(1);  // SOCKS servers complete no name.
+  if (name.ends_with('.')) name.remove_suffix(1);  // SOCKS servers do not complete names.
   return {.name = name, .ip = backend.endpoint.ip, .port = backend.port};
 }
 

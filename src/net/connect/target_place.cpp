@@ -1,4 +1,4 @@
-// The list of targets, what it knows of places: who counts where, and who had none.
+// The list of targets, part on places: which are taken, and which backends had none.
 
 #include <algorithm>
 #include <bit>

@@ -45,7 +45,7 @@ void UpstreamDialog::submit(Ring& ring, int fd, OpTag tag) {
 }
 
 std::optional<AttemptError> UpstreamDialog::on_completion(std::int32_t result) {
-  // A thread of the kernel that is cancelled while it waits says -EINTR.
+  // A kernel thread that is cancelled while it waits returns -EINTR.
   if (result == -ECANCELED || result == -EINTR || result == -ETIMEDOUT) {
     return AttemptError::no_answer;
   }

@@ -13,7 +13,7 @@ bool is_served(const sockaddr_un& address) {
   return probe && connect(probe.get(), as_sockaddr(address), sizeof address) == 0;
 }
 
-// Only a socket may be removed to make place: the path may be a typing error.
+// Only a socket may be replaced: the path may be a typing error.
 bool is_socket(const std::string& path) {
   struct stat status{};
   return lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);

@@ -19,13 +19,13 @@ using nlohmann::json;
 
 namespace {
 
-// What has been sent a request, and the bytes that have come.
+// A connection with a request sent, and the bytes received so far.
 struct Call {
   UniqueFd fd;
   std::string act;
   std::string text;
 
-  // nullopt: no more will come.
+  // nullopt: there are no more.
   Result<std::optional<std::string>> line();
 };
 

@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-// Of the listener in epoll; clients have numbers from 1 on.
+// The listener's id in epoll; clients have ids from 1 on.
 constexpr std::uint64_t listener_id = 0;
 
 }  // namespace
@@ -115,7 +115,7 @@ void ControlServer::accept_clients() {
     UniqueFd fd =
         UniqueFd::adopt(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) return;
-    // The oldest client gives way, so that forgotten ones cannot lock the operator out.
+    // The oldest client is dropped, so that forgotten ones cannot lock the operator out.
     if (clients_.size() >= limits::control_clients_max) clients_.erase(clients_.begin());
     const ClientId id = ++last_id_;
     epoll_event event{.events = EPOLLIN, .data = {.u64 = id}};
@@ -124,9 +124,9 @@ void ControlServer::accept_clients() {
   }
 }
 
-// False: the client is done with.
+// False: the client is to be closed.
 bool ControlServer::serve(ClientId id, Client& client, std::uint32_t events) {
-  // It hung up while its answer was awaited, for which nothing else is asked of epoll.
+  // While its answer is pending, epoll only reports that it hung up.
   if (client.awaited) return (events & (EPOLLHUP | EPOLLERR)) == 0;
   if (client.output.empty() && !receive(client)) return false;
   return proceed(id, client);
@@ -141,7 +141,7 @@ bool ControlServer::receive(Client& client) {
   return true;
 }
 
-// Answers and writes until one of both has to wait.
+// Answers and writes until either has to wait.
 bool ControlServer::proceed(ClientId id, Client& client) {
   do {
     answer_lines(id, client);
@@ -154,7 +154,7 @@ bool ControlServer::proceed(ClientId id, Client& client) {
   return epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, client.fd.get(), &event) == 0;
 }
 
-// Answers one line after the other until something is left to write or to wait for.
+// Answers one line after the other until output or an answer is pending.
 void ControlServer::answer_lines(ClientId id, Client& client) {
   answering_ = id;
   while (!client.awaited && client.output.empty()) {

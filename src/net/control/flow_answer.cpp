@@ -13,7 +13,7 @@ using nlohmann::json;
 
 constexpr unsigned place_bits = 32;
 
-// With the keys of the access line where they mean the same.
+// Uses the keys of the access line for the same values.
 json described(const LiveFlow& flow) {
   return {{"id", flow_id(flow.serial)},
           {"client", flow.client.to_string()},

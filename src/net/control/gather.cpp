@@ -39,7 +39,7 @@ std::optional<std::uint64_t> Gather::deadline_ms() const {
 void Gather::dispatch(std::uint64_t now_ms) {
   eventfd_t ignored = 0;
   eventfd_read(board_->wake.get(), &ignored);
-  // done() may ask again, so it is called on what has left the list.
+  // done() may ask again, so ended rounds are removed from the list first.
   std::vector<std::pair<Done, Answers>> ended;
   std::erase_if(open_, [&](Open& each) {
     const std::lock_guard lock(board_->mutex);

@@ -1,6 +1,6 @@
 #include "net/dns/dns_channel.h"
 
-// ares_query() is all that the versions before 1.28 have.
+// Versions before 1.28 have only ares_query().
 #define CARES_NO_DEPRECATED
 #include <ares.h>
 #include <arpa/nameser.h>
@@ -21,9 +21,9 @@
 namespace sni {
 namespace {
 
-// Queries from one UDP port before c-ares takes another: a blind attacker must then guess the port
-// as well as the 16-bit id (RFC 5452). c-ares 1.20 and newer; before, it takes a new port whenever
-// it runs out of questions.
+// Queries from one UDP port before c-ares changes it: a blind attacker must then guess the port as
+// well as the 16-bit id (RFC 5452). For c-ares 1.20 and newer; older versions take a new port
+// whenever no question is under way.
 [[maybe_unused]] constexpr int udp_queries_per_port = 64;
 
 int family_number(DnsFamily family) {
@@ -34,7 +34,7 @@ Error library_error(std::string what, int status) {
   return {.what = std::move(what) + ": " + ares_strerror(status)};
 }
 
-// For all channels of the process; never undone, since a worker may still be using it.
+// Once for all channels of the process; never undone, since a worker may still use it.
 Result<void> init_library() {
   static const int status = ares_library_init(ARES_LIB_INIT_ALL);
   if (status != ARES_SUCCESS) {
@@ -61,7 +61,7 @@ DnsReply::Status reply_status(int status) {
   switch (status) {
     case ARES_SUCCESS:
     case ARES_ENODATA:
-      return DnsReply::Status::no_data;  // Unless addresses are found in it.
+      return DnsReply::Status::no_data;  // Unless it has addresses.
     case ARES_ENOTFOUND:
       return DnsReply::Status::no_name;
     case ARES_ETIMEOUT:
@@ -97,7 +97,7 @@ DnsReply read_reply(int status, const ares_addrinfo* found) {
       reply.addresses.push_back(*address);
     }
   }
-  // The answer holds no longer than the aliases that led to it.
+  // The answer expires no later than the aliases that led to it.
   for (const ares_addrinfo_cname* alias = found->cnames; alias; alias = alias->next) {
     reply.ttl_ms = std::min(reply.ttl_ms, milliseconds(alias->ttl));
   }
@@ -164,7 +164,7 @@ Result<void> DnsChannel::set_servers(const std::vector<Endpoint>& servers) {
   return std::unexpected(library_error("cannot use DNS servers " + list, status));
 }
 
-// Once c-ares is given one of these functions it takes all of them, and leaves the sockets' options
+// If c-ares is given one of these functions, it uses all of them, and leaves the sockets' options
 // to us.
 void DnsChannel::connect_by_scope(const std::vector<Endpoint>& servers) {
   std::ranges::copy_if(servers, std::back_inserter(scoped_servers_),
@@ -251,7 +251,7 @@ void DnsChannel::arm(Socket& socket) {
   io_.watch(socket.watch_id, socket.fd, socket.readable, socket.writable);
 }
 
-// c-ares says what it waits for on a socket. Neither: it is about to close it.
+// c-ares reports what it waits for on a socket. Neither: it is about to close it.
 void DnsChannel::on_socket_state(void* channel, int fd, int readable, int writable) {
   DnsChannel& self = *static_cast<DnsChannel*>(channel);
   auto found = std::ranges::find(self.sockets_, fd, &Socket::fd);
@@ -277,9 +277,9 @@ bool DnsChannel::on_ready(std::uint32_t watch_id, bool readable, bool writable) 
   const auto ready = std::ranges::find(sockets_, watch_id, &Socket::watch_id);
   if (watch_id == 0 || ready == sockets_.end()) return false;
   ready->watch_id = 0;
-  if (!writable) readable = true;  // An error alone: reading finds out which.
+  if (!writable) readable = true;  // Only an error: reading finds out which.
   const int fd = ready->fd;
-  // May close this socket and open others, and so move the elements of sockets_.
+  // This may close the socket and open others, which moves the elements of sockets_.
   ares_process_fd(channel_, readable ? fd : ARES_SOCKET_BAD, writable ? fd : ARES_SOCKET_BAD);
   for (Socket& socket : sockets_) {
     if (socket.watch_id == 0) arm(socket);
@@ -290,7 +290,7 @@ bool DnsChannel::on_ready(std::uint32_t watch_id, bool readable, bool writable) 
 std::optional<std::uint64_t> DnsChannel::next_deadline_ms(std::uint64_t now_ms) {
   timeval left{};
   if (!ares_timeout(channel_, nullptr, &left)) return std::nullopt;
-  // Rounded up: a tick that comes too early would find nothing to do and come again at once.
+  // Rounded up: an early tick would find nothing to do and repeat at once.
   return now_ms + static_cast<std::uint64_t>(left.tv_sec) * 1000 +
          (static_cast<std::uint64_t>(left.tv_usec) + 999) / 1000;
 }

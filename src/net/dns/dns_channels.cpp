@@ -25,7 +25,7 @@ DnsChannels::Member& DnsChannels::choose() {
   const auto idle = std::ranges::find(members_, 0u, &Member::under_way);
   if (idle != members_.end()) return *idle;
   if (members_.size() < limits::dns_channels_max && add()) return members_.back();
-  // Those that take no more come last.
+  // Channels that take no more come last.
   return *std::ranges::min_element(members_, {}, [](const Member& member) {
     const bool full = member.taken >= limits::dns_channel_questions;
     return std::pair(full, member.under_way);

@@ -31,7 +31,7 @@ std::optional<DnsMap> start_dns_map(const Config& config) {
       return pinned;
     }
   }
-  // Nobody is warned of what nobody asked for.
+  // The map was not requested, so a failure is not worth a warning.
   auto created = usable(DnsMap::create(names), spdlog::level::debug,
                         "each worker keeps its own answers alone");
   if (created) spdlog::debug("DNS_CACHE: map ready, {} names", names);

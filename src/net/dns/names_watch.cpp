@@ -29,7 +29,7 @@ std::string directory_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// With all links followed; empty: there is nothing.
+// The path with all links followed; empty: it does not exist.
 std::string real_path(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> found(realpath(path.c_str(), nullptr),
                                                           &std::free);
@@ -65,7 +65,7 @@ Result<NamesWatch> NamesWatch::open(const SystemNamesPaths& paths) {
   return watch;
 }
 
-// Adding a watch that is there already changes nothing.
+// Adding an existing watch changes nothing.
 void NamesWatch::watch_all() {
   for (const std::string& path : paths_) {
     inotify_add_watch(changes_.get(), directory_of(path).c_str(), directory_events);
@@ -76,7 +76,7 @@ void NamesWatch::watch_all() {
   }
 }
 
-// Other files come and go in these directories.
+// Other files in these directories change too.
 bool NamesWatch::read_events() {
   bool ours = false;
   alignas(inotify_event) std::array<char, 4096> bytes;
@@ -87,7 +87,7 @@ bool NamesWatch::read_events() {
     for (std::size_t at = 0; at < static_cast<std::size_t>(length);) {
       const auto* event = reinterpret_cast<const inotify_event*>(bytes.data() + at);
       at += sizeof *event + event->len;
-      // IN_IGNORED says what we know: the file that was watched is gone.
+      // IN_IGNORED adds nothing: the watched file is gone.
       ours |= event->len == 0 ? (event->mask & IN_IGNORED) == 0 : is_ours(event->name);
     }
   }

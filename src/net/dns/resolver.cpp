@@ -28,8 +28,8 @@ std::int64_t clock_ms(clockid_t clock) {
   return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
-// What CLOCK_BOOTTIME says at a time of CLOCK_MONOTONIC. Between them lies how long the machine
-// has been suspended, when TTLs go on.
+// CLOCK_BOOTTIME at a time of CLOCK_MONOTONIC. The difference is the time for which the machine was
+// suspended, during which TTLs run on.
 std::uint64_t boot_ms(std::uint64_t now_ms) {
   return now_ms + static_cast<std::uint64_t>(std::max<std::int64_t>(
                       clock_ms(CLOCK_BOOTTIME) - clock_ms(CLOCK_MONOTONIC), 0));
@@ -39,7 +39,7 @@ const std::vector<Endpoint>& servers_of(const DnsConfig& config, const SystemNam
   return config.servers.empty() ? system.resolv_conf.servers : config.servers;
 }
 
-// Whether questions go to the same servers, in the same manner and with the same search list.
+// Whether questions go to the same servers with the same options and search list.
 bool asks_alike(const DnsConfig& config, const SystemNames& system, const DnsConfig& other_config,
                 const SystemNames& other_system) {
   return servers_of(config, system) == servers_of(other_config, other_system) &&
@@ -123,7 +123,7 @@ std::optional<Resolution> Resolver::from_host(const DnsName& name) const {
     if (config_.family == AddressFamilies::any) return *found;
     return Resolution::sorted(found->list(), config_.family);
   }
-  // RFC 6761 section 6.3: such names are never asked for.
+  // RFC 6761 section 6.3: such names are never sent to servers.
   const std::string_view view = name.view();
   if (view != "localhost" && !view.ends_with(".localhost")) return std::nullopt;
   return Resolution::of(std::array{loopback_v6}, std::array{loopback_v4}, config_.family);
@@ -143,8 +143,8 @@ DnsContext Resolver::context(std::uint64_t now_ms) const {
   return {.setup = setup_, .flushed_ms = flushed_ms_, .now_ms = boot_ms(now_ms)};
 }
 
-// What an answer depends on beside its name: an earlier process, or another one with the same pin,
-// may have asked others.
+// Everything that an answer depends on besides its name: an earlier process, or another one with
+// the same pin, may have asked other servers.
 std::uint64_t Resolver::setup() const {
   if (!shared_) return 0;
   std::string text;
@@ -154,7 +154,7 @@ std::uint64_t Resolver::setup() const {
   return shared_->fingerprint(text + std::to_string(static_cast<unsigned>(config_.family)));
 }
 
-// What callers get when they have waited long enough; nullopt: nothing yet.
+// The answer for callers that have waited long enough; nullopt: none yet.
 std::optional<Resolution> Resolver::provisional(const Question& question, std::uint64_t now_ms) {
   if (question.asked.has_address()) return question.asked.outcome();
   return callers(question.source).cache.find_stale(question.name.text(), now_ms);
@@ -195,7 +195,7 @@ void Resolver::ask(Question& question) {
 }
 
 void Resolver::collect_replies(std::uint64_t now_ms) {
-  // A reply may lead to the next candidate, and that to a reply at once; candidates are finite.
+  // A reply may lead to the next candidate, which may be answered at once; candidates are finite.
   for (auto replies = channels_->take_replies(); !replies.empty();
        replies = channels_->take_replies()) {
     for (auto& reply : replies) on_reply(std::move(reply), now_ms);
@@ -230,7 +230,7 @@ void Resolver::finish(Question& question, std::uint64_t now_ms) {
     const auto failure_ttl_ms = static_cast<std::uint64_t>(config_.negative_ttl.count());
     const std::uint64_t kept_ms =
         cache.store(key, outcome, question.asked.ttl_ms(failure_ttl_ms), now_ms);
-    // The map has addresses alone.
+    // The map has only addresses.
     if (shared_ && !question.name.is_service())
       shared_->store(key, outcome, context(now_ms), kept_ms);
   }
@@ -277,7 +277,7 @@ void Resolver::cancel(Waiter waiter) {
   if (found == waits_.end()) return;
   const Wait wait = found->second;
   waits_.erase(found);
-  if (!wait.question) return;  // take_answer() passes over what is in the queue.
+  if (!wait.question) return;  // take_answer() skips the queued answer.
   std::vector<Waiter>& waiters = wait.question->waiters;
   if (wait.position + 1 < waiters.size()) {
     waiters[wait.position] = waiters.back();
@@ -339,7 +339,7 @@ Result<void> Resolver::reload(const DnsConfig& config, std::shared_ptr<const Sys
   return {};
 }
 
-// What has been answered was asked of others.
+// Earlier answers came from other servers or options.
 void Resolver::forget(bool addresses_too, std::uint64_t now_ms) {
   setup_ = setup();
   flushed_ms_ = boot_ms(now_ms);
@@ -352,7 +352,7 @@ void Resolver::forget(bool addresses_too, std::uint64_t now_ms) {
   }
 }
 
-// Questions that the hosts file answers now have their answer; the others begin anew where `all`.
+// Questions that the hosts file now answers are answered; if `all`, the others start again.
 void Resolver::restart_questions(bool all, std::uint64_t now_ms) {
   if (all) due_.clear();
   std::vector<Question*> under_way;

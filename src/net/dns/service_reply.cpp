@@ -18,8 +18,8 @@ constexpr std::uint16_t type_srv = 33;
 
 using Message = std::span<const std::uint8_t>;
 
-// The name at the front of `reader`, whose bytes go up to the end of the message or before it. Names
-// may refer to what came before them.
+// Takes the name at the front of `reader`, which covers bytes up to the end of the message or less.
+// Names may refer to earlier bytes.
 std::optional<std::string> take_name(ByteReader& reader, Message message) {
   if (reader.empty()) return std::nullopt;
   char* text = nullptr;
@@ -45,7 +45,7 @@ bool take_record(ByteReader& reader, Message message, Record& record) {
       !reader.u16(high) || !reader.u16(low) || !reader.prefixed_u16(record.data)) {
     return false;
   }
-  // RFC 2181 section 8: with the highest bit set it counts as 0.
+  // RFC 2181 section 8: a TTL with the highest bit set counts as 0.
   const std::uint64_t ttl_s = std::uint64_t{high} << 16 | low;
   record.ttl_ms = high >> 15 != 0 ? 0 : ttl_s * 1000;
   return true;
@@ -92,7 +92,7 @@ DnsReply read_service_reply(Message message) {
     Record record;
     if (!take_record(reader, message, record)) return unreadable();
     if (record.type != type_srv && record.type != type_cname) continue;
-    // The answer holds no longer than the aliases that led to it.
+    // The answer expires no later than the aliases that led to it.
     reply.ttl_ms = std::min(reply.ttl_ms, record.ttl_ms);
     if (record.type == type_cname) continue;
     auto target = target_of(record.data, message);

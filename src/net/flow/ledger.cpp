@@ -11,7 +11,7 @@ namespace sni {
 
 namespace {
 
-// What the upstream is asked for.
+// The target that the upstream is asked for.
 std::string backend_by_upstream(const FlowRecord& flow) {
   if (!flow.backend->is_of_client()) return flow.backend->text;
   const std::string host = flow.backend->kind == Backend::Kind::captured_name
@@ -94,7 +94,7 @@ void Ledger::hand_over_lines() {
   if (!news_.empty()) shared_.news.hand_over(news_);
 }
 
-// A backend that was given up took its bytes with it, so there may be fewer than before.
+// The bytes of an abandoned backend no longer count, so there may be fewer than before.
 void Ledger::settle(Flow& flow, std::uint64_t to_backend, std::uint64_t to_client) {
   const TrafficCount& before = flow.counted;
   const TrafficCount now{.connections = 1,

@@ -4,7 +4,7 @@ namespace sni {
 
 namespace {
 
-// Counts one more in both, or in neither.
+// Increments both counts, or neither.
 bool count(Shared& shared, const SeatBounds& bounds) {
   const std::uint64_t held =
       shared.fast_path.packet == nullptr

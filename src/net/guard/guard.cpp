@@ -15,11 +15,12 @@
 namespace sni {
 namespace {
 
-// How often reports are looked at while sources are watched, and the clock while they are not.
+// How often reports are read while sources are watched, and how often the clock is read while they
+// are not.
 constexpr int watching_ms = 100;
 constexpr int idle_ms = 1000;
 
-// Lists up to this length are planned on the main thread, which takes two milliseconds at most.
+// Lists up to this length are planned on the main thread, which takes at most two milliseconds.
 constexpr std::size_t plan_here_entries = 10'000;
 
 const char* to_string(Conduct conduct) {
@@ -90,7 +91,7 @@ void Guard::work() {
     xdp_->refresh();
   }
   if (planning_ && planning_->ready) finish_plan();
-  // A plan is made for the list that it began with.
+  // A plan is valid only for the list that it began with.
   if (build_ && build_->done && !planning_) finish_build();
   const GuardTime now = guard_now();
   judge_reports(now);
@@ -131,7 +132,7 @@ void Guard::expire(GuardTime now) {
           .done = [this](const Result<void>& /*changed*/) { expiring_ = false; }});
 }
 
-// What holds on where commands have ended.
+// The terms that remain after commands have ended.
 std::vector<GuardEntry> Guard::take_expired(GuardTime now) {
   std::vector<GuardEntry> terms;
   for (const auto& [prefix, command] : commanded_) {
@@ -178,7 +179,7 @@ Result<BlockCommand> Guard::command_for(const IpPrefix& prefix,
     command.until = std::max(command.until, earlier->second.until);
     command.configured = earlier->second.configured;
   } else if (lifted != lifted_.end()) {
-    command.configured = lifted->second;  // To block it again takes the unblocking back.
+    command.configured = lifted->second;  // Blocking it again undoes the unblock.
   } else {
     command.configured = admission_.list().term_of(prefix);
   }
@@ -225,7 +226,7 @@ void Guard::submit(Step step) {
   advance();
 }
 
-// Takes the steps in their order until one has to be planned beside the main thread.
+// Takes the steps in order until one has to be planned in a thread.
 void Guard::advance() {
   while (!planning_ && !(build_ && build_->done) && !steps_.empty()) {
     const Step step = std::move(steps_.front());
@@ -259,7 +260,7 @@ void Guard::finish_plan() {
   advance();
 }
 
-// The kernel first: what is dropped there needs no answer at accept.
+// The kernel comes first: packets dropped there never reach accept.
 Result<void> Guard::install(GuardList::Plan& plan, const std::vector<GuardEntry>& terms) {
   if (build_) {
     for (const GuardEntry& entry : terms) touched_.insert(entry.prefix);
@@ -324,7 +325,7 @@ void Guard::finish_build() {
   advance();
 }
 
-// Brings a new set up to what has been commanded and banned while it was built.
+// Applies the commands and bans of the meantime to a new set.
 void Guard::replay(GuardBuild& build, XdpGeneration* generation) {
   const auto report = [](const Result<void>& applied) {
     if (!applied) spdlog::warn("XDP: {}", applied.error().what);
@@ -344,7 +345,7 @@ void Guard::replay(GuardBuild& build, XdpGeneration* generation) {
     if (generation) report(generation->apply(change));
   }
   build.list->commit(plan);
-  // A command is either older than the build or among those touched.
+  // A command is either older than the build or touched since.
   known.merge(build.commanded);
   for (auto& [prefix, command] : commanded_) command.configured = known.at(prefix).configured;
   if (!generation) return;

@@ -13,10 +13,10 @@
 namespace sni {
 namespace {
 
-// Between the parts that a retired generation gives up.
+// Pause between the parts in which a retired generation is freed.
 constexpr std::chrono::milliseconds drain_pause{20};
 
-// Both still get on where every CPU is taken.
+// Both still make progress if every CPU is busy.
 constexpr int build_nice = 5;
 constexpr int retire_nice = 10;
 

@@ -51,8 +51,9 @@ void unblock(Guard& guard, const json& request, const ControlReply& reply) {
   });
 }
 
-// Numbers all entries: rules first, then single addresses by their hash bucket, then bans. A page
-// costs its own length; entries that come or go between two pages may be seen twice or not at all.
+// Numbers all entries: rules first, then single addresses by their hash bucket, then bans. The cost
+// of a page is its length; entries added or removed between two pages may be seen twice or not at
+// all.
 class Listing {
  public:
   Listing(const Guard& guard, std::size_t from) : guard_(guard), position_(from) {}

@@ -15,7 +15,7 @@ std::uint32_t seconds_of(std::chrono::milliseconds duration) {
       std::chrono::duration_cast<std::chrono::seconds>(duration).count());
 }
 
-// A time of day in terms of CLOCK_BOOTTIME; 0: it has passed.
+// Converts a wall-clock time to CLOCK_BOOTTIME; 0: it has passed.
 GuardTime guard_time(const std::optional<std::chrono::sys_seconds>& until) {
   if (!until) return guard_never_expires;
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());

@@ -38,7 +38,7 @@ Result<std::optional<XdpGuard>> XdpGuard::load(const XdpConfig& config) {
 Result<void> XdpGuard::attach() {
   for (Interface& interface : interfaces_) {
     const auto attached = attach(interface);
-    // A foreign program is left alone in every mode; the check at accept still holds.
+    // A foreign program is left alone in every mode; the check at accept still applies.
     if (attached || mode_ == XdpMode::automatic || attached.error().sys_errno == EBUSY) continue;
     return attached;
   }

@@ -22,7 +22,7 @@ std::string text_of(int sys_errno) {
   return std::generic_category().message(sys_errno);
 }
 
-// RFC 8446 4.1.2 wants 32 of them.
+// RFC 8446 4.1.2 requires 32 of them.
 HelloRandom random_bytes() {
   HelloRandom bytes;
   for (std::size_t at = 0; at < bytes.size(); at += sizeof(SipKey)) {
@@ -49,7 +49,7 @@ Probe::Outcome Probe::begin(const ProbeRequest& request, const TcpConfig& tcp) {
   if (!socket) return text_of(socket.error().sys_errno);
   socket_ = std::move(*socket);
   fcntl(fd(), F_SETFL, O_NONBLOCK);
-  // A check has no client whose address it could have.
+  // A check has no client whose address it could use.
   if (request.source != nullptr && request.source->is_set() && address.ss_family != AF_UNIX) {
     SourceConfig source = *request.source;
     source.transparent = false;

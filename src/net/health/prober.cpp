@@ -17,7 +17,7 @@
 namespace sni {
 namespace {
 
-// In epoll's data: set for sockets of the resolver, whose watch ids have 32 bits.
+// In epoll's data: marks sockets of the resolver, whose watch ids have 32 bits.
 constexpr std::uint64_t resolver_bit = std::uint64_t{1} << 63;
 
 bool has_name(const HealthTarget& target) {
@@ -34,7 +34,7 @@ Result<std::unique_ptr<HealthProber>> HealthProber::create(EndpointBoard& board)
   return prober;
 }
 
-// The resolver gives its watches back.
+// The resolver returns its watches first.
 HealthProber::~HealthProber() {
   resolver_.reset();
 }
@@ -71,7 +71,7 @@ Result<void> HealthProber::configure(std::vector<HealthTarget> targets, const Dn
   return {};
 }
 
-// It is checked no more.
+// The backend is no longer checked.
 void HealthProber::forget(Check& check) {
   const BackendId backend = check.target.backend->id;
   if (resolver_ != nullptr) resolver_->cancel(backend);
@@ -127,7 +127,7 @@ void HealthProber::dispatch(std::uint64_t now_ms) {
   take_answers(now_ms);
 }
 
-// The jitter spreads both ways.
+// The jitter goes both ways.
 std::uint64_t HealthProber::interval_of(const HealthConfig& config) {
   const auto interval = static_cast<std::uint64_t>(config.interval.count());
   const std::uint64_t spread = interval * config.jitter / 100;
@@ -143,7 +143,7 @@ void HealthProber::schedule(Check& check, std::uint64_t due_ms) {
 
 void HealthProber::begin(Check& check, std::uint64_t now_ms) {
   schedule(check, now_ms + interval_of(check.target.config));
-  if (check.asking) return;  // Its name takes longer than the interval.
+  if (check.asking) return;  // Resolving its name takes longer than the interval.
   const Backend& backend = check.target.backend->backend;
   switch (backend.kind) {
     case Backend::Kind::address:
@@ -173,8 +173,8 @@ void HealthProber::take_answers(std::uint64_t now_ms) {
   }
 }
 
-// Without an answer those that are known are checked on: the name may be asked for in vain while
-// its addresses serve.
+// Without an answer the known addresses are still checked: resolvers may fail while the backends
+// serve.
 void HealthProber::begin_addresses(Check& check, const Resolution& resolution,
                                    std::uint64_t now_ms) {
   check.unresolved = resolution.count() > 0 ? "" : "its name has no address now";
@@ -206,7 +206,7 @@ EndpointBoard::Id HealthProber::id_of(const Check& check, const Endpoint& endpoi
 void HealthProber::begin_probe(Check& check, const Endpoint& endpoint, std::uint64_t now_ms) {
   const auto id = id_of(check, endpoint);
   Place& place = check.places.try_emplace(id, Place{.endpoint = endpoint}).first->second;
-  if (place.under_way) return;  // The last one takes longer than the interval.
+  if (place.under_way) return;  // The previous probe takes longer than the interval.
   place.under_way = true;
   const HealthTarget& target = check.target;
   const Number number = ++last_number_;
@@ -253,7 +253,7 @@ void HealthProber::end(Number number, const std::string& failure) {
   place.reason = failure;
   const HealthConfig& config = check->second.target.config;
   const auto change = place.state.note(failure.empty(), config.rise, config.fall);
-  // A set of the board that was full may have room by now.
+  // A full set of the board may have room by now.
   if (!place.state.up()) board_.hold(found->first);
   if (!change) return;
   if (place.state.up()) board_.release(found->first);
@@ -287,7 +287,7 @@ std::optional<HealthSummary> HealthProber::summary(BackendId backend) const {
   return summary;
 }
 
-// One-shot; a watch's id stands for its descriptor, which may be another one's by then.
+// One-shot. The watch has an id, since its descriptor may be reused by the time of the event.
 void HealthProber::watch(std::uint32_t id, int fd, bool readable, bool writable) {
   const std::uint32_t events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
   epoll_event event{.events = events | EPOLLONESHOT, .data = {.u64 = resolver_bit | id}};

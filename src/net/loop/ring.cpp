@@ -12,8 +12,8 @@ namespace sni {
 
 namespace {
 
-// Completions that come in one turn beside those of the submitted requests: multishot accepts and
-// polls. The kernel keeps what does not fit (IORING_FEAT_NODROP), at a cost.
+// Room for completions in one turn besides those of submitted requests: multishot accepts and
+// polls. The kernel keeps completions that do not fit (IORING_FEAT_NODROP), at a cost.
 constexpr unsigned completions_per_entry = 4;
 
 int queue_init(unsigned entries, unsigned extra_flags, io_uring& ring) {
@@ -23,11 +23,11 @@ int queue_init(unsigned entries, unsigned extra_flags, io_uring& ring) {
   return io_uring_queue_init_params(entries, &ring, &params);
 }
 
-// A connect to a UNIX socket whose backlog is full is the one request that the kernel hands to a
-// thread of its own, and without a bound it would start one for each of them.
+// A connect to a UNIX socket with a full backlog is the only request that the kernel runs in a
+// thread of its own. Without a bound it would start one for each of them.
 constexpr unsigned kernel_threads_max = 16;
 
-// How long a turn waits for completions that gets no memory for its requests: 1 ms.
+// How long a turn without memory for its requests waits for completions: 1 ms.
 __kernel_timespec memory_pause{.tv_sec = 0, .tv_nsec = 1'000'000};
 
 constexpr unsigned deferred = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
@@ -57,9 +57,9 @@ Result<Ring> Ring::create(unsigned entries) {
   if (result == -EINVAL) result = queue_init(entries, IORING_SETUP_COOP_TASKRUN, ring.ring_);
   if (result < 0) return fail_sys(refusal(-result), -result);
   ring.open_ = true;
-  std::array<unsigned, 2> threads{0, kernel_threads_max};  // For files (as it is), for sockets.
+  std::array<unsigned, 2> threads{0, kernel_threads_max};  // For files (unchanged), for sockets.
   io_uring_register_iowq_max_workers(&ring.ring_, threads.data());
-  io_uring_register_ring_fd(&ring.ring_);  // Saves a lookup a call; without it all works as well.
+  io_uring_register_ring_fd(&ring.ring_);  // Optional: saves a lookup per call.
   return ring;
 }
 
@@ -84,9 +84,9 @@ Ring::Ring(Ring&& other) noexcept
       open_(std::exchange(other.open_, false)),
       waiting_(std::move(other.waiting_)) {}
 
-// A full submission queue is submitted at once. Where the kernel takes none of it just now (no
-// memory for a request, or completions have to be taken first), the request waits in memory of ours
-// for the next turn, so that none is refused, and nobody spins.
+// A full submission queue is submitted at once. If the kernel accepts none of it now (no memory for
+// a request, or completions must be taken first), the request waits in our memory for the next
+// turn. So none is refused, and nothing spins.
 io_uring_sqe* Ring::next_sqe() {
   if (waiting_.empty()) {
     if (io_uring_sqe* sqe = io_uring_get_sqe(&ring_)) return sqe;
@@ -96,7 +96,7 @@ io_uring_sqe* Ring::next_sqe() {
   return &waiting_.emplace_back();
 }
 
-// In their order, as many as there is room for.
+// Queues them in order, as many as there is room for.
 void Ring::queue_waiting() {
   while (!waiting_.empty()) {
     io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
@@ -168,7 +168,7 @@ void Ring::cancel(OpTag target) {
 
 Result<void> Ring::turn(std::int64_t wait_ms) {
   queue_waiting();
-  // What does not fit now is not to wait for what may never complete.
+  // Requests that do not fit now must not wait for completions that may never come.
   if (!waiting_.empty()) wait_ms = 0;
   io_uring_cqe* cqe = nullptr;
   __kernel_timespec limit{.tv_sec = wait_ms / 1000, .tv_nsec = (wait_ms % 1000) * 1'000'000};
@@ -178,9 +178,9 @@ Result<void> Ring::turn(std::int64_t wait_ms) {
   switch (-result) {
     case ETIME:
     case EINTR:
-    case EBUSY:  // Completions have to be taken first.
+    case EBUSY:  // Completions must be taken first.
       return {};
-    case EAGAIN:  // No memory for a request just now: nobody gains by asking again at once.
+    case EAGAIN:  // No memory for a request now: retrying at once would not help.
       io_uring_wait_cqe_timeout(&ring_, &cqe, &memory_pause);
       return {};
     default:

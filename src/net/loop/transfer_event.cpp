@@ -16,7 +16,7 @@ std::optional<Event> event_of_receive(Side side, std::int32_t result) {
       return Event{.kind = Kind::cancelled, .side = side, .operation = Operation::receive};
     case -EAGAIN:
     case -EINTR:
-    case -ENOBUFS:  // No buffer of the ring's is free, or no memory for a moment.
+    case -ENOBUFS:  // No buffer of the ring is free, or memory is short for a moment.
     case -ENOMEM:
       return Event{.kind = Kind::receive_again, .side = side};
     default:

@@ -21,7 +21,8 @@ namespace {
 constexpr std::string_view unix_prefix = "unix:";
 constexpr std::string_view text_type = "text/plain; charset=utf-8";
 constexpr std::string_view metrics_type = "text/plain; version=0.0.4; charset=utf-8";
-constexpr std::uint64_t metrics_listener = 0;  // In epoll; clients have numbers from 1 on.
+// The listener's id in epoll; clients have ids from 1 on.
+constexpr std::uint64_t metrics_listener = 0;
 constexpr int metrics_backlog = 64;
 
 Result<UniqueFd> open_tcp(const std::string& text) {
@@ -71,7 +72,7 @@ Result<UniqueFd> MetricsServer::open_unix(const std::string& path) {
   auto fd = bind_unix(path, act, "another program");
   if (!fd) return fd;
   path_ = path;
-  // The mode at bind() is cut by the umask; nobody can connect before listen().
+  // bind() applies the umask to the mode; nobody can connect before listen().
   if (chmod(path.c_str(), 0660) != 0) return fail_sys(act, errno);
   return fd;
 }
@@ -113,7 +114,7 @@ void MetricsServer::accept_clients() {
     UniqueFd fd =
         UniqueFd::adopt(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) return;
-    // The oldest gives way, so that forgotten ones cannot lock the scraper out.
+    // The oldest client is dropped, so that forgotten ones cannot lock the scraper out.
     if (clients_.size() >= limits::scrape_clients_max) clients_.erase(clients_.begin());
     const ClientId id = ++last_id_;
     epoll_event event{.events = EPOLLIN, .data = {.u64 = id}};
@@ -124,9 +125,9 @@ void MetricsServer::accept_clients() {
   }
 }
 
-// False: the client is done with. One request a turn: others wait too.
+// False: the client is to be closed. One request a turn: others wait too.
 bool MetricsServer::serve(ClientId id, Client& client, std::uint32_t events) {
-  // It hung up while its metrics were awaited, for which nothing else is asked of epoll.
+  // While its metrics are pending, epoll only reports that it hung up.
   if (client.awaited) return (events & (EPOLLHUP | EPOLLERR)) == 0;
   if (client.output.empty() && !take_request(id, client)) return false;
   return send_answer(client) && watch(id, client);
@@ -141,7 +142,7 @@ bool MetricsServer::take_request(ClientId id, Client& client) {
     client.output = http_answer("431 Request Header Fields Too Large", text_type, "", false, false);
     client.ending = true;
   } else {
-    // Nobody needs pipelining here, and one client must not ask for much at once.
+    // Pipelining is not supported: one client must not request much at once.
     client.ending = !request->keep_alive || client.input.size() > request->length;
     client.input.clear();
     client.head = request->head;
@@ -196,7 +197,8 @@ bool MetricsServer::receive(Client& client) {
   const ssize_t size = recv(client.fd.get(), bytes.data(), bytes.size(), 0);
   if (size < 0) return errno == EAGAIN || errno == EINTR;
   if (size == 0) return false;
-  if (client.input.empty()) client.progress_ms = now_ms_;  // The head has its time from here on.
+  // The time limit of the head starts here.
+  if (client.input.empty()) client.progress_ms = now_ms_;
   client.input.append(bytes.data(), static_cast<std::size_t>(size));
   return true;
 }

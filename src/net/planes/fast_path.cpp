@@ -30,7 +30,7 @@ void note(FastPath& path, std::string line) {
   path.missing.push_back(std::move(line));
 }
 
-// `level` of what cannot be had: nobody is warned of what nobody asked for.
+// `level`: for an unavailable plane. Only one that was requested is worth a warning.
 void log_plane(const char* name, const PlaneVerdict& verdict, spdlog::level::level_enum level) {
   if (verdict.usable) {
     spdlog::debug("sockhash, {}: used ({})", name, verdict.reason);
@@ -40,7 +40,7 @@ void log_plane(const char* name, const PlaneVerdict& verdict, spdlog::level::lev
   }
 }
 
-// The verdict on each plane as the configuration wants it, and a line for the log.
+// Decides on each plane by its verdict and the configuration, with a line for the log.
 Result<void> choose_planes(FastPath& path, const FastPathConfig& config,
                            const SockhashVerdict& verdict) {
   const bool automatic = config.mode == FastPathMode::automatic;
@@ -89,7 +89,8 @@ Result<void> start_sockhash(FastPath& path, const Config& config, std::uint32_t 
 }
 
 // A flow gives two descriptors back for the one that holds its port, so half of all can be holders.
-// While it is handed over it has all three: a sixteenth of all is left for that (descriptor_budget).
+// During the hand-over it has all three: a sixteenth of all is reserved for that
+// (descriptor_budget).
 PacketShare share_of_worker(std::uint32_t workers) {
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
@@ -154,7 +155,8 @@ Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections
       note(path, "packet: not possible (" + packet.error().what + ")");
     }
   }
-  // What the packet plane declines it has mostly watched for a while: too late for the SOCKHASH.
+  // Pairs that the packet plane declines were usually watched for a while, which is too late for
+  // the SOCKHASH.
   if (mode == FastPathMode::sockhash || (automatic && path.packet == nullptr)) {
     const auto started = start_sockhash(path, config, connections_max);
     if (!started && !automatic) return std::unexpected(started.error());

@@ -25,7 +25,7 @@
 namespace sni {
 namespace {
 
-// How often workers with flows look at some of them, and forgotten entries are deleted.
+// How often workers check some of their flows, and forgotten entries are deleted.
 constexpr int look_ms = 1000;
 // Entries that are read at once.
 constexpr std::uint32_t scan_entries = 1024;
@@ -47,7 +47,7 @@ Result<UniqueFd> watch_routes() {
   return fd;
 }
 
-// The news themselves do not matter, also those that were lost because there were too many.
+// The contents of the messages do not matter, nor does the loss of some.
 void empty(const UniqueFd& watch) {
   std::array<char, 16'384> news;
   while (::read(watch.get(), news.data(), news.size()) > 0 || errno == ENOBUFS) {
@@ -143,7 +143,7 @@ Result<void> PacketService::set_up(const FastPathConfig& config, std::uint32_t f
   return {};
 }
 
-// Pins stay for the flows that are left; without any nothing of us stays.
+// Pins stay for flows that are left; without any, nothing stays.
 PacketService::~PacketService() {
   if (thread_.joinable()) {
     thread_.request_stop();
@@ -170,13 +170,13 @@ Result<void> PacketService::open_pins(const std::string& directory, std::uint32_
   return {};
 }
 
-// Before anything else: what the old programs still carry goes on through ours.
+// Comes first: flows of the old programs continue through ours.
 Result<void> PacketService::attach_as_before() {
   for (const auto& [name, direction] : ethernet_->left_behind()) {
     const std::uint32_t index = ::if_nametoindex(name.c_str());
     const auto about = interfaces_->interface(index);
     const auto link = about ? link_of(*about) : std::nullopt;
-    if (!link) continue;  // It has gone, or become another.
+    if (!link) continue;  // The interface is gone, or is another one.
     TcAttacher& attacher = *link == PacketLink::ethernet ? *ethernet_ : *raw_ip_;
     auto attached = attacher.attach(name, direction);
     if (!attached) return std::unexpected(attached.error());
@@ -204,9 +204,9 @@ void PacketService::take_over(unsigned workers) {
   if (flows > 0) spdlog::info("packet: took over {}", counted(flows, "spliced connection"));
 }
 
-// What the earlier process was about to hand over, or had just ended. Its sockets have gone with
-// it: connections that were only watched have ended like any others, and those in the midst of the
-// hand-over have nobody who knows their numbers.
+// Flows that the earlier process was about to hand over, or had just ended. Its sockets are gone:
+// connections that were only watched have ended like any others, and for those in the middle of a
+// hand-over the numbers are lost.
 void PacketService::end_unsaved(const std::vector<PacketEntry>& entries,
                                 std::unordered_set<std::uint64_t> saved) {
   std::size_t reset = 0;
@@ -222,7 +222,7 @@ void PacketService::end_unsaved(const std::vector<PacketEntry>& entries,
                           .backend = of_client ? entry.flow.peer : entry.key};
     const bool lives = entry.flow.state == PACKET_TRANSITION || entry.flow.state == PACKET_SPLICED;
     if (lives && is_worker_of_packet_flow(name)) {
-      // The second entry of the pair is forgotten by then.
+      // By then the second entry of the pair is forgotten.
       if (const auto killed = splice_->kill(pair, name); killed) ++reset;
       saved.insert(name);
     } else {
@@ -234,7 +234,7 @@ void PacketService::end_unsaved(const std::vector<PacketEntry>& entries,
   }
 }
 
-// ---- While it runs ----------------------------------------------------------------------------
+// ---- At run time ------------------------------------------------------------------------------
 
 std::vector<std::string> PacketService::steps() const {
   const std::lock_guard lock(mutex_);
@@ -303,7 +303,7 @@ void PacketService::forward_events() {
   }
 }
 
-// Interfaces that have gone are forgotten, and those that were declined get another chance.
+// Interfaces that are gone are forgotten, and declined ones get another chance.
 void PacketService::on_routes_changed() {
   empty(watch_);
   const std::lock_guard lock(mutex_);

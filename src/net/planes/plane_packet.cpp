@@ -19,26 +19,26 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// How long a connection whose packets are not seen is asked again: behind NAT they never are.
+// How long a connection is retried whose packets are not seen: behind NAT they never are.
 constexpr std::uint64_t unseen_ms = 3'000;
 // Hand-overs that found the connection busy, and the pause before the next, which doubles.
 constexpr std::uint32_t tries_max = 8;
 constexpr std::uint64_t retry_ms = 10;
-// Answers to route questions are kept so long at most: the path MTU has no event.
+// How long looked-up routes are cached: the path MTU has no event.
 constexpr std::uint64_t way_ms = 10'000;
 
 constexpr int timestamp_bytes = 12;  // TCP option of RFC 7323, padded.
 
-// Whether this host's connections carry timestamps where their peers do. Those of clients that do
-// not are declined anyway, since the backend's would.
+// Whether this host's connections use timestamps if their peers do. Clients without them are
+// declined anyway, since the backend's connection would have them.
 bool host_stamps() {
   const auto setting = read_file("/proc/sys/net/ipv4/tcp_timestamps", 16);
   return !setting || !setting->starts_with('0');
 }
 
-// The backend's segments must fit the client's way, which loopback's MTU says nothing of, and which
-// is 20 bytes narrower where the client comes by IPv6. An established socket's TCP_MAXSEG is what it
-// sends in a segment, options apart (tcp_sync_mss), and costs less than a TCP_INFO.
+// The backend's segments must fit the client's path. The MTU of loopback does not reflect it, and
+// for an IPv6 client it has 20 bytes less. An established socket's TCP_MAXSEG is the size of its
+// segments without options (tcp_sync_mss), and costs less than a TCP_INFO.
 void limit_segments(int client, int backend, bool stamped) {
   int segment = 0;
   socklen_t size = sizeof segment;
@@ -61,7 +61,7 @@ PlanePacket::PlanePacket(PacketService& service, const FastPathConfig& config, P
       worker_(worker),
       run_(run),
       stamps_(host_stamps()),
-      // Names of an earlier process, whose flows may live on, do not come again.
+      // Names of an earlier process, whose flows may still exist, are not reused.
       next_number_((monotonic_ns() >> 10) & 0xffff'ffff'ffff),
       handovers_max_(share.handovers),
       ports_({.holders = share.holders, .sharing_from = share.holders / 4}),
@@ -71,7 +71,7 @@ PlanePacket::PlanePacket(PacketService& service, const FastPathConfig& config, P
 
 PlanePacket::~PlanePacket() = default;
 
-// ---- Until it is spliced ----------------------------------------------------------------------
+// ---- Before the splice ------------------------------------------------------------------------
 
 PlaneTicket PlanePacket::announce(int client, bool client_is_v4, int backend,
                                   const Endpoint& target, std::uint64_t now_ms) {
@@ -165,7 +165,7 @@ PlaneAnswer PlanePacket::decline(PlaneTicket ticket, packet_decline why, const P
     service_.splice().unwatch(pair.keys.backend, pair.name);
   }
   pairs_.find(ticket)->name = 0;
-  pairs_.find(ticket)->retry_ms = UINT64_MAX;  // A shared port stays taken until leave().
+  pairs_.find(ticket)->retry_ms = UINT64_MAX;  // A shared port stays in use until leave().
   return PlaneAnswer::declined;
 }
 
@@ -227,7 +227,8 @@ void PlanePacket::leave(PlaneTicket ticket, bool connected, std::uint64_t now_ms
   Pair& pair = *pairs_.find(ticket);
   const bool cut = pair.handover != nullptr && pair.handover->begun();
   if (cut) {
-    // In the midst: the ends are told, since our sockets no longer know their numbers.
+    // In the middle of a hand-over the ends are reset, since our sockets no longer know their
+    // numbers.
     (void)service_.splice().kill(pair.keys, pair.name);
   } else if (pair.name != 0) {
     service_.splice().unwatch(pair.keys.client, pair.name);
@@ -257,12 +258,12 @@ void PlanePacket::release_port(const Endpoint& target, std::uint16_t port, bool 
 
 void PlanePacket::count_ports() {
   const auto held = static_cast<std::uint32_t>(ports_.holders());
-  // The difference may be negative: the sum of all workers is right modulo 2^32.
+  // The difference may be negative: the sum of all workers is correct modulo 2^32.
   service_.held_ports().fetch_add(held - std::exchange(counted_ports_, held),
                                   std::memory_order_relaxed);
 }
 
-// Not spliced: the socket keeps its port itself, unless the connection was `cut`.
+// Not spliced: the socket still has its port, unless the connection was `cut`.
 void PlanePacket::end_handover(Pair& pair, bool cut, std::uint64_t now_ms) {
   if (pair.handover == nullptr) return;
   pair.handover.reset();

@@ -1,4 +1,4 @@
-// Flows of the packet plane after their hand-over: how they live and end.
+// Flows of the packet plane after their hand-over, until their end.
 
 #include <spdlog/spdlog.h>
 
@@ -13,12 +13,12 @@
 namespace sni {
 namespace {
 
-// Each living flow is looked at about once in this time, some of them each second.
+// Each live flow is checked about once in this time, some of them each second.
 constexpr std::uint64_t look_round_ms = 15'000;
 constexpr std::uint64_t look_tick_ms = 1'000;
-// As long as a socket is in TIME_WAIT (TCP_TIMEWAIT_LEN).
+// The duration of TIME_WAIT (TCP_TIMEWAIT_LEN).
 constexpr std::uint64_t linger_ms = 60'000;
-// A RST that its receiver may have believed, and after which nobody has sent for so long.
+// After an RST that its receiver may have accepted, the flow ends if nothing is sent for this long.
 constexpr std::uint64_t reset_settled_ns = 10'000'000'000;
 
 EndReason reset_by(std::uint32_t side) {
@@ -35,7 +35,8 @@ void PlanePacket::work(const Admission& admission, std::uint64_t now_ms,
   end_lingering(now_ms);
   look_at_some(admission, now_ms, ended);
   service_.inbox(worker_).want_ticks(!flows_.empty() ||
-                                     ports_.holders() > 0);  // What lingers and rests.
+                                     // Holders of lingering and resting tuples.
+                                     ports_.holders() > 0);
 }
 
 void PlanePacket::on_event(const packet_event& event, std::uint64_t now_ms,
@@ -52,7 +53,7 @@ void PlanePacket::on_event(const packet_event& event, std::uint64_t now_ms,
       false, now_ms, ended);
 }
 
-// One that cannot be saved is reset by the next process, as if it had not been handed over.
+// The next process resets a flow that cannot be saved, as if it had not been handed over.
 void PlanePacket::save(std::uint64_t name, const Spliced& flow) {
   if (service_.saved() == nullptr) return;
   SavedFlow saved = saved_flow(flow.flow->record, run_);
@@ -65,7 +66,7 @@ void PlanePacket::save(std::uint64_t name, const Spliced& flow) {
   }
 }
 
-// Whatever happened to it meanwhile is found at the first look, which also asks for its routes anew.
+// The first check finds what happened meanwhile, and also looks up its routes again.
 void PlanePacket::restore(const LeftFlow& left, Flow& flow) {
   const SavedFlow& saved = left.saved;
   const Endpoint target = packet_source(saved.backend_key);
@@ -102,7 +103,7 @@ void PlanePacket::look_at_some(const Admission& admission, std::uint64_t now_ms,
     order_.pop_front();
     const auto found = flows_.find(name);
     if (found == flows_.end()) {
-      --i;  // It has ended: its place costs nothing.
+      --i;  // It has ended, and does not count for this round.
       continue;
     }
     Spliced& flow = found->second;
@@ -158,7 +159,7 @@ void PlanePacket::follow_route(std::uint64_t name, Spliced& flow, std::uint64_t 
         route(packet_target(*arriving[side]).ip, packet_source(*arriving[side]), now_ms);
     if (!way || way->interface == flow.ifindex[side]) continue;
     if (service_.hook(*way) != PACKET_TAKEN) continue;
-    // What the other end sends leaves there.
+    // The other end's packets leave there.
     if (service_.splice().route(*arriving[1 - side], name, way->interface)) {
       flow.ifindex[side] = way->interface;
     }

@@ -13,9 +13,9 @@ namespace sni {
 namespace {
 
 // The client's send queue on a plane: the kernel's own upper bound by default (net.ipv4.tcp_wmem).
-// On the same host it is the credit, which can be reckoned only where it is fixed; for a remote
-// backend it keeps the kernel from waiting for room a scheduler tick at a time (sk_psock_backlog),
-// which made 16 streams half as fast. SO_SNDBUF doubles it.
+// On the same host it determines the credit, which can be computed only if it is fixed. For a
+// remote backend it keeps the kernel from waiting for room a scheduler tick at a time
+// (sk_psock_backlog), which made 16 streams half as fast. SO_SNDBUF doubles it.
 constexpr int client_send_buffer = 2 << 20;
 
 void widen_send_queue(int client) {
@@ -70,14 +70,14 @@ PlaneAnswer PlaneSockhash::progress(PlaneTicket ticket, const PlaneView& view) {
   }
   if (slots_.blocking(ticket)) return decline(ticket, PlaneDecline::blocking);
   if (slots_.left_out(ticket)) return decline(ticket, PlaneDecline::not_known);
-  // A backend that has answered was caught before it could, if at all.
+  // A backend is captured before its first answer, or never.
   if (!path_.remote && view.sent_to_client > 0 && !slots_.caught(ticket))
     return decline(ticket, PlaneDecline::not_on_this_host);
   if (!due(view)) return PlaneAnswer::undecided;
   return decide(ticket, view);
 }
 
-// After enough bytes or time: the work that a psock costs at its end is repaid by then.
+// After enough bytes or time the cost of tearing down a psock has paid off.
 bool PlaneSockhash::due(const PlaneView& view) const {
   return view.sent_to_client >= config_.after_bytes ||
          view.age_ms >= static_cast<std::uint64_t>(config_.after.count());
@@ -98,7 +98,7 @@ PlaneAnswer PlaneSockhash::decide(PlaneTicket ticket, const PlaneView& view) {
 
 PlaneAnswer PlaneSockhash::grant(PlaneTicket ticket, const PlaneView& view) {
   if (slots_.blocking(ticket)) return decline(ticket, PlaneDecline::blocking);
-  // What userspace has sent took from the space that the credit counts on.
+  // Bytes that userspace sent use the space that the credit assumes.
   const bool sent = slots_.forwarded(ticket) != view.sent_to_client;
   if (sent || slots_.wants_grant(ticket)) slots_.grant(ticket, view.client);
   if (sent) slots_.set_forwarded(ticket, view.sent_to_client);
@@ -110,7 +110,7 @@ PlaneAnswer PlaneSockhash::offer(PlaneTicket ticket, const PlaneView& view) {
   if (!path_.remote || pair.stage != Stage::announced || !due(view) || slots_.caught(ticket) ||
       slots_.left_out(ticket) || slots_.blocking(ticket))
     return PlaneAnswer::undecided;
-  // Where bytes wait, this is bulk, and splicing moves it faster.
+  // If bytes are waiting, this is bulk transfer, and splicing moves it faster.
   char byte;
   if (::recv(view.backend, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN)
     return PlaneAnswer::undecided;

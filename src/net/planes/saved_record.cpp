@@ -12,7 +12,7 @@
 namespace sni {
 namespace {
 
-// As the client offered it, in the form of a ProtocolNameList (RFC 7301 3.1).
+// The offered protocol as a ProtocolNameList (RFC 7301 3.1).
 std::vector<std::uint8_t> alpn_list(std::string_view protocol) {
   std::vector<std::uint8_t> list;
   if (protocol.empty()) return list;
@@ -21,7 +21,7 @@ std::vector<std::uint8_t> alpn_list(std::string_view protocol) {
   return list;
 }
 
-// A regular expression may be longer than there is room for.
+// A regular expression may be too long for the record.
 std::string_view route_text(const Route& route) {
   return std::string_view(route.config.names.front()).substr(0, limits::server_name_max);
 }

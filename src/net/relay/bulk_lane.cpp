@@ -15,8 +15,8 @@ using Kind = Event::Kind;
 
 namespace {
 
-// Less room than this in the send buffer is not worth a call; a poll waits for more. What the poll
-// then finds (a third of the buffer, tcp_poll) is taken however little it is.
+// Less room than this in the send buffer is not worth a call; a poll waits for more. The room at
+// that poll (a third of the buffer, tcp_poll) is used even if it is small.
 constexpr std::uint32_t room_worth_a_call = 16 * 1024;
 constexpr std::uint32_t any_room = 1;
 
@@ -57,7 +57,7 @@ std::optional<std::uint64_t> BulkLane::on_low_water_due(const Loop& loop, const 
   return std::nullopt;
 }
 
-// Where no pipe is free, the one whose reader has stalled for longest is emptied into memory.
+// If no pipe is free, the one whose reader has stalled for longest is emptied into memory.
 std::unique_ptr<Splice> BulkLane::borrow(Loop& loop, std::uint64_t relay_memory) {
   if (auto splice = loop.splices.borrow(relay_memory)) return splice;
   auto* longest = static_cast<BulkLane*>(loop.splices.longest_stalled(loop.now_ms));
@@ -91,8 +91,8 @@ Event BulkLane::on_readable(Loop& loop, const Sockets& sockets, Pipe& pipe,
   owner_ = {.slot = sockets.slot, .generation = sockets.generation};
   const ssize_t n = splice_ == nullptr ? 0 : splice_->fill(sockets.fd(side_));
   if (n <= 0) release(loop);
-  // No pipe, or the end; or urgent data, at which splice() stops as if it were the end
-  // (tcp_splice_read) and which an ordinary receive passes over.
+  // No pipe, or the end; or urgent data, at which splice() stops as at the end (tcp_splice_read)
+  // and which an ordinary receive skips.
   if (n == 0) {
     gauge_.refuse();
     return {.kind = Kind::receive_again, .side = side_};

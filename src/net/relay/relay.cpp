@@ -31,7 +31,7 @@ std::optional<Event> Relay::start_receive(Side side) {
     gated_.start_receive(loop(), place_.sockets, pair_.sockhash, pipe(side).receive_length());
     return std::nullopt;
   }
-  // UNIX sockets account for their queues in another way than splicing reckons with.
+  // UNIX sockets account for their queues in a way that splicing does not support.
   const bool may_splice = place_.flow.record.backend_address.port != 0 &&
                           (side == Side::client || loop().planes.splice_sees_all(pair_));
   if (lane(side).start_receive(loop(), place_.sockets, may_splice)) return std::nullopt;
@@ -43,7 +43,7 @@ std::optional<Event> Relay::start_receive(Side side) {
 std::uint32_t Relay::receive_length(Side side) const {
   const std::uint32_t length = pipe(side).receive_length();
   if (!loop().buffers->scarce()) return length;
-  // No more than the reader has room for: what it leaves would have to be held.
+  // No more than the reader has room for: the rest would have to be held.
   return std::clamp(send_room(fd(other(side))), limits::scarce_receive_bytes, length);
 }
 
@@ -83,7 +83,7 @@ std::optional<Event> Relay::on_gated(const Completion& completion) {
 Event Relay::on_buffer(Side side, const Completion& completion) {
   if (const auto event = event_of_receive(side, completion.result)) {
     if (event->kind == Kind::receive_again) loop().counters.receives_deferred.add();
-    // Nothing tells of a reset that comes after the client's FIN; sending to it does.
+    // A reset after the client's FIN is only found by sending to the client.
     if (event->kind == Kind::eof && side == Side::client) loop().planes.open_gate(pair_);
     return *event;
   }
@@ -105,7 +105,7 @@ std::optional<Event> Relay::start_send(Side side) {
     const std::uint64_t before = sender.bytes_sent();
     return counted(side, lane(side).start_send(loop(), place_.sockets, sender), before);
   }
-  // What follows a part that was sent has waited already.
+  // The rest of a partly sent message has already waited.
   if (side == Side::backend && pair_.gated && !sender.stalled() &&
       gated_.holds_back_send(loop(), place_.sockets, pair_.sockhash)) {
     return std::nullopt;
@@ -119,7 +119,7 @@ std::optional<Event> Relay::on_send(Side side, const Completion& completion) {
   if (side == Side::backend && gated_.take_pause() && completion.result != -ECANCELED) {
     return start_send(side);
   }
-  // A poll for room that its lane no longer waits for: its result is no count of bytes.
+  // A poll for room that its lane no longer waits for; its result is not a number of bytes.
   if (lane(side).take_evicted() && completion.result != -ECANCELED) {
     if (place_.session.phase() != Phase::closing) return start_send(side);
     return event_of_send(side, -ECANCELED);
@@ -138,7 +138,7 @@ Event Relay::on_buffer_sent(Side side, const Completion& completion) {
   if (event && event->kind != Kind::blocked) return *event;
   if (!event &&
       sender.sent(*loop().buffers, loop().parking, static_cast<std::uint32_t>(completion.result))) {
-    // The flight is in there, and the first thing that the backend gets.
+    // The sent bytes include the flight, which the backend gets first.
     if (side == Side::client && !flight_.empty()) flight_.release();
     return {.kind = Kind::sent, .side = side};
   }
@@ -149,7 +149,7 @@ Event Relay::on_buffer_sent(Side side, const Completion& completion) {
   return {.kind = kept ? Kind::blocked : Kind::overcommitted, .side = side};
 }
 
-// After what a send has moved is in the books.
+// Returns the event after the bytes of a send are counted.
 std::optional<Event> Relay::counted(Side side, std::optional<Event> event,
                                     std::uint64_t sent_before) {
   if (pipe(side).bytes_sent() != sent_before) active_ms_ = loop().now_ms;
@@ -166,7 +166,7 @@ std::optional<Event> Relay::hand_over() {
     case HandoverState::waiting:
       return std::nullopt;
     case HandoverState::spliced:
-      // What the relay has moved is the relay's, and not the next plane's.
+      // Bytes moved by the relay count for the relay, not for the next plane.
       loop().ledger.settle(place_.flow, forwarded(Side::client), forwarded(Side::backend));
       loop().planes.packet().adopt(std::exchange(pair_.packet, no_ticket), place_.flow, view(),
                                    place_.settings.timeouts.idle, loop().now_ms);
@@ -186,7 +186,7 @@ std::optional<Event> Relay::hand_over() {
 // ---- Idle, flush, end -------------------------------------------------------------------------
 
 std::optional<std::uint64_t> Relay::idle_at(std::uint64_t idle_ms) {
-  // Bytes may still move out of the kernel's send queues where we see none.
+  // Bytes may still leave the kernel's send queues without any event for us.
   const std::uint32_t unacknowledged_now = unacknowledged();
   if (std::exchange(last_unacknowledged_, unacknowledged_now) != unacknowledged_now) {
     active_ms_ = loop().now_ms;
@@ -204,7 +204,7 @@ std::uint64_t Relay::idle_ms() {
 bool Relay::flushed() {
   const Side target = place_.session.reset_target();
   const std::uint32_t unacknowledged_now = unacknowledged_bytes(fd(target));
-  // A slow reader is given its time as long as it reads.
+  // A slow reader gets more time as long as it reads.
   if (std::exchange(last_unacknowledged_, unacknowledged_now) != unacknowledged_now) {
     active_ms_ = loop().now_ms;
   }
@@ -222,7 +222,7 @@ std::uint64_t Relay::forwarded(Side side) const {
   if (side == Side::backend) {
     if (const auto sent = Planes::sent_to_client(pair_, fd(Side::client))) return *sent;
   }
-  // What a backend was told of its client did not come from the client.
+  // The PROXY header did not come from the client.
   const std::uint64_t sent = pipe(side).bytes_sent();
   return side == Side::client ? sent - std::min(sent, header_bytes_) : sent;
 }

@@ -21,8 +21,8 @@ std::unique_ptr<Splice> Splice::open(std::uint32_t bytes_max) {
   auto splice = std::make_unique<Splice>();
   splice->read_end_ = UniqueFd::adopt(ends[0]);
   splice->write_end_ = UniqueFd::adopt(ends[1]);
-  // Without CAP_SYS_RESOURCE all pipes of a user share fs.pipe-user-pages-soft, and a pipe has at most
-  // fs.pipe-max-size: what is refused is tried again at half the size.
+  // Without CAP_SYS_RESOURCE all pipes of a user share fs.pipe-user-pages-soft, and a pipe has at
+  // most fs.pipe-max-size: a refused size is retried at half.
   for (std::uint32_t size = bytes_max; size >= splice_bytes_min; size /= 2) {
     const int got = fcntl(ends[1], F_SETPIPE_SZ, size);
     if (got < static_cast<int>(size)) continue;
@@ -54,7 +54,7 @@ void Splice::take_all(std::span<std::uint8_t> bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::read(read_end_.get(), bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;  // It cannot be: so many bytes are in there.
+    if (n <= 0) break;  // Cannot happen: the pipe has that many bytes.
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
   held_ = 0;

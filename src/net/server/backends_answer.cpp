@@ -26,7 +26,7 @@ json health_of(const BackendEntry& entry, const HealthProber* health) {
           {"reason", summary->reason}};
 }
 
-// null: a name, whose addresses go out each for itself.
+// null: a name, each of whose addresses has its own state.
 json state_of(const BackendEntry& entry, const EndpointBoard& board) {
   if (entry.disabled.load(std::memory_order_relaxed)) return "disabled";
   switch (entry.backend.kind) {
@@ -71,7 +71,8 @@ Switched switch_backends(const BackendTable& backends, std::string_view text, bo
     ++switched.found;
     if (entry->disabled.exchange(disabled, std::memory_order_relaxed) != disabled) {
       ++switched.changed;
-      if (!disabled) entry->queue.serve(*entry);  // Who waits for it has been passed over so far.
+      // Connections that wait for it were skipped so far.
+      if (!disabled) entry->queue.serve(*entry);
     }
   }
   return switched;

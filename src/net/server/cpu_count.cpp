@@ -45,8 +45,7 @@ unsigned by_affinity() {
   return std::thread::hardware_concurrency();
 }
 
-// The smallest quota of the cgroup and those around it, as far as they can be
-// seen.
+// The smallest quota of the cgroup and its ancestors, as far as they are visible.
 std::optional<unsigned> by_quota(std::string_view controller) {
   const auto path = cgroup_path(text_of("/proc/self/cgroup"), controller);
   const auto mount = cgroup_mount(text_of("/proc/self/mountinfo"), controller);

@@ -10,17 +10,17 @@ namespace {
 
 constexpr std::uint64_t per_connection = 2;
 constexpr std::uint64_t per_splice = 2;  // A pipe has two ends.
-// Of each worker beside its listeners: the ring, its eventfd, and one to accept a client with that
-// is refused then.
+// Per worker besides its listeners: the ring, its eventfd, and one for accepting a client that is
+// then refused.
 constexpr std::uint64_t per_worker = 3;
-// To one server: UDP, and TCP where an answer is truncated.
+// Per server: UDP, and TCP for truncated answers.
 constexpr std::uint64_t per_name_server = 2;
 constexpr std::uint64_t connections_ceiling = 1u << 24;  // Slot numbers, with room to spare.
 
-// Beside the workers', in the leanest configuration, as seen.
+// Besides the workers', as observed with a minimal configuration.
 constexpr std::uint64_t least_to_start = 16;
 
-// What a worker holds while nobody is connected.
+// Descriptors of a worker without connections.
 std::uint64_t of_worker(const DescriptorNeeds& needs) {
   return per_worker + needs.listeners + per_name_server * needs.name_servers +
          (needs.packet_plane ? 1 : 0);
@@ -39,7 +39,7 @@ DescriptorBudget share_descriptors(const DescriptorNeeds& needs) {
   std::uint64_t left =
       saturating_less(needs.limit, needs.process + needs.workers * of_worker(needs) + ports);
   std::uint64_t better = left / 2;
-  // A channel takes limits::dns_channel_questions, and then only ends those that it has.
+  // A channel takes limits::dns_channel_questions, and then only completes those.
   const std::uint64_t more_channels =
       std::min<std::uint64_t>(limits::dns_channels_max - 1, left / limits::dns_channel_questions);
   const std::uint64_t resolvers = std::min(better, needs.workers * channel * more_channels);

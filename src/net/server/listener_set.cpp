@@ -8,7 +8,7 @@ namespace sni {
 
 namespace {
 
-// How long a change waits until busy workers have given back what is in its way.
+// How long a change waits for busy workers to give back conflicting sockets.
 constexpr std::chrono::milliseconds return_wait{500};
 
 }  // namespace
@@ -64,8 +64,8 @@ Result<std::vector<UniqueFd>> ListenerSet::open(const ListenerConfig& listener,
   return sockets;
 }
 
-// Where a listener of ours has the port, as in a change from 0.0.0.0 to [::], nobody else is there,
-// and both listen until the workers have taken the change.
+// If a listener of ours has the port, as in a change from 0.0.0.0 to [::], no other process has it,
+// and both listen until the workers have applied the change.
 Result<UniqueFd> ListenerSet::open_first(const ListenerConfig& listener, const TcpConfig& tcp) {
   const std::uint16_t port = listener.address.port;
   std::unique_lock lock(mutex_);

@@ -15,8 +15,8 @@
 namespace sni {
 namespace {
 
-// Its mistakes are mistakes of the configuration, with the file's own name; one in a list that
-// others publish need not be.
+// A block file that cannot be read is an error of the configuration, under the file's own name. A
+// mistake within a list that others publish need not be.
 void load_block_file(LoadedConfig& loaded, Position position) {
   const AccessConfig& access = loaded.config->access;
   const std::string path = access.block_file;
@@ -70,7 +70,7 @@ void load_passwords(LoadedConfig& loaded, const std::vector<Position>& positions
   }
 }
 
-// Users and groups that are not there: as whom it would run, and whose a socket would be.
+// Reports missing users and groups: those to run as, and those of a socket.
 void check_accounts(LoadedConfig& loaded, const AccountPlaces& places) {
   const Config& config = *loaded.config;
   std::vector<Diagnostic> mistakes;

@@ -49,7 +49,7 @@ Result<UniqueFd> watch_own_addresses() {
 
 void rearm(const UniqueFd& watch) {
   std::array<char, 4096> message;
-  // ENOBUFS: some were lost, and the next read goes on.
+  // ENOBUFS: some messages were lost, and the next read continues.
   while (::read(watch.get(), message.data(), message.size()) > 0 || errno == ENOBUFS) {
   }
 }

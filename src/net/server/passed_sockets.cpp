@@ -23,7 +23,7 @@ namespace {
 constexpr int first_passed = 3;  // SD_LISTEN_FDS_START
 constexpr std::uint64_t passed_max = 2 * limits::listeners_max;
 
-// How many there are for this process.
+// The number of sockets for this process.
 int count_passed() {
   const auto pid = parse_decimal(environment("LISTEN_PID"), INT32_MAX);
   const auto count = parse_decimal(environment("LISTEN_FDS"), passed_max);
@@ -31,7 +31,7 @@ int count_passed() {
   return ours && count ? static_cast<int>(*count) : 0;
 }
 
-// A wrong number must not make us close what somebody else here has opened.
+// A wrong number must not make us close descriptors that we did not get.
 bool is_passed_socket(int fd) {
   struct stat status{};
   return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
@@ -47,7 +47,7 @@ bool is_listening(int fd) {
   return socket_option(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0;
 }
 
-// What is wrong with a socket for this listener; empty: nothing.
+// Why a socket does not fit this listener; empty: it does.
 std::string misfit(int fd, const ListenerConfig& listener) {
   if (!is_listening(fd)) return "does not listen";
   if (const Endpoint there = local_of(fd); there != listener.address) {
@@ -88,7 +88,7 @@ Result<UniqueFd> PassedSockets::find(const ListenerConfig& listener, const TcpCo
       found = &each;
       break;
     }
-    // One on its address goes before one that merely has its name.
+    // A socket on its address is preferred to one that only has its name.
     if (there || (named && found == nullptr)) found = &each;
   }
   if (found == nullptr) return UniqueFd();

@@ -24,8 +24,8 @@ namespace {
 constexpr std::array<unsigned, 4> kept_capabilities{CAP_NET_BIND_SERVICE, CAP_NET_ADMIN,
                                                     CAP_PERFMON, CAP_BPF};
 
-// A directory that is there may be everybody's, as /var/log, and stays as it is. What fails here
-// fails again where the directory is used, which says for what.
+// An existing directory may be shared, like /var/log, and stays as it is. A failure here repeats
+// when the directory is used, with an error that says for what.
 void make_directory(const std::string& path, mode_t mode, const UserId& user) {
   if (path.empty() || mkdir(path.c_str(), mode) != 0) return;
   const UniqueFd made =
@@ -56,8 +56,8 @@ void make_places(const Config& config, const UserId& user) {
   if (made) static_cast<void>(fchown(made.get(), user.uid, user.gid) == 0);
 }
 
-// Before Linux 5.12 rings and before 5.11 BPF maps count as locked memory, which root has no bound
-// for.
+// Before Linux 5.12 rings, and before 5.11 BPF maps, count as locked memory, for which root has no
+// limit.
 void lift_locked_memory() {
   const rlimit unbounded{.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
   setrlimit(RLIMIT_MEMLOCK, &unbounded);

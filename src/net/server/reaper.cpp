@@ -11,7 +11,7 @@ namespace sni {
 
 namespace {
 
-// It gives way to the workers, as those who build blocklists do.
+// It gives way to the workers, like the threads that build blocklists.
 constexpr int reaper_nice = 10;
 
 }  // namespace

@@ -26,10 +26,10 @@ namespace sni {
 
 namespace {
 
-// How often the main thread looks at its workers while they drain; else when the guard wants it.
+// How often the main thread checks its workers while they drain; otherwise the guard decides.
 constexpr int drain_look_ms = 20;
 
-// How long further address events are waited for.
+// How long to wait for further address events.
 constexpr std::uint64_t addresses_settle_ms = 100;
 
 std::string described(const ListenerConfig& listener) {
@@ -76,7 +76,7 @@ Result<void> Server::serve(LoadedConfig loaded) {
   guard_->log_totals();
   save_last_stats();
   workers_.clear();
-  stats_writer_.reset();  // Writes what waits.
+  stats_writer_.reset();  // Writes what is queued.
   gather_.reset();        // It replies to the others.
   metrics_.reset();
   control_.reset();
@@ -87,7 +87,7 @@ Result<void> Server::serve(LoadedConfig loaded) {
 Result<void> Server::start(LoadedConfig loaded) {
   Config config = *std::move(loaded.config);
   settle(config);
-  // Before they are read, so that no change falls in between.
+  // Opened before the addresses are read, so that no change is missed.
   auto addresses = watch_own_addresses();
   if (!addresses) spdlog::warn("{}; new ones are seen at a reload", addresses.error().what);
   if (addresses) addresses_ = std::move(*addresses);
@@ -105,7 +105,7 @@ Result<void> Server::start(LoadedConfig loaded) {
   if (auto opened = open_access_file((*snapshot)->config.log.access_file); !opened) return opened;
   log_start(**snapshot);
   shared_.dns_map = start_dns_map((*snapshot)->config);
-  // Blocked sources are kept out from the first connection on.
+  // The guard starts first, so that blocked sources are refused from the first connection on.
   const Config& settled = (*snapshot)->config;
   for (const std::string& warning : loaded.warnings) spdlog::warn("{}", warning);
   auto guard = Guard::start(shared_.admission, settled.xdp,
@@ -139,7 +139,7 @@ void Server::log_start(const Snapshot& snapshot) const {
   warn_of_lowered_limits(snapshot);
 }
 
-// The proxy serves without a control socket too: as another user than root it may have no place.
+// The proxy also serves without a control socket: a user other than root may have no place for it.
 void Server::open_control(const ControlConfig& config) {
   auto control = ControlServer::listen(config);
   if (!control) return spdlog::warn("{}; commands are not taken", control.error().what);
@@ -149,8 +149,8 @@ void Server::open_control(const ControlConfig& config) {
   spdlog::info("taking commands on {}", config.socket);
 }
 
-// Opens what the next snapshot listens on beyond the running one, then hands both to the workers:
-// nothing changes unless all of it can be had.
+// Opens the additional listeners of the next snapshot, then hands both to the workers. Nothing
+// changes unless all listeners can be opened.
 Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
   auto change = listeners_->prepare(next->config);
   if (!change) return std::unexpected(change.error());
@@ -172,7 +172,7 @@ Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
     if (!worker) return std::unexpected(worker.error());
     workers_[i] = std::move(*worker);
   }
-  // Said when it is served.
+  // Logged once it is served.
   for (const std::string& listener : opened) spdlog::info("listening on {}", listener);
   snapshot_ = std::move(next);
   take_names(snapshot_->system_names);
@@ -183,7 +183,7 @@ Result<void> Server::wait_for_signals() {
   manager_.ready(summary());
   if (manager_.alive_every_ms()) alive_due_ms_ = monotonic_ms();
   while (!all_ended()) {
-    // poll() passes over a negative descriptor.
+    // poll() skips negative descriptors.
     std::array<pollfd, 9> waits{
         {{.fd = signals_.get(), .events = POLLIN, .revents = 0},
          {.fd = addresses_.get(), .events = POLLIN, .revents = 0},
@@ -230,13 +230,13 @@ int Server::wait_ms() const {
   return static_cast<int>(wait);
 }
 
-// A container that starts or ends brings several events, and a host may start many.
+// A container that starts or ends causes several events, and a host may start many.
 void Server::note_address_event() {
   rearm(addresses_);
   if (!addresses_due_ms_) addresses_due_ms_ = monotonic_ms() + addresses_settle_ms;
 }
 
-// What was another host's may now lead back into the proxy, or open this host to clients.
+// Another host's former address may now lead back into the proxy, or open this host to clients.
 void Server::take_own_addresses() {
   addresses_due_ms_.reset();
   auto addresses = own_addresses();
@@ -246,7 +246,7 @@ void Server::take_own_addresses() {
   spdlog::info("the addresses of this host have changed");
 }
 
-// Workers that have a snapshot have its names.
+// Workers with a snapshot already have its names.
 void Server::take_names(std::shared_ptr<const SystemNames> names) {
   const bool news = names_ == nullptr || names_->resolv_conf != names->resolv_conf;
   names_ = std::move(names);
@@ -273,7 +273,7 @@ std::string Server::summary() const {
          counted(config.routes.size(), "route");
 }
 
-// A worker that is stuck does not answer, and one that has ended in a drain needs not.
+// A stuck worker does not answer. One that has ended in a drain need not.
 void Server::look_after_workers() {
   alive_due_ms_ = monotonic_ms() + *manager_.alive_every_ms();
   gather([](const Worker& /*worker*/) { return std::any(true); },
@@ -289,7 +289,7 @@ void Server::drain() {
   draining_ = true;
   const auto limit = snapshot_->config.timeouts.drain;
   drain_deadline_ms_ = monotonic_ms() + static_cast<std::uint64_t>(limit.count());
-  // Those that are spliced may be the next process's to end.
+  // Spliced connections may be left to the next process.
   const bool leaves = shared_.fast_path.packet && shared_.fast_path.packet->leaves_flows();
   const std::uint32_t left =
       (leaves ? shared_.relayed : shared_.connections).load(std::memory_order_relaxed);

@@ -22,7 +22,7 @@ namespace {
 
 using nlohmann::json;
 
-// How long the main thread waits for its workers, who look between two completions.
+// How long the main thread waits for its workers, which answer between two completions.
 constexpr std::uint64_t worker_answer_ms = 2000;
 
 json of_workers(const Gather::Answers& answers) {
@@ -138,7 +138,7 @@ void Server::Commands::connections(const json& request, const ControlReply& repl
   if (!position) return reply(std::unexpected(position.error()));
   FlowPosition at = flow_position(*position);
   std::size_t last = server_.workers_.size() - 1;
-  if (filter->serial) {  // Its worker alone can have it.
+  if (filter->serial) {  // Only its worker can have it.
     at.worker = std::max<std::size_t>(at.worker, worker_of(*filter->serial));
     last = std::min<std::size_t>(last, worker_of(*filter->serial));
   }
@@ -207,7 +207,7 @@ void Server::Commands::reload(const json& /*request*/, const ControlReply& reply
   reply(std::move(result));
 }
 
-// A second one does not cut what the first one waits for.
+// A second one does not cut the connections that the first waits for.
 void Server::Commands::drain(const json& /*request*/, const ControlReply& reply) {
   const bool already = server_.draining_;
   if (!already) server_.drain();

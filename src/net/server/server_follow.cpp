@@ -1,4 +1,4 @@
-// Who follows connections on the control socket, and what they are told.
+// Clients that follow connections on the control socket, and the events that they get.
 //
 //   {"command": "follow", ...}   with the filter of `connections`
 //     -> {"following": true}, then a line for each connection that reaches its backend or ends:
@@ -41,11 +41,11 @@ void Server::follow(const FlowFilter& filter) {
   shared_.news.set_followers(followers_.size());
 }
 
-// After control_->dispatch(), which knows the time.
+// To be called after control_->dispatch(), which sets the time.
 void Server::tell_followers() {
   const FlowNews::Taken news = shared_.news.take();
   for (const FlowEvent& event : news.events) {
-    std::optional<std::string> line;  // Made once, where somebody wants it.
+    std::optional<std::string> line;  // Made once, and only if a client wants it.
     for (Follower& each : followers_) {
       if (!each.filter.matches(event.record)) continue;
       if (!line) line = line_of(event);

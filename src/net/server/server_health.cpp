@@ -1,4 +1,4 @@
-// Health checks: begun with the first configuration that has some, and led on by each reload.
+// Health checks: started with the first configuration that has some, and continued by each reload.
 
 #include <spdlog/spdlog.h>
 

@@ -1,4 +1,4 @@
-// What the process tells of itself to scrapers.
+// The metrics of the process for scrapers.
 
 #include <dirent.h>
 #include <spdlog/spdlog.h>
@@ -18,8 +18,8 @@ namespace sni {
 
 namespace {
 
-// What is exported of traffic, and how many keys of each have a label; the last two are by names and
-// addresses from the network.
+// The kinds of traffic that are exported, and how many keys of each have a label; the last two are
+// names and addresses from the network.
 struct Exported {
   TrafficKind kind;
   std::size_t labels;
@@ -40,8 +40,8 @@ std::uint64_t since_epoch_s(std::chrono::system_clock::time_point time) {
       std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
 }
 
-// Linux 6.2 and newer tell the number as the directory's size (proc_fd_getattr in fs/proc/fd.c);
-// before that there is only the list.
+// Linux 6.2 and newer give the number as the directory's size (proc_fd_getattr in fs/proc/fd.c);
+// older kernels only have the list.
 std::uint64_t open_descriptors() {
   constexpr const char* path = "/proc/self/fd";
   struct stat status{};
@@ -58,7 +58,7 @@ std::uint64_t open_descriptors() {
 
 }  // namespace
 
-// What is asked for by name and cannot be had is an error.
+// If metrics are configured, a failure to listen is an error.
 Result<void> Server::open_metrics(const MetricsConfig& config) {
   if (config.listen.empty()) return {};
   auto server = MetricsServer::listen(config.listen, *this);
@@ -73,7 +73,7 @@ bool Server::ready() const {
          std::ranges::none_of(workers_, [](const auto& worker) { return worker->ended(); });
 }
 
-// Scrapers that come while the workers are asked get the same answer.
+// Scrapers that arrive while the workers are asked get the same answer.
 void Server::metrics(MetricsReply reply) {
   scrapers_.push_back(std::move(reply));
   if (scrapers_.size() > 1) return;
@@ -85,7 +85,7 @@ void Server::metrics(MetricsReply reply) {
   });
 }
 
-// A reload may have changed what is exported since `traffic` was asked for.
+// A reload may have changed what is exported since `traffic` was requested.
 std::string Server::metrics_now(const std::vector<TrafficKind>& kinds,
                                 const TrafficAnswer& traffic) const {
   std::vector<TrafficFamily> families;

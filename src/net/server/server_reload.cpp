@@ -1,4 +1,4 @@
-// SIGHUP, and the command `reload`: the configuration is read again. With a mistake nothing changes.
+// SIGHUP, and the command `reload`: the configuration is read again. A mistake changes nothing.
 
 #include <spdlog/spdlog.h>
 
@@ -49,7 +49,7 @@ Server::Reloaded Server::reload() {
   return outcome;
 }
 
-// The file may have been moved away by a rotation.
+// A rotation may have moved the file away.
 Result<void> Server::reopen_log() {
   auto opened = open_access_file(snapshot_->config.log.access_file);
   if (!opened) spdlog::error("{}; lines go to the old one", opened.error().what);

@@ -1,4 +1,4 @@
-// stats.file: traffic of processes before this one, and of this one for those to come.
+// stats.file: traffic of earlier processes, and of this one for later ones.
 
 #include <spdlog/spdlog.h>
 
@@ -23,7 +23,7 @@ std::vector<TrafficKind> all_kinds() {
 
 }  // namespace
 
-// A file that is not understood is put aside, so that nothing is lost by an operator's mistake.
+// A file that cannot be parsed is renamed, so that an operator's mistake loses nothing.
 void Server::read_stats(const StatsConfig& config) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   before_.since_s =
@@ -45,12 +45,12 @@ void Server::save_stats() {
   gather_traffic(all_kinds(), [this](const TrafficAnswer& answer) {
     const auto interval = snapshot_->config.stats.interval;
     stats_due_ms_ = monotonic_ms() + static_cast<std::uint64_t>(interval.count());
-    // What a worker did not tell is not lost: it comes with the next one.
+    // The traffic of a worker that did not answer is not lost: the next answer has it.
     if (answer.unanswered.empty()) keep_stats(answer.sums);
   });
 }
 
-// Once the workers have ended.
+// To be called once the workers have ended.
 void Server::save_last_stats() {
   if (stats_writer_ == nullptr) return;
   const std::vector<TrafficKind> kinds = all_kinds();

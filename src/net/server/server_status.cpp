@@ -9,10 +9,10 @@
 //         "workers": [{"number": 0, "connections": 3}, {"number": 1, "connections": null}],
 //         "totals": {"accepted": 5, "ended": {"done": 2, ...}, ...}}
 //
-// planes: in words; what is missing is told where fast_path.mode is "auto". relayed: the connections
-// whose sockets the proxy has; those of the packet plane have none.
+// planes: in words; `missing` is filled if fast_path.mode is "auto". relayed: the connections whose
+// sockets the proxy has; those of the packet plane have none.
 //
-// connections: null is a worker that did not answer in time, or has ended.
+// connections: null for a worker that did not answer in time, or has ended.
 
 #include <unistd.h>
 

@@ -19,7 +19,7 @@ void Server::gather_traffic(std::vector<TrafficKind> kinds, TrafficDone done) {
 
 void Server::ask_traffic(const std::shared_ptr<TrafficRound>& round, std::size_t worker,
                          std::uint32_t from) {
-  if (workers_[worker]->ended()) {  // Its thread is gone, what it has counted is not.
+  if (workers_[worker]->ended()) {  // Its thread is gone, but its counts are not.
     round->add(workers_[worker]->traffic_reports(round->kinds));
     return round->leave();
   }

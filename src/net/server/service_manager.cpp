@@ -18,7 +18,7 @@ namespace {
 std::optional<std::uint64_t> watchdog_us() {
   const auto pid = environment("WATCHDOG_PID");
   if (!pid.empty() && parse_decimal(pid, INT32_MAX) != static_cast<std::uint64_t>(getpid())) {
-    return std::nullopt;  // It is another process' to send.
+    return std::nullopt;  // Another process is to send it.
   }
   const auto us = parse_decimal(environment("WATCHDOG_USEC"), UINT64_MAX);
   return us && *us > 0 ? us : std::nullopt;
@@ -42,7 +42,7 @@ ServiceManager ServiceManager::from_environment() {
   return manager;
 }
 
-// The time tells the manager which READY=1 belongs to it.
+// By the time the manager knows which READY=1 belongs to it.
 void ServiceManager::reloading() const {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   const auto us = std::chrono::duration_cast<std::chrono::microseconds>(now).count();

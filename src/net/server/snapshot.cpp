@@ -13,9 +13,10 @@ namespace sni {
 
 namespace {
 
-// Descriptors beside the workers': stdin, stdout and stderr with what was inherited, signals, address
-// and name events, timers, control, the guard, /dev/null and /etc files that are being read; seen
-// were 16. A kernel fast path has its programs and maps, seen were 18; so has XDP.
+// Descriptors besides the workers': stdin, stdout and stderr with inherited ones, signals, address
+// and name events, timers, control, the guard, /dev/null and files of /etc while they are read; 16
+// were observed. A kernel fast path has its programs and maps, of which 18 were observed; so has
+// XDP.
 constexpr std::uint64_t process_descriptors = 20;
 constexpr std::uint64_t bpf_descriptors = 24;
 

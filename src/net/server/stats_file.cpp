@@ -27,7 +27,7 @@ Result<void> write_whole(const std::string& path, const std::string& text) {
     if (size < 0) return fail_sys("cannot write " + path, errno);
     written += static_cast<std::size_t>(size);
   }
-  // Otherwise the name may come to the disk before what it names.
+  // Otherwise the new name may reach the disk before the contents.
   if (fdatasync(file.get()) != 0) return fail_sys("cannot write " + path, errno);
   return {};
 }

@@ -96,7 +96,7 @@ void Worker::run(NewListeners listeners) {
   if (loop_->planes.has_packet() && loop_->planes.packet().leaves_flows()) {
     left_ = static_cast<std::uint32_t>(loop_->planes.packet().living());
   }
-  loop_->resolver.reset();  // It gives its watches back, so it goes before the ring.
+  loop_->resolver.reset();  // It returns its watches, so it is destroyed before the ring.
   loop_.reset();
 }
 
@@ -264,7 +264,7 @@ void Worker::on_wake() {
   }
 }
 
-// The connection may have ended meanwhile; then its place has gone to the next one.
+// The connection may have ended meanwhile; then its place went to the next waiter.
 void Worker::on_place(OpTag tag) {
   Connection* connection = slots_.find(tag.slot, tag.generation);
   if (connection == nullptr) return;

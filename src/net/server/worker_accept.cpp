@@ -1,4 +1,4 @@
-// The worker's listeners: accept, admission, what a reload adds and retires.
+// The worker's listeners: accept, admission, and the listeners that a reload adds and retires.
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
@@ -16,10 +16,10 @@ namespace sni {
 
 namespace {
 
-// Where accepting fails it pauses this long instead of spinning.
+// How long accepting pauses after a failure, instead of spinning.
 constexpr std::uint64_t accept_pause_ms = 100;
 
-// Errors of accept(2) that concern the connection at the head of the backlog, and us.
+// Errors of accept(2) that concern the connection at the head of the backlog, not the listener.
 bool is_of_one_client(int error) {
   switch (error) {
     case EAGAIN:
@@ -55,8 +55,8 @@ void Worker::on_accept(const Completion& completion) {
   listener.armed = false;
   if (listener.retired) return close_retired(id);
   if (completion.result >= 0 || is_of_one_client(-completion.result)) return arm(id);
-  // Out of descriptors or memory, mostly: closing connections make room. Until then the backlog
-  // holds the newcomers.
+  // Usually out of descriptors or memory: closing connections free some. Until then new connections
+  // stay in the backlog.
   counters_.accept_errors.add();
   listener.retry_ms = loop_->now_ms + accept_pause_ms;
   if (!loop_->refusals_log.admit(loop_->now_ms)) return;
@@ -103,11 +103,11 @@ void Worker::refuse(Refusal refusal, const Endpoint& peer) {
   spdlog::info("refused {}: {}", peer.to_string(), to_string(refusal));
 }
 
-// A listener that is kept goes on with its socket under the new snapshot; one that is no longer
+// A kept listener continues with its socket under the new snapshot; one that is no longer
 // configured is retired.
 void Worker::apply(NewListeners given) {
   const auto& snapshot = given.snapshot;
-  // Nothing else than the addresses of this host may have changed.
+  // Perhaps only the addresses of this host have changed.
   const bool reload =
       snapshot_->settled != snapshot->settled || snapshot_->system_names != snapshot->system_names;
   snapshot_ = snapshot;
@@ -165,7 +165,8 @@ void Worker::retire(std::uint32_t id) {
   close_retired(id);
 }
 
-// What has completed its handshake is still served, as soon as there are descriptors for it.
+// Connections that have completed their handshake are still served, as soon as there are
+// descriptors for them.
 void Worker::close_retired(std::uint32_t id) {
   Listener& listener = *listeners_[id];
   fcntl(listener.socket.fd(), F_SETFL, O_NONBLOCK);

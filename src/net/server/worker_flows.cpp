@@ -1,4 +1,4 @@
-// What commands see of the worker's connections, and do to them: a page at a time.
+// Commands on the worker's connections, a page at a time.
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@
 
 namespace sni {
 
-// Flows of an earlier process. Whoever was let in then is counted, whatever the limits say by now.
+// Takes over flows of an earlier process. They are counted regardless of the present limits.
 void Worker::take_over_flows() {
   PlanePacket& packet = loop_->planes.packet();
   for (const LeftFlow& left : packet.take_left()) {
@@ -19,7 +19,7 @@ void Worker::take_over_flows() {
     Flow& flow = loop_->ledger.open(std::move(record), std::move(seat));
     take_places(flow);
     packet.restore(left, flow);
-    // What it has moved so far is the earlier process's traffic.
+    // Bytes so far are traffic of the earlier process.
     if (const auto progress = progress_of(flow)) {
       flow.counted = {
           .connections = 1, .to_backend = progress->to_backend, .to_client = progress->to_client};
@@ -58,7 +58,7 @@ FlowPage Worker::list_flows(const FlowFilter& filter, std::uint32_t from) {
   });
 }
 
-// What is still set up has moved nothing, and may yet be found to be of another client.
+// Connections in set-up have moved nothing, and their true client may not be known yet.
 TrafficPage Worker::traffic(const std::vector<TrafficKind>& kinds, std::uint32_t from) {
   const FlowPage page = visit_flows({}, from, [this](FlowPage& /*page*/, Flow& flow) {
     const auto progress = progress_of(flow);
