@@ -2,8 +2,8 @@
 
 // The backend of the bench: reads a ClientHello and a Command from each connection and does what
 // the command says (wire.h). It comes in two styles, because a fast path that writes for the
-// backend behaves unlike on each: `event` is one thread that never blocks in a write (nginx, Node,
-// Go), `blocking` one thread per connection that does.
+// backend behaves differently with each: `event` is one thread that never blocks in a write (nginx,
+// Node, Go), `blocking` is one thread per connection that does.
 
 #include <netinet/in.h>
 
@@ -28,7 +28,7 @@ Result<std::vector<UniqueFd>> listen_on(in_addr address, std::uint16_t first_por
 [[noreturn]] void serve_events(std::span<const UniqueFd> listeners, Ledger& ledger);
 [[noreturn]] void serve_blocking(std::span<const UniqueFd> listeners, Ledger& ledger);
 
-// The first bytes of a connection, hello and command, as they come in.
+// Collects the first bytes of a connection, hello and command.
 class Opening {
  public:
   enum class State : std::uint8_t { incomplete, complete, broken };
@@ -45,12 +45,12 @@ class Opening {
   Command command_;
 };
 
-// How a sink looks at a stream, which goes at full speed until its client stops it.
+// How a sink checks a stream, which runs at full speed until its client stops it.
 inline PatternReader::Look look_at(const LedgerSlot& slot) {
   return slot.stop != 0 ? PatternReader::Look::all : PatternReader::Look::samples;
 }
 
-// Bytes that a paced sender gives to the kernel at once, and the pace: what is due at `now`.
+// Bytes that a paced sender gives to the kernel at once, and its pace: the bytes due at `now`.
 inline constexpr std::uint64_t pace_bytes = 128 * 1024;
 struct Pace {
   std::uint64_t bytes_per_second = 0;  // 0: unpaced.

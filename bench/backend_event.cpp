@@ -1,5 +1,5 @@
-// The event-driven backend: one thread, one epoll instance, no call that blocks but epoll itself.
-// Level-triggered, and interest in writing only while a write fell short, as nginx and its like do.
+// The event-driven backend: one thread, one epoll instance, and no blocking call except epoll
+// itself. It is level-triggered and waits for writability only after a short write, like nginx.
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -207,7 +207,7 @@ class EventBackend {
         want_writable(peer, false);
         return Fate::keep;
       }
-      // A paced stream sends in equal steps, lest it wakes for a few bytes.
+      // A paced stream sends in equal steps, so that it does not wake for a few bytes.
       if (command.bytes_per_second != 0 && due < pace_bytes) {
         want_writable(peer, false);
         return Fate::keep;
@@ -226,8 +226,8 @@ class EventBackend {
     return Fate::keep;
   }
 
-  // What time brings: each paced stream that is not waiting for the socket is given what is due to
-  // it, and each sink whose client has stopped is woken for the rest, however little.
+  // Handles timers: sends the due bytes of each paced stream that is not waiting for its socket,
+  // and wakes each sink whose client has stopped for the rest, however little.
   void run_due() {
     next_due_ = sinks_.empty() ? UINT64_MAX : now_ns() + sink_check_ns;
     std::erase_if(sinks_, [&](const Peer* peer) {

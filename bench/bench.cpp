@@ -23,10 +23,10 @@ namespace sni::bench {
 namespace {
 
 constexpr int rounds_default = 12;  // Even: see proxy_cpu().
-// The time that a whole run may take, with room left below the ten minutes and the one.
+// The time that a run may take, with a margin below ten minutes and one minute.
 constexpr double full_budget_s = 570;
 constexpr double quick_budget_s = 45;
-// What a step costs beside its windows, and a candidate to start and stop; about.
+// Approximate overhead of a step besides its windows, and of starting and stopping a candidate.
 constexpr double step_overhead_s = 0.03;
 constexpr double start_overhead_s = 0.3;
 
@@ -38,7 +38,7 @@ struct Step {
 
 bool measures(const Column& column, const Entry& entry, int round) {
   if (column.needs_proxy && !entry.proxy) return false;
-  // A thread per connection is no way to hold thousands.
+  // A thread per connection is not suited to hold thousands.
   if (column.id == "idle-memory" && entry.row.group == "blocking/") return false;
   return !column.once || round == 1;
 }
@@ -111,7 +111,7 @@ class Run {
       report_.rows.push_back(entry.row);
     }
     for (int round = 1; round <= rounds_; ++round) {
-      // Every round begins with another row, so that none is always behind the same one.
+      // Every round begins with another row, so that no row always follows the same one.
       std::ranges::rotate(entries, entries.begin() + (round > 1 ? 1 : 0));
       for (const Entry* entry : entries) {
         for (const Column& column : columns()) {
@@ -127,7 +127,7 @@ class Run {
     return true;
   }
 
-  // Windows as long as the time allows.
+  // Makes windows as long as the time allows.
   void set_timing() {
     const double budget = options_.quick ? quick_budget_s : full_budget_s;
     double fixed = static_cast<double>(starts_) * start_overhead_s;
@@ -141,7 +141,7 @@ class Run {
         options_.seconds > 0 ? options_.seconds : std::clamp(fitting, 0.05, 2.0);
     conditions_.timing.warmup_s = std::max(conditions_.timing.window_s * 0.2, 0.05);
     if (options_.quick) conditions_.idle_connections = 500;
-    // A client, a backend and two of the proxy's for each; some to spare.
+    // A client's, a backend's and two of the proxy's for each; some to spare.
     const auto descriptors =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(descriptor_limit(), 1'000'000));
     conditions_.idle_connections = std::min(conditions_.idle_connections, (descriptors - 500) / 2);
@@ -172,7 +172,7 @@ class Run {
       const Step& step = steps_[i];
       if (step.round != round) continue;
       if (step.entry != current) {
-        candidate = fail("");  // Stops the one before.
+        candidate = fail("");  // Stops the previous one.
         candidate = stage_.start(*step.entry, proxy_cpu(round));
         current = step.entry;
       }
@@ -206,7 +206,7 @@ class Run {
     conditions_.idle_busy = median(report_.idle_busy);
   }
 
-  // A line per step, with the time left: the plan's, corrected by how true it has been so far.
+  // A line per step with the time left: the estimate, corrected by its accuracy so far.
   void progress(std::size_t next) {
     double behind = 0;
     double ahead = 0;

@@ -18,8 +18,8 @@ Timing longer(Timing timing, double windows) {
   return timing;
 }
 
-// CPU time of the window beyond what the idle machine would have spent, for one of `amount`, unless
-// the machine is too busy with other things to tell.
+// CPU time of the window beyond that of the idle machine, per unit of `amount`, unless the machine
+// is too busy with other work.
 void add_cost(Outcome& outcome, const Conditions& conditions, const char* name, double amount) {
   if (conditions.idle_busy > idle_busy_max) return;
   const double idle = conditions.idle_busy * outcome.values.at("elapsed_s");
@@ -46,7 +46,7 @@ Outcome run_bulk(const Target& target, const Conditions& conditions) {
                    {.connections = connections, .down = down, .up = up, .bytes_per_second = 0});
 }
 
-constexpr double fixed_windows = 2;  // CPU time is counted in ticks: it takes a longer look.
+constexpr double fixed_windows = 2;  // CPU time is counted in ticks, which needs a longer window.
 
 Outcome run_fixed_bulk(const Target& target, const Conditions& conditions) {
   constexpr auto rate = static_cast<std::uint64_t>(fixed_gbit_s * 1e9 / 8);

@@ -10,16 +10,16 @@
 
 namespace sni::bench {
 
-// What a step needs to know beside its target.
+// The conditions of a step besides its target.
 struct Conditions {
   Timing timing;
-  double idle_busy = 0;  // CPU seconds per second that the machine spends with nothing to do.
+  double idle_busy = 0;  // CPU seconds per second of the idle machine.
   std::uint32_t idle_connections = 5'000;
   double stall_s = 3;
   std::uint64_t stall_bytes_max = 1ull << 30;
 };
 
-// CPUs that may be busy without any load before CPU time says nothing about the load any more.
+// CPUs that may be busy without load; with more, CPU time says nothing about the load.
 inline constexpr double idle_busy_max = 0.1;
 
 struct Column {
@@ -27,8 +27,8 @@ struct Column {
   std::string_view title;
   Outcome (*run)(const Target&, const Conditions&);
   double windows = 1;        // Length of its window in units of --seconds.
-  double extra_s = 0;        // What a step takes beside warm-up and window, about.
-  bool needs_proxy = false;  // Measures the proxy itself: the direct rows have none.
+  double extra_s = 0;        // Approximate time besides warm-up and window.
+  bool needs_proxy = false;  // Measures the proxy itself, which direct rows do not have.
   bool awake = false;        // CPUs are kept from sleeping meanwhile.
   bool once = false;         // Does not vary by chance: the first round is enough.
 };

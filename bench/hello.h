@@ -1,7 +1,7 @@
 #pragma once
 
-// The ClientHello that every client of the bench sends first: what a TLS 1.3 client offers, with
-// the size of one that has an ML-KEM key share.
+// The ClientHello that every client of the bench sends first: the offer of a TLS 1.3 client, with
+// the size of one with an ML-KEM key share.
 
 #include <cstddef>
 #include <string_view>

@@ -10,7 +10,7 @@ volatile std::sig_atomic_t caught = 0;
 
 void set_handler(int signal, void (*handler)(int)) {
   struct sigaction action{};
-  action.sa_handler = handler;  // Without SA_RESTART: what blocks returns with EINTR.
+  action.sa_handler = handler;  // Without SA_RESTART: blocking calls return with EINTR.
   ::sigaction(signal, &action, nullptr);
 }
 

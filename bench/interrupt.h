@@ -1,7 +1,7 @@
 #pragma once
 
-// SIGINT and SIGTERM as a flag: every loop of the bench looks at it and returns, so that what was
-// built is taken down in the ordinary way.
+// SIGINT and SIGTERM as a flag: every loop of the bench checks it and returns, so that everything
+// is torn down in the usual way.
 
 namespace sni::bench {
 

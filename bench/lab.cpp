@@ -26,8 +26,7 @@ in_addr address(const char* text) {
   return parsed;
 }
 
-// Sysctls of the namespace that this thread is in. Those that an older kernel lacks stay as they
-// are.
+// Sysctls of this thread's namespace. Those missing in an older kernel are left out.
 bool write_sysctl(const char* name, const char* value) {
   std::ofstream file("/proc/sys/net/ipv4/" + std::string(name));
   return static_cast<bool>(file << value << std::flush);
@@ -36,16 +35,15 @@ bool write_sysctl(const char* name, const char* value) {
 void tune(const UniqueFd& netns) {
   const InNamespace inside(netns.get());
   write_sysctl("ip_forward", "1");
-  // Connections per second must not be decided by TIME_WAIT: more ports, reuse where timestamps
-  // prove it safe, and a small stock of closed sockets.
+  // TIME_WAIT must not limit connections per second: more ports, reuse where timestamps prove it
+  // safe, and few sockets in TIME_WAIT.
   write_sysctl("ip_local_port_range", "1024 65535");
   write_sysctl("tcp_tw_reuse", "1");
   write_sysctl("tcp_max_tw_buckets", "16384");
   write_sysctl("tcp_max_syn_backlog", "8192");
-  // The kernel's own default, whatever the host uses: BBR, say, paces by timers, and over veth one
-  // would measure those.
-  // A namespace may only choose among tcp_allowed_congestion_control, where Reno always is; without
-  // losses the two are alike.
+  // The kernel's own default, whatever the host uses: BBR, for example, paces by timers, and over
+  // veth the bench would measure those. A namespace may only choose among
+  // tcp_allowed_congestion_control, which always has Reno; without losses the two behave alike.
   if (!write_sysctl("tcp_congestion_control", "cubic")) {
     write_sysctl("tcp_congestion_control", "reno");
   }
@@ -70,7 +68,7 @@ InNamespace::~InNamespace() {
 }
 
 bool Lab::may_make_namespaces() {
-  // Tried in a child, since there is no way back without the very privilege.
+  // Tried in a child, since the way back needs the same privilege.
   const auto made = run_tool({find_program("unshare"), "--net", "true"});
   return made.has_value() && ::geteuid() == 0;
 }

@@ -1,16 +1,16 @@
 #pragma once
 
-// Where the bench runs. As root: four network namespaces joined by veth pairs, of which one ends in a
-// bridge, as that of a container does,
+// Where the bench runs. As root: four network namespaces joined by veth pairs, one of which ends in
+// a bridge, like that of a container,
 //
 //   client 198.18.0.10-17 --- 198.18.0.1 proxy 198.18.1.1 --- 198.18.1.10 backend
 //                                        198.18.2.1 bridge -- 198.18.2.10 container
 //
-// with the proxy's one forwarding, so that the direct rows take the same wires. 198.18.0.0/15 is
-// set aside for benchmarks (RFC 2544). Without privileges: loopback addresses of the namespace we
-// are in.
+// where the proxy's namespace forwards, so that the direct rows use the same wires. 198.18.0.0/15
+// is reserved for benchmarks (RFC 2544). Without privileges: loopback addresses of the current
+// namespace.
 //
-// The namespaces are named after the run (run_name.h), so that those of a dead one can be removed.
+// The namespaces are named after the run (run_name.h), so that those of a dead run can be removed.
 
 #include <netinet/in.h>
 

@@ -13,14 +13,15 @@
 namespace sni::bench {
 namespace {
 
-// How long a connection may take to come about.
+// How long a connection may take to be established.
 constexpr timeval connect_timeout{.tv_sec = 5, .tv_usec = 0};
 
 Result<UniqueFd> bound_socket(const Target& target, std::uint32_t number, int flags) {
   UniqueFd fd = UniqueFd::adopt(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
   if (!fd) return fail_sys("cannot make a client socket", errno);
   const int on = 1;
-  // The port is chosen by connect(), which knows the peer: else one source had only 64,000 in all.
+  // connect() chooses the port, since it knows the peer: otherwise one source would have only
+  // 64,000 in all.
   ::setsockopt(fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
   sockaddr_in source{};
   source.sin_family = AF_INET;

@@ -2,7 +2,7 @@
 
 // The load generator. One thread, epoll, in the process of the bench itself; every client sends a
 // real ClientHello and a Command (wire.h) first. A step opens its connections, runs for a warm-up
-// and a window, lets what is under way arrive and checks that every byte did.
+// and a window, waits for bytes in flight and checks that every byte arrived.
 
 #include <netinet/in.h>
 
@@ -20,8 +20,8 @@
 
 namespace sni::bench {
 
-// Where clients connect to. Connection number i takes name, address and source i modulo their
-// count.
+// Where clients connect to. Connection i uses the name, address and source with number i modulo
+// their count.
 struct Target {
   std::vector<sockaddr_in> addresses;
   std::vector<std::vector<std::byte>> hellos;
@@ -37,7 +37,7 @@ struct Timing {
   double window_s = 0.5;
 };
 
-// What a step found. A step that delivered a byte wrong, or lost a connection, has faults.
+// The result of a step. A step with a wrong byte or a lost connection has faults.
 struct Outcome {
   std::map<std::string, double> values;            // By metric; see columns.cpp.
   std::vector<std::pair<double, double>> latency;  // Share (0..1) and microseconds.
@@ -57,12 +57,12 @@ std::vector<std::byte> first_bytes(const Target& target, std::uint32_t number,
 // New connections: hello, answer, close; `concurrency` of them under way at any time.
 Outcome load_connections(const Target& target, const Timing& timing, std::uint32_t concurrency);
 
-// Ping-pong: each connection sends a message when the answer to the last one is there.
+// Ping-pong: each connection sends a message when the answer to the last one has arrived.
 Outcome load_ping_pong(const Target& target, const Timing& timing, std::uint32_t connections,
                        std::uint32_t message_bytes);
 
-// Open loop: messages leave by a schedule whatever became of the earlier ones, and their latency
-// counts from the moment that the schedule gives (so a stall counts for every message it delays).
+// Open loop: messages are sent by a schedule regardless of earlier ones, and latency counts from
+// the scheduled time, so that a stall counts for every message it delays.
 Outcome load_schedule(const Target& target, const Timing& timing, std::uint32_t connections,
                       std::uint32_t message_bytes, std::uint32_t messages_per_second);
 
@@ -77,8 +77,7 @@ Outcome load_bulk(const Target& target, const Timing& timing, const BulkLoad& lo
 // Memory of the proxy per relayed connection that is silent.
 Outcome load_idle(const Target& target, std::uint32_t connections);
 
-// Bytes that the host holds for one client that stops reading while its backend sends at full
-// speed.
+// Bytes that the host holds for a client that stops reading while its backend sends at full speed.
 Outcome load_stalled(const Target& target, double seconds_max, std::uint64_t bytes_max);
 
 // The shares that the latency curves are drawn from.

@@ -1,6 +1,6 @@
 // Bulk: streams of pattern bytes, one way or both at once, at full speed or paced by the backend.
-// Throughput counts at the receiver. At the end the sources stop, what is under way is read, and
-// the ledger tells whether all of it arrived.
+// Throughput counts at the receiver. At the end the sources stop, bytes in flight are read, and the
+// ledger shows whether all of them arrived.
 
 #include <sys/socket.h>
 
@@ -94,7 +94,7 @@ class Bulk {
     }
   }
 
-  // A paced stream costs what a reader costs that wants its bytes.
+  // A paced stream costs as much as a reader that uses its bytes.
   PatternReader::Look look() const {
     const bool all = draining_ || load_.bytes_per_second != 0;
     return all ? PatternReader::Look::all : PatternReader::Look::samples;
@@ -160,7 +160,7 @@ class Bulk {
     }
     const std::uint64_t deadline = now_ns() + drain_ns;
     for (const Stream& stream : streams_) {
-      // Short turns, because the end of an upload shows in the ledger alone.
+      // Short turns, because only the ledger shows the end of an upload.
       while (!arrived(stream) && now_ns() < deadline && running()) {
         pump(now_ns() + millisecond_ns);
       }

@@ -1,6 +1,6 @@
-// New connections: connect, hello, an answer, close. The backend closes first, as a server does
-// behind "Connection: close": so TIME_WAIT stays where no ephemeral port is held by it (at the
-// backend, and on the proxy's client side), and not ports but work decides the rate.
+// New connections: connect, hello, an answer, close. The backend closes first, like a server with
+// "Connection: close". So TIME_WAIT stays where it holds no ephemeral port (at the backend, and on
+// the proxy's client side), and work decides the rate, not ports.
 
 #include <sys/socket.h>
 
@@ -65,7 +65,8 @@ class Connections {
   }
 
  private:
-  // Failures after which the step gives up: a proxy that is down would else fail at full speed.
+  // Failures after which the step gives up: otherwise connects to a proxy that is down would fail
+  // at full speed.
   static constexpr std::uint64_t failures_max = 100;
 
   void pump(std::uint64_t until) {

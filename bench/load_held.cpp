@@ -1,4 +1,5 @@
-// Memory: what idle connections cost the proxy, and what the host holds for a reader that stalled.
+// Memory: the proxy's cost of idle connections, and the bytes that the host holds for a stalled
+// reader.
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -19,10 +20,10 @@ bool wait_readable(int fd, int timeout_ms) {
   return ::poll(&waiting, 1, timeout_ms) == 1;
 }
 
-// Connections that are on their way to the backend at once.
+// Concurrent connections in set-up.
 constexpr std::uint32_t opening_max = 64;
 
-// Adds connections that have been relayed, hello to backend and a byte back, and are silent since.
+// Adds connections that were relayed (a hello to the backend and a byte back) and are then silent.
 Result<void> hold(const Target& target, std::uint32_t count, std::vector<UniqueFd>& held) {
   const std::size_t first = held.size();
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -43,7 +44,7 @@ Result<void> hold(const Target& target, std::uint32_t count, std::vector<UniqueF
 
 Outcome load_idle(const Target& target, std::uint32_t connections) {
   std::vector<UniqueFd> held;
-  // The first ones make the proxy allocate what it has once and for all.
+  // The first ones make the proxy allocate its one-time memory.
   if (const auto ready = hold(target, opening_max, held); !ready) {
     return Outcome::failed(ready.error().what);
   }
@@ -64,9 +65,9 @@ Outcome load_idle(const Target& target, std::uint32_t connections) {
 }
 
 Outcome load_stalled(const Target& target, double seconds_max, std::uint64_t bytes_max) {
-  // The client reads nothing, so whatever the backend got rid of lies somewhere in this host:
-  // socket buffers, the proxy's own, or a queue of the kernel. That is exact where MemAvailable
-  // follows everything else on the machine; its change is kept as a cross-check.
+  // The client reads nothing, so every byte that the backend could send is somewhere in this host:
+  // in socket buffers, the proxy's memory, or a queue of the kernel. This count is exact, whereas
+  // MemAvailable depends on everything else on the machine; its change is a cross-check.
   const std::uint32_t slot_index = target.ledger->take();
   LedgerSlot& slot = (*target.ledger)[slot_index];
   const Command command{.op = Op::stream, .slot = slot_index, .source = 1, .bytes_max = bytes_max};
@@ -77,7 +78,7 @@ Outcome load_stalled(const Target& target, double seconds_max, std::uint64_t byt
   const std::uint64_t end = now_ns() + seconds_to_ns(seconds_max);
   std::uint64_t grown_at = now_ns();
   std::uint64_t sent = 0;
-  // Done early when the sender has stood still for half a second.
+  // Done early when the sender has made no progress for half a second.
   while (now_ns() < end && slot.sent < bytes_max && !interrupted() &&
          (sent == 0 || now_ns() < grown_at + second_ns / 2)) {
     ::poll(nullptr, 0, 10);

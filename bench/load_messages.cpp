@@ -1,5 +1,5 @@
 // Messages that are answered: ping-pong (closed loop) and by schedule (open loop). The backend
-// sends back what it gets, so each connection must receive the very pattern that it sent.
+// echoes, so each connection must receive the same pattern that it sent.
 
 #include <sys/socket.h>
 
@@ -15,14 +15,14 @@
 namespace sni::bench {
 namespace {
 
-// How long answers may take once nothing more is sent.
+// How long answers may take after the last message.
 constexpr std::uint64_t drain_ns = 3 * second_ns;
 
 struct Client {
   UniqueFd fd;
   PatternCursor out;
   PatternCursor in;
-  std::size_t filled = 0;  // Bytes of the next answer that are there.
+  std::size_t filled = 0;  // Bytes of the next answer that have arrived.
   std::deque<std::uint64_t>
       started;  // When each message that is unanswered was, or should be, sent.
 };
@@ -111,7 +111,7 @@ class Messages {
     const auto message = client.out.peek(message_bytes_);
     const ssize_t n = ::send(client.fd.get(), message.data(), message.size(), MSG_NOSIGNAL);
     if (n != static_cast<ssize_t>(message.size())) {
-      // A client's buffer holds thousands of messages: full, it is the proxy that does not follow.
+      // A client's buffer holds thousands of messages: if it is full, the proxy is too slow.
       outcome_.faults.emplace_back(n < 0 && errno != EAGAIN ? "a connection broke while sending"
                                                             : "messages pile up at a client");
       return;
@@ -142,8 +142,8 @@ class Messages {
         outcome_.faults.emplace_back("more bytes came back than were sent");
         return answers;
       }
-      // The window goes by the end of an exchange in ping-pong and by the schedule in open loop:
-      // both began after window_start_ up to one exchange.
+      // The window counts exchanges by their end in ping-pong and by the schedule in open loop; the
+      // difference is at most one exchange.
       if (client.started.front() >= window_start_ && !draining_) ++answered_;
       if (client.started.front() >= window_start_) latency_.add(now - client.started.front());
       client.started.pop_front();

@@ -1,11 +1,11 @@
 #pragma once
 
 // The bytes that the bench sends, and the check that they arrive: one fixed pseudo-random sequence
-// whose period is a prime. A byte lost, doubled or swapped shifts what follows, and no chunk size
-// that a proxy may work in divides a prime, so a shift never fits. Sending costs nothing (the
-// sequence lies ready, with a chunk's length to spare), checking is one memcmp over cached memory.
-// At full speed even that, and the copy before it, would make the reader the slowest part of the
-// lab: there PatternReader looks at samples, which a shift anywhere before them does not survive.
+// whose period is a prime. A lost, duplicated or swapped byte shifts what follows, and no chunk
+// size of a proxy divides a prime, so a shift never matches. Sending costs nothing (the sequence is
+// precomputed, with a chunk's length to spare), and checking is one memcmp over cached memory. At
+// full speed even that, and the copy before it, would make the reader the slowest part of the lab.
+// There PatternReader checks samples, which detect a shift anywhere before them.
 
 #include <sys/types.h>
 
@@ -17,10 +17,10 @@ namespace sni::bench {
 
 inline constexpr std::size_t pattern_period = 65'521;  // Bytes; the largest prime below 64 KiB.
 inline constexpr std::size_t chunk_max = 256 * 1024;   // Bytes per send or recv.
-inline constexpr unsigned sample_every = 8;            // Receives, of which one is looked at.
+inline constexpr unsigned sample_every = 8;            // One of so many receives is checked.
 
-// A position in the sequence. Each connection begins at another one, so that bytes of one
-// connection that appear on another are noticed too.
+// A position in the sequence. Each connection begins at another position, so that bytes that appear
+// on the wrong connection are detected too.
 class PatternCursor {
  public:
   PatternCursor() = default;
@@ -44,10 +44,10 @@ class PatternReader {
   PatternReader() = default;
   explicit PatternReader(std::uint64_t stream) : cursor_(stream) {}
 
-  // As recv(2) with a buffer of chunk_max bytes. What is not looked at the kernel throws away
-  // uncopied (MSG_TRUNC, tcp(7)).
+  // As recv(2) with a buffer of chunk_max bytes. The kernel discards unchecked bytes without a copy
+  // (MSG_TRUNC, tcp(7)).
   ssize_t receive(int fd, std::span<std::byte> scratch, Look look);
-  // Whether all that was looked at was the sequence.
+  // Whether all checked bytes matched the sequence.
   bool intact() const { return intact_; }
 
  private:

@@ -1,10 +1,10 @@
 #pragma once
 
-// Where client and backend run. Left to the scheduler, the two ends of a wire share one CPU in one
-// round and not in the next, and a figure has two values that differ by half or by ten times. So
-// the load generator keeps to one CPU, the backends to another and the proxy to a third one, as
-// three machines would. With two CPUs the proxy shares the generator's in one round and the
-// backends' in the next: either place favours one direction, and the scheduler would take both.
+// The CPUs of client and backend. Under the scheduler's choice the two ends of a wire share a CPU
+// in one round and not in the next, and a figure has two values that differ by half or by ten
+// times. So the load generator is pinned to one CPU, the backends to another and the proxy to a
+// third, like three machines. With two CPUs the proxy shares the generator's in one round and the
+// backends' in the next: either place favours one direction, and the scheduler would mix both.
 
 #include <sched.h>
 
@@ -30,9 +30,9 @@ class Pinned {
 };
 
 // Keeps every CPU from sleeping until the end of the scope (PM QoS, which needs root; else
-// nothing). With one connection every CPU is idle between two messages, and to wake one costs a
-// virtual machine 30 us: that hides the 3 us that relays differ by, and a busy host does not pay
-// it.
+// nothing). With one connection every CPU is idle between two messages, and waking one takes 30 us
+// in a virtual machine. That hides the 3 us by which relays differ, and does not happen on a busy
+// host.
 class Awake {
  public:
   explicit Awake(bool wanted);

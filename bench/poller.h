@@ -1,7 +1,8 @@
 #pragma once
 
 // epoll, level-triggered, with the file descriptor as data and deadlines in nanoseconds. Within the
-// bench each descriptor is closed only by the loop that polls it, so its number is identity enough.
+// bench each descriptor is closed only by the loop that polls it, so its number is a sufficient
+// identity.
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -25,8 +26,7 @@ class Poller {
   void modify(int fd, std::uint32_t events) { control(EPOLL_CTL_MOD, fd, events); }
   void remove(int fd) { control(EPOLL_CTL_DEL, fd, 0); }
 
-  // Events, or none once `deadline` (now_ns() time, UINT64_MAX: never) has come or a signal
-  // arrived.
+  // Events, or none after `deadline` (now_ns() time, UINT64_MAX: never) or a signal.
   std::span<const epoll_event> wait(std::uint64_t deadline) {
     timespec timeout{};
     if (deadline != UINT64_MAX) {

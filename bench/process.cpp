@@ -19,7 +19,7 @@
 namespace sni::bench {
 namespace {
 
-// In the child, before anything else. `parent` guards against its death before prctl().
+// In the child, before anything else. `parent` detects its death before prctl().
 void settle(int netns, pid_t parent) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -94,7 +94,7 @@ void Child::stop() {
   ::kill(pid_, SIGTERM);
   const std::uint64_t deadline = now_ns() + second_ns;
   while (running() && now_ns() < deadline) ::poll(nullptr, 0, 2);
-  // The group too, since some peers have helper processes. It has a member still, the zombie.
+  // The group too, since some peers have helper processes. The zombie is still a member of it.
   ::kill(-pid_, SIGKILL);
   ::kill(pid_, SIGKILL);
   while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {

@@ -36,7 +36,7 @@ class Child {
   pid_t pid_ = -1;
 };
 
-// Runs a tool to its end; an error quotes what it said.
+// Runs a tool to its end; an error quotes its output.
 Result<std::string> run_tool(const std::vector<std::string>& argv);
 
 // The file of an executable in $PATH or the sbin directories; empty: not installed.

@@ -30,14 +30,14 @@ std::string plane_configuration(const Proxy& proxy, const Scene& scene) {
   out << "[fast_path]\nmode = \"" << proxy.plane << "\"\n"
       << "same_host = "
       << (proxy.as_remote ? "false" : "true")
-      // Within the warm-up, so that what is measured is the plane.
+      // Within the warm-up, so that the plane itself is measured.
       << "\nafter = \"50ms\"\n\n"
       << "[control]\nsocket = \"" << scene.directory << "/control.sock\"\n\n"
       << "[log]\nlevel = \"" << proxy.log_level << "\"\n";
   return out.str();
 }
 
-// What mode tcp with req.ssl_sni needs, and beyond that what the package's defaults are.
+// The needs of mode tcp with req.ssl_sni, and otherwise the package's defaults.
 std::string haproxy_shipped(const Proxy&, const Scene& scene) {
   std::ostringstream out;
   out << "global\n  nbthread 1\n  maxconn " << scene.connections << "\n"
@@ -86,7 +86,7 @@ std::string nginx_tuned(const Proxy& proxy, const Scene& scene) {
 
 std::string sniproxy_shipped(const Proxy&, const Scene& scene) {
   std::ostringstream out;
-  // As root like the others here: a change of user would cut the tie by which it dies with us.
+  // As root like the others here: after a change of user it would no longer die with us.
   out << "user root\npidfile " << scene.directory << "/sniproxy.pid\n"
       << "error_log {\n  filename " << scene.directory << "/sniproxy.log\n  priority error\n}\n"
       << "listener " << scene.address << " " << scene.port << " {\n  proto tls\n  table names\n}\n"
@@ -100,7 +100,7 @@ std::string sniproxy_shipped(const Proxy&, const Scene& scene) {
   return out.str();
 }
 
-// The word behind the last blank or slash of the first line that holds `mark`.
+// The word after the last blank or slash of the first line with `mark`.
 std::string version_word(const std::vector<std::string>& argv, const std::string& mark) {
   const auto said = run_tool(argv);
   if (!said) return "unknown";

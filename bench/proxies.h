@@ -1,9 +1,9 @@
 #pragma once
 
 // The proxies that the bench compares: the planes of the one under test, and every peer found on
-// the machine. Each gets a configuration written for it, with one worker, no access log (but for one
-// row of ours, whose lines go to a file), and the same names leading to the same backends, in a directory of the run; nothing of the system's own
-// configuration is read or touched.
+// the machine. Each gets a configuration of its own in a directory of the run, with one worker, no
+// access log (except one row of ours, whose lines go to a file), and the same names leading to the
+// same backends. The system's own configuration is neither read nor changed.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,8 +21,8 @@ struct Scene {
   std::string address;  // Where it listens.
   std::uint16_t port = 0;
   std::vector<Route> routes;
-  std::uint64_t connections = 0;  // That it must be able to relay at once.
-  std::string directory;          // For its configuration and whatever it writes.
+  std::uint64_t connections = 0;  // Concurrent connections that it must be able to relay.
+  std::string directory;          // For its configuration and its output.
 };
 
 struct Proxy {
@@ -33,19 +33,20 @@ struct Proxy {
   std::string (*configuration)(const Proxy&, const Scene&);
   std::vector<std::string> (*arguments)(const std::string& file);
   std::string plane;       // fast_path.mode of the proxy under test; empty for a peer.
-  bool as_remote = false;  // Backends on this host, which all of the lab's are, count as remote.
+  bool as_remote = false;  // Backends on this host, like all of the lab, count as remote.
   std::string log_level = "warning";  // Of the proxy under test; "info" has access lines.
-  std::size_t balanced = 1;  // Over so many backends each name is spread by round_robin; 1: none.
-  std::string module;        // nginx: the file of its stream module, where it is one.
+  // Number of backends over which round_robin spreads each name; 1: none.
+  std::size_t balanced = 1;
+  std::string module;  // nginx: the file of its stream module, where it is one.
 };
 
-// The planes of the proxy under test, `userspace` first: the others are compared with it. Those of
-// the kernel need privileges.
+// The planes of the proxy under test, `userspace` first: the others are compared with it. Kernel
+// planes need privileges.
 std::vector<Proxy> planes(const std::string& program, bool privileged);
-// Those peers that are installed.
+// The installed peers.
 std::vector<Proxy> installed_peers();
 
-// Writes the configuration into the scene's directory; the command line that runs it.
+// Writes the configuration into the scene's directory and returns the command line to run it.
 std::vector<std::string> prepare(const Proxy& proxy, const Scene& scene);
 
 }  // namespace sni::bench

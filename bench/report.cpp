@@ -62,7 +62,7 @@ Figure figure(const Report& report, const Row& row, const Metric& metric) {
 }
 
 std::vector<std::string> faults(const Report& report, const Row& row) {
-  // What befell a row everywhere is said once: fault, and the columns where it struck.
+  // A fault that affects several columns of a row is listed once, with those columns.
   std::vector<std::pair<std::string, std::vector<std::string>>> found;
   for (const Sample& sample : report.samples) {
     if (sample.row != row.id) continue;
@@ -99,7 +99,7 @@ std::vector<std::string> cautions(const Report& report) {
   for (const Row& direct : report.rows) {
     if (direct.kind != RowKind::direct) continue;
     for (const Metric& metric : metrics()) {
-      // One connection's ping-pong is no matter of capacity, but of waking one end after the other.
+      // One connection's ping-pong does not measure capacity, but waking one end after the other.
       if (!metric.higher_is_better || metric.column == "pingpong-1") continue;
       const double reach = figure(report, direct, metric).median;
       const bool close = std::ranges::any_of(report.rows, [&](const Row& row) {

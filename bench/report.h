@@ -1,7 +1,6 @@
 #pragma once
 
-// Everything that a run found, and how it is shown: as text and JSON. Pure: nothing here
-// measures.
+// All results of a run, and their output as text and JSON. Pure: nothing here measures.
 
 #include <cstdint>
 #include <map>
@@ -43,33 +42,34 @@ struct Report {
   std::vector<double> idle_busy;  // Per round; CPU seconds per second.
 };
 
-// A metric of a row over the rounds. Where the proxy had two places, its samples have two centers:
-// median and ratio are the geometric mean of what they are in each place, the spread is the larger
+// A metric of a row over the rounds. If the proxy had two places, the samples have two centers:
+// median and ratio are the geometric means of those of each place, and the spread is the larger
 // one.
 struct Figure {
   std::vector<double> samples = {};
   double median = 0;  // NaN: not measured, or the row did not reach a fixed load.
   double spread = 0;  // See stats.h.
-  // To the userspace relay of the group: the median of the rounds' ratios, each of two neighbours
-  // in time, because a machine's pace drifts more than a plane's. NaN: not known.
+  // Relative to the userspace relay of the group: the median of the rounds' ratios, each of two
+  // measurements close in time, because the speed of a machine drifts more than that of a plane.
+  // NaN: not known.
   double ratio = 0;
 };
 Figure figure(const Report& report, const Row& row, const Metric& metric);
 
-// Why the row's figures do not count; empty: they do.
+// Why the row's figures are invalid; empty: they are valid.
 std::vector<std::string> faults(const Report& report, const Row& row);
 bool valid(const Report& report);
-// What a reader must know before believing the figures: that the machine was busy with other
-// things, or where the generator rather than a proxy may have been the limit.
+// Warnings for the reader of the figures: the machine was busy with other work, or the generator
+// and not a proxy may have been the limit.
 std::vector<std::string> cautions(const Report& report);
 
-// The expectations that the project began with, beside what the best plane of this run shows.
+// The initial expectations of the project, next to the result of the best plane of this run.
 struct Expectation {
   std::string_view what;      // "latency"
   std::string_view expected;  // "10 times lower"
   std::string metric;         // Key.
   std::string best_row;       // Empty: no plane but userspace was measured.
-  double ratio = 0;           // Of the best plane to the userspace relay.
+  double ratio = 0;           // Of the best plane relative to the userspace relay.
 };
 std::vector<Expectation> expectations(const Report& report);
 

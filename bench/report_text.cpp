@@ -87,7 +87,7 @@ std::string ratio_text(double ratio) {
   return text;
 }
 
-// As format_number(), with sizes as "1.50Ki": the column's title says bytes, and room is scarce.
+// As format_number(), with sizes as "1.50Ki": the column's title says bytes, and space is scarce.
 std::string short_number(double value, std::string_view unit) {
   std::string text = format_number(value, unit);
   if (unit == "B" && text.ends_with("iB")) {

@@ -21,7 +21,7 @@ constexpr std::string_view family = "sni-bench-";
 std::string start_time(const std::string& pid) {
   std::ifstream file("/proc/" + pid + "/stat");
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const std::size_t name_end = text.rfind(')');  // The name may hold anything.
+  const std::size_t name_end = text.rfind(')');  // The name may contain anything.
   if (name_end == std::string::npos) return {};
   std::istringstream fields(text.substr(name_end + 2));
   std::string field;
@@ -29,7 +29,7 @@ std::string start_time(const std::string& pid) {
   return field;
 }
 
-// Entries of a directory that carry the name of a dead run.
+// Entries of a directory with the name of a dead run.
 std::vector<std::filesystem::path> leftovers_in(const std::filesystem::path& directory) {
   std::vector<std::filesystem::path> found;
   std::error_code ignored;

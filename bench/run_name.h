@@ -1,8 +1,8 @@
 #pragma once
 
-// What a run leaves in places that outlive it, network namespaces and a directory, carries the pid
-// and start time of the bench in its name. So what belongs to a run that is dead (SIGKILL, a crash)
-// can be told from what another one is using, and the next run removes it.
+// Things of a run that may outlive it, network namespaces and a directory, have the pid and start
+// time of the bench in their names. So those of a dead run (SIGKILL, a crash) can be distinguished
+// from those in use, and the next run removes them.
 
 #include <string>
 
@@ -11,7 +11,7 @@ namespace sni::bench {
 // "sni-bench-<pid>-<start time>-"
 std::string run_prefix();
 
-// Namespaces, where we may, and directories of our own under the system's temporary one.
+// Removes namespaces, if permitted, and our directories under the system's temporary one.
 void remove_leftovers();
 
 }  // namespace sni::bench

@@ -19,7 +19,7 @@
 namespace sni::bench {
 namespace {
 
-// Names, each with a backend port of its own.
+// Names, each with its own backend port.
 constexpr std::uint16_t name_count = 8;
 
 constexpr Timing lesson{.warmup_s = 0, .window_s = 0.1};
@@ -42,7 +42,7 @@ std::uint64_t connections_allowed() {
   return (std::min<std::uint64_t>(descriptor_limit(), 20'000) - 400) / 2;
 }
 
-// What a program that failed had to say: the end of its log.
+// The output of a failed program: the end of its log.
 std::string last_words(const std::string& log) {
   std::ifstream file(log);
   std::string text{std::istreambuf_iterator<char>(file), {}};
@@ -52,9 +52,8 @@ std::string last_words(const std::string& log) {
   return text.empty() ? "it said nothing" : text;
 }
 
-// Away from the first place rows that would only say the same again are left out: what a log or a
-// choice costs does not depend on where the backend is, nor do sockets on whether a bridge is behind
-// them.
+// Whether a row adds information at a site other than the first: the cost of a log or a choice does
+// not depend on the place of the backend, nor that of sockets on a bridge behind them.
 bool tells_more(const Site& site, const Proxy& relay) {
   if (site.prefix.empty()) return true;
   if (relay.as_remote || relay.balanced > 1 || relay.log_level != "warning") return false;
@@ -112,7 +111,7 @@ Result<void> Stage::start_backends() {
   }
   add("blocking/", "backend beside the proxy on loopback, blocking", Role::proxy,
       BackendStyle::blocking);
-  // In namespaces of our own every port is free; elsewhere each run takes another corner below the
+  // In our own namespaces every port is free; elsewhere each run uses another range below the
   // ephemeral ports.
   if (!lab_.isolated()) {
     const auto corner = static_cast<std::uint16_t>(10'000 + ::getpid() % 70 * 300);
@@ -157,7 +156,7 @@ void Stage::list_entries(const std::string& program) {
       if (!tells_more(sites_[i], relay)) continue;
       add(RowKind::plane, relay.id, relay.title, relay.version, relay);
     }
-    // What a peer does does not depend on where the backend is.
+    // A peer's figures do not depend on the place of the backend.
     if (!prefix.empty()) continue;
     for (const Proxy& peer : peers) add(RowKind::peer, peer.id, peer.title, peer.version, peer);
   }
@@ -204,8 +203,8 @@ Result<Candidate> Stage::start(const Entry& entry, std::optional<int> cpu) {
   candidate.child = std::move(*child);
   candidate.target.proxy = candidate.child.pid();
   if (auto ready = wait_ready(candidate, log); !ready) return std::unexpected(ready.error());
-  // One connection to each backend before anything counts: caches fill, and the kernel planes learn
-  // how the backends use their sockets.
+  // One connection to each backend before anything is measured: caches fill, and the kernel planes
+  // learn how the backends use their sockets.
   const InNamespace inside(lab_.netns(Role::client));
   (void)load_ping_pong(candidate.target, lesson, name_count, lesson_bytes);
   return candidate;

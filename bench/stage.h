@@ -1,7 +1,7 @@
 #pragma once
 
-// The lab with its backends running, and the rows that can be measured in it: each candidate is
-// started when its turn comes and stopped behind it, so that no two are there at once.
+// The lab with its running backends, and the rows that can be measured in it. Each candidate is
+// started for its turn and stopped after it, so that only one runs at a time.
 
 #include <cstdint>
 #include <memory>
@@ -19,14 +19,14 @@
 
 namespace sni::bench {
 
-// A place where backends are.
+// A place for backends.
 struct Site {
   std::string prefix;  // Of its rows' ids: "", "bridge/", "local/", "blocking/".
   std::string title;
   Role role = Role::backend;
   BackendStyle style = BackendStyle::event;
-  in_addr direct{};  // As clients without a proxy reach it.
-  in_addr behind{};  // As the proxy reaches it.
+  in_addr direct{};  // As reached by clients without a proxy.
+  in_addr behind{};  // As reached by the proxy.
   std::uint16_t first_port = 0;
   Child backend;
 };

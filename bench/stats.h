@@ -8,14 +8,14 @@
 
 namespace sni::bench {
 
-// Of no samples: NaN.
+// NaN for no samples.
 double median(std::span<const double> samples);
 
-// Of one value: that value. NaN of none, or where one of several is not positive.
+// NaN for no values, or if one of several is not positive. A single value is returned as it is.
 double geometric_mean(std::span<const double> values);
 
 // Half of the distance from the least to the greatest sample, as a share of the median: the "±4 %"
-// of the tables. NaN of no samples, or where the median is 0.
+// of the tables. NaN for no samples, or if the median is 0.
 double spread(std::span<const double> samples);
 
 // Counts by value with a relative error below 1 %: 128 buckets for each power of two (the layout of
@@ -30,7 +30,7 @@ class Histogram {
   }
   std::uint64_t total() const { return total_; }
   // The smallest recorded value that `share` (0..1) of all values do not exceed, to the precision
-  // of its bucket; NaN of an empty histogram.
+  // of its bucket; NaN for an empty histogram.
   double quantile(double share) const;
 
  private:

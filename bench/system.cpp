@@ -21,7 +21,7 @@ std::string first_line(const std::string& path) {
   return line;
 }
 
-// The number behind `label` in a file of "label   number kB" lines, in bytes.
+// The number after `label` in a file of "label number kB" lines, in bytes.
 std::uint64_t labelled_kib(const std::string& path, const std::string& label) {
   std::ifstream file(path);
   std::string line;

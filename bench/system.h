@@ -1,7 +1,7 @@
 #pragma once
 
-// What the kernel says about the machine: time spent, memory held, and what a reader of the report
-// must know to compare it with another one.
+// The kernel's figures of the machine: CPU time, memory, and what a reader must know to compare
+// reports of two machines.
 
 #include <sys/types.h>
 
@@ -12,8 +12,8 @@
 namespace sni::bench {
 
 // CPU time of the whole system that was not idle, in seconds, from /proc/stat: user, system, hard
-// and soft interrupts of everybody, as elapsed time less what idle, iowait and steal took. Idle
-// time is kept by clock where the tick stops when idle; the others are sampled by the tick.
+// and soft interrupts of all processes, as elapsed time less idle, iowait and steal. Idle time is
+// measured by clock if the tick stops when idle; the others are sampled by the tick.
 double busy_seconds();
 
 // CPU time of one process, all its threads, in seconds.
@@ -22,7 +22,7 @@ double process_seconds(pid_t pid);
 // Bytes of memory that belong to the process and its children: the sum of Pss (smaps_rollup).
 std::uint64_t process_memory(pid_t pid);
 
-// What the kernel could give out without swapping, in bytes (MemAvailable).
+// Memory available without swapping, in bytes (MemAvailable).
 std::uint64_t available_memory();
 
 // Descriptors that this process may open.
@@ -47,9 +47,9 @@ class Meter {
   Usage stop() const;
 
  private:
-  // Own time is exact and blind to everything else that runs on the machine, and includes the
-  // softirq work done on top of our processes, but not what ksoftirqd and kworkers do: a
-  // cross-check of busy_s where the machine is not ours alone.
+  // Own time is exact and independent of everything else on the machine. It includes softirq work
+  // on top of our processes, but not that of ksoftirqd and kworkers: a cross-check of busy_s on a
+  // shared machine.
   double own_seconds() const;
 
   pid_t proxy_;

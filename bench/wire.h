@@ -1,13 +1,13 @@
 #pragma once
 
-// What the load generator and the backend say to each other.
+// The protocol between the load generator and the backend.
 //
-// A client sends a ClientHello and, right behind it, a Command. The backend swallows the hello and
-// does what the command asks. Because it asks by in-band bytes, any proxy works unmodified.
+// A client sends a ClientHello and, right behind it, a Command. The backend discards the hello and
+// executes the command. The command is in-band, so any proxy works unmodified.
 //
-// How many bytes each side sent and received, and when to stop, goes through the Ledger, memory
-// that both processes share: so the check that everything arrived does not depend on the proxy, and
-// proxies that do not forward a half-close can be measured too.
+// Byte counts of each side and the order to stop go through the Ledger, memory that both processes
+// share. So the check that everything arrived does not depend on the proxy, and proxies that do not
+// forward a half-close can be measured too.
 
 #include <atomic>
 #include <cstddef>
@@ -43,7 +43,7 @@ struct LedgerSlot {
   std::atomic<std::uint64_t> sent;      // By the backend: bytes given to the kernel.
   std::atomic<std::uint64_t> received;  // By the backend.
   std::atomic<std::uint32_t> corrupt;   // By the backend: 1: bytes were not the pattern.
-  std::atomic<std::uint32_t> stop;      // By the client: the source shall stop.
+  std::atomic<std::uint32_t> stop;      // By the client: the source must stop.
   std::atomic<std::uint32_t> done;      // By the backend: the source has stopped; `sent` is final.
 };
 
@@ -58,8 +58,8 @@ class Ledger {
   ~Ledger();
 
   LedgerSlot& operator[](std::uint32_t index) const { return memory_[index % slots]; }
-  // Takes the next slot and clears it. Slots come round after `slots` streams, long after the
-  // connection that had one is gone.
+  // Takes the next slot and clears it. Slots are reused after `slots` streams, long after the
+  // connection of a slot is gone.
   std::uint32_t take();
 
  private:

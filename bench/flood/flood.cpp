@@ -3,13 +3,13 @@
 //
 // In the bench's lab, an allowed client sends 64-byte messages through the proxy by schedule, at a
 // quarter of the rate that it reaches alone, while one sender of 198.19.0.0/16 floods as fast as it
-// can. The reference has the same sender flood an interface where nothing listens. Sources of SYNs
-// are forged and never answer, so SYNs that nothing drops do not get as far as the check at accept:
-// for that one the sender really connects, which is a flood of another kind, in connections.
+// can. In the reference the same sender floods an interface where nothing listens. Sources of SYNs
+// are forged and never answer, so SYNs that are not dropped do not reach the check at accept. For
+// that check the sender really connects, which is another kind of flood, counted in connections.
 //
-// All places come in each round; the table has medians over the rounds, of ratios too. The CPU time
-// of a flood is what the whole system spends beyond what it does without one, and less what the
-// same sender takes to put the same number of frames into a sink (a bridge without ports).
+// Each round measures all places; the table has medians over the rounds, also of ratios. The CPU
+// time of a flood is that of the whole system, less its CPU time without a flood, and less the time
+// that the same sender takes to put the same number of frames into a sink (a bridge without ports).
 
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -47,7 +47,7 @@ constexpr const char* flood_net = "198.19.0.0/16";
 
 enum class Flood : std::uint8_t { none, sink, elsewhere, syns, connections };
 
-// Where the flood goes, and what drops it.
+// The target of the flood, and what drops it.
 struct Place {
   const char* title;
   Flood flood;
@@ -66,7 +66,7 @@ constexpr std::array places = {
 };
 constexpr std::size_t quiet = 0, sink = 1, reference = 2;
 
-// For configuration(), which has no other way to know and to tell.
+// For configuration(), which has no parameter for it.
 const Place* current = nullptr;
 std::string control_socket;
 
@@ -142,7 +142,7 @@ Result<Bed> make_bed(const std::string& program) {
                 "cd /sys/class/net/wire/queues && echo 1 > tx-0/xps_cpus && "
                 "echo 2 > tx-1/xps_cpus"});
   if (!queued) return std::unexpected(queued.error());
-  // What answers a SYN needs a way, as on a host with a default route, and goes nowhere from there.
+  // Answers to SYNs need a route, as on a host with a default route, and end there.
   in_namespace(bed, Role::proxy, "ip route add 198.19.0.0/16 via 198.18.0.10");
   in_namespace(bed, Role::client, "ip route add blackhole 198.19.0.0/16");
   bed.front = hardware_address(bed, Role::proxy, "front");
@@ -166,7 +166,7 @@ Result<Child> start_flood(const Bed& bed, Flood flood) {
   });
 }
 
-// How many packets, or connections, were dropped so far where this place drops them.
+// How many packets, or connections, this place has dropped so far.
 double dropped(const Bed& bed, const Place& place) {
   if (place.nftables) {
     constexpr std::string_view mark = "packets ";
@@ -215,7 +215,7 @@ class Setting {
   const Place& place_;
 };
 
-// One place in one round; `rate` 0: as many messages as go.
+// Measures one place in one round; `rate` 0: as many messages as possible.
 Result<Outcome> measure(Bed& bed, const Place& place, double seconds, std::uint32_t rate) {
   current = &place;
   auto candidate = bed.stage->start(bed.relay, {});
@@ -243,7 +243,7 @@ Result<Outcome> measure(Bed& bed, const Place& place, double seconds, std::uint3
   return outcome;
 }
 
-// What the rounds have shown of one place.
+// The results of one place over the rounds.
 struct Shown {
   std::map<std::string, std::vector<double>> samples;
   std::string fault;

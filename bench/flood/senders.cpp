@@ -81,7 +81,7 @@ Frame syn(std::uint32_t number, const HardwareAddress& peer, in_addr target) {
 // Begins connection `number`; its end is an event of `epoll`.
 void begin(int epoll, const sockaddr_in& target, std::uint32_t number) {
   UniqueFd fd = UniqueFd::adopt(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  // No TIME_WAIT on this side: the close resets what is left of the connection.
+  // No TIME_WAIT on this side: the close resets the connection.
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   sockaddr_in from{};

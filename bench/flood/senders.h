@@ -1,8 +1,7 @@
 #pragma once
 
-// What floods: one sender of forged SYNs through a packet socket, and one that really connects,
-// from addresses that its namespace has. Both take 198.19.0.0/16 as sources and run until they are
-// killed.
+// The flood: one sender of forged SYNs through a packet socket, and one that really connects, from
+// addresses of its namespace. Both take 198.19.0.0/16 as sources and run until they are killed.
 
 #include <linux/if_ether.h>
 #include <netinet/in.h>
@@ -16,7 +15,7 @@ namespace sni::bench {
 
 using HardwareAddress = std::array<unsigned char, ETH_ALEN>;
 
-// `sent` counts what the interface took.
+// `sent` counts frames that the interface accepted.
 [[noreturn]] void flood_syns(const std::string& interface, const HardwareAddress& peer,
                              in_addr target, std::atomic<std::uint64_t>& sent);
 

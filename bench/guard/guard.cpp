@@ -1,12 +1,12 @@
 // sni-guard: how long a big blocklist takes to load, and what workers notice of it. Run as root:
 //   build/release/bench/sni-guard [prefixes] [addresses]
 //
-// Threads in the place of workers wake 4,000 times a second and check a source each time, as a
-// worker does when it accepts. A stall is how late the answer is: what the thread waited for its
-// CPU, for a lock and for the check itself. The first line is the machine without any reload, which
-// the others are to be compared with: a list is read from its text and loaded, then swapped for
-// another one of the same size, and then the old one is freed. XDP is attached to a veth in a
-// network namespace that ends with the program; without root there is none.
+// Threads that replace workers wake 4,000 times a second and check a source each time, like a
+// worker at accept. A stall is the delay of the answer: the wait for the CPU, for a lock and for
+// the check itself. The first line is the machine without any reload, for comparison. Then a list
+// is read from its text and loaded, swapped for another one of the same size, and the old one is
+// freed. XDP is attached to a veth in a network namespace that ends with the program; without root
+// there is no XDP.
 
 #include <poll.h>
 #include <sched.h>
@@ -37,13 +37,13 @@ namespace {
 
 constexpr std::uint64_t period_ns = 250'000;
 constexpr std::uint64_t quiet_ns = 3 * second_ns;
-constexpr std::uint64_t freeing_ns = 10 * second_ns;  // The old list goes piece by piece.
+constexpr std::uint64_t freeing_ns = 10 * second_ns;  // The old list is freed piece by piece.
 
 enum Phase : std::uint8_t { quiet, load, swap, freeing, phases };
 constexpr std::array titles = {"no reload", "load into an empty guard", "swap for another list",
                                "the old list is freed"};
 
-// What one worker saw.
+// The observations of one worker.
 struct Seen {
   std::array<std::vector<std::uint64_t>, phases> late_ns;
   std::array<std::uint64_t, phases> check_max_ns{};
@@ -71,7 +71,7 @@ class Workers {
           const Phase phase = phase_;
           seen.late_ns[phase].push_back(end - due_ns);
           seen.check_max_ns[phase] = std::max(seen.check_max_ns[phase], end - begin);
-          due_ns = std::max(due_ns, end - period_ns);  // What a stall delayed is not made up for.
+          due_ns = std::max(due_ns, end - period_ns);  // Delayed checks are not made up for.
         }
       });
     }
@@ -86,11 +86,10 @@ class Workers {
  private:
   std::vector<Seen> seen_;
   std::atomic<Phase> phase_{quiet};
-  std::vector<std::jthread> threads_;  // Ends before what it uses.
+  std::vector<std::jthread> threads_;  // Ends before the data that it uses.
 };
 
-// Prefixes of /20 to /28 with sources of their own in them, and addresses all over, as public lists
-// have them.
+// Prefixes of /20 to /28 with single sources in them, and scattered addresses, as in public lists.
 std::string block_file(unsigned prefixes, unsigned addresses, unsigned seed) {
   std::mt19937 random(seed);
   std::string text;

@@ -23,7 +23,7 @@ namespace {
 constexpr std::uint64_t run_ns = 50 * millisecond_ns;
 constexpr std::size_t runs = 9;
 
-// Keeps the compiler from leaving out what computes `value`.
+// Keeps the compiler from removing the computation of `value`.
 template <typename T>
 void keep(const T& value) {
   asm volatile("" : : "r,m"(value) : "memory");
@@ -32,7 +32,7 @@ void keep(const T& value) {
 // `operation` does `batch` operations per call.
 template <typename Operation>
 void measure(const std::string& name, std::size_t batch, Operation&& operation) {
-  operation();  // Warms caches, and allocates what is allocated once.
+  operation();  // Warms caches, and makes one-time allocations.
   std::array<double, runs> costs{};
   std::size_t operations = 0;
   const std::size_t allocations_before = allocations;

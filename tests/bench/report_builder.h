@@ -1,6 +1,6 @@
 #pragma once
 
-// A Report made by hand: rows and samples as a run would leave them.
+// A Report made by hand: rows and samples like those of a run.
 
 #include <string>
 #include <utility>

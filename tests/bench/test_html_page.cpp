@@ -1,5 +1,5 @@
-// The page as html_page.py makes it, and in a real browser: headless Chromium opens a copy of it with one script added, which
-// measures what was laid out and writes that into the page's title.
+// The page of html_page.py, checked as text and in a real browser: headless Chromium opens a copy
+// with one added script, which measures the layout and writes the results into the page's title.
 
 #include <doctest/doctest.h>
 #include <unistd.h>
@@ -47,8 +47,8 @@ bool cannot_draw() {
   return !can;
 }
 
-// Reports, as JSON in the title: plots and their visible marks, texts that stand out of their plot,
-// whether the page is wider than the window, what was loaded, and script errors.
+// Reports, as JSON in the title: plots and their visible marks, texts that overflow their plot,
+// whether the page is wider than the window, loaded resources, and script errors.
 constexpr const char* probe = R"js(<script>
 const plots = [...document.querySelectorAll('svg')];
 const outside = [];

@@ -1,5 +1,5 @@
 // The load generator against the bench's own backends, over loopback, directly and through a relay
-// that does what a broken proxy would do.
+// that behaves like a broken proxy.
 
 #include "bench/load.h"
 
@@ -75,8 +75,8 @@ class World {
   std::uint16_t backend_port_ = 0;
 };
 
-// Relays connections one after the other in a thread. `meddle` sees every piece with its direction
-// and offset, and says how many of its bytes go on; negative: close both sides.
+// Relays connections one after the other in a thread. `meddle` gets every piece with its direction
+// and offset, and returns how many of its bytes are forwarded; negative: close both sides.
 class Relay {
  public:
   using Meddle = std::function<ssize_t(bool down, std::uint64_t offset, std::span<char> bytes)>;
@@ -131,7 +131,7 @@ class Relay {
   std::jthread thread_;
 };
 
-constexpr std::uint64_t meddle_from = 4096;  // Bytes: behind the opening.
+constexpr std::uint64_t meddle_from = 4096;  // Bytes: after the opening.
 
 ssize_t pass(bool, std::uint64_t, std::span<char> bytes) {
   return std::ssize(bytes);
@@ -194,7 +194,7 @@ TEST_CASE("a paced stream keeps to its pace where nothing hinders it") {
       load_bulk(world.target(), {.warmup_s = 0.05, .window_s = 0.3},
                 {.connections = 1, .down = true, .bytes_per_second = 20'000'000});
   CHECK(outcome.faults == std::vector<std::string>{});
-  // Unpaced it would be a hundred times that; a busy machine makes up later for what it misses.
+  // Unpaced it would be a hundred times that; a busy machine catches up later.
   CHECK(outcome.values.at("gbit_s") <= 0.16 * 2);
 }
 

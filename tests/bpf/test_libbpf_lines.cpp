@@ -12,7 +12,7 @@ namespace {
 
 std::vector<std::string> lines;
 
-// Something that libbpf warns of.
+// Causes a warning of libbpf.
 void open_what_is_not_there() {
   CHECK(bpf_object__open_file("/nowhere/program.o", nullptr) == nullptr);
 }

@@ -1,5 +1,5 @@
-// The input is one byte that chooses how things are cut, and then bytes that are taken twice: as
-// what a client sends, and as the body of a hello that is put into records.
+// The input is one byte that chooses how bytes are split, and then bytes that are used twice: as
+// the bytes of a client, and as the body of a hello that is put into records.
 
 #include <algorithm>
 #include <array>

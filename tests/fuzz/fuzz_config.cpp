@@ -1,6 +1,6 @@
-// Any bytes as a configuration, NUL bytes between the files that it includes: never a crash, a
-// configuration exactly where there is no error, every diagnostic at a place that its file has, and
-// what is written of a configuration is read again as the same.
+// Any bytes as a configuration, NUL bytes between the files that it includes: never a crash; a
+// configuration exactly if there is no error; every diagnostic at a position in its file; and a
+// configuration that is written and read again is the same.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +17,8 @@ using sni::test::require;
 
 namespace {
 
-// Bytes of each line, its end excluded; columns count characters, which are no more than these.
+// Bytes of each line without its newline; columns count characters, of which there are at most as
+// many.
 std::vector<std::size_t> line_lengths(std::string_view text) {
   std::vector<std::size_t> lengths(1);
   for (const char c : text) {
@@ -30,7 +31,7 @@ std::vector<std::size_t> line_lengths(std::string_view text) {
   return lengths;
 }
 
-// The files by their names, "0" the configuration itself.
+// The files by name; "0" is the configuration itself.
 std::map<std::string, std::string> files_of(std::string_view text) {
   std::map<std::string, std::string> files;
   while (true) {

@@ -1,5 +1,5 @@
-// Any bytes as a line on the control socket: never a crash, and always an answer of one line that
-// is JSON, which is all that a client can rely on.
+// Any bytes as a line on the control socket: never a crash, and always an answer of one line of
+// JSON, which clients rely on.
 
 #include <algorithm>
 #include <cstddef>

@@ -1,5 +1,5 @@
-// The input is one byte of flags, three times and a record as a pinned map may hold it. Bit 0: the
-// checksum is made right, so that what stands behind it is reached.
+// The input is one byte of flags, three times, and a record as in a pinned map. Bit 0: the checksum
+// is corrected, so that the code after its check is reached.
 
 #include <algorithm>
 #include <cstdint>
@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!answer) continue;
     require(name == held, "it is an answer to this very question");
     check_answer(*answer, record, context);
-    // What has been read can be written and read again.
+    // A record that was read can be written and read again.
     const auto again = make_dns_record(key, name, answer->resolution, context, answer->left_ms);
     require(again.has_value(), "an answer fits into a record");
     const DnsContext later{.setup = context.setup, .flushed_ms = 0, .now_ms = context.now_ms};

@@ -1,4 +1,4 @@
-// The input is /etc/hosts. Whatever word of it is a name and stands behind an address must be found.
+// The input is /etc/hosts. Every valid name after an address must be found.
 
 #include <algorithm>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // The input is one byte that chooses the size of the steps in which the rest arrives, a request
-// head. A second reader, which knows nothing but lines, must find the same host.
+// head. A second, line-based reader must find the same host.
 
 #include <cstdint>
 #include <optional>

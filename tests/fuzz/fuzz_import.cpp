@@ -1,5 +1,5 @@
-// The first byte picks the program, and the rest is its configuration: never a crash, notes at lines
-// that the text has, and what is printed is TOML without unknown keys.
+// The first byte picks the program, and the rest is its configuration: never a crash; notes only at
+// lines that exist; and the output is TOML without unknown keys.
 
 #include <algorithm>
 #include <cstddef>

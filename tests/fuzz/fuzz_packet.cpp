@@ -1,9 +1,9 @@
-// The input is what two ends send over a spliced connection, packet by packet, as near to the truth
-// as its bytes like. Each goes through the BPF program (BPF_PROG_TEST_RUN), and must come out as the
-// model in core/packet says, to the byte. Needs root.
+// The input describes packets that two ends send over a spliced connection, with more or less
+// plausible numbers. Each goes through the BPF program (BPF_PROG_TEST_RUN), and the result must
+// equal that of the model in core/packet, byte by byte. Needs root.
 //
-// A packet is ten bytes and its options: whose it is, whether it is damaged and the length of its
-// options; flags; where its seq, its ack and its window lie; length of its payload; traffic class.
+// A packet is ten bytes and its options: its side, whether it is damaged and the length of its
+// options; flags; positions of seq, ack and window; length of its payload; traffic class.
 
 #include <unistd.h>
 
@@ -27,7 +27,7 @@ constexpr std::size_t fixed_bytes = 10;
 constexpr int packets_max = 32;
 constexpr std::uint8_t fin = 1, syn = 2, rst = 4, ack = 16;
 
-// What the next byte of each side is, if the packets that came so far were its own.
+// The next byte of each side, if the packets so far were its own.
 struct Ends {
   std::uint32_t next[PACKET_SIDES];
 };
@@ -51,7 +51,7 @@ Sent next_packet(const SplicedFlow& flow, const Ends& ends, std::span<const std:
             .tcp = {}};
   Segment& segment = sent.segment;
   const bool up = sent.side == PACKET_CLIENT;
-  // Offsets in steps that grow: near the truth, at the window's edge, and half the space away.
+  // Offsets in growing steps: near the true number, at the window's edge, and half the space away.
   const auto off = [](std::uint8_t byte) {
     const auto small = static_cast<std::int8_t>(byte);
     return static_cast<std::uint32_t>(byte & 1 ? small << 24 : byte & 2 ? small * 1000 : small / 4);
@@ -85,7 +85,7 @@ bool is_right(const Bytes& packet) {
 }
 
 void check_forwarded(const SplicedFlow& flow, const Sent& sent, const Passage& passage) {
-  // The clock decides the timestamp of a packet that is not believed before one that is.
+  // The timestamp of an unbelieved packet before the first believed one depends on the clock.
   const auto& key = sent.side == PACKET_CLIENT ? flow.keys.client : flow.keys.backend;
   const bool free = sent.damaged || flow.entry(key).stamp_offset == 0;
   const Bytes wanted = flow.expected(sent.side, sent.tcp, sent.segment.traffic_class);
@@ -106,7 +106,7 @@ void check_forwarded(const SplicedFlow& flow, const Sent& sent, const Passage& p
   require(first > last || (free && last - first < 4), "a packet comes out as the model says");
 }
 
-// What the program has noted of the two directions.
+// The program's state of the two directions.
 struct Noted {
   explicit Noted(const SplicedFlow& flow)
       : up(flow.entry(flow.keys.client)), down(flow.entry(flow.keys.backend)) {}

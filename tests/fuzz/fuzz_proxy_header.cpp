@@ -1,5 +1,5 @@
-// The input is one byte that chooses the size of the steps in which the rest arrives, a PROXY header
-// with whatever follows it. What is understood is written again, and must be read as the same.
+// The input is one byte that chooses the size of the steps in which the rest arrives, a PROXY
+// header with whatever follows it. A parsed header is written again, and must be read as the same.
 
 #include <algorithm>
 #include <cstdint>

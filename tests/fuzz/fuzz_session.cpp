@@ -1,4 +1,4 @@
-// Each input byte is a choice of what happens next; an input that has run out chooses 0.
+// Each input byte is a choice of what happens next; an exhausted input chooses 0.
 
 #include <cstdint>
 #include <span>

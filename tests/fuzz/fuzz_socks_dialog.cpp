@@ -1,6 +1,6 @@
-// The input is one byte that chooses login and target, and then what a SOCKS5 server says, of which
-// the dialog takes as much as it wants. Another one gets the same byte by byte, and must come to the
-// same end after the same bytes.
+// The input is one byte that chooses login and target, and then the bytes of a SOCKS5 server, of
+// which the dialog takes as many as it wants. A second dialog gets the same bytes one by one, and
+// must reach the same result after the same bytes.
 
 #include <algorithm>
 #include <cstdint>

@@ -1,6 +1,6 @@
 #pragma once
 
-// What a fuzz target asserts. A property that does not hold ends the run, like a crash does.
+// Assertions of a fuzz target. A violated property ends the run, like a crash.
 
 #include <algorithm>
 #include <array>
@@ -18,7 +18,7 @@ inline void require(bool holds, const char* property) {
   std::abort();
 }
 
-// Routes and logs rely on it: a name in its canonical form stays what it is.
+// Routes and logs rely on this: a canonical name stays the same.
 inline void require_canonical(std::string_view name) {
   if (name.empty()) return;
   std::array<char, limits::server_name_max> out;

@@ -16,7 +16,8 @@ using namespace sni;
 using namespace sni::test;
 
 #ifdef __SANITIZE_ADDRESS__
-// The kernel reads what it sends behind ASan's back: filled, freed memory shows in the bytes.
+// The kernel reads sent memory unseen by ASan: freed memory is filled, so that it shows in the
+// bytes.
 extern "C" const char* __asan_default_options();
 extern "C" const char* __asan_default_options() {
   return "max_free_fill_size=1048576";
@@ -45,7 +46,7 @@ std::string answer_text(Answer answer) {
   return {bytes.begin(), bytes.end()};
 }
 
-// What a client gets that sends `flight` and is not served.
+// The answer to a client that sends `flight` and is not served.
 TcpPeer::Rest answer_to(WorkerHarness& proxy, std::span<const std::uint8_t> flight) {
   TcpPeer client = proxy.connect();
   client.send(flight);
@@ -57,7 +58,7 @@ std::uint64_t stalls(const WorkerHarness& proxy) {
   return proxy.sum([](const Counters& counters) -> auto& { return counters.readers_stalled; });
 }
 
-// The backend has sent `sent`, of which the result is certainly in the proxy's hands, and resets.
+// The backend sends `sent` and resets. The proxy certainly has the returned number of bytes.
 std::size_t stall_and_reset(Relayed& relayed, const Bytes& sent) {
   relayed.backend.send(sent);
   REQUIRE(eventually([&] { return stalls(relayed.proxy) > 0; }));
@@ -209,7 +210,7 @@ TEST_CASE("a reset behind a FIN is noticed although nothing moves") {
 }
 
 TEST_CASE("a hello that stalls goes out unchanged although the backend speaks first") {
-  // So narrow that most of the hello waits. An address of which tcp_metrics remember nothing.
+  // So narrow that most of the hello waits. tcp_metrics have no entry for this address.
   TcpListener listener({.segment_bytes = 88, .receive_buffer_bytes = 1, .host = 188});
   WorkerHarness proxy(config_for(listener.endpoint()));
   proxy.start();
@@ -220,7 +221,7 @@ TEST_CASE("a hello that stalls goes out unchanged although the backend speaks fi
   REQUIRE(eventually([&] { return stalls(proxy) > 0; }));
   backend.send("banner");
   CHECK(client.receive_text(6) == "banner");
-  // The banner is sent, so that its completion has been seen once the next bytes come through.
+  // The banner is sent, and its completion has been seen once the next bytes arrive.
   backend.send("more");
   CHECK(client.receive_text(4) == "more");
   CHECK((backend.receive(hello.size()) == hello));

@@ -1,9 +1,9 @@
-// Workers whose system calls and ring requests fail at random (support/faults.h), between clients
-// and a backend that are sound. What only delays must cost no byte; what kills may kill the
-// connection that it hits, but no other, and whatever happens nothing is left over.
+// Workers whose system calls and ring requests fail at random (support/faults.h), between healthy
+// clients and a healthy backend. A fault that only delays must lose no byte. A fatal fault may end
+// the connection that it hits, but no other. In all cases nothing is left over.
 //
-// Each run is told by its seed: SNI_FAULT_SEED=n begins there, SNI_FAULT_RUNS=n does so many, and lets
-// the search for kills that harm others run too.
+// A seed determines each run: SNI_FAULT_SEED=n begins there, SNI_FAULT_RUNS=n makes so many runs,
+// and also enables the search for fatal faults that harm other connections.
 
 #include <doctest/doctest.h>
 #include <poll.h>
@@ -32,7 +32,7 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-// By number, and what each leads to.
+// Descriptors by number, and what each refers to.
 std::map<std::string, std::string> open_descriptors() {
   std::map<std::string, std::string> open;
   for (const auto& each : std::filesystem::directory_iterator("/proc/self/fd")) {
@@ -51,7 +51,7 @@ std::string text(const std::map<std::string, std::string>& open) {
 
 enum class Leaves : std::uint8_t { after_fin, by_reset };
 
-// One client: it sends, reads what comes back beside that, and leaves.
+// One client: it sends and reads the echo at the same time, and closes.
 struct Exchange {
   Bytes sent;
   Bytes got;
@@ -91,7 +91,7 @@ struct Exchange {
 
 struct Tally {
   std::atomic<unsigned> whole{0};
-  std::atomic<unsigned> torn{0};  // Bytes that were not sent, or not in this order.
+  std::atomic<unsigned> torn{0};  // Wrong or reordered bytes.
   std::atomic<unsigned> hung{0};
 };
 
@@ -189,7 +189,7 @@ TEST_CASE("without pipes everything is relayed by buffers") {
 }
 
 TEST_CASE("calls that kill connections, amid resets, tear no stream and leave nothing behind") {
-  if (std::getenv("SNI_FAULT_RUNS") == nullptr) return;  // A search, until it has found its last.
+  if (std::getenv("SNI_FAULT_RUNS") == nullptr) return;  // A search that only runs on request.
   with_seeds(1, [](std::uint64_t seed) {
     FaultPlan plan = delays(seed);
     for (const Fault fault : {Fault::receive_dies, Fault::send_dies, Fault::connect, Fault::socket,

@@ -1,4 +1,4 @@
-// Files that a configuration includes, as a directory has them.
+// Files that a configuration includes from a directory.
 
 #include "net/include_files.h"
 
@@ -14,7 +14,7 @@ using namespace sni;
 
 namespace {
 
-// A directory whose name has what a pattern would take for wildcards; it is gone with its test.
+// A directory with wildcard characters in its name; it is removed with its test.
 class Directory {
  public:
   Directory()

@@ -16,8 +16,7 @@ using namespace sni::test;
 
 namespace {
 
-// stop_logging() leaves a logger that says nothing, and other tests of this program have code that
-// logs.
+// stop_logging() leaves a silent logger, but other tests of this program run code that logs.
 struct LogRestored {
   LogRestored() = default;
   LogRestored(const LogRestored&) = delete;
@@ -45,7 +44,7 @@ void log_access(std::string_view line) {
   lines.add(line);
 }
 
-// Its members but for the time, which is there and not empty.
+// Its members except the time, which must be present and not empty.
 nlohmann::json parse(const std::string& line) {
   auto object = nlohmann::json::parse(line);
   CHECK_FALSE(object.at("time").get<std::string>().empty());

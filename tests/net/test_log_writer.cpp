@@ -23,7 +23,7 @@ struct LogPipe {
     read_end = UniqueFd::adopt(ends[0]);
     write_end = UniqueFd::adopt(ends[1]);
   }
-  // All until the end, which comes when the writer is closed.
+  // Everything up to the end, when the writer is closed.
   std::string rest() {
     write_end.reset();
     std::string text;
@@ -74,7 +74,7 @@ TEST_CASE("a reader that is stuck holds nobody up, at the end either") {
   CHECK(writer.lost() > lines / 2);
   CHECK(writer.lost() < lines);
   CHECK_FALSE(writer.stop(10ms));
-  // The thread that is left ends when it is rid of what it has.
+  // The remaining thread ends when it has written its data.
   std::array<char, 4096> part{};
   for (std::size_t left = (lines - writer.lost()) * line.size(); left > 0;) {
     const ssize_t n = read(pipe.read_end.get(), part.data(), std::min(left, part.size()));

@@ -116,7 +116,7 @@ TEST_CASE("accepted sockets are tuned as their listener is") {
   CHECK(option(accepted.get(), IPPROTO_TCP, TCP_KEEPIDLE) == 60);
   CHECK(option(accepted.get(), IPPROTO_TCP, TCP_KEEPINTVL) == 30);
   CHECK(option(accepted.get(), IPPROTO_TCP, TCP_KEEPCNT) == 4);
-  // It would take the place of the number of probes, and end readers that merely stall.
+  // It would replace the number of probes, and end readers that only stall.
   CHECK(option(accepted.get(), IPPROTO_TCP, TCP_USER_TIMEOUT) == 0);
 }
 

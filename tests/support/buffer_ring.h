@@ -1,6 +1,6 @@
 #pragma once
 
-// A ring with a buffer pool and a connection to receive from, in the place of a worker's.
+// A ring with a buffer pool and a connection to receive from, instead of a worker's.
 
 #include <doctest/doctest.h>
 
@@ -31,7 +31,7 @@ class BufferRing {
 
   BufferPool& pool() { return *pool_; }
 
-  // Sends `text`, then receives what is there to be had.
+  // Sends `text`, then receives what is available.
   Completion receive(std::string_view text) {
     sender_.send(text);
     ring_->receive(receiver_.fd(), BufferPool::group, limits::buffer_bytes, false,

@@ -1,8 +1,8 @@
 #pragma once
 
-// Builds ClientHellos for tests and fuzzers, byte by byte as they stand in RFC 8446 4.1.2, and cuts
-// them into TLS records. A wrong hello is made by giving an extension raw bytes, or by changing
-// bytes of a right one.
+// Builds ClientHellos for tests and fuzzers, byte by byte as in RFC 8446 4.1.2, and splits them
+// into TLS records. To make an invalid hello, give an extension raw bytes or change bytes of a
+// valid one.
 
 #include <algorithm>
 #include <cstddef>
@@ -33,7 +33,7 @@ inline Bytes text_bytes(std::string_view text) {
   return {text.begin(), text.end()};
 }
 
-// `content` behind its length in `width` bytes.
+// `content` after its length in `width` bytes.
 inline Bytes prefixed(std::size_t width, std::span<const std::uint8_t> content) {
   Bytes out;
   append_integer(out, width, content.size());
@@ -41,8 +41,8 @@ inline Bytes prefixed(std::size_t width, std::span<const std::uint8_t> content) 
   return out;
 }
 
-// Cuts a handshake message into records of the given sizes, the last of which takes up the rest and
-// is repeated as often as it must be.
+// Splits a handshake message into records of the given sizes; the last size is repeated for the
+// rest.
 inline Bytes in_records(std::span<const std::uint8_t> handshake,
                         std::span<const std::size_t> sizes) {
   Bytes out;
@@ -74,7 +74,7 @@ class ClientHelloBuilder {
     compressions_ = std::move(compressions);
     return *this;
   }
-  // Every extension stands in the order of the calls; the same one twice is a duplicate.
+  // Extensions are in the order of the calls; the same one twice is a duplicate.
   ClientHelloBuilder& extension(std::uint16_t type, std::span<const std::uint8_t> content) {
     append_integer(extensions_, 2, type);
     append(extensions_, prefixed(2, content));
@@ -113,7 +113,7 @@ class ClientHelloBuilder {
     has_extensions_ = true;
     return *this;
   }
-  // Bytes behind the end of the hello's last structure.
+  // Bytes after the end of the hello's last structure.
   ClientHelloBuilder& trailing(Bytes bytes) {
     trailing_ = std::move(bytes);
     return *this;
@@ -151,7 +151,7 @@ class ClientHelloBuilder {
   bool has_extensions_ = false;
 };
 
-// What a present-day browser sends: several hundred bytes and a post-quantum key share on top.
+// The hello of a current browser: several hundred bytes plus a post-quantum key share.
 inline ClientHelloBuilder browser_hello(std::string_view name) {
   ClientHelloBuilder hello;
   hello.extension(0x2a2a, {})

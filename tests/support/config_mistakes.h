@@ -1,6 +1,6 @@
 #pragma once
 
-// Reads configurations for tests, with their mistakes as the lines that an operator sees.
+// Reads configurations for tests, with mistakes as the lines that an operator sees.
 
 #include <doctest/doctest.h>
 
@@ -43,7 +43,7 @@ constexpr std::string_view config_base =
     "listener = [{ name = 'https', address = '0.0.0.0:443' }]\n"
     "route = [{ names = ['example.com'], backend = '10.0.0.5:8443' }]\n";
 
-// Each text follows a listener and a route that are right.
+// Each text follows a valid listener and a valid route.
 inline void check_after_base(const std::vector<Mistake>& table) {
   for (const Mistake& row : table) {
     CAPTURE(row.text);
@@ -51,8 +51,8 @@ inline void check_after_base(const std::vector<Mistake>& table) {
   }
 }
 
-// Each text is what follows the [[route]] on line 3, after a tls listener "https" and an http
-// listener "web".
+// Each text follows the [[route]] on line 3, after a tls listener "https" and an http listener
+// "web".
 inline void check_routes(const std::vector<Mistake>& table) {
   for (const Mistake& row : table) {
     const std::string text =

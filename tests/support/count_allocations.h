@@ -20,7 +20,7 @@ void* operator new(std::size_t size) {
   if (void* memory = operator new(size, std::nothrow)) return memory;
   throw std::bad_alloc();
 }
-// Where both are inlined, g++ 12 takes free() for the wrong end of this operator new.
+// If both are inlined, g++ 12 takes free() for a mismatch with this operator new.
 #pragma GCC diagnostic push
 #ifndef __clang__
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"

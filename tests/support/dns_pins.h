@@ -1,9 +1,9 @@
 #pragma once
 
-// A directory on a BPF file system of the test's own, and the maps that are pinned there.
+// A directory on the test's own BPF file system, and the maps pinned there.
 //
-// The file system is mounted nowhere: the descriptor of its mount is all that holds it, so that the
-// pins go with the test however it ends, and machines without /sys/fs/bpf run these tests too.
+// The file system is mounted nowhere: only the descriptor of its mount holds it. So the pins end
+// with the test however it ends, and machines without /sys/fs/bpf run these tests too.
 
 #include <bpf/bpf.h>
 #include <doctest/doctest.h>
@@ -41,7 +41,7 @@ class DnsPins {
     return fd;
   }
 
-  // Puts the one record that is there under the hash of another name too.
+  // Also stores the only record under the hash of another name.
   void collide(std::string_view other) const {
     const UniqueFd records = map("DNS_CACHE");
     std::uint64_t hash = 0;
@@ -58,7 +58,7 @@ class DnsPins {
     REQUIRE(bpf_map_update_elem(records.get(), &hash, &record, BPF_ANY) == 0);
   }
 
-  // Not there yet: whoever opens the pins makes it.
+  // Does not exist yet: opening the pins makes it.
   const std::string path = path_in(mount_, "pins");
 };
 

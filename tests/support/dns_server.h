@@ -1,9 +1,8 @@
 #pragma once
 
 // A DNS server for tests on 127.0.0.1: a thread that answers UDP and TCP on one ephemeral port as
-// it is told, and counts what it is asked. Names it was not told about do not exist (NXDOMAIN).
-// It answers one question at a time and reads only what resolvers send: one question, no
-// compression.
+// configured, and counts questions. Unknown names do not exist (NXDOMAIN). It answers one question
+// at a time and parses only what resolvers send: one question, no compression.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -36,9 +35,9 @@ struct DnsAnswer {
   enum class Manner : std::uint8_t {
     proper,
     silent,
-    garbage,    // The header as it should be, then noise.
+    garbage,    // A correct header, then noise.
     wrong_id,   // A forged answer that does not match the question.
-    truncated,  // TC over UDP, proper over TCP.
+    truncated,  // TC over UDP, a complete answer over TCP.
   };
   struct Record {
     DnsType type;

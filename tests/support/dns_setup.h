@@ -1,6 +1,6 @@
 #pragma once
 
-// Configurations and answers as the resolver's tests write them.
+// Short forms of configurations and answers for the resolver's tests.
 
 #include <chrono>
 #include <initializer_list>

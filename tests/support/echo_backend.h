@@ -1,6 +1,6 @@
 #pragma once
 
-// A backend in a thread of its own that sends back what it receives, and a FIN behind it.
+// A backend in a thread of its own that echoes what it receives, and then sends a FIN.
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -33,7 +33,7 @@ class EchoBackend {
   struct Echo {
     TcpPeer peer;
     std::vector<std::uint8_t> unsent;
-    bool ended = false;  // All was received that will be.
+    bool ended = false;  // Everything was received.
   };
 
   void run() {

@@ -44,8 +44,8 @@ void shorten(Length& length) {
   if (length > 1) length = static_cast<Length>(1 + victim->random() % (length - 1));
 }
 
-// Such an error comes from a socket that is dead, so it has to be: the peer gets a RST, and whatever
-// else waits for the socket an error.
+// Such an error means that the socket is dead, so it must be: the peer gets an RST, and all other
+// operations on the socket fail.
 void disconnect(int fd) {
   const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
   ::connect(fd, &nobody, sizeof nobody);
@@ -189,7 +189,7 @@ ssize_t __wrap_splice(int from, off64_t* from_at, int to, off64_t* to_at, size_t
   if (strikes(Fault::splice_short)) sni::test::shorten(length);
   if (strikes(Fault::splice_again)) error = sni::test::one_of({EAGAIN, EINTR});
   if (strikes(Fault::splice_dies)) {
-    sni::test::disconnect(from);  // One of them is a pipe, which does not mind.
+    sni::test::disconnect(from);  // One of them is a pipe, which this does not affect.
     sni::test::disconnect(to);
     error = sni::test::one_of({ECONNRESET, EPIPE, ETIMEDOUT});
   }

@@ -1,12 +1,12 @@
 #pragma once
 
-// Faults under workers: what a kernel that is short of something, or a peer at the worst moment,
-// answers to their system calls and ring requests.
+// Faults under workers: errors that their system calls and ring requests get from a kernel short of
+// resources, or from a peer at the worst moment.
 //
-// The seam is the linker's (--wrap in tests/CMakeLists.txt), so the product knows nothing of it. A
-// request that is to fail goes to the kernel as one that does nothing, and its completion gets the
-// fault as its result; one that is to be short asks for less. Only threads that set up a ring while
-// a Faults lives are subject to it; every thread has random numbers of its own.
+// The linker provides the seam (--wrap in tests/CMakeLists.txt), so the product has no code for it.
+// A request that must fail goes to the kernel as a no-op, and its completion gets the fault as its
+// result; one that must be short asks for less. It affects only threads that set up a ring while a
+// Faults lives; every thread has its own random numbers.
 
 #include <array>
 #include <cstdint>
@@ -14,7 +14,7 @@
 namespace sni::test {
 
 enum class Fault : std::uint8_t {
-  // Nothing is lost: the caller has to try again, or to go on with the rest.
+  // Nothing is lost: the caller must try again, or continue with the rest.
   receive_again,
   receive_short,
   send_again,
@@ -35,8 +35,8 @@ enum class Fault : std::uint8_t {
 inline constexpr std::size_t fault_kinds = static_cast<std::size_t>(Fault::splice_dies) + 1;
 
 struct FaultPlan {
-  std::array<unsigned, fault_kinds> per_mille{};  // Of the calls that each could hit.
-  unsigned ring_entries = 0;  // Of both queues, so that completions overflow; 0: as asked for.
+  std::array<unsigned, fault_kinds> per_mille{};  // Of the calls that each could affect.
+  unsigned ring_entries = 0;  // Of both queues, so that completions overflow; 0: as requested.
   std::uint64_t seed = 0;
 
   unsigned& rate(Fault fault) { return per_mille[static_cast<std::size_t>(fault)]; }

@@ -1,6 +1,6 @@
 #pragma once
 
-// Drives a FlightScanner the way a connection does, and gathers what came of it.
+// Drives a FlightScanner like a connection, and collects the results.
 
 #include <algorithm>
 #include <array>
@@ -44,13 +44,13 @@ inline FlightResult parse_flight(const FlightScanner& scanner,
 
 struct Delivery {
   FlightResult result = FlightCopy{};
-  bool complete = false;  // scan() has come to an end: the flight is whole, or wrong.
+  bool complete = false;  // scan() has finished: the flight is complete, or invalid.
   std::size_t scans = 0;
 };
 
-// Gives the scanner ever more of `wire`: first `first` bytes, then at least `step` more and as many
-// as it asks for, until it is satisfied or there are no more. At the end of `wire` it gets one look
-// at all of it, as after the client's FIN.
+// Gives the scanner growing prefixes of `wire`: first `first` bytes, then at least `step` more and
+// as many as it asks for, until it is done or there are no more. At the end of `wire` it gets all
+// of it once, as after the client's FIN.
 inline Delivery deliver(Protocol protocol, std::span<const std::uint8_t> wire, std::size_t first,
                         std::size_t step) {
   Delivery delivery;

@@ -1,8 +1,8 @@
 #pragma once
 
-// A backend behind the gate, without a kernel: bytes pass or are redirected, the FIN comes, the
-// backlog leaves, in any order that a source of choices picks. What the gate makes of it is the
-// session's event, and rules that it must keep are checked; a broken one throws.
+// A backend behind the gate, without a kernel: bytes pass or are redirected, the FIN arrives, and
+// the backlog drains, in any order that a source of choices picks. The gate turns this into events
+// of the session, and its rules are checked; a violation throws.
 
 #include <cstddef>
 #include <functional>
@@ -18,7 +18,7 @@ class GatedBackend {
  public:
   void arm() { expect(gate_.start(pending_ == 0)); }
 
-  // Lets one thing happen to the armed receive; nullopt: the session learns nothing of it.
+  // Makes one thing happen to the armed receive; nullopt: the session gets no event.
   std::optional<Event> happen(const std::function<std::size_t(std::size_t)>& choose) {
     if (!fin_ && choose(4) == 0) ++pending_;
     if (!fin_ && choose(4) == 0) ++backlog_;
@@ -40,7 +40,7 @@ class GatedBackend {
     if (!holds) throw std::logic_error(rule);
   }
 
-  // How what is armed can complete now.
+  // How the armed operation can complete now.
   Gate::Outcome pick(const std::function<std::size_t(std::size_t)>& choose) const {
     if (choose(16) == 0) return Gate::Outcome::woken;
     switch (gate_.armed()) {
@@ -85,8 +85,8 @@ class GatedBackend {
   }
 
   Gate gate_;
-  unsigned pending_ = 0;  // Passed and not read.
-  unsigned backlog_ = 0;  // Redirected and not in the send queue.
+  unsigned pending_ = 0;  // Passed but not read.
+  unsigned backlog_ = 0;  // Redirected but not in the send queue.
   bool fin_ = false;
   bool torn_ = false;
 };

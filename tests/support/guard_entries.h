@@ -1,6 +1,6 @@
 #pragma once
 
-// Entries of the guard's lists, written as an operator writes them.
+// Entries of the guard's lists, in the operator's notation.
 
 #include <doctest/doctest.h>
 

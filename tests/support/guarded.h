@@ -63,14 +63,15 @@ class Guarded {
     REQUIRE(filter_.activate(generation_of(list_, settings)));
   }
 
-  // Does to the list and to the kernel's maps what a command does.
+  // Changes the list and the kernel's maps like a command.
   void set(const GuardEntry& entry) {
     GuardList::Plan plan = list_.plan(entry.prefix, entry.term);
     for (const GuardChange& change : plan.changes) REQUIRE(generation().apply(change));
     list_.commit(plan);
   }
 
-  // Why the frame passed or was dropped, as the program counted it: once, and rightly.
+  // Why the frame passed or was dropped, as counted by the program: once, and for the right
+  // protocol.
   guard_reason judge(const Bytes& frame, guard_protocol protocol) {
     const XdpCounters before = *filter_.counters();
     const bool passed = passes(filter_, frame);

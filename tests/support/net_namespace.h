@@ -34,7 +34,8 @@ class NetNamespace {
 
   int fd() const { return fd_.get(); }
 
-  // Runs the function inside, on a thread of its own; sockets that it opens stay inside.
+  // Runs the function in the namespace, on a thread of its own; sockets that it opens stay in the
+  // namespace.
   template <typename F>
   auto run(F function) const {
     std::optional<std::invoke_result_t<F>> result;

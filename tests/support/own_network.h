@@ -1,6 +1,6 @@
 #pragma once
 
-// A network namespace for one test, without a name: it goes with the thread that lives in it.
+// A network namespace for one test, without a name: it ends with the thread in it.
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
@@ -27,7 +27,7 @@
 
 namespace sni::test {
 
-// Runs a program of iproute2 with these words and wants it to succeed.
+// Runs a program of iproute2 with these arguments and requires success.
 inline void run_tool(const std::string& words) {
   std::istringstream in(words);
   std::vector<std::string> arguments{std::istream_iterator<std::string>(in), {}};
@@ -44,7 +44,7 @@ inline void ip(const std::string& words) {
   run_tool("ip " + words);
 }
 
-// A pair of interfaces that are up, near and far.
+// A pair of interfaces, near and far, both up.
 inline void make_veth(const std::string& options = "") {
   ip("link add near " + options + " type veth peer name far " + options);
   ip("link set near up");
@@ -54,7 +54,7 @@ inline void tc(const std::string& words) {
   run_tool("tc " + words);
 }
 
-// Runs `body` in a namespace of its own, where only a loopback interface is there, and up.
+// Runs `body` in a namespace of its own, which has only a loopback interface, up.
 inline void in_own_network(const std::function<void()>& body) {
   std::exception_ptr failure;
   std::jthread([&] {
@@ -87,7 +87,7 @@ class Wire {
     REQUIRE(::send(fd_.get(), frame.data(), frame.size(), 0) == static_cast<ssize_t>(frame.size()));
   }
 
-  // Whether `frame` arrives before `last` does; other frames, the kernel's own, are passed over.
+  // Whether `frame` arrives before `last` does; other frames, from the kernel, are skipped.
   bool sees_before(const Bytes& frame, const Bytes& last) const {
     for (;;) {
       pollfd readable{.fd = fd_.get(), .events = POLLIN, .revents = 0};

@@ -1,7 +1,7 @@
 #pragma once
 
 // Frames built field by field: packet(Ethernet{...}, Ipv4{...}, Tcp{...}). Each layer says what
-// follows it, so that a test can also lie.
+// follows it, so that a test can also make invalid frames.
 
 #include <arpa/inet.h>
 
@@ -68,7 +68,7 @@ struct Ipv4 {
   std::uint8_t protocol = protocol_tcp;
   std::uint16_t fragment_offset = 0;  // In units of 8 octets.
   bool more_fragments = false;
-  std::uint8_t header_words = 5;  // What it claims; 6 and more come with as many option words.
+  std::uint8_t header_words = 5;  // The claimed length; 6 and more add as many option words.
   std::uint8_t version = 4;
 
   void append_to(Bytes& bytes) const {
@@ -106,7 +106,7 @@ struct Ipv6 {
 // Hop-by-hop, routing and destination options; with `word_bytes` 4 and units 1, authentication.
 struct Ipv6Extension {
   std::uint8_t next = protocol_tcp;
-  std::uint8_t units = 0;  // As its length field says.
+  std::uint8_t units = 0;  // The value of its length field.
   std::uint8_t unit_bytes = 8;
 
   void append_to(Bytes& bytes) const {
@@ -122,7 +122,7 @@ struct Ipv6Fragment {
 
   void append_to(Bytes& bytes) const {
     bytes.push_back(next);
-    bytes.push_back(0xff);  // Reserved; must not be taken for a length.
+    bytes.push_back(0xff);  // Reserved; must not be read as a length.
     put16(bytes, static_cast<unsigned>(offset) << 3 | 1);
     bytes.insert(bytes.end(), {0, 0, 0, 1});
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-// PROXY headers as bytes, to be taken apart and spoilt.
+// PROXY headers as bytes, to be modified by tests.
 
 #include <cstdint>
 #include <span>
@@ -23,7 +23,7 @@ inline std::string text_of(std::span<const std::uint8_t> bytes) {
   return {bytes.begin(), bytes.end()};
 }
 
-// A header of version 2 whose length is right.
+// A header of version 2 with a correct length.
 inline ProxyBytes v2_bytes(std::uint8_t command, std::uint8_t family, const ProxyBytes& block) {
   ProxyBytes bytes(proxy_wire::v2_signature.begin(), proxy_wire::v2_signature.end());
   bytes.push_back(command);

@@ -1,8 +1,8 @@
 #pragma once
 
-// A port of the kernel's choice that stays the test's own. Its socket is bound but does not listen:
-// the kernel then lets others with SO_REUSEADDR bind and listen there, and chooses the port for
-// nobody else.
+// A port chosen by the kernel and reserved for the test. Its socket is bound but does not listen:
+// the kernel lets others with SO_REUSEADDR bind and listen there, and chooses the port for no other
+// socket.
 
 #include <sys/socket.h>
 

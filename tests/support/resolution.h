@@ -1,6 +1,6 @@
 #pragma once
 
-// Resolutions as tests write them.
+// Short forms of resolutions for tests.
 
 #include <initializer_list>
 #include <utility>

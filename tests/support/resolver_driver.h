@@ -1,7 +1,7 @@
 #pragma once
 
-// Runs a Resolver over poll(2), in the place of the worker's ring. Its clock can be put forward, so
-// that TTLs pass without waiting.
+// Runs a Resolver over poll(2) instead of the worker's ring. Its clock can be advanced, so that
+// TTLs pass without waiting.
 
 #include <poll.h>
 
@@ -96,7 +96,7 @@ class ResolverDriver : public ResolverIo {
     ::poll(polled.data(), polled.size(), static_cast<int>(std::min(left_ms, patience_ms)));
     for (std::size_t i = 0; i < ids.size(); ++i) {
       const short got = polled[i].revents;
-      // A watch that went in this turn still reports, as a completion on its way would.
+      // A watch removed in this turn still reports, like a completion in flight.
       if (got == 0) continue;
       watches.erase(ids[i]);
       resolver().on_ready(ids[i], (got & ~POLLOUT) != 0, (got & POLLOUT) != 0, now_ms());

@@ -1,8 +1,8 @@
 #pragma once
 
-// A world without a kernel around one Session: it performs the actions by writing them down, and a
-// source of choices picks what happens next among all that could. Every rule that a session must
-// keep is checked after every step; a broken one throws.
+// A world without a kernel around one Session: it records the actions, and a source of choices
+// picks the next of all possible events. Every rule of a session is checked after every step; a
+// violation throws.
 
 #include <algorithm>
 #include <array>
@@ -31,7 +31,7 @@ class SessionWorld {
     give({.kind = Kind::accepted});
   }
 
-  // Lets things happen until the session is closed, with a kill after `steps` at the latest.
+  // Makes events happen until the session is closed, with a kill after `steps` at the latest.
   void run(std::size_t steps) {
     for (std::size_t i = 0; i < steps && !closed_; ++i) happen();
     if (!closed_) give({.kind = Kind::kill, .reason = EndReason::cut});
@@ -42,9 +42,9 @@ class SessionWorld {
     }
   }
 
-  // All that can happen now, but for a kill.
+  // All events possible now, except a kill.
   std::vector<Event> possible() const {
-    if (due_) return *due_;  // A result that is there at once comes before anything else.
+    if (due_) return *due_;  // An immediate result precedes everything else.
     auto events = completions();
     const Phase phase = session_.phase();
     if (phase == Phase::resolving) {
@@ -69,7 +69,7 @@ class SessionWorld {
     return events;
   }
 
-  // The event happens. Returns what the session asked for.
+  // Makes the event happen. Returns the session's actions.
   Actions give(const Event& event) {
     due_.reset();
     const bool was_closing = session_.phase() >= Phase::closing;
@@ -148,7 +148,7 @@ class SessionWorld {
     }
   }
 
-  // Every way in which something that is armed can complete now.
+  // Every way in which an armed operation can complete now.
   std::vector<Event> completions() const {
     std::vector<Event> events;
     const Phase phase = session_.phase();
@@ -185,7 +185,7 @@ class SessionWorld {
           add(Kind::hung_up);
       }
     }
-    // The cancel of a connect that takes too long ends it as failed; see connect_failed above.
+    // A cancelled connect that took too long ends as failed; see connect_failed above.
     if (phase != Phase::closing && phase != Phase::retreating) return events;
     for (const Operation operation :
          {Operation::receive, Operation::send, Operation::connect, Operation::watch}) {
@@ -296,7 +296,7 @@ class SessionWorld {
     }
   }
 
-  // What has completed needs no cancel any more.
+  // A completed operation needs no cancel.
   void forget_completed(const Event& event) {
     const bool cancelled = event.kind == Kind::cancelled;
     const bool received = event.kind <= Kind::discarded_all && event.kind != Kind::accepted;
@@ -310,7 +310,7 @@ class SessionWorld {
     if (session_.phase() != Phase::handing) handing_over_ = false;
   }
 
-  // Until `flushed` nobody but the reader's own end stops what was received before a reset.
+  // Until `flushed` only the reader's own end may stop bytes received before a reset.
   void check_reset() const {
     const Side from = other(session_.reset_target());
     require(!held_[index(from)] || session_.armed(Operation::send, from),

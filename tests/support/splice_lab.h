@@ -141,10 +141,10 @@ struct LabPlaces {
   const NetNamespace* backend_net = nullptr;  // Empty: on the proxy's own host.
   int backend_mss = 0;                        // TCP_MAXSEG towards the backend; 0: the route's.
   int proxy_buffer =
-      0;  // SO_RCVBUF of the proxy's sockets: how much they promise; 0: the system's.
+      0;  // SO_RCVBUF of the proxy's sockets: the window they offer; 0: the system's.
 };
 
-// Watches, connects and exchanges a hello and an answer, as a relay would.
+// Watches, connects and exchanges a hello and an answer, like a relay.
 inline LabPair lab_pair(SpliceLab& lab, const LabPlaces& places, std::uint64_t flow = 1) {
   LabPair made;
   const Endpoint listen = endpoint_at(places.listen);

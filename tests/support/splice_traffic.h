@@ -1,6 +1,6 @@
 #pragma once
 
-// Bytes that tell where they belong, and their way through a lab's connection.
+// Bytes that identify their position, and their transfer through a lab's connection.
 
 #include <doctest/doctest.h>
 
@@ -22,7 +22,7 @@ inline std::string pattern(std::size_t size, unsigned seed) {
   return bytes;
 }
 
-// Both ways at once, and every byte is compared.
+// Sends both ways at once and compares every byte.
 inline void exchange(const LabPair& pair, std::size_t size, unsigned seed = 1) {
   const std::string up = pattern(size, seed);
   const std::string down = pattern(size, seed + 1);
@@ -36,7 +36,7 @@ inline void exchange(const LabPair& pair, std::size_t size, unsigned seed = 1) {
   CHECK(got_up == up);
 }
 
-// The first event of that kind; empty: none came in time.
+// The first event of that kind; empty: none in time.
 inline std::vector<packet_event> await_event(SpliceLab& lab, packet_event_kind kind) {
   std::vector<packet_event> events;
   for (int i = 0; i < 20; ++i) {
@@ -55,7 +55,7 @@ inline void end_both(const LabPair& pair) {
   CHECK(receive(pair.client.get(), 1).empty());
 }
 
-// Both ends, and the event with so many bytes each way.
+// Checks both ends, and the event with so many bytes each way.
 inline void check_end(SpliceLab& lab, const LabPair& pair, std::uint64_t bytes) {
   end_both(pair);
   const auto end = await_event(lab, PACKET_EVENT_END);

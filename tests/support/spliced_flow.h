@@ -130,9 +130,9 @@ class SplicedFlow {
     return *flow;
   }
 
-  // What a TCP segment of one side has to become, by the model and with checksums from scratch;
-  // empty: nothing, since its header is broken. To be asked after it has run, which may be what
-  // fixes the offset of its timestamps.
+  // The expected translation of a TCP segment of one side, by the model and with checksums from
+  // scratch; empty: none, since its header is broken. To be called after the segment has run, which
+  // may set the offset of its timestamps.
   Bytes expected(packet_side side, const Bytes& segment, std::uint8_t traffic_class) const {
     const bool up = side == PACKET_CLIENT;
     const auto from = entry(up ? keys.client : keys.backend);

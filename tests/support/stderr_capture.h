@@ -1,7 +1,7 @@
 #pragma once
 
-// Takes what is written to stderr, as the log is, by way of a pipe that a thread reads. Until
-// read_on() nobody reads it if the test wants it so: a log whose reader is stuck.
+// Captures stderr, where the log goes, through a pipe that a thread reads. A test may pause the
+// reader until read_on(), like a log with a stuck reader.
 
 #include <sys/types.h>
 #include <unistd.h>
@@ -50,7 +50,7 @@ class StderrCapture {
     return text_;
   }
 
-  // All lines; stderr is the old one again.
+  // Returns all lines and restores stderr.
   std::vector<std::string> finish() {
     if (saved_) dup2(saved_.get(), STDERR_FILENO);
     saved_.reset();

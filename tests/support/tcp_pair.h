@@ -1,7 +1,7 @@
 #pragma once
 
 // Plain TCP connections on loopback for kernel tests: a listener on a free port, connect, and a
-// proxied pair seen from all four ends. Failures throw, so that a test ends where it went wrong.
+// proxied pair seen from all four ends. Failures throw, so that a test ends at the failure.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -44,7 +44,7 @@ inline sockaddr_in loopback(std::uint16_t port) {
   return address;
 }
 
-// Blocking calls end after 20 s: a lost wake-up fails a test and does not hang it.
+// Blocking calls end after 20 s: a lost wake-up makes a test fail instead of hang.
 inline void prepare(int fd) {
   const timeval limit{.tv_sec = 20, .tv_usec = 0};
   check(::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), "SO_RCVTIMEO");
@@ -97,7 +97,7 @@ inline bool wait_for(int fd, short events, int timeout_ms) {
 
 inline constexpr int patience_ms = 20'000;
 
-// Blocking or not: waits for room.
+// Waits for room, on blocking and nonblocking sockets.
 inline void send_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const auto sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -106,7 +106,7 @@ inline void send_all(int fd, std::string_view bytes) {
   }
 }
 
-// Exactly `size` bytes, or what came before the end.
+// Exactly `size` bytes, or fewer at the end.
 inline std::string receive(int fd, std::size_t size) {
   std::string bytes(size, '\0');
   std::size_t have = 0;

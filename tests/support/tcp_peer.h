@@ -1,7 +1,7 @@
 #pragma once
 
 // The two ends of TCP connections on loopback, as tests play clients and backends. Every call waits
-// at most `patience`, and a test whose peer stays silent fails with what it waited for.
+// at most `patience`, and a test with a silent peer fails with what it waited for.
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -35,11 +35,11 @@ struct TcpOptions {
   int receive_buffer_bytes = 0;  // 0: the system's.
   std::uint8_t host = 1;         // Listens on 127.0.0.host.
 };
-// A reader that stalls after some tens of KiB, and not after megabytes: its writer's kernel sizes
-// the send buffer by the segments (tcp_sndbuf_expand), and loopback's have 64 KiB.
+// A reader that stalls after some tens of KiB instead of megabytes: the kernel sizes the writer's
+// send buffer by the segments (tcp_sndbuf_expand), and those of loopback have 64 KiB.
 inline constexpr TcpOptions narrow{.segment_bytes = 536, .receive_buffer_bytes = 8192};
 
-// Bytes that differ by place and seed.
+// Bytes that differ by position and seed.
 inline std::vector<std::uint8_t> pattern(std::size_t size, std::size_t seed = 0) {
   std::vector<std::uint8_t> bytes(size);
   for (std::size_t i = 0; i < size; ++i) {
@@ -107,7 +107,7 @@ class TcpPeer {
     send(std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
   }
 
-  // Exactly `count` bytes, or fewer if the stream ends before.
+  // Exactly `count` bytes, or fewer if the stream ends earlier.
   std::vector<std::uint8_t> receive(std::size_t count) {
     std::vector<std::uint8_t> bytes(count);
     std::size_t have = 0;
@@ -136,7 +136,7 @@ class TcpPeer {
     }
     return rest;
   }
-  // Waits for the next bytes; false: it was the end that came.
+  // Waits for the next bytes; false: the stream ended.
   bool receive_part(Rest& rest) {
     std::array<std::uint8_t, 16384> part;
     const ssize_t got = receive_some(part);
@@ -171,7 +171,7 @@ class TcpPeer {
   UniqueFd fd_;
 };
 
-// Nobody listens there.
+// Whether nothing listens there.
 inline bool refuses(const Endpoint& endpoint) {
   try {
     TcpPeer::connect(endpoint);
@@ -181,8 +181,8 @@ inline bool refuses(const Endpoint& endpoint) {
   }
 }
 
-// The rest of each stream, all read side by side, so that the kernel's timers (a shut window is
-// probed every 200 ms and more) run side by side as well.
+// The rest of each stream, all read in parallel, so that the kernel's timers (a closed window is
+// probed every 200 ms or more) also run in parallel.
 inline std::vector<TcpPeer::Rest> receive_rests(std::span<TcpPeer> peers) {
   std::vector<TcpPeer::Rest> rests(peers.size());
   std::vector<pollfd> polled;
@@ -195,7 +195,7 @@ inline std::vector<TcpPeer::Rest> receive_rests(std::span<TcpPeer> peers) {
     }
     for (std::size_t i = 0; i < peers.size(); ++i) {
       if (polled[i].revents == 0 || peers[i].receive_part(rests[i])) continue;
-      polled[i] = {.fd = -1, .events = 0, .revents = 0};  // poll() passes over it.
+      polled[i] = {.fd = -1, .events = 0, .revents = 0};  // poll() skips it.
       --open;
     }
   }
@@ -229,7 +229,7 @@ class TcpListener {
   Endpoint endpoint_;
 };
 
-// An endpoint that refuses connections: bound, so that nobody else gets it, but not listening.
+// An endpoint that refuses connections: bound, so that no other socket gets it, but not listening.
 class RefusingEndpoint {
  public:
   RefusingEndpoint() : fd_(UniqueFd::adopt(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))) {

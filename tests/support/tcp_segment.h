@@ -1,7 +1,7 @@
 #pragma once
 
-// Whole TCP segments over IPv4 or IPv6 with right checksums, to be sent raw or given to a program,
-// and the same taken apart again.
+// Complete TCP segments over IPv4 or IPv6 with correct checksums, to be sent raw or given to a
+// program, and their parser.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

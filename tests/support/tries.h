@@ -1,6 +1,6 @@
 #pragma once
 
-// A TargetList as a connection uses it, without a network.
+// A TargetList used as by a connection, but without a network.
 
 #include <doctest/doctest.h>
 
@@ -51,7 +51,7 @@ struct Tries {
   }
   TargetContext context() { return {.board = board, .log = log, .now_ms = now_ms}; }
   Next next() { return targets.next(policy, context()); }
-  // A connect() to what next() gave has ended so.
+  // Reports the result of a connect() to the target from next().
   void ended(int sys_errno) { ended(targets.target(), sys_errno); }
   void ended(const Target& target, int sys_errno) {
     targets.connected(target, sys_errno, 100, context());

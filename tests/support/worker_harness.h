@@ -1,8 +1,8 @@
 #pragma once
 
 // Workers on loopback without the main thread's part: the test opens and hands over listening
-// sockets, reloads, drains and stops. Listeners get ports of their own choice, once, before the
-// workers start, so that clients can wait in the backlog by then.
+// sockets, reloads, drains and stops. Listeners get their ports before the workers start, so that
+// clients can already wait in the backlog.
 
 #include <algorithm>
 #include <chrono>
@@ -24,7 +24,7 @@
 
 namespace sni::test {
 
-// Waits until `reached`; false: it was not in time.
+// Waits until `reached`; false: not in time.
 inline bool eventually(const std::function<bool()>& reached) {
   const auto give_up = std::chrono::steady_clock::now() + patience;
   while (!reached()) {
@@ -34,7 +34,7 @@ inline bool eventually(const std::function<bool()>& reached) {
   return true;
 }
 
-// The worker runs in this process: its socket whose peer is there, or -1.
+// The worker runs in this process: its socket with this peer, or -1.
 inline int socket_to(const Endpoint& peer) {
   for (int fd = 0; fd < 1024; ++fd) {
     if (peer_of(fd) == peer) return fd;
@@ -53,8 +53,8 @@ inline Backend backend_at(const Endpoint& endpoint) {
   return backend;
 }
 
-// One listener "main", from which every name goes to the backends in their order. Nothing times out
-// while a test runs.
+// One listener "main", from which every name goes to the backends in order. Nothing times out
+// during a test.
 inline Config config_for(std::vector<Backend> backends, Protocol protocol = Protocol::tls) {
   constexpr std::chrono::hours never{1};
   Config config;
@@ -95,7 +95,7 @@ class WorkerHarness {
       workers_[i] = std::move(*worker);
     }
   }
-  // Listeners that `config` names as before keep their sockets.
+  // Listeners that `config` still names keep their sockets.
   void reload(Config config) {
     prepare_reload(std::move(config));
     tell_reload();
@@ -128,7 +128,7 @@ class WorkerHarness {
     return reserved_.at(listener).endpoint();
   }
   TcpPeer connect(const TcpOptions& options = {}) { return TcpPeer::connect(endpoint(), options); }
-  // A client that has asked for `name`.
+  // A client that has sent a hello for `name`.
   TcpPeer connect_to(std::string_view name, const TcpOptions& options = {}) {
     TcpPeer client = connect(options);
     client.send(hello_for(name));
@@ -155,7 +155,7 @@ class WorkerHarness {
       return counters.refused[static_cast<std::size_t>(refusal)];
     });
   }
-  // Everything that is counted while it lasts has come back to nothing.
+  // All gauges have returned to zero.
   bool becomes_empty() {
     return eventually([this] {
       return shared_.connections.load() == 0 && shared_.pending_hellos.load() == 0 &&

@@ -102,7 +102,7 @@ TEST_CASE("Threads that store and find at once never see one name's addresses un
       }
     });
   }
-  // More names than the map holds, so that elements change their names all the time.
+  // More names than the map holds, so that elements are reused all the time.
   for (unsigned i = 0; i < 40'000; ++i) {
     map.store(std::to_string(i % 8), answer(i % 8), now, 100);
     map.store("filler" + std::to_string(i), answer(99), now, 100);

@@ -20,7 +20,7 @@ int tracked() {
   return count;
 }
 
-// Hooks of conntrack are there in a namespace once a rule needs them.
+// A namespace has conntrack's hooks once a rule needs them.
 bool track_everything() {
   if (access("/proc/sys/net/netfilter/nf_conntrack_count", F_OK) != 0) return false;
   run_tool("nft add table inet t");

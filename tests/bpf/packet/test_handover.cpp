@@ -48,7 +48,7 @@ TEST_CASE("every pair of families can be joined") {
          {std::pair{v4, to_v4}, {v6, to_v6}, {v4, to_v6}, {v6, to_v4}}) {
       CAPTURE(listen);
       CAPTURE(backend);
-      // The IPv6 header is 20 bytes longer, so segments from the IPv4 side have to be shorter.
+      // The IPv6 header is 20 bytes longer, so segments from the IPv4 side must be shorter.
       auto pair = lab_pair(lab,
                            {.listen = listen,
                             .backend = backend,
@@ -57,7 +57,7 @@ TEST_CASE("every pair of families can be joined") {
                            ++flow);
       const auto step = hand_over(lab, pair);
       if (listen == v4 && backend == to_v6) {
-        // The client was told 1460 by the listener before it was known where it would go.
+        // The listener told the client 1460 before its backend was known.
         CHECK(step.decline == PACKET_DECLINE_MSS);
         continue;
       }
@@ -169,7 +169,7 @@ TEST_CASE("a killed flow is reset at both ends though nobody sends, and its entr
 
 TEST_CASE("bytes that wait unread at the hand-over are brought to the other side first") {
   in_lab([](SpliceLab& lab) {
-    // With a small promise unread bytes do not go beyond what the other side allows.
+    // With a small offered window unread bytes stay within the other side's window.
     auto pair = lab_pair(lab, {.backend_net = &lab.backend, .proxy_buffer = 8192});
     send_all(pair.client.get(), "early ");
     send_all(pair.backend.get(), "bird ");

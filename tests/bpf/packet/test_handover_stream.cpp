@@ -20,7 +20,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Relays what can be had at once in one direction; nothing stays behind.
+// Relays what is available at once in one direction; nothing is left unsent.
 std::size_t relay_now(int from, int to) {
   std::array<char, 65'536> buffer;
   const auto got = ::recv(from, buffer.data(), buffer.size(), MSG_DONTWAIT);
@@ -35,7 +35,7 @@ struct Outcome {
   std::array<std::size_t, 2> relayed{};
 };
 
-// Relays until so many bytes have gone both ways together, tries to hand over, and goes on where that
+// Relays until so many bytes have moved in both directions, tries to hand over, and goes on if that
 // is declined.
 Outcome relay_and_hand_over(SpliceLab& lab, LabPair& pair, std::size_t between,
                             const std::atomic<bool>& over) {
@@ -75,7 +75,7 @@ TEST_CASE("connections are handed over in the midst of full traffic both ways an
       CAPTURE(flow);
       const bool local = flow % 4 == 0;
       const bool v6 = flow % 2 == 1;
-      // A small promise, as a relay that means to hand over keeps it.
+      // A small offered window, as in a relay that is going to hand over.
       auto pair = lab_pair(lab,
                            {.listen = v6 ? "[2001:db8:1::1]:443" : "198.18.1.1:443",
                             .backend = local ? "127.0.0.1:8443"

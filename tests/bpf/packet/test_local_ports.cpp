@@ -18,7 +18,7 @@ Endpoint backend(std::uint16_t port) {
   return {.ip = IpAddress::v4(127, 0, 0, 1), .port = port};
 }
 
-// As /proc/sys of the calling thread's namespace has it.
+// Sets the range in /proc/sys of the calling thread's namespace.
 void set_port_range(int first, int last) {
   std::ofstream file("/proc/sys/net/ipv4/ip_local_port_range");
   file << first << ' ' << last << std::flush;
@@ -81,7 +81,7 @@ TEST_CASE("few holders are shared by nobody, and many serve other backends") {
     REQUIRE(ports.hold(backend(1), 40'001));
     const std::set shared = {ports.share(backend(2)), ports.share(backend(2))};
     CHECK(shared == std::set<std::optional<std::uint16_t>>{40'000, 40'001});
-    CHECK(!ports.share(backend(2)));  // Both of its tuples live.
+    CHECK(!ports.share(backend(2)));  // Both of its tuples are in use.
     CHECK(!ports.share(backend(1)));
     CHECK(ports.holders() == 2);
     CHECK(ports.counters().shared == 2);

@@ -22,7 +22,7 @@ Bytes stamps(std::uint32_t value, std::uint32_t echo) {
   return option;
 }
 
-// What blind packets must not move.
+// The state that blind packets must not change.
 struct Tracked {
   explicit Tracked(const packet_flow& flow)
       : acked(flow.acked),
@@ -102,7 +102,7 @@ TEST_CASE("packets are rewritten to the byte as the model says, in every pair of
           Bytes expected = flow.expected_up(segment);
           Bytes got = packet_in(passage);
           if (flow.client.ip.is_v4() == false && flow.backend.ip.is_v4()) {
-            // IPv6 has no identification to take over, and 0 is right with "don't fragment".
+            // IPv6 has no identification to take over, and 0 is correct with "don't fragment".
             REQUIRE(got.size() == expected.size());
             CHECK((got[4] == 0 && got[5] == 0));
             CHECK(checksum_of(std::span(got).first(20)) == 0);
@@ -140,7 +140,7 @@ TEST_CASE("the proxy's socket gets acknowledgements under the number that it wai
   Segment segment = flow.from_client();
   segment.ack -= 1;
   const Bytes at_first = packet_in(flow.run(segment));
-  // The socket has none of the bytes that were forwarded.
+  // The socket has none of the forwarded bytes.
   segment.seq += 50'000;
   CHECK(packet_in(flow.run(segment)) == at_first);
   REQUIRE(flow.plane->widen(flow.keys.client, 1, SplicedFlow::client_seq + 700,
@@ -279,7 +279,7 @@ TEST_CASE("bytes count when the receiver has acknowledged them, past 4 GiB too")
     flow.run(answer);
     CHECK(PacketEntry{flow.keys.client, flow.entry(flow.keys.client)}.bytes() == total);
   }
-  // As if 6 GiB had gone by.
+  // As if 6 GiB had passed.
   packet_flow up = flow.entry(flow.keys.client);
   up.acked += 6ull << 30;
   up.sent += 2u << 30;

@@ -53,7 +53,7 @@ TEST_CASE("pins of another version are refused until they are gone") {
     const auto older = PinDirectory::open(path, 3);
     REQUIRE_MESSAGE(older, older.error().what);
     older->remove("MAP");
-    // An empty directory of another version is in nobody's way.
+    // An empty directory of another version does not matter.
     const auto refused = PinDirectory::open(path, 4);
     REQUIRE(!refused);
     CHECK(refused.error().what.ends_with("another process uses it"));

@@ -77,7 +77,7 @@ TEST_CASE("the host's own addresses are local, and go by loopback") {
     CHECK(found(lookup, "127.0.0.1", endpoint("127.0.0.1")) == local);
     CHECK(found(lookup, "::1", endpoint("::1")) == local);
     CHECK(found(lookup, "198.18.1.1", endpoint("198.18.1.1")) == local);
-    // A worker of the kernel's puts a new IPv6 address among the routes (addrconf_dad_work).
+    // A kernel worker adds the route of a new IPv6 address (addrconf_dad_work).
     const Endpoint own = endpoint("2001:db8:1::1");
     for (int i = 0; i < 500 && !found(lookup, "2001:db8:1::1", own).local; ++i) {
       std::this_thread::sleep_for(10ms);

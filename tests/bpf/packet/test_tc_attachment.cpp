@@ -46,7 +46,7 @@ std::vector<TcFilter> filters_of(const std::string& interface,
   return *filters;
 }
 
-// A filter of somebody else, as `tc filter add dev near ingress prio 7 bpf da ...` makes it.
+// A foreign filter, as from `tc filter add dev near ingress prio 7 bpf da ...`.
 void add_foreign_filter(const std::string& interface, const TcProgram& program) {
   auto route = NetlinkSocket::open(NETLINK_ROUTE);
   REQUIRE(route);

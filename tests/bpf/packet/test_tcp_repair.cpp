@@ -20,7 +20,7 @@ std::uint32_t promised(int fd) {
   return position->promised_edge - position->read_seq;
 }
 
-// The backend, whose room is small, and the client's connection, all of whose window is used once.
+// The backend with a small window, and the client's connection, whose whole window is used once.
 struct Matched {
   std::pair<UniqueFd, UniqueFd> client = connected();
   std::pair<UniqueFd, UniqueFd> backend = connected(16'384);
@@ -34,7 +34,7 @@ struct Matched {
       REQUIRE(receive(client_side, piece.size()) == piece);
     }
   }
-  // As the packet plane does it: the kernel may undo a match early in a connection.
+  // As in the packet plane: the kernel may undo a match early in a connection.
   bool match() const {
     for (int tries = 0; tries < 8; ++tries) {
       match_windows(client_side, backend_side);

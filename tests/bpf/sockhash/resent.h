@@ -1,7 +1,8 @@
 #pragma once
 
-// A sender that sends bytes again in other cuts, as TCP does after a loss (tcp_collapse_retrans):
-// with TCP_REPAIR its socket is replaced by one whose sequence numbers begin earlier.
+// A sender that retransmits bytes with other segment boundaries, as TCP does after a loss
+// (tcp_collapse_retrans): by TCP_REPAIR its socket is replaced by one whose sequence numbers begin
+// earlier.
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,8 +14,8 @@
 
 namespace sni::test {
 
-// The same connection over IPv4. What is sent next repeats, on the wire, the `back` bytes before.
-// At most 2680 bytes go out as one sk_buff, and TCP drops those that are old as a whole.
+// The same connection over IPv4. The next bytes sent repeat, on the wire, the `back` bytes before.
+// At most 2680 bytes are sent as one sk_buff, and TCP drops an sk_buff of only old bytes.
 inline UniqueFd resent(UniqueFd old, std::uint32_t back) {
   sockaddr_in here{};
   sockaddr_in there{};
@@ -33,7 +34,7 @@ inline UniqueFd resent(UniqueFd old, std::uint32_t back) {
     check(::getsockopt(old.get(), IPPROTO_TCP, TCP_QUEUE_SEQ, &next[queue], &size),
           "TCP_QUEUE_SEQ");
   }
-  old.reset();  // Without a word to the other end.
+  old.reset();  // Sends nothing to the other end.
 
   auto fresh = tcp_socket();
   set_option(fresh.get(), IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON);

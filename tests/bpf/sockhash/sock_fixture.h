@@ -15,7 +15,7 @@
 
 namespace sni::test {
 
-// Values of Result, with the error shown where there is none.
+// The value of a Result; shows the error if there is none.
 template <typename T>
 T must(Result<T> result) {
   if (!result) FAIL(result.error().what);
@@ -44,8 +44,8 @@ struct SockFixture {
   }
 };
 
-// Shows capture_backend how the listener's accepted sockets are used, in a connection of its own.
-// Each request acknowledges the answer before it.
+// Shows capture_backend how the listener's accepted sockets are used, in a separate connection.
+// Each request acknowledges the previous answer.
 inline void teach(SockSlots& slots, const Listener& listener, bool blocking = false,
                   int answers = SOCK_LOOKS) {
   const auto near = tcp_socket();
@@ -63,7 +63,7 @@ inline void teach(SockSlots& slots, const Listener& listener, bool blocking = fa
   slots.give_back(slot);
 }
 
-// A backend on this host: announced, connected, and with that caught.
+// A backend on this host: announced, connected, and so captured.
 struct LocalPair : ProxiedPair {
   SockFixture& fixture;
   Listener listener = Listener::open();
@@ -80,19 +80,19 @@ struct LocalPair : ProxiedPair {
     must(fixture.slots->expect_backend(slot, client_cookie));
     connect_to(backend_side.get(), listener.port);
     backend = listener.accept();
-    // Event-driven, as most backends; the helpers of tcp_pair.h wait where they must.
+    // Event-driven, like most backends; the helpers of tcp_pair.h wait if necessary.
     set_nonblocking(backend.get());
   }
 
   void add_target() { must(fixture.slots->add_target(client_side.get(), client_cookie)); }
   void grant() { fixture.slots->grant(slot, client_side.get()); }
-  // A credit that nobody earned: what redirecting without the credit rule amounts to.
+  // An unlimited credit: redirection without the credit rule.
   void grant_without_bound() {
     auto& state = fixture.sockhash->slot(slot);
     state.credit = state.owner << 32 | 0xffffffff;
   }
 
-  // What the userspace relay does with bytes that came over loopback TCP.
+  // Forwards bytes that came over loopback TCP, like the userspace relay.
   void forward(std::string_view bytes) {
     send_all(client_side.get(), bytes);
     forwarded += bytes.size();

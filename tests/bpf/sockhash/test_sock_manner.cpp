@@ -1,4 +1,5 @@
-// Which sockets may be caught: only those of a listener whose sockets were seen not to block.
+// Which sockets may be captured: only those of a listener whose sockets were observed to be
+// nonblocking.
 
 #include <thread>
 
@@ -9,7 +10,7 @@ using namespace sni::test;
 
 namespace {
 
-// Whether a new connection to the listener is caught.
+// Whether a new connection to the listener is captured.
 bool catches(SockFixture& fixture, const Listener& listener) {
   const auto near = tcp_socket();
   const auto slot = fixture.slots->take(socket_cookie(near.get())).value();
@@ -144,7 +145,7 @@ TEST_CASE("A blocking backend is let go, and its recv() does not end before its 
   CHECK(receive(pair.backend.get(), 4) == "late");
   client.join();
 
-  // What accepts blocking sockets is known by now, and left alone.
+  // By now the listener is known for blocking sockets, and is left alone.
   auto next = tcp_socket();
   const auto slot = fixture.slots->take(socket_cookie(next.get())).value();
   must(fixture.slots->expect_backend(slot, pair.client_cookie));

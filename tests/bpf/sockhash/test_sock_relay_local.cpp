@@ -47,7 +47,8 @@ struct EdgeWriter {
   }
 };
 
-// The relay's part for a backend on this host: what passes is forwarded, and each wake-up grants.
+// The relay's part for a backend on this host: it forwards passed bytes, and grants on each
+// wake-up.
 void relay(LocalPair& pair) {
   for (;;) {
     std::string bytes(64 * 1024, '\0');
@@ -196,7 +197,7 @@ TEST_CASE("Rule 11: without the credit a full client's socket leaves the backend
   std::thread backend([&] { writer.run(pair.backend.get(), 64 << 20); });
   while (!wait_for(pair.client.get(), POLLIN, 1000)) continue;
   ::usleep(300'000);
-  // The client resumes and takes all there is; the backend sleeps on.
+  // The client resumes and reads all there is; the backend keeps sleeping.
   std::uint64_t got = 0;
   while (wait_for(pair.client.get(), POLLIN, 500)) got += receive_now(pair.client.get()).size();
   backend.join();
@@ -250,7 +251,7 @@ TEST_CASE("Rule 12: no plaintext leaves once the backend has switched kernel TLS
   keys.info.version = TLS_1_2_VERSION;
   keys.info.cipher_type = TLS_CIPHER_AES_GCM_128;
   // Stable kernels of 2026 (tried: 6.1.192) refuse keys on a socket with an sk_msg program; a TLS
-  // library then encrypts by itself, and what it writes must go the way it came from.
+  // library then encrypts by itself, and its writes must take the normal path.
   const bool encrypts = ::setsockopt(pair.backend.get(), SOL_TLS, TLS_TX, &keys, sizeof(keys)) == 0;
   if (!encrypts) MESSAGE("this kernel refuses kTLS on a socket that was caught");
   const std::string secret = "a secret of the backend";
@@ -338,8 +339,8 @@ TEST_CASE("Rule 13: the same four-tuple in another network namespace is not ours
   });
   const auto our_side = ours.run(socket);
   const auto foreign_side = foreign.run(socket);
-  // Our accepted socket becomes established with the first data only, which leaves a gap for the
-  // other connection to come in between.
+  // Our accepted socket becomes established only with the first data, which leaves a gap for the
+  // other connection.
   set_option(our_listener.fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, 10);
   const auto [client, client_side] = connected();
   const auto slot = fixture.slots->take(socket_cookie(our_side.get())).value();

@@ -1,5 +1,5 @@
-// redirect_skb behind its gate: a remote backend, played by a socket of loopback that nobody
-// catches.
+// redirect_skb behind its gate: a remote backend, represented by a loopback socket that is not
+// captured.
 
 #include <sys/resource.h>
 
@@ -48,7 +48,7 @@ TEST_CASE("Rule 1: a reader that stops makes the host hold no more than the boun
   SUBCASE("with the gate") {
     pair.arm(bound);
     flood();
-    // What the sender got rid of lies in its own, the source's and the client's buffers.
+    // The sent bytes are in the sender's, the source's and the client's buffers.
     CHECK(sent < 32 << 20);
     CHECK(fixture.slots->backlog_peak(pair.slot) <= bound);
     CHECK(fixture.counter(SOCK_SKB_PASS_BACKLOG) > 0);
@@ -199,7 +199,7 @@ TEST_CASE("Rule 6: a source that leaves the redirect stays in its map, and loses
   fixture.slots->disarm(pair.slot);
   std::thread backend([&] { send_stream(pair.backend.get(), total, 64 * 1024, head); });
   std::thread proxy([&] {
-    // The gate opens and closes for good while bytes arrive.
+    // The gate really opens and closes while bytes arrive.
     for (int i = 0; i < 200; i++) {
       fixture.slots->disarm(pair.slot);
       // The first time until something has passed, however busy the machine is.

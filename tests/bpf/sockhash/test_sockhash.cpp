@@ -116,7 +116,7 @@ TEST_CASE("After SIGKILL nothing is left loaded once the caught backend's socket
     CHECK(of_proxy.size() >= 3);
     proxy.kill_and_wait();
   }
-  // The backend goes on as any socket whose peer is gone.
+  // The backend behaves like any socket whose peer is gone.
   CHECK(receive_now(backend.get()).empty());
   backend.reset();
   bool left = true;

@@ -16,7 +16,7 @@ std::uint64_t written(int fd) {
   return counters->written;
 }
 
-// As much as goes in without the reader taking anything.
+// Fills the buffers while the reader reads nothing.
 std::uint64_t fill(int fd) {
   const auto bytes = test_stream(0, 64 * 1024);
   std::uint64_t sent = 0;

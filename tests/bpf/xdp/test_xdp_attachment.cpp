@@ -29,7 +29,7 @@ XdpAttachment attached(const Guarded& guarded, const std::string& interface, Xdp
   return std::move(*attachment);
 }
 
-// Frames of a blocked source do not come through, and those of others do.
+// Frames of a blocked source do not pass, and those of others do.
 void check_filtering() {
   const Wire near("near");
   const Wire far("far");
@@ -116,7 +116,7 @@ TEST_CASE("somebody else's program is named and left alone") {
       }
       CHECK(has_program("near"));
     }
-    // Attached without a link, as `ip link set dev near xdp` does it.
+    // Attached without a link, like `ip link set dev near xdp`.
     const int near = static_cast<int>(if_nametoindex("near"));
     REQUIRE(bpf_xdp_attach(near, other.filter().program_fd(), XDP_FLAGS_SKB_MODE, nullptr) == 0);
     const auto refused =

@@ -11,8 +11,8 @@ using namespace sni::test;
 
 namespace {
 
-// Every beginning of `frame` passes below `dropped_from` bytes and is dropped from there on.
-// BPF_PROG_TEST_RUN takes no frame that is shorter than an Ethernet header.
+// Every prefix of `frame` passes below `dropped_from` bytes and is dropped from there on.
+// BPF_PROG_TEST_RUN accepts no frame shorter than an Ethernet header.
 void check_cuts(const Guarded& guarded, const Bytes& frame, std::size_t dropped_from) {
   for (std::size_t length = 14; length <= frame.size(); ++length) {
     CAPTURE(length);
@@ -96,9 +96,9 @@ TEST_CASE("an entry holds until its time and an expired one hides nothing") {
   const GuardTime future = now + 3600;
   Guarded guarded(
       {blocked("192.0.2.0/24", past), blocked("198.51.100.0/24", future),
-       // A longer prefix and an address, both over, inside a live shorter one.
+       // A longer prefix and an address, both expired, inside a live shorter one.
        blocked("203.0.113.0/24"), blocked("203.0.113.0/28", past), blocked("203.0.113.1", past),
-       // An allowance that is over no longer helps.
+       // An expired allow entry no longer helps.
        blocked("2001:db8::/32"), allowed("2001:db8::1", past), allowed("2001:db8::2", future)});
   CHECK(guarded.judge_v4("192.0.2.1") == GUARD_PASS_UNLISTED);
   CHECK(guarded.judge_v4("198.51.100.1") == GUARD_DROP_BLOCKED);
@@ -181,7 +181,7 @@ TEST_CASE("scope listeners finds the port behind options and extension headers")
   CHECK(v6(protocol_fragment, Ipv6Fragment{.offset = 1}, Tcp{}) == GUARD_PASS_NOT_LISTENER);
   CHECK(v6(protocol_authentication, Ipv6Extension{.units = 4, .unit_bytes = 4}, Tcp{}) ==
         GUARD_DROP_BLOCKED);
-  // An unknown next header, and more headers than any packet in order has.
+  // An unknown next header, and more headers than any valid packet has.
   CHECK(v6(protocol_udp, Udp{}) == GUARD_PASS_NOT_LISTENER);
   const Ipv6Extension more{.next = protocol_destination};
   CHECK(v6(protocol_destination, more, more, more, more, more, more, Ipv6Extension{}, Tcp{}) ==

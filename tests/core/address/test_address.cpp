@@ -1,4 +1,4 @@
-// Addresses as text and as sockaddr: what is taken, what is refused, and that both ways agree.
+// Addresses as text and as sockaddr: accepted forms, refused forms, and that both directions agree.
 
 #include "core/address/address.h"
 
@@ -233,7 +233,7 @@ TEST_CASE("neighbouring addresses spread over the hash's low bits") {
     network.bytes[7] = low;
     v6_buckets.insert(std::hash<IpAddress>{}(network) % 65'536);
   }
-  // 4,096 balls in 65,536 bins fill about 3,970 of them when they fall at random.
+  // 4,096 random balls fill about 3,970 of 65,536 bins.
   CHECK(v4_buckets.size() > 3'800);
   CHECK(v6_buckets.size() > 3'800);
 }

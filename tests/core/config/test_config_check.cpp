@@ -1,4 +1,4 @@
-// What values must be to each other: each mistake with its whole message and place.
+// Checks between values: each mistake with its whole message and position.
 
 #include "core/config/config_check.h"
 

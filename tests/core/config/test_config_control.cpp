@@ -1,5 +1,5 @@
-// [server], [control], [metrics], [stats] and [log]: as whom a proxy runs, who may reach it, and what
-// it leaves behind.
+// [server], [control], [metrics], [stats] and [log]: the user of the proxy, who may reach it, and
+// the files that it writes.
 
 #include <doctest/doctest.h>
 

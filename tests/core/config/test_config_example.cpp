@@ -1,5 +1,5 @@
-// config.toml.example is what users read first: it loads as it stands, has every key, says
-// something about each, and its values are the defaults.
+// Users read config.toml.example first: it loads as it is, has every key with a comment, and its
+// values are the defaults.
 
 #include <doctest/doctest.h>
 
@@ -76,7 +76,7 @@ TEST_CASE("the example has every key that there is, and no other") {
 TEST_CASE("the values that the example shows are the defaults") {
   const auto example = read_config(example_text(), "config.toml.example").config;
   REQUIRE(example.has_value());
-  // What has no default is taken as the example has it.
+  // Keys without a default are taken from the example.
   Config defaults;
   ListenerConfig listener;
   listener.name = example->listeners.at(0).name;

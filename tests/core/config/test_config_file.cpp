@@ -1,5 +1,5 @@
-// Reading configurations: what each key gives, and each mistake in one value with its whole message
-// and place.
+// Reading configurations: the result of each key, and each mistake in one value with its whole
+// message and position.
 
 #include "core/config/config_file.h"
 

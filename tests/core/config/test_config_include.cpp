@@ -1,4 +1,4 @@
-// What `include` takes in: how files are joined, and what is wrong with them is told by their names.
+// `include`: how files are joined, and that mistakes are reported under their names.
 
 #include "core/config/config_include.h"
 
@@ -18,7 +18,7 @@ namespace {
 
 using Files = std::map<std::string, std::string>;
 
-// A pattern that ends in "*" stands for the files that begin so, any other for itself.
+// A pattern that ends in "*" matches the files with that prefix, any other pattern only itself.
 IncludeFiles from(const Files& files) {
   return {.list = [&files](std::string_view pattern) -> Result<std::vector<std::string>> {
             if (!pattern.ends_with('*')) return std::vector{std::string(pattern)};
@@ -137,7 +137,7 @@ TEST_CASE("patterns, files and their bytes are bounded") {
   Files many;
   for (std::size_t i = 0; i <= limits::include_files_max; ++i) many["d/" + std::to_string(i)] = "";
   CHECK(messages(base, many).at(0).ends_with("more than 4096 files are included"));
-  // What one file has taken of the bytes the next one cannot have.
+  // The bytes of one file are no longer available to the next.
   std::vector<std::size_t> left;
   IncludeFiles counted;
   counted.read = [&left](const std::string&, std::size_t bytes_max) -> Result<std::string> {

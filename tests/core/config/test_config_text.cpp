@@ -1,4 +1,4 @@
-// What is written of a configuration is read again as the same.
+// A configuration that is written and read again is the same.
 
 #include "core/config/config_text.h"
 
@@ -16,7 +16,7 @@ using namespace sni;
 
 namespace {
 
-// Nothing in it is at its default but what has only one value that serves.
+// No key is at its default, except keys with only one suitable value.
 constexpr std::string_view unusual = R"(
 server = { workers = 3, abort_on_close = true }
 answers.alerts = false

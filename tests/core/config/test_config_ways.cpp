@@ -1,4 +1,4 @@
-// Keys that say how backends are reached and who the client is.
+// Keys about the way to backends and the identity of the client.
 
 #include <doctest/doctest.h>
 

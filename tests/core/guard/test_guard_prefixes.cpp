@@ -23,7 +23,7 @@ std::vector<std::string> derived(std::vector<GuardEntry> rules) {
 
 using Texts = std::vector<std::string>;
 
-// What the operator means: everything that covers an address applies to it.
+// The operator's intent: everything that covers an address applies to it.
 GuardTerm meant(const std::vector<GuardEntry>& rules, const IpAddress& address) {
   GuardTerm term;
   for (const GuardEntry& rule : rules) {
@@ -32,7 +32,7 @@ GuardTerm meant(const std::vector<GuardEntry>& rules, const IpAddress& address) 
   return term;
 }
 
-// What the kernel's trie answers: its longest match.
+// The answer of the kernel's trie: its longest match.
 GuardTerm longest_match(std::span<const GuardEntry> entries, const IpAddress& address) {
   const GuardEntry* best = nullptr;
   for (const GuardEntry& entry : entries) {

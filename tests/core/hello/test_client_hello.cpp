@@ -126,7 +126,7 @@ TEST_CASE("the name list must fill its extension and hold whole entries") {
   Bytes list = name_list({{0, "a.example"}});
   list.push_back(0);
   CHECK(malformed(with_extension(server_name, list)));
-  list[1]++;  // Now the list takes in the stray byte, which is no entry.
+  list[1]++;  // Now the list includes the stray byte, which is not an entry.
   CHECK(malformed(with_extension(server_name, list)));
 }
 

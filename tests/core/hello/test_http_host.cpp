@@ -159,7 +159,7 @@ TEST_CASE("the scan judges each byte of a head once, however it arrives") {
   std::size_t judged = 0;
   for (std::size_t there = 1; there <= head.size(); ++there) {
     const std::size_t before = progress.position;
-    // Behind the position only the end of the line before is looked at again.
+    // Before the position only the end of the previous line is read again.
     if (before > 1) seen.replace(0, before - 1, before - 1, '\0');
     const auto need = scan_http_head(bytes_of(std::string_view(seen).substr(0, there)), progress);
     REQUIRE(need.has_value());

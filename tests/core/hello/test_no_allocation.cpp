@@ -1,4 +1,4 @@
-// What runs once per connection or per completion must not touch the heap.
+// Code that runs once per connection or per completion must not touch the heap.
 
 #include <doctest/doctest.h>
 

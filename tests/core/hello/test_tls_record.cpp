@@ -134,7 +134,7 @@ TEST_CASE("the scan never goes back: its cost is the number of records plus the 
     std::size_t there = 1;
     std::size_t calls = 0;
     while (true) {
-      // Whatever lies behind the position may be anything now: it has had its one look.
+      // Bytes before the position may change now: they were read once.
       std::ranges::fill(std::span(seen).first(progress.position), std::uint8_t{0xff});
       const std::size_t before = progress.position;
       const auto need =

@@ -1,4 +1,4 @@
-// Server names as others write them, as names of a route.
+// Server names of other proxies, as names of a route.
 
 #include "core/import/name_patterns.h"
 

@@ -16,7 +16,7 @@ TcpTerms good_terms() {
           .sending_mss = 1448};
 }
 
-// Everything read, written and acknowledged; numbers that wrap within the window.
+// Everything is read, written and acknowledged; numbers wrap within the window.
 TcpPosition quiet(std::uint32_t write, std::uint32_t read) {
   return {.write_seq = write,
           .acked_seq = write,

@@ -26,7 +26,7 @@ Reading fails(ProxyError error) {
   return std::unexpected(error);
 }
 
-// Gives the reader as much as it asks for, byte by byte where it asks for one more.
+// Gives the reader as much as it asks for, byte by byte if it asks for one more.
 Reading read_in_pieces(const ProxyBytes& bytes) {
   std::size_t there = 1;
   for (;;) {

@@ -1,5 +1,5 @@
-// Distributions are judged by chi-square with a chance of one in a thousand to fail by accident, and
-// the randomness is fixed, so that what passes once passes always.
+// Distributions are judged by chi-square with a chance of one in a thousand to fail by accident.
+// The random numbers are fixed, so that a test that passes once always passes.
 
 #include "core/route/balancer.h"
 
@@ -27,7 +27,7 @@ std::uint64_t all(std::size_t count) {
   return UINT64_MAX >> (64 - count);
 }
 
-// Backends with counts of their own.
+// Backends with their own counts.
 struct Backends {
   explicit Backends(std::vector<std::uint32_t> given_weights)
       : weights(std::move(given_weights)), connections(weights.size()) {}
@@ -48,7 +48,7 @@ BalanceClient client(const Balancer& balancer, std::uint64_t number) {
   return {.random = mix(number), .source = mix(~number), .turn = balancer.take_turn()};
 }
 
-// How often each was picked; `stay`: nobody leaves meanwhile.
+// How often each was picked; `stay`: no connection ends meanwhile.
 std::vector<std::size_t> spread(Backends& backends, Balance policy, std::uint64_t left, bool stay) {
   const Balancer balancer = backends.balancer(policy);
   std::vector<std::size_t> picked(backends.weights.size());
@@ -60,7 +60,7 @@ std::vector<std::size_t> spread(Backends& backends, Balance policy, std::uint64_
   return picked;
 }
 
-// Of the backends in `left`, against their weights.
+// For the backends in `left`, against their weights.
 double chi_square(const std::vector<std::size_t>& picked, const Backends& backends,
                   std::uint64_t left) {
   double weights = 0;
@@ -88,12 +88,13 @@ TEST_CASE("every policy spreads connections by the weights, whether they stay or
   for (const Balance policy : policies) {
     CAPTURE(to_string(policy));
     for (const bool stay : {false, true}) {
-      // Fewest connections of backends that keep none is an even choice, whatever their weights.
+      // If no connection stays, the fewest connections are an even choice, whatever the weights.
       if (!stay && policy == Balance::least_connections) continue;
       for (const auto& weights :
            {std::vector<std::uint32_t>(8, 1), std::vector<std::uint32_t>{1, 2, 3, 4},
             std::vector<std::uint32_t>{256, 1}}) {
-        // Two picked by weight and then judged by weight lean to the heavy ones: even ones only.
+        // Two picked by weight and then compared by weight favour heavy ones, so only equal weights
+        // are tested.
         if (policy == Balance::random_two && weights.front() != weights.back()) continue;
         Backends backends(weights);
         const auto picked = spread(backends, policy, all(weights.size()), stay);
@@ -143,7 +144,7 @@ TEST_CASE("a connection that fails everywhere is offered every backend once") {
 TEST_CASE("the schedule deals by weight and spreads each backend's turns") {
   const std::vector<std::uint32_t> weights{5, 1, 1};
   CHECK(smooth_schedule(weights) == std::vector<std::uint8_t>{0, 0, 1, 0, 2, 0, 0});
-  // What all weights have in common makes it no longer.
+  // A common factor of all weights does not lengthen it.
   const std::vector<std::uint32_t> hundreds{200, 100};
   CHECK(smooth_schedule(hundreds).size() == 3);
 }
@@ -208,7 +209,7 @@ TEST_CASE("the addresses of a name are chosen by the same policy") {
     by_source.insert(hashed);
   }
   CHECK(by_source.size() == addresses.size());
-  // One of two in a quarter of the pairs of eight, and the better one of each.
+  // It is in a quarter of the pairs of eight, and the better one of each.
   CHECK(by_two[5] > 180);
   CHECK(by_two[5] < 320);
 }

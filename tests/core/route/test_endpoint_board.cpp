@@ -120,7 +120,7 @@ TEST_CASE("clients can fill the board and push out nothing that is configured") 
   const auto board = std::make_unique<Board>();
   constexpr std::uint32_t ours = 64;
   for (std::uint32_t i = 0; i < ours; ++i) board->add(i, start_ms, start_ms);
-  // Each later than the one before, so that age alone would favour them.
+  // Each later than the previous one, so that age alone would favour them.
   for (std::uint32_t i = ours; i < 20 * limits::board_endpoints; ++i) {
     board->add(i, start_ms + i / 100, start_ms + i / 100, by_client);
   }
@@ -170,7 +170,7 @@ TEST_CASE("of many workers that ask at once when the time is over, one tries the
     });
   }
   workers.clear();
-  // Workers that lag behind find the endpoint put off until later.
+  // Late workers find the endpoint put off until later.
   CHECK(tried >= 1);
   CHECK(tried <= periods);
 }
@@ -203,7 +203,7 @@ TEST_CASE("what a health check holds out stays out until it is released") {
   CHECK(board.is_held(id));
   CHECK(board.is_out(id));
   for (std::uint64_t later = 0; later < 10; ++later) {
-    CHECK(board.puts_off(1, start_ms + later * 3'600'000));  // Nobody is made to try it.
+    CHECK(board.puts_off(1, start_ms + later * 3'600'000));  // No connection is made to try it.
   }
   CHECK_FALSE(board.answered(1, start_ms));
   CHECK_FALSE(board.add(1, start_ms, start_ms));

@@ -19,7 +19,7 @@ struct Bell final : PlaceBell {
   std::vector<std::uint64_t> rung;
 };
 
-// Wakes whoever waits for it.
+// Wakes its waiter.
 struct Flag final : PlaceBell {
   void place_granted(std::uint64_t /*name*/) override {
     come.store(true);

@@ -7,8 +7,8 @@
 
 using namespace sni;
 
-// That a worker's counters may be read while it counts is ThreadSanitizer's to say: it sees
-// tests/net/server/test_worker.cpp sum them under traffic. On x86 no assertion could.
+// ThreadSanitizer checks that a worker's counters may be read while it counts:
+// tests/net/server/test_worker.cpp sums them under traffic. On x86 no assertion could show it.
 
 TEST_CASE("a counter adds one, or what it is told, and knows more than 32 bits") {
   Counter counter;

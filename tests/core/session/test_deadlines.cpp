@@ -21,7 +21,7 @@ std::vector<std::uint32_t> expired(Deadlines& deadlines, std::uint64_t now_ms) {
 
 using Slots = std::vector<std::uint32_t>;
 
-// What Deadlines stands for: slots by their deadlines.
+// A model of Deadlines: slots by their deadlines.
 class Model {
  public:
   void set(std::uint32_t slot, std::uint64_t when_ms) {
@@ -171,7 +171,7 @@ TEST_CASE("any order of set, clear and expire agrees with a sorted map") {
             REQUIRE(model.when(due) <= now);
             model.clear(due);
           });
-          // Whatever is left is due within the tick that now is in, at the earliest.
+          // Remaining deadlines are due in the current tick at the earliest.
           REQUIRE((model.by_time().empty() || model.by_time().begin()->first + tick > now));
       }
       const auto next = deadlines.next_ms();

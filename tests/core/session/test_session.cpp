@@ -88,7 +88,7 @@ TEST_CASE("A connect that takes too long is cancelled and counts as failed") {
 
 namespace {
 
-// A session with so many connects under way.
+// A session with several connects under way.
 Session racing(std::size_t attempts) {
   Session session;
   for (const Kind kind : {Kind::accepted, Kind::flight_routed}) session.step({.kind = kind});
@@ -275,7 +275,7 @@ TEST_CASE("What a backend said before it reset us still reaches the client") {
         std::vector<Action>{{Act::send, Side::backend}});
   CHECK(step(session, {.kind = Kind::sent, .side = Side::backend}) ==
         std::vector<Action>{{Act::receive, Side::backend}});
-  // The error went to our send, so the receive sees a plain end.
+  // The error was reported to our send, so the receive sees a plain EOF.
   CHECK(step(session, {.kind = Kind::eof, .side = Side::backend}) ==
         std::vector<Action>{{Act::flush, Side::client}});
   CHECK(session.reason() == EndReason::backend_reset);
@@ -316,7 +316,7 @@ TEST_CASE("Whatever happens in whatever order, a session ends in closed and keep
     REQUIRE_NOTHROW(world.run(1 + random() % 100));
     ++ends[static_cast<std::size_t>(world.session().reason())];
   }
-  // The walk is only worth something if it comes around everywhere that a session decides about.
+  // The walk must reach every reason that a session decides about.
   for (const EndReason reason :
        {EndReason::done, EndReason::client_reset, EndReason::backend_reset, EndReason::client_left,
         EndReason::malformed, EndReason::hello_timeout, EndReason::no_route, EndReason::unreachable,
@@ -328,7 +328,7 @@ TEST_CASE("Whatever happens in whatever order, a session ends in closed and keep
 
 namespace {
 
-// The backend has ended before it has sent a byte, and the flight is sent.
+// The backend ended before it sent a byte, after the flight was sent.
 Session turned_away() {
   Session session = relaying();
   session.step({.kind = Kind::sent, .side = Side::client});

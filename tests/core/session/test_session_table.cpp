@@ -1,6 +1,7 @@
-// The transition table of core/session/session.h, kept in session_table.txt: for each phase and each
-// event that can come in it, what follows, over every state that a session can reach. A change of the session shows there, line by line, for whoever reviews it; the test says how to
-// write the file anew.
+// The transition table of core/session/session.h, kept in session_table.txt: for each phase and
+// each event that can occur in it, the next phase and the actions, over every reachable state. A
+// change of the session shows there line by line for review; the test says how to write the file
+// again.
 
 #include <doctest/doctest.h>
 
@@ -124,7 +125,7 @@ class Table {
   std::map<std::pair<Phase, Kind>, std::set<std::string>> rows_;
 };
 
-// Through every state that can be reached.
+// Walks through every reachable state.
 Table walk() {
   Table table;
   std::vector<SessionWorld> open{SessionWorld([](std::size_t) { return 0; })};

@@ -19,7 +19,7 @@ const SocksTarget by_name{.name = "a.example", .ip = {}, .port = 443};
 const Bytes name_request{5, 1, 0, 3, 9, 'a', '.', 'e', 'x', 'a', 'm', 'p', 'l', 'e', 1, 0xbb};
 const Bytes granted{5, 0, 0, 1, 10, 0, 0, 1, 0x1f, 0x90};
 
-// All that is to be sent, `piece` bytes at a time.
+// Takes all outgoing bytes, `piece` at a time.
 Bytes send_all(SocksDialog& dialog, std::size_t piece = 1000) {
   Bytes sent;
   while (dialog.state() == State::send) {
@@ -32,7 +32,7 @@ Bytes send_all(SocksDialog& dialog, std::size_t piece = 1000) {
   return sent;
 }
 
-// Gives the dialog as much of `bytes` as it takes, `piece` at a time; returns what is left.
+// Gives the dialog as much of `bytes` as it accepts, `piece` at a time; returns the rest.
 Bytes give(SocksDialog& dialog, Bytes bytes, std::size_t piece = 1000) {
   while (dialog.state() == State::receive && !bytes.empty()) {
     const auto room = dialog.incoming();

@@ -125,14 +125,14 @@ TEST_CASE("a proxy that was started anew has no rate below zero") {
   fresh.accepted = 0;
   fresh.up = fresh.down = 0;
   top.take(fresh);
-  CHECK(has(screen(top), "new/s       10 "));  // As before: the next two samples tell.
+  CHECK(has(screen(top), "new/s       10 "));  // As before: it takes two new samples.
 }
 
 TEST_CASE("the fastest stand first, and other orders are a key away") {
   Top top;
   top.take(with_connections(1));
   CHECK(screen(top).find("fast.example") < screen(top).find("slow.example"));
-  type(top, "s");  // By what they have sent.
+  type(top, "s");  // Sorted by bytes sent.
   CHECK(screen(top).find("fast.example") > screen(top).find("slow.example"));
   CHECK(has(screen(top), "by up"));
   type(top, "r");

@@ -107,7 +107,7 @@ TEST_CASE("hostile hellos hold no more than limits.hello_memory, and a real clie
   config.limits.hello_memory = budget;
   WorkerHarness proxy(std::move(config));
   proxy.start();
-  // Most of a hello that says to be of 16 KiB.
+  // Most of a hello with a claimed length of 16 KiB.
   Bytes hostile = {0x16, 0x03, 0x01, 0x40, 0x00, 0x01, 0x00, 0x3f, 0xfc};
   hostile.resize(12'000);
   std::vector<TcpPeer> flood;

@@ -46,7 +46,7 @@ TEST_CASE("addresses of one name are not taken for those of the next") {
   REQUIRE(tries.next() == Next::endpoint);
   REQUIRE(tries.next() == Next::name);
   CHECK(tries.targets.name() == "b.example");
-  // No answer in time: the next target is asked for without one.
+  // No answer in time: the next target is requested without one.
   CHECK(tries.next() == Next::exhausted);
 }
 
@@ -137,7 +137,7 @@ TEST_CASE("what does not answer is put off for the next connection, whatever kin
     later.start(tries.route, "www.example", {});
     first(later);
     CHECK(later.backend_of(later.latest()).text == "10.0.0.2:443");
-    // One connection tries it again when its time is over, and if it answers so do all.
+    // One connection tries it again when its time is over, and if it answers, all do.
     tries.now_ms += limits::out_ms;
     TargetList again;
     again.start(tries.route, "www.example", {});
@@ -165,7 +165,7 @@ TEST_CASE("what has been silent is tried after all others, in the same order") {
   Tries tries({"10.0.0.1:443", "app.example:443", "unix:/run/app.sock"}, "");
   tries.silence(endpoint("10.0.0.1:443"));
   tries.silence(endpoint("10.0.0.3:443"));
-  // Asked for once: what was put off is tried even where the name has got others meanwhile.
+  // Resolved once: put-off addresses are tried even if the name has others meanwhile.
   auto resolution = addresses({"10.0.0.2", "10.0.0.3", "10.0.0.4"});
   std::vector<std::string> tried;
   for (Next next = tries.next(); next != Next::exhausted; next = tries.next()) {

@@ -1,4 +1,4 @@
-// Backends that bound their connections, as the list of targets goes by them.
+// Backends with a limit of connections in the list of targets.
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-// Lines that are pushed to clients beside their answers.
+// Lines that are pushed to clients besides their answers.
 
 #include <doctest/doctest.h>
 #include <sys/socket.h>
@@ -22,7 +22,7 @@ using nlohmann::json;
 
 namespace {
 
-// Keeps whom it was asked by, to push to.
+// Remembers the client that asked, to push to it.
 class FollowCommands : public ControlCommands {
  public:
   FollowCommands(const ControlServer& server, ControlServer::ClientId& follower)

@@ -25,7 +25,7 @@ using nlohmann::json;
 
 namespace {
 
-// Its commands "later" are answered in their order by one "release".
+// Its commands "later" are answered in order by one "release".
 class TestCommands : public ControlCommands {
  public:
   bool run(std::string_view command, const json& request, const ControlReply& reply) override {
@@ -50,7 +50,7 @@ class TestCommands : public ControlCommands {
   std::vector<std::pair<ControlReply, json>> later_;
 };
 
-// A server that is dispatched in a thread, with a command that gives back what it got.
+// A server that is dispatched in a thread, with a command that echoes.
 class Serving {
  public:
   explicit Serving(const std::string& path) : Serving(ControlConfig{.socket = path}) {}
@@ -174,7 +174,7 @@ TEST_CASE("a client that reads nothing of its answer is cut, one that reads slow
     dispatch();
     now += 1;
     dispatch();
-    // What the kernel has taken is still there, and then the end.
+    // The bytes in the kernel's buffer are still readable, and then the end.
     while (recv(lazy.get(), bytes.data(), bytes.size(), 0) > 0) {
     }
     std::size_t received = 0;

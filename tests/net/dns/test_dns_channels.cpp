@@ -61,7 +61,7 @@ TEST_CASE("a question after another one has a new port") {
 TEST_CASE("a port that has served for long enough is given up although questions never end") {
   DnsServer dns;
   ResolverDriver loop(one_packet_each(dns));
-  // Always more questions under way than there are channels.
+  // Always keeps more questions under way than there are channels.
   int begun = 0;
   constexpr int at_once = 2 * limits::dns_channels_max;
   constexpr int rounds = 4 * limits::dns_channel_questions;

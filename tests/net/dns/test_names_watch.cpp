@@ -20,7 +20,7 @@ void write(const fs::path& path, const std::string& text) {
   std::ofstream(path, std::ios::trunc) << text;
 }
 
-// Files of a directory of its own, and a watch on them.
+// Files in a directory of their own, and a watch on them.
 struct Watched {
   Watched() {
     write(directory / "hosts", "10.0.0.1 a\n");
@@ -36,7 +36,7 @@ struct Watched {
     REQUIRE(opened);
     watch = std::move(*opened);
   }
-  // Whether it tells of a change within the time.
+  // Whether it reports a change within the time.
   bool tells(std::chrono::milliseconds within = std::chrono::seconds(20)) {
     const auto end = std::chrono::steady_clock::now() + within;
     for (;;) {

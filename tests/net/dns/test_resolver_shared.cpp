@@ -1,4 +1,4 @@
-// What resolvers of several workers, and of one process after another, share in DNS_CACHE.
+// Resolvers of several workers, and of successive processes, share DNS_CACHE.
 
 #include <doctest/doctest.h>
 #include <unistd.h>

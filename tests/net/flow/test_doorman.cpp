@@ -91,7 +91,7 @@ TEST_CASE("once the true source is known, limits and lists hold for it and not f
   REQUIRE(by_proxy);
   CHECK_FALSE(doorman.readmit(*by_proxy, two, settings));
   CHECK_FALSE(shared.sources.acquire(two, 1));
-  auto next = doorman.admit(one, settings);  // The proxy's own place is free again.
+  auto next = doorman.admit(one, settings);  // The place of the proxy itself is free again.
   REQUIRE(next);
   CHECK(doorman.readmit(*next, two, settings) == Refusal::connections_per_source);
 }

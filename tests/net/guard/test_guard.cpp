@@ -27,7 +27,7 @@ GuardInput blocking(std::vector<std::string> prefixes) {
   return input;
 }
 
-// A guard without XDP, which needs no rights.
+// A guard without XDP, which needs no privileges.
 struct Guarding {
   explicit Guarding(GuardInput input) {
     auto started = Guard::start(admission, {}, std::move(input));
@@ -46,7 +46,7 @@ struct Guarding {
     poll(&wait, 1, 1000);
     guard->work();
   }
-  // Commands, until they hold.
+  // Runs commands and waits until they are in force.
   Result<void> block(const IpPrefix& source, std::optional<std::uint32_t> seconds) {
     std::optional<Result<void>> told;
     guard->block(source, seconds, [&](const Result<void>& result) { told = result; });

@@ -1,4 +1,4 @@
-// The prober with real sockets on loopback, driven as the main thread drives it.
+// The prober with real sockets on loopback, driven like by the main thread.
 
 #include "net/health/prober.h"
 
@@ -27,7 +27,7 @@ std::uint64_t now_ms() {
                                         .count());
 }
 
-// Listens on loopback, and answers what it is sent with `answer`; empty: it only accepts.
+// Listens on loopback, and replies to any bytes with `answer`; empty: it only accepts.
 struct Listening {
   explicit Listening(std::uint16_t port = 0) {
     fd = UniqueFd::adopt(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -40,7 +40,7 @@ struct Listening {
     REQUIRE(listen(fd.get(), 16) == 0);
     endpoint = local_of(fd.get());
   }
-  // Takes connections, and reads and answers those that have sent something.
+  // Accepts connections, and reads and answers those that have sent something.
   void serve() {
     for (;;) {
       UniqueFd taken =

@@ -27,7 +27,7 @@ Ring new_ring(unsigned entries = 64) {
   return std::move(*ring);
 }
 
-// Turns until `count` completions have come.
+// Turns until there are `count` completions.
 std::vector<Completion> completions(Ring& ring, std::size_t count) {
   std::vector<Completion> got;
   while (got.size() < count) {

@@ -30,7 +30,7 @@ struct Source : MetricsSource {
   std::vector<MetricsReply> late;
 };
 
-// Served by hand, with a clock of its own.
+// A server that is dispatched by hand, with its own clock.
 struct Served {
   Served() {
     path = fresh_socket_path();
@@ -53,7 +53,7 @@ struct Served {
   void dispatch() {
     for (int i = 0; i < 8; ++i) server->dispatch(now);
   }
-  // What has come by then.
+  // Returns what has arrived by then.
   std::string asked(const UniqueFd& fd, const std::string& bytes) {
     CHECK(send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
           static_cast<ssize_t>(bytes.size()));
@@ -97,7 +97,7 @@ TEST_CASE(
   const UniqueFd other = served.connected();
   CHECK(served.asked(other, "GET /healthz HTTP/1.1\n\n").starts_with("HTTP/1.1 200 "));
   left.reset();
-  served.now += 2 * limits::scrape_patience_ms;  // It is not the scraper that is slow.
+  served.now += 2 * limits::scrape_patience_ms;  // The scraper is not the slow part.
   served.dispatch();
   REQUIRE(served.source.late.size() == 2);
   for (const MetricsReply& reply : served.source.late) reply("a 1\n");

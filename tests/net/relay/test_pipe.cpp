@@ -20,7 +20,7 @@ std::string held(const Pipe& pipe) {
   return {pipe.held().begin(), pipe.held().end()};
 }
 
-// Pipes that hold so many buffers that the pool is scarce.
+// Pipes that hold enough buffers to make the pool scarce.
 struct Scarcity {
   explicit Scarcity(BufferRing& buffers) : pool(buffers.pool()) {
     while (!pool.scarce()) pipes.emplace_back().hold(pool, buffers.fill("x"), 1);

@@ -15,7 +15,7 @@ using namespace sni::test;
 
 namespace {
 
-constexpr std::uint64_t much = 1 << 30;  // limits.relay_memory that never runs out.
+constexpr std::uint64_t much = 1 << 30;  // A limits.relay_memory that never runs out.
 
 }  // namespace
 

@@ -28,7 +28,7 @@ TEST_CASE("each backend that is named tells its state and its connections") {
   const BackendRef out = entry(table, "10.0.0.2:443");
   const BackendRef name = entry(table, "app.example:443");
   const BackendRef local = entry(table, "unix:/run/app.sock");
-  entry(table, "10.0.0.9:443");  // Nobody names it any more.
+  entry(table, "10.0.0.9:443");  // No route names it any more.
   board->add(board->id_of(out->backend.endpoint), true, 1000, 1000);
   board->add(board->id_of("/run/app.sock"), true, 1000, 1000);
   const BackendLease lease(*up, nullptr);

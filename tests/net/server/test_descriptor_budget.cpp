@@ -10,10 +10,10 @@ using namespace sni;
 
 namespace {
 
-// What the process holds in userspace mode with a control socket.
+// Descriptors of the process in userspace mode with a control socket.
 constexpr std::uint64_t process = 16;
 
-// All that may be open at once.
+// The most descriptors that may be open at once.
 std::uint64_t used(const DescriptorNeeds& needs, const DescriptorBudget& budget) {
   return needs.process +
          needs.workers * (3 + needs.listeners + 2 * needs.name_servers + 2 * budget.splices +

@@ -35,7 +35,7 @@ bool is_open(int fd) {
   return fcntl(fd, F_GETFD) != -1;
 }
 
-// Whether somebody listens there.
+// Whether a socket listens there.
 bool answers(const Endpoint& endpoint) {
   sockaddr_storage address{};
   const socklen_t length = to_sockaddr(endpoint, address);

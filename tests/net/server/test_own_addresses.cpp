@@ -29,8 +29,8 @@ bool speaks(const UniqueFd& watch, int wait_ms) {
   return poll(&readable, 1, wait_ms) == 1;
 }
 
-// Two interfaces in one namespace, both up, without addresses: link-local ones would come some time
-// later.
+// Two interfaces in one namespace, both up, without addresses: link-local ones would appear some
+// time later.
 void add_interfaces() {
   ip("link add first type veth peer name second");
   for (const std::string interface : {"first", "second"}) {
@@ -52,7 +52,7 @@ TEST_CASE("the addresses of all interfaces and of both families are this host's 
       CHECK_MESSAGE(lists(own), own);
     }
     CHECK_FALSE(lists("198.18.0.2"));
-    CHECK_FALSE(lists("198.18.0.255"));  // The broadcast address is nobody's.
+    CHECK_FALSE(lists("198.18.0.255"));  // The broadcast address belongs to no interface.
   });
 }
 

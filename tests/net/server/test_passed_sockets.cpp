@@ -1,4 +1,4 @@
-// Sockets of a service manager: which ones are ours, and which listener gets which.
+// Sockets of a service manager: which ones are ours, and which listener gets which of them.
 
 #include "net/server/passed_sockets.h"
 
@@ -25,8 +25,8 @@ ListenerConfig named_listener(const std::string& name, const Endpoint& address) 
   return config;
 }
 
-// Runs `check` in a child whose descriptor 3 is a copy of `fd`, with these variables; whether it
-// returned true. The test's own descriptors stay what they are.
+// Runs `check` in a child whose descriptor 3 is a copy of `fd`, with these variables. Returns
+// whether `check` returned true. The test's own descriptors do not change.
 template <typename Check>
 bool in_child(int fd, const std::string& names, pid_t pid, const Check& check) {
   const pid_t child = fork();

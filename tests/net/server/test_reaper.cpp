@@ -11,7 +11,7 @@ using namespace sni;
 
 namespace {
 
-// Tells which thread has freed it.
+// Records which thread has freed it.
 struct Witness {
   explicit Witness(std::promise<std::thread::id>& freed) : freed_by(&freed) {}
   Witness(Witness&& other) noexcept : freed_by(std::exchange(other.freed_by, nullptr)) {}

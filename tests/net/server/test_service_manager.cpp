@@ -29,7 +29,7 @@ class Manager {
   ~Manager() {
     for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) unsetenv(name);
   }
-  // "": nothing has come.
+  // "": nothing has arrived.
   std::string heard() const {
     std::array<char, 512> bytes;
     const ssize_t size = recv(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);

@@ -40,8 +40,8 @@ Config two_listeners(const TcpListener& backend) {
   return config;
 }
 
-// A low limit of descriptors, which can be used up. An armed accept goes by the limit of the moment
-// in which it was armed (io_accept_prep), so this comes before the proxy starts.
+// A low limit of descriptors, which can be used up. An armed accept uses the limit at the time when
+// it was armed (io_accept_prep), so this is set before the proxy starts.
 class FewDescriptors {
  public:
   FewDescriptors() {
@@ -54,7 +54,7 @@ class FewDescriptors {
   FewDescriptors& operator=(const FewDescriptors&) = delete;
 
   void use_up() {
-    // UBSan opens a pipe to look at a kind of object for the first time; the worker will warn.
+    // UBSan opens a pipe the first time it checks a kind of object; the worker will warn.
     spdlog::warn("this test uses up {} descriptors", 512);
     for (int fd = dup(STDERR_FILENO); fd >= 0; fd = dup(STDERR_FILENO)) {
       used_.push_back(UniqueFd::adopt(fd));
@@ -67,7 +67,7 @@ class FewDescriptors {
   std::vector<UniqueFd> used_;
 };
 
-// How long the proxy's end of a connection is silent before the system sends a probe.
+// How long the proxy's end of a connection is idle before the system sends a keepalive probe.
 std::chrono::seconds patience_with(const TcpPeer& client) {
   int seconds = 0;
   socklen_t length = sizeof seconds;
@@ -77,7 +77,7 @@ std::chrono::seconds patience_with(const TcpPeer& client) {
   return std::chrono::seconds(seconds);
 }
 
-// The worker has met the end of the descriptors.
+// Whether the worker has run out of descriptors.
 bool accepting_pauses(WorkerHarness& proxy) {
   return eventually([&] {
     return proxy.sum([](const Counters& counters) -> auto& { return counters.accept_errors; }) > 0;
@@ -236,7 +236,7 @@ TEST_CASE("a new client's socket goes by the reloaded [tcp], from the backlog to
   shorter.tcp.keepalive_idle /= 2;
   proxy.prepare_reload(std::move(shorter));
   UniqueFd socket_of_client = UniqueFd::adopt(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  few.use_up();  // Nothing is checked until they are given back: doctest may need one.
+  few.use_up();  // No checks until they are given back: doctest may need one.
   connect_to(socket_of_client.get(), proxy.endpoint());
   const bool paused = accepting_pauses(proxy);
   proxy.tell_reload();
@@ -271,7 +271,7 @@ TEST_CASE("clients in the backlog when draining begins wait for descriptors and 
   for (int i = 0; i < 8; ++i) {
     sockets.push_back(UniqueFd::adopt(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
   }
-  few.use_up();  // Nothing is checked until they are given back: doctest may need one.
+  few.use_up();  // No checks until they are given back: doctest may need one.
   for (const UniqueFd& each : sockets) connect_to(each.get(), proxy.endpoint());
   const bool paused = accepting_pauses(proxy);
   proxy.tell_drain();
@@ -298,6 +298,6 @@ TEST_CASE("hellos that are all there at once are served, although there are fewe
   }
   for (TcpPeer& each : served) each.send("served");
   for (TcpPeer& client : clients) CHECK(client.receive_text(6) == "served");
-  // How many of them the kernel accepts in one turn is its own affair.
+  // The kernel decides how many of them it accepts in one turn.
   WARN(proxy.sum([](const Counters& counters) -> auto& { return counters.receives_deferred; }) > 0);
 }
