@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Says how well two runs of `sni-proxy bench --json FILE` agree.
+"""Reports how well two runs of `sni-proxy bench --json FILE` agree.
 
     bench/agreement.py first.json second.json
 
@@ -12,7 +12,7 @@ import pathlib
 import sys
 
 ALLOWED = 0.15
-# Latencies and memory are not compared: the first vary by nature, the second does not.
+# Latencies and memory are not compared: latencies vary by nature, memory does not.
 COMPARED = (".rate", ".gbit_s", ".cpu_s_per_gb", ".cpu_s_per_100k", ".proxy_us")
 
 

@@ -25,7 +25,8 @@ from measured_table import written
 
 # After Okabe and Ito: people with any colour vision can tell these apart.
 COLOURS = ["#8a9099", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#d55e00", "#56b4e9", "#b8a800"]
-INK, FAINT = "#010203", "#040506"  # Stand for the page's colours, which depend on the browser's mode.
+# Placeholders for the page's colours, which depend on the browser's mode.
+INK, FAINT = "#010203", "#040506"
 WIDTH, BAR_HEIGHT, CURVES_HEIGHT = 5.6, 0.24, 3.6  # Inches at 100 dots.
 
 STYLE = """
@@ -83,7 +84,7 @@ def number(value, unit=""):
 
 
 class Colours:
-    """A candidate has the same colour in every group: by its place among all names."""
+    """A candidate has the same colour in every group, by its position among all names."""
 
     def __init__(self, rows):
         names = dict.fromkeys(row["id"][len(row["group"]):] for row in rows)
@@ -102,7 +103,7 @@ def inline_svg(figure, title):
     svg = svg[svg.index("<svg"):]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
-    for size in ("width", "height"):  # Those of the page's column; viewBox keeps the ratio.
+    for size in ("width", "height"):  # The size of the page's column; viewBox keeps the ratio.
         svg = re.sub(rf'(<svg[^>]*?)\s{size}="[^"]*"', r"\1", svg, count=1)
     svg = svg.replace(INK, "currentColor").replace(FAINT, "var(--faint)")
     return svg.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
@@ -266,7 +267,7 @@ def page(report):
 
 def main():
     if sys.argv[1:] == ["--check"]:
-        return  # All that this needs could be imported.
+        return  # All needed modules could be imported.
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     matplotlib.rcParams.update({"font.family": "sans-serif", "svg.fonttype": "path"})

@@ -3,9 +3,9 @@
 
     bench/many_flows.py build/release/sni-proxy [--flows 50000] [--descriptors 20000]
 
-Opens so many connections by one proxy with so many descriptors, in network namespaces of its own, as
-root; has each of them handed over; then sends on every one of them and compares what comes back.
-Clients and backends are several processes, each with as many descriptors again. Prints a line of JSON.
+Opens so many connections through one proxy with so many descriptors, in its own network namespaces,
+as root. Each of them is handed over; then it sends on every one and compares the echo. Clients and
+backends are several processes, each with the same number of descriptors. Prints a line of JSON.
 """
 
 import argparse
@@ -73,8 +73,9 @@ def exchange(connection, payload):
 
 
 def hold(namespace, source, names, count, in_relay, pipe):
-    """Opens `count` connections from an address, of which some `in_relay` at once are not handed over,
-    and sends on each when told. A connection is handed over when it is 200 ms old and bytes move."""
+    """Opens `count` connections from an address, with about `in_relay` of them not handed over at
+    any time, and sends on each when told. A connection is handed over when it is 200 ms old and
+    bytes move."""
     enter(namespace)
     hellos = [tls.client_hello(name) for name in names]
     connections = []

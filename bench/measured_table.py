@@ -3,7 +3,7 @@
 
     bench/measured_table.py report.json docs/measured.md
 
-What stands between the two marker lines below is replaced; everything else stays.
+The text between the two marker lines below is replaced; everything else stays.
 """
 
 import json

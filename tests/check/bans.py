@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Constructs that this project does without, each with what stands in for it."""
+"""Constructs that this project bans, each with its replacement."""
 
 import re
 
@@ -7,7 +7,7 @@ import sources
 
 PRODUCT = ("src/", "bench/")
 RELAY = ("src/core/", "src/bpf/", "src/net/")
-# Where bytes pass: setting up and steering may allocate.
+# The byte path: set-up and control may allocate.
 BYTES = ("src/bpf/", "src/net/loop/", "src/net/flow/", "src/net/connect/", "src/net/relay/",
          "src/net/planes/")
 ALL = ("src/", "bench/", "tests/")
@@ -48,7 +48,7 @@ BANS_IN_TEXT = [
 ]
 # server.cpp is the main thread, which has no connections to keep waiting.
 EXCEPTIONS = {("src/net/server/server.cpp", "sleeping")}
-# C, which has no nullptr and no other way to say what BPF and shared memory need.
+# C, which has no nullptr and no alternative for BPF and shared memory.
 C_ONLY_EXCEPTIONS = {"NULL", "volatile", "goto"}
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the documents say about the code is true: end reasons, configuration keys, files, licences."""
+"""The documents match the code: end reasons, configuration keys, files, licences."""
 
 import re
 import tomllib

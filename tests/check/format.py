@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every C and C++ file is as clang-format 19 leaves it."""
+"""Every C and C++ file is formatted by clang-format 19."""
 
 import os
 import shutil

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Arrows point one way only: main -> net -> bpf -> core, and bench -> net.
 
-A file may include headers of its own layer and of those below it; the proxy includes nothing of the
-bench, which is a program of its own. core, which decides, also stays
-away from headers that perform: system calls, threads and logs.
+A file may include headers of its own layer and of those below it. The proxy includes nothing of the
+bench, which is a separate program. core is pure, so it also includes no headers for system calls,
+threads and logs.
 """
 
 import re
 
 import sources
 
-# Lowest first. What is in no layer (tests) may include everything.
+# Lowest first. Files in no layer (tests) may include everything.
 LAYERS = ["core", "bpf", "net", "main", "bench"]
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 # sys/socket.h and netinet/in.h give core the sockaddr types, unistd.h lets unique_fd.h close, and

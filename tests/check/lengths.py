@@ -29,7 +29,7 @@ def _kind_of(head):
 
 
 def _code(text):
-    """The text without comments, strings and preprocessor lines; every line stays where it was."""
+    """The text without comments, strings and preprocessor lines; line numbers do not change."""
     return re.sub(r"(?m)^[ \t]*#(?:.*\\\n)*.*$", lambda match: "\n" * match.group().count("\n"),
                   sources.without_noise(text))
 
@@ -37,7 +37,7 @@ def _code(text):
 def cpp_functions(text):
     """(first line, last line) of each function."""
     stack, head, head_line, line = [], "", 1, 1
-    function_line = None  # First line of the function that may go on in the next braces.
+    function_line = None  # First line of the function that may continue in the next braces.
     for char in _code(text):
         if char == "\n":
             line += 1
@@ -53,7 +53,7 @@ def cpp_functions(text):
         elif char == "{":
             kind = _kind_of(head)
             start = head_line
-            # `: a_{1}, b_{2} {`: the braces of a member initialiser end, the function does not.
+            # `: a_{1}, b_{2} {`: the braces of a member initialiser end, but not the function.
             if function_line and (not head.strip() or head.lstrip().startswith(",")):
                 kind, start = "function", function_line
             stack.append((kind, start))

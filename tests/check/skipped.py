@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""skipped.py JUNIT.xml: fails where ctest skipped a test, or ran none. For CI, which has all rights."""
+"""skipped.py JUNIT.xml: fails where ctest skipped a test, or ran none. For CI, which has all
+privileges."""
 
 import sys
 import xml.etree.ElementTree

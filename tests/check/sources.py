@@ -1,4 +1,5 @@
-"""What the checks share: which files are ours, their text without comments and strings, reporting."""
+"""Shared by the checks: the list of our files, their text without comments and strings,
+reporting."""
 
 import pathlib
 import re
@@ -31,7 +32,7 @@ def read(path):
 
 
 def without_noise(text):
-    """C++ text with comments, strings and characters blanked; every line stays where it was."""
+    """C++ text with comments, strings and characters blanked; line numbers do not change."""
     def blank(match):
         return '""' * match.group().startswith(('"', "R")) + "\n" * match.group().count("\n")
     return _NOISE.sub(blank, text)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The checks themselves: each fires on what it is for, and only there."""
+"""Tests of the checks: each fires on its target, and only there."""
 
 import pathlib
 import unittest

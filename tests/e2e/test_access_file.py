@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""log.access_file: the lines of connections in a file of their own, through rotations and full disks."""
+"""log.access_file: access lines in a file of their own, through rotations and full disks."""
 
 import json
 import pathlib
@@ -56,7 +56,7 @@ class AccessFile(ProxyTest):
         self.visit(started)
         self.lines(self.file, 1)
         self.file.rename(moved[0])
-        self.visit(started)  # Goes to where the file is by now.
+        self.visit(started)  # Goes to the present place of the file.
         self.lines(moved[0], 2)
         started.signal(signal.SIGUSR1)
         processes.wait_until(self.file.exists, "the new file")

@@ -11,7 +11,7 @@ from support.case import ProxyTest, main
 from support.proxy import listener
 
 ACTIVATE = shutil.which("systemd-socket-activate")
-# What a service manager does between fork and exec.
+# The work of a service manager between fork and exec.
 PASS = 'export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES="$1"; shift; exec "$@" {moved}'
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a client gets that cannot be connected: a TLS alert that arrives, or a plain close."""
+"""Clients that cannot be connected get a TLS alert that arrives, or a plain close."""
 
 import os
 import time
@@ -20,7 +20,7 @@ class Answers(ProxyTest):
         ], **config})
 
     def answer_to(self, proxy, sent):
-        """Everything that the proxy sends, up to its FIN; a RST raises."""
+        """Everything that the proxy sends, up to its FIN; an RST raises."""
         connection = self.connect(proxy)
         connection.sendall(sent)
         return backends.read_to_end(connection)
@@ -73,7 +73,7 @@ class Answers(ProxyTest):
             connection.sendall(sent)
             return backends.read_to_end(connection)
         except ConnectionError:
-            return b""  # It has not read all that we sent: that is what the system makes of it.
+            return b""  # It has not read all that we sent, so the system sends an RST.
 
     def test_names_that_are_no_host_names_are_shown_and_answered(self):
         proxy = self.start()
@@ -150,7 +150,7 @@ class Answers(ProxyTest):
         connection = self.connect(proxy)
         connection.sendall(tls.client_hello("three.example"))
         self.assertTrue(backends.read_to_end(connection))
-        self.assertEqual(len(proxy.access(1)), 1)  # It is over though we hold our side open.
+        self.assertEqual(len(proxy.access(1)), 1)  # It has ended although we hold our side open.
 
     def test_a_client_that_never_stops_sending_is_cut(self):
         proxy = self.start()
@@ -178,7 +178,7 @@ class Answers(ProxyTest):
                 try:
                     self.assertEqual(backends.read_to_end(connection), b"")
                 except ConnectionResetError:
-                    pass  # It has not read all that we sent: that is what the system makes of it.
+                    pass  # It has not read all that we sent, so the system sends an RST.
         self.assertEqual(self.server_certificate(proxy, "one.example"), "one.example")
 
     def test_refused_and_malformed_connections_have_an_access_line(self):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How a route spreads its connections, and what becomes of backends that fail. Distributions are
+"""How a route spreads its connections, and how it handles failing backends. Distributions are
 judged by chi-square with a chance of one in ten thousand to fail by accident."""
 
 import collections
@@ -102,7 +102,7 @@ class Balance(ProxyTest):
         self.assertGreater(len({after[source] for source in moved}), 3)
 
     def hold(self, proxy, count):
-        """Connections that stay, each of which a backend has answered."""
+        """Connections that stay open, each answered by a backend."""
         held = []
         for _ in range(count):
             connection, hello = self.connect_hello(proxy)
@@ -116,7 +116,7 @@ class Balance(ProxyTest):
                            server={"workers": 4})
         held = self.hold(proxy, 40)
         self.assertEqual([each.accepted for each in four], [10] * 4)
-        # What has left counts no more.
+        # Ended connections no longer count.
         for client in held:
             client.close()
         proxy.access(40)
@@ -157,7 +157,7 @@ class Health(ProxyTest):
         proxy.wait_log(re.escape(f"backend 127.0.0.1:{port} is back"))
         self.assertEqual([self.reached(proxy) for _ in range(6)], [b"first"] * 6)
         self.assertEqual(proxy.log().count(out), 1)
-        # What failed costs one connection a try while it is out, and not each.
+        # A failed backend costs only one connection a try while it is out, not each.
         tried = [line["attempts"] for line in proxy.access(13)]
         self.assertLess(sum(tried), len(tried) + 6)
 
@@ -194,7 +194,7 @@ class Eyeballs(ProxyTest):
         live = within(network.client, lambda: backends.SocketBackend(
             backends.say(b"live"), host=network.client_address, port=8443))
         self.addCleanup(live.end)
-        # Nobody has these addresses, so nobody answers for them.
+        # No host has these addresses, so nothing answers.
         routes = [{"names": [f"r{number}.example"],
                    "backend": [f"198.18.0.{number}:8443", live.address]} for number in (71, 72, 73)]
         proxy = self.proxy({"listener": [listener(host=network.proxy_address, port=443)],
@@ -209,7 +209,7 @@ class Eyeballs(ProxyTest):
                 client.sendall(tls.client_hello(f"r{number}.example"))
                 self.assertEqual(backends.read_to_end(client), b"live")
             took.append(time.monotonic() - began)
-        # Not the machine's load is measured here: one of three is enough.
+        # The machine's load must not decide: one of three is enough.
         self.assertLess(min(took), 0.4)
         self.assertGreater(min(took), 0.25)
         self.assertEqual([line["attempts"] for line in proxy.access(3)], [2] * 3)
@@ -230,16 +230,17 @@ class Eyeballs(ProxyTest):
                 with contextlib.suppress(OSError):
                     backends.reset(client)
         proxy.wait_given_back(before, pipes=0)
-        lines = proxy.access(20)  # Of failed connections the log has so many a second.
+        lines = proxy.access(20)  # The log has so many failed connections a second.
         self.assertEqual({line["end"] for line in lines}, {"client_left"})
         self.assertEqual(max(line["attempts"] for line in lines), 4)
 
 
 class Retries(ProxyTest):
-    """A backend that takes the connection and ends before it has sent a byte."""
+    """A backend that accepts the connection and ends before it sends a byte."""
 
     def two(self, handler, **route):
-        """A proxy whose first backend has this handler, and whose second one says what it got."""
+        """A proxy whose first backend has this handler, and whose second one reports what it
+        got."""
         self.got = []
 
         def second(connection):

@@ -21,7 +21,7 @@ PREFIX = "sni-bench-"
 
 
 def namespaces():
-    """Network namespaces that some bench made, by name."""
+    """Network namespaces made by any bench, by name."""
     try:
         return {name for name in os.listdir("/run/netns") if name.startswith(PREFIX)}
     except FileNotFoundError:
@@ -33,7 +33,7 @@ def directories():
 
 
 def descendants(pid):
-    """Processes below this one, however deep."""
+    """All descendants of this process."""
     found, queue = [], [pid]
     while queue:
         current = queue.pop()
@@ -68,7 +68,7 @@ class Bench(ProxyTest):
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, **options)
 
     def copy_beside(self, *names):
-        """The first of these programs of the build tree, in a directory that has them alone."""
+        """The first of these programs of the build tree, in a directory with nothing else."""
         for name in names:
             copy = self.directory / name
             shutil.copy(pathlib.Path(proxy.BINARY).parent / name, copy)
@@ -79,7 +79,7 @@ class Bench(ProxyTest):
         self.assertEqual((namespaces(), directories()), self.before)
 
     def wait_until_measuring(self, child):
-        """Until its first step runs; returns every process below it."""
+        """Waits until its first step runs; returns all its descendants."""
         lines = 0
         while lines < 2:
             line = child.stderr.readline()
@@ -101,7 +101,7 @@ class Bench(ProxyTest):
         for name in ("userspace", "bridge/userspace", "local/userspace", "blocking/userspace"):
             for metric in ("pingpong-64.rate", "messages-16.rate", "down-1.gbit_s", "up-16.gbit_s",
                            "both-1.gbit_s", "connections.rate", "stalled-memory.bytes"):
-                # How much is the machine's affair; at worst it was elsewhere all the time.
+                # The amount depends on the machine; at worst it was busy elsewhere all the time.
                 self.assertGreaterEqual(rows[name]["figures"][metric]["median"], 0, (name, metric))
         self.assertIn("idle-memory.bytes", rows["userspace"]["figures"])
         self.assertTrue(all(len(line) <= 100 for line in done.stdout.splitlines()), done.stdout)
@@ -180,7 +180,7 @@ class Bench(ProxyTest):
         self.check_nothing_is_left()
 
     def test_without_privileges_it_measures_on_loopback_and_says_so(self):
-        # As nobody: the binaries may lie where nobody may look, so they are copied.
+        # Runs as nobody, who may not be able to read the binaries' directory, so they are copied.
         copy = self.copy_beside("sni-proxy", "sni-proxy-bench")
         self.directory.chmod(0o755)
         done = subprocess.run([copy, "bench", "--only", "direct,userspace,pingpong-64,up-1",

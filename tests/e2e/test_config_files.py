@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A configuration of several files, and what `config --show` makes of it."""
+"""A configuration of several files, and the output of `config --show`."""
 
 import subprocess
 import unittest

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What containers and units restrict: seccomp profiles and capabilities."""
+"""Restrictions of containers and units: seccomp profiles and capabilities."""
 
 import os
 import pathlib

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""block, unblock and blocklist on a running proxy, without any rights."""
+"""block, unblock and blocklist on a running proxy, without any privileges."""
 
 import json
 import signal

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The demo of `./dev run`: what it prints works, and Ctrl-C leaves nothing behind."""
+"""The demo of `./dev run`: the printed commands work, and Ctrl-C leaves nothing behind."""
 
 import pathlib
 import re

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Backends with names: resolved, cached, merged; and what a client's own name may not reach."""
+"""Backends with names: resolved, cached, merged; and the addresses that a client's own name must
+not reach."""
 
 import os
 import pathlib
@@ -133,7 +134,7 @@ class Names(Dns):
         backend = self.backend(backends.say(b"here"))
         server = self.server({"backend.test": ["127.0.0.1"]})
         server.delay = 0.2
-        # A timeout that is long beside the delay: a second question would be a retry, not a defect.
+        # A timeout much longer than the delay, since a second question within it could be a retry.
         proxy = self.start(server, f"backend.test:{backend.port}", server={"workers": 1},
                            dns={"timeout": "10s"})
         visits = [streams.Task(self.answer, proxy) for _ in range(40)]
@@ -313,7 +314,7 @@ class RequestedNames(Dns):
 
 @unittest.skipIf(os.geteuid() != 0, "needs root")
 class SharedAnswers(Dns):
-    """DNS_CACHE: what one worker has asked, the others and the next process know."""
+    """DNS_CACHE: the answers of one worker are known to the others and the next process."""
 
     def setUp(self):
         super().setUp()
@@ -329,7 +330,7 @@ class SharedAnswers(Dns):
     def restart(self, started, number):
         started.signal(number)
         started.wait()
-        started.process.returncode = 0  # The harness takes SIGKILL for a crash.
+        started.process.returncode = 0  # The harness treats SIGKILL as a crash.
 
     def test_a_restart_with_a_pin_answers_while_the_dns_server_is_down(self):
         server = self.server({"backend.test": ["127.0.0.1"]})

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Health checks: who is down gets no clients, and who is back does."""
+"""Health checks: a backend that is down gets no clients, and one that is back does."""
 
 import json
 import re
@@ -56,7 +56,7 @@ class Health(ProxyTest):
                              ".*it answers with a TLS alert")
         self.assertTrue(tls.is_fatal_alert(self.reached(started), tls.INTERNAL_ERROR))
         started.wait_log("every backend of route one.example is out; they are tried all the same")
-        # That it has taken a client says nothing against the check.
+        # A served client does not override the check.
         self.assertEqual(self.listed(started)[first.address]["state"], "down")
 
     def test_a_tls_check_is_answered_by_a_real_server_and_a_reload_keeps_what_is_known(self):

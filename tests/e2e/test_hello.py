@@ -25,7 +25,7 @@ class Hello(ProxyTest):
         return self.relay(handler)
 
     def passes(self, proxy, pieces, pause=0.0):
-        """Sends the pieces, each in a segment of its own, and compares what the backend gets."""
+        """Sends each piece in its own segment, and compares what the backend gets."""
         whole = b"".join(pieces)
         self.expected, self.seen[:] = len(whole), []
         connection = self.connect(proxy)

@@ -112,7 +112,7 @@ class Http(ProxyTest):
         self.assertTrue(self.get(proxy, "one.example", acme).startswith(b"HTTP/1.1 200 "))
         self.assertIn(f"https://two.example{acme}\r\n", self.get(proxy, "two.example", acme).decode())
         self.assert_answer(self.exchange(proxy, b"GET / HTTP/1.0\r\n\r\n"), 400)
-        # The client of the backend keeps its side open, so that its line is not there yet.
+        # The backend's client keeps its side open, so its line is not written yet.
         self.assertEqual(sorted(line["end"] for line in proxy.access(3)),
                          ["malformed", "redirected", "redirected"])
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`sni-proxy import`: what it prints serves as the other proxy did."""
+"""`sni-proxy import`: its output serves like the other proxy."""
 
 import subprocess
 import unittest
@@ -69,7 +69,8 @@ class Import(ProxyTest):
         return done.returncode, done.stdout, done.stderr
 
     def serve(self, program, text):
-        """Imports the text, starts the proxy on what is printed, and asks it for names. stderr."""
+        """Imports the text, starts the proxy with the output, and asks it for names. Returns
+        stderr."""
         places = {name: self.backend(backends.say(name.encode().ljust(4))).address
                   for name in ("one", "two", "rest")}
         port = processes.free_port()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What `cmake --install` puts into place: complete, and right by the tools that read it."""
+"""The files of `cmake --install`: complete, and valid for the tools that read them."""
 
 import os
 import pathlib
@@ -86,7 +86,7 @@ class Install(ProxyTest):
 
 
 class DebianPackage(ProxyTest):
-    """What `./dev package` adds; `./dev package-test` tries the package itself."""
+    """The additional files of `./dev package`; `./dev package-test` tests the package itself."""
 
     def test_its_configuration_is_right_takes_more_files_and_serves_nobody(self):
         path = self.directory / "config.toml"

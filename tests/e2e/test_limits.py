@@ -13,7 +13,7 @@ from support.case import ProxyTest, main
 
 class Limits(ProxyTest):
     def try_echo(self, proxy, source="127.0.0.1"):
-        """An established connection, or None where it is refused."""
+        """An established connection, or None if it is refused."""
         connection = socket.create_connection(("127.0.0.1", proxy.port), timeout=20,
                                               source_address=(source, 0))
         self.addCleanup(connection.close)
@@ -74,7 +74,7 @@ class Limits(ProxyTest):
         proxy.settle()
         self.assertLess(len(proxy.log().splitlines()), 200)
         self.assertRegex(proxy.log(), "(?i)refused|limit")
-        # Told though nothing else happens.
+        # Reported even if nothing else happens.
         proxy.wait_log(r"\d+ more lines about refused", 5)
         held.close()
 
@@ -117,7 +117,7 @@ class Descriptors(ProxyTest):
             finally:
                 connection.close()
 
-        # Those of the 300 that it has not accepted yet come first, and take places when it does.
+        # Those of the 300 that are not accepted yet come first, and take places at their accept.
         processes.wait_until(lambda: all(served() for _ in range(10)), "it to serve again", 30)
 
     def test_by_default_there_are_as_many_connections_as_descriptors_allow(self):
@@ -184,7 +184,7 @@ class Descriptors(ProxyTest):
         proxy.wait_given_back(idle, pipes=0)
 
     def test_bulk_leaves_no_more_pipes_than_moved_at_once(self):
-        """One connection at a time; of those that are cut some have bytes in their pipes."""
+        """One connection at a time; some of those that are cut have bytes in their pipes."""
         def handler(connection):
             threading.Thread(target=backends.drain, args=(connection,), daemon=True).start()
             streams.send(connection, streams.GIB)

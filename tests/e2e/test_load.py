@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Many connections at once, and stalled ones beside one that moves."""
+"""Many connections at once, and stalled ones beside an active one."""
 
 import selectors
 import socket
@@ -97,8 +97,8 @@ class Load(ProxyTest):
         self.assertLess(proxy.cpu_seconds() - before, 0.5)
 
     def stall(self, count, flood, **config):
-        """A proxy with `count` readers that do not read, whose writers run `flood`; one connection
-        more that echoes moves all the same."""
+        """A proxy with `count` readers that do not read, whose writers run `flood`; another
+        connection still echoes."""
         hello_length = len(tls.client_hello("stall.example"))
 
         def handler(connection):

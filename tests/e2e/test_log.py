@@ -14,7 +14,7 @@ from support.proxy import listener
 
 
 def with_alpn(protocols):
-    """A hello that offers these protocols: also such as no client library would send."""
+    """A hello that offers these protocols, including ones that no client library would send."""
     listed = b"".join(bytes([len(protocol)]) + protocol for protocol in protocols)
     stand_in = "p" * (len(listed) - 1)
     hello = tls.client_hello("one.example", alpn=[stand_in])
@@ -133,7 +133,7 @@ class Journal(ProxyTest):
 
 class SlowLog(ProxyTest):
     def test_nobody_reading_the_log_costs_lines_and_no_connection(self):
-        """stderr is a pipe that is full; when it is read again, the log says how much is missing."""
+        """stderr is a full pipe; when it is read again, the log says how many lines are missing."""
         reader, writer = os.pipe()
         proxy = self.relay(log={"format": "text"}, process={"stderr": writer})
         os.close(writer)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What Prometheus scrapes: right, complete, as documented, and served to hostile clients too."""
+"""The metrics for Prometheus: correct, complete, as documented, and safe with hostile clients."""
 
 import http.client
 import json
@@ -65,7 +65,7 @@ class Metrics(ProxyTest):
         return len(hello)
 
     def test_every_metric_is_documented_with_its_type_and_labels(self):
-        self.serve_one(self.observed(names=5, sources=5))  # Labels come with traffic.
+        self.serve_one(self.observed(names=5, sources=5))  # Labels appear with traffic.
         self.assertEqual(exported(self.scrape()), documented())
 
     def test_what_happens_is_counted(self):

@@ -144,7 +144,7 @@ class Operate(ProxyTest):
         started = self.two_names()
         held, _ = self.served(started)
         self.assertEqual(self.call(started, "drain"), (0, "draining, connections left: 1\n", ""))
-        # A second one cuts nothing, as a second SIGTERM would.
+        # A second one cuts nothing, unlike a second SIGTERM.
         self.assertEqual(self.call(started, "drain"), (0, "draining, connections left: 1\n", ""))
         self.assertEqual(self.call(started, "reload"),
                          (1, "", "sni-proxy: the proxy is draining\n"))
@@ -238,7 +238,8 @@ class Operate(ProxyTest):
         print(f"{len(ids)} connections listed in {took:.3f} s, slowest round trip {slowest:.3f} s")
         self.assertEqual(len(ids), MANY + 1)
         if not SANITIZED:
-            self.assertLess(took, 5)  # A second on an idle machine; others may be at work here.
+            # A second on an idle machine; other programs may be running here.
+            self.assertLess(took, 5)
             self.assertLess(slowest, 1)
         self.assertEqual(self.call(started, "kill", "--name", "")[:2], (0, f"killed {MANY}\n"))
         probe.sendall(b"ping")

@@ -10,12 +10,12 @@ from support import backends, processes, streams, tls
 from support.case import SANITIZED, main
 from support.packet import FORWARDED_BYTES, HANDED_OVER, Packet
 
-# The kernel carries the bytes; what a sanitizer slows down is the hand-over.
+# The kernel carries the bytes; a sanitizer only slows down the hand-over.
 BULK = (64 << 20) if SANITIZED else streams.GIB
 
 
 def bulk_both_ways(connection, size, digests):
-    """A backend's part: sends and takes `size` bytes at once, and ends in order."""
+    """The backend's part: sends and receives `size` bytes at once, and ends in order."""
     down = streams.Task(streams.send, connection, size)
     digests.append(streams.receive(connection, size))
     down.result(240)
@@ -196,7 +196,7 @@ class Ends(Packet):
         connection, _ = self.handed_over(started)
         started.signal(signal.SIGKILL)
         started.wait(20)
-        started.process.returncode = -signal.SIGTERM  # It was to be killed: no crash.
+        started.process.returncode = -signal.SIGTERM  # It was killed on purpose: not a crash.
         with self.assertRaises(ConnectionResetError):
             for _ in range(100):
                 connection.sendall(b"more")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""fast_path.mode = "auto": the packet plane where the host and the pair allow it, else the relay."""
+"""fast_path.mode = "auto": the packet plane if the host and the pair allow it, else the relay."""
 
 import contextlib
 import socket
@@ -94,7 +94,7 @@ class Descriptors(packet.Packet):
             self.handed_over(started, count)
         host, port = second.address.rsplit(":", 1)
         for each in ports:
-            with contextlib.suppress(OSError):  # One that is shared by now.
+            with contextlib.suppress(OSError):  # A port that is shared by now.
                 taken = network.within(self.lab.proxy, socket.socket)
                 self.addCleanup(taken.close)
                 taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The packet plane, where more than the client's bytes goes to the backend."""
+"""The packet plane with more than the client's bytes to the backend."""
 
 from support import backends, proxied
 from support.case import main

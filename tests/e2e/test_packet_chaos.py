@@ -10,7 +10,7 @@ from support.scripts import ScriptedTest
 
 CONNECTIONS = int(os.environ.get("SNI_HAND_OVERS", "64"))
 AT_ONCE = 8
-LINGER_S = 60  # For which the port of a flow that has ended is held.
+LINGER_S = 60  # How long the port of an ended flow is held.
 
 
 class Chaos(packet.Packet, ScriptedTest):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What the path between the ends does to spliced connections: packets are lost, doubled, reordered and
-damaged, are tracked by a firewall and become too big; links are narrow and wide, readers stop."""
+"""Effects of the path on spliced connections: packets are lost, duplicated, reordered and damaged,
+are tracked by a firewall and become too big; links are narrow and wide, readers stop."""
 
 import json
 import subprocess
@@ -12,11 +12,11 @@ from support.packet import TOO_BIG, Packet
 from support.path import Cable, Router
 
 SIZE = (1 << 20) if SANITIZED else (8 << 20)
-STALLED = 32 << 20  # More than what the sockets on the way hold.
+STALLED = 32 << 20  # More than the sockets on the path can hold.
 
 
 def both_ways(connection, expected):
-    """A backend's part: echoes until "bulk", then sends and takes SIZE bytes at once."""
+    """The backend's part: echoes until "bulk", then sends and receives SIZE bytes at once."""
     connection.settimeout(120)
     while piece := connection.recv(backends.BLOCK):
         if piece == b"bulk":
@@ -28,8 +28,8 @@ def both_ways(connection, expected):
 
 class Carried(Packet):
     def carry(self, place, **faults):
-        """SIZE bytes each way at once over a connection that the kernel carries, on a cable with these
-        faults, if any, from before the hand-over on. The proxy."""
+        """SIZE bytes each way at once over a connection carried by the kernel, on a cable with
+        these faults, if any, since before the hand-over. Returns the proxy."""
         expected = streams.digest(SIZE)
         outcome = []
 
@@ -141,7 +141,7 @@ class Plain(Carried):
         connection.settimeout(60)
         connection.sendall(b"more")
         streams.wait_stalled(connection)
-        time.sleep(2)  # Its window is zero, and is probed a few times.
+        time.sleep(2)  # Its window is zero and is probed a few times.
         self.assertEqual(streams.receive(connection, STALLED), streams.digest(STALLED))
         self.assertEqual(connection.recv(1), b"")
         connection.close()

@@ -38,7 +38,7 @@ class Pinned(packet.Packet):
     def killed(self, started):
         started.signal(signal.SIGKILL)
         self.assertEqual(started.wait(), -signal.SIGKILL)
-        started.process.returncode = 0  # The harness takes SIGKILL for a crash.
+        started.process.returncode = 0  # The harness treats SIGKILL as a crash.
 
     def assert_nothing_is_left(self):
         self.assertEqual(list(self.pins.iterdir()), [])
@@ -134,7 +134,7 @@ class Crash(Pinned):
                     connection.sendall(b"ping")
                     expected += b"ping"
                 return first.log().count(packet.HANDED_OVER) >= some
-            # They go at once: some are in the midst when the first are done.
+            # They are handed over together: some are in the middle when the first are done.
             processes.wait_until(some_handed_over, "some hand-overs")
             self.killed(first)
             second = self.next(first)
@@ -190,7 +190,8 @@ class End(Pinned):
         sent = self.exchange(connection, sent)
         connection.close()
         self.assertEqual(self.line(second)["client_bytes"], sent)
-        # Retransmissions of its last packets are still translated, which no next process needs.
+        # Retransmissions of its last packets are still translated, which the next process does not
+        # need.
         second.signal(signal.SIGTERM)
         self.assertEqual(second.wait(), 0)
         self.assert_nothing_is_left()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Started as root, the proxy becomes [server] user, and can do at a reload what it did at the start."""
+"""Started as root, the proxy switches to [server] user, and a reload can do what the start did."""
 
 import grp
 import os
@@ -133,7 +133,7 @@ class Privileges(ProxyTest):
 
     def test_who_is_no_root_stays_who_it_is_and_is_told(self):
         binary = self.directory / "sni-proxy"
-        shutil.copy(BINARY, binary)  # Its own directory may be closed to others.
+        shutil.copy(BINARY, binary)  # Its own directory may be inaccessible to others.
         self.sockets.mkdir()
         os.chown(self.sockets, self.user.pw_uid, -1)
         log = self.directory / "log"

@@ -32,7 +32,7 @@ class ToBackends(ProxyTest):
         return self.proxy({"route": [route], "listener": [listen or listener()]})
 
     def exchange(self, proxy, host="127.0.0.1", hello=None):
-        """What the backend got in its first read, the hello, the client's end, and the access line."""
+        """The backend's first read, the hello, the client's end, and the access line."""
         hello = hello or tls.client_hello(NAME)
         with socket.create_connection((host, proxy.port), timeout=20) as connection:
             connection.sendall(hello)
@@ -148,7 +148,7 @@ class FromProxies(ProxyTest):
         return self.proxy({"listener": [listen], "route": [route], **config})
 
     def told(self, proxy, *pieces, source=TRUSTED, pause=0):
-        """A connection on which the pieces have been sent."""
+        """A connection with the pieces sent."""
         connection = connect_from(source, proxy.port)
         self.addCleanup(connection.close)
         for piece in pieces:
@@ -284,7 +284,7 @@ class FromProxies(ProxyTest):
 
     def test_a_client_is_banned_and_its_proxy_is_not(self):
         proxy = self.start(bans={"bad_hellos_per_minute": 3, "duration": "1h"})
-        for _ in range(5):  # The proxy's own faults count for nobody.
+        for _ in range(5):  # Faults of the trusted proxy count for no client.
             backends.drain(self.told(proxy, b"nonsense"))
         bad = proxied.v1(CLIENT, FRONT) + b"nonsense"
 

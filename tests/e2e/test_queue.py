@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Backends that take only so many connections at once, and who waits for a place there."""
+"""Backends with a limit of connections, and the clients that wait for a place there."""
 
 import json
 import subprocess

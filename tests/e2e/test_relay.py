@@ -92,7 +92,7 @@ class Bytes(ProxyTest):
 
 
 class Ends(ProxyTest):
-    """What one side does to end, the other side sees."""
+    """The other side sees how one side ends."""
 
     def test_a_client_that_shuts_down_its_write_side_still_gets_the_whole_answer(self):
         answer = streams.digest(0).encode() * 50_000
@@ -132,7 +132,7 @@ class Ends(ProxyTest):
         self.assertEqual(connection.recv(1), b"")
 
     def test_a_client_that_ends_right_after_its_hello_is_served(self):
-        """Its FIN is there before the backend is connected."""
+        """Its FIN arrives before the backend is connected."""
         def handler(connection):
             connection.sendall(backends.read_to_end(connection))
 
@@ -222,7 +222,8 @@ class Ends(ProxyTest):
         self.assertTrue(resets.get(timeout=20))
 
     def test_a_reset_that_meets_an_answer_on_its_way_is_not_lost(self):
-        """The backend reads nothing and dribbles answers: now and then a send finds the reset first."""
+        """The backend reads nothing and sends small answers: sometimes a send finds the reset
+        first."""
         def handler(connection):
             with contextlib.suppress(ConnectionError):
                 while True:
@@ -252,7 +253,8 @@ class SlowReader(ProxyTest):
         hello_length = len(tls.client_hello("one.example"))
 
         def handler(connection):
-            backends.read_exactly(connection, hello_length)  # A close over unread input is a RST.
+            # A close over unread input sends an RST.
+            backends.read_exactly(connection, hello_length)
             for block in streams.blocks(count):
                 connection.sendall(block)
                 progress[0] += len(block)

@@ -14,7 +14,7 @@ from support.proxy import complete, listener, port_of, to_toml
 
 
 class Visitors:
-    """Threads that do one TLS handshake after the other and note what went wrong."""
+    """Threads that make one TLS handshake after the other and record failures."""
 
     def __init__(self, test, proxy, count=4):
         self.test, self.proxy, self.ended = test, proxy, False
@@ -35,7 +35,7 @@ class Visitors:
                     self.failures.append(failure)
 
     def wait_more(self, count=10):
-        """Waits for so many further visits, good or bad."""
+        """Waits for so many further handshakes, successful or not."""
         before = self.successes + len(self.failures)
         processes.wait_until(lambda: self.successes + len(self.failures) >= before + count,
                              f"{count} visits")
@@ -192,7 +192,7 @@ class Reload(ProxyTest):
         self.assertEqual(line["listener"], "web")
 
     def test_reloads_in_quick_succession_end_in_the_last_configuration(self):
-        """Listeners go and come back before the workers have let go of them."""
+        """Listeners are removed and come back before the workers have released them."""
         many = [listener(f"extra{number}") for number in range(20)]
         routes = [self.route("one.example")]
         proxy = self.proxy({"server": {"workers": 8}, "listener": many, "route": routes})
@@ -243,7 +243,7 @@ class Reload(ProxyTest):
         self.assertEqual(silent.recv(1), b"")  # hello is 200ms now; it was 5s.
 
     def test_a_longer_idle_timeout_holds_for_readers_that_stall_too(self):
-        """The system has a timeout of its own for them, which listening sockets hand on."""
+        """The system has its own timeout for them, which accepted sockets inherit."""
         backend = self.backend(lambda connection: streams.send(connection, 1 << 30))
         config = {"route": [{"names": ["*"], "backend": backend.address}]}
         proxy = self.proxy(config | {"timeouts": {"idle": "1s"}})
@@ -262,7 +262,7 @@ class Reload(ProxyTest):
         self.assertEqual(self.server_certificate(proxy, "one.example"), "one.example")
 
     def test_a_client_that_connects_while_its_listener_goes_away_is_served(self):
-        """It was accepted by the system before the reload, so its handshake goes through."""
+        """The system accepted it before the reload, so its handshake succeeds."""
         extra = listener("extra")
         routes = [self.route("one.example")]
         proxy = self.proxy({"listener": [self.https, extra], "route": routes})

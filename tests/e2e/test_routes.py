@@ -61,7 +61,7 @@ class Routes(ProxyTest):
         lines = proxy.access(3)
         self.assertEqual({(line["route"], line["end"]) for line in lines},
                          {(f"{what}.example", "refused") for what in ("alert", "close", "drop")})
-        if os.geteuid() == 0:  # Else the client gets a RST over lo.
+        if os.geteuid() == 0:  # Otherwise the client gets an RST over lo.
             dropped.settimeout(0.3)
             with self.assertRaises(TimeoutError):
                 dropped.recv(1)

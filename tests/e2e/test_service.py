@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a service manager hears (sd_notify): readiness, reloads, life, the end."""
+"""Messages to a service manager (sd_notify): readiness, reloads, watchdog, the end."""
 
 import os
 import signal

@@ -86,7 +86,7 @@ class Shutdown(ProxyTest):
 
 class Start(ProxyTest):
     def start(self, config):
-        """A proxy that is expected not to come up."""
+        """A proxy that is expected not to start."""
         proxy = self.proxy(config, wait=False)
         return proxy.wait(15), proxy
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Signals that images and logrotate files made for other proxies send, and what the log says of a
-start and an end."""
+"""Signals from images and logrotate files made for other proxies, and the log lines of a start and
+an end."""
 
 import re
 import signal

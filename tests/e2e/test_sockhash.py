@@ -83,8 +83,9 @@ class Planes(PlaneTest):
                                   backlog="1MiB")
             connection, _ = self.connect_hello(proxy)
             stopped = processes.wait_still(lambda: sent[0], "the writer to be stopped", still=1)
-            # What is not sent takes no memory: there are the socket buffers at both sides of the
-            # proxy, and what the kernel has queued between them, which no socket is charged for.
+            # Unsent bytes take no memory: there are only the socket buffers on both sides of the
+            # proxy, and bytes that the kernel has queued between them, which no socket is charged
+            # for.
             self.assertLess(stopped, 64 * MIB)
             self.assertLessEqual(max(planes.backlog_peaks()), MIB)
             self.assert_moved(plane)
@@ -130,12 +131,12 @@ class Planes(PlaneTest):
             proxy.end()
 
     def test_a_backend_that_blocks_never_sees_a_recv_end_before_its_time(self):
-        """With writes and a half-close of its own while its client is silent."""
+        """The backend writes and half-closes by itself while its client is silent."""
         answer = bytes(50_000)
         hello_length = len(tls.client_hello("one.example"))
 
         def handler(connection):
-            backends.read_exactly(connection, hello_length)  # What it raises fails the test.
+            backends.read_exactly(connection, hello_length)  # Its exceptions fail the test.
             for _ in range(3):
                 connection.sendall(answer)
                 backends.read_exactly(connection, 100)

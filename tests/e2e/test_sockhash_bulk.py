@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """1 GiB each way at once between network namespaces, intact and counted exactly, in the modes that
-may hand it to the kernel."""
+may use the kernel."""
 
 import queue
 import unittest

@@ -24,7 +24,8 @@ class Chaos(PlaneTest, ScriptedTest):
             proxy.end()
 
     def test_hand_overs_under_full_traffic_from_both_sides(self):
-        """In the middle of a stream each way, after as many bytes as the pair has sent by then."""
+        """The hand-over in the middle of a stream each way, at whatever point the pair has
+        reached."""
         count = 600_000
         hello = tls.client_hello("one.example")
         expected = streams.digest(count)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The SOCKHASH planes as neighbours on a host see them: nginx as a backend, a second instance, the
-end of the proxy, and who is woken by redirected bytes."""
+"""The SOCKHASH planes and other processes of the host: nginx as a backend, a second instance, the
+end of the proxy, and which threads redirected bytes wake."""
 
 import hashlib
 import http.client
@@ -25,7 +25,7 @@ def cpu_seconds(pid):
 
 
 def switches(pid):
-    """Times that threads of the process went to sleep."""
+    """How often threads of the process went to sleep."""
     return sum(int(line.split()[1])
                for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status")
                for line in status.read_text().splitlines()
@@ -34,7 +34,7 @@ def switches(pid):
 
 class Nginx(PlaneTest):
     def before_nginx(self, mode):
-        """nginx, a proxy before it, and a connection that makes its listener known."""
+        """nginx, a proxy in front of it, and a connection that makes its listener known."""
         nginx = self.nginx("one.example", plain=True)
         proxy = self.proxy({
             "listener": [listener("web", "http")],

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Where connections to backends come from."""
+"""The source of connections to backends."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ NAME = "one.example"
 
 
 class Source(ProxyTest):
-    """Every address of 127.0.0.0/8 is this host's."""
+    """Every address of 127.0.0.0/8 belongs to this host."""
 
     def start(self, route, **options):
         self.peers = []
@@ -80,8 +80,8 @@ class Networked(ProxyTest):
         def note(connection):
             self.peers.append(connection.getpeername())
             backends.echo(connection)
-        # Behind a link of its own, so that answers to the client's address do not get to it
-        # without the proxy's host.
+        # Behind a link of its own, so that answers to the client's address only reach it through
+        # the proxy's host.
         self.inside = f"sni-e2e-{os.getpid()}-inside"
         network.ip("netns", "add", self.inside)
         self.addCleanup(network.ip, "netns", "delete", self.inside)
@@ -114,7 +114,8 @@ class Networked(ProxyTest):
         return self.peers[-1][0]
 
     def route_answers_here(self):
-        """What docs/source.md says: packets from backends whose destination is not ours are."""
+        """The rule of docs/source.md: packets from backends to foreign destinations are delivered
+        locally."""
         network.ip("-n", self.lab.proxy, "rule", "add", "iif", "inner", "lookup", "100")
         network.ip("-n", self.lab.proxy, "route", "add", "local", "0.0.0.0/0", "dev", "lo",
                    "table", "100")

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What the system says: /etc/hosts and /etc/resolv.conf, read again at SIGHUP, and its addresses."""
+"""The system's settings: /etc/hosts and /etc/resolv.conf, read again at SIGHUP, and its
+addresses."""
 
 import os
 import subprocess
@@ -9,7 +10,7 @@ from support import backends, dns, processes
 from support.case import ProxyTest, main
 from support.proxy import listener
 
-# An address of its own on loopback, since resolv.conf knows no ports.
+# A separate address on loopback, since resolv.conf has no ports.
 RESOLVER = "127.0.53.77"
 
 
@@ -35,7 +36,7 @@ class SystemNames(ProxyTest):
             return backends.read_to_end(connection)
 
     def rewrite(self, name, text):
-        """In place, for a new file would not show through the mount."""
+        """Written in place, since a new file would not be visible through the mount."""
         with open(self.directory / name, "w", encoding="utf-8") as file:
             file.write(text)
 

@@ -14,7 +14,7 @@ from support.proxy import listener
 
 class Timeouts(ProxyTest):
     def ends(self, connection, seconds=15):
-        """Waits for the end, whether FIN or RST; what came before it."""
+        """Waits for the end, whether FIN or RST; returns the bytes before it."""
         connection.settimeout(seconds)
         try:
             return backends.read_to_end(connection)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""stats --by and connections --follow on a running proxy: who and what moves the bytes."""
+"""stats --by and connections --follow on a running proxy: which keys move the bytes."""
 
 import json
 import select
@@ -74,7 +74,7 @@ class Traffic(ProxyTest):
         settings = {"file": str(path), "interval": "1s"}
         started = self.relay(stats=settings)
         held, bytes = self.served(started, "one.example")
-        # While it lives, and before the end.
+        # While it is open, and before the end.
         processes.wait_until(lambda: path.exists() and
                              json.loads(path.read_text())["name"]["rows"].get("one.example") ==
                              [1, bytes, bytes], "the file")
@@ -127,7 +127,7 @@ class Traffic(ProxyTest):
                      *socket_option], stdout=subprocess.PIPE, text=True, stderr=subprocess.PIPE)
                 self.addCleanup(follower.communicate)
                 self.addCleanup(follower.kill)
-                # Until it is known to be followed, connections come and go.
+                # Connections come and go until one is reported.
                 lines = []
                 reader = threading.Thread(target=lambda: lines.extend(follower.stdout))
                 reader.start()
@@ -174,7 +174,7 @@ class Traffic(ProxyTest):
 
 
 def lines_of(lines, options, bytes):
-    """The first begin and the end of the same connection, once both are there."""
+    """The first begin and the end of the same connection, once both have arrived."""
     if options:
         events = [json.loads(line) for line in list(lines)]
         begun = [event for event in events if event["event"] == "begin"]

@@ -18,7 +18,7 @@ class Upstream(ProxyTest):
             **config})
 
     def scripted(self, *arguments, backend="{name}:443", route=None, config=None, **options):
-        """A proxy whose upstream does as socks.server() says."""
+        """A proxy whose upstream behaves as given to socks.server()."""
         self.requests = []
         server = self.backend(socks.server(self.requests, *arguments, **options))
         return self.start(server.address, backend, route=route, **(config or {}))

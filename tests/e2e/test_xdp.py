@@ -36,8 +36,8 @@ class Xdp(ProxyTest):
             command=self.network.command)
 
     def reaches(self, started, source=Network.client_address, seconds=20.0):
-        """Whether a client with this address gets its hello back from the backend; None: nobody
-        answers it at all."""
+        """Whether a client with this address gets its hello back from the backend; None: no answer
+        at all."""
         def attempt():
             try:
                 with socket.create_connection((self.network.proxy_address, started.port), seconds,
@@ -74,7 +74,7 @@ class Xdp(ProxyTest):
                 self.assert_dropped(started)
                 log = self.end(started)
                 self.assertRegex(log, r"dropped, blocked: IPv4=[1-9]")
-                self.assertNotIn("blocked=", log)  # None of them got as far as accept.
+                self.assertNotIn("blocked=", log)  # None of them reached accept.
                 self.assertFalse(self.network.has_program())
 
     def test_scope_host_drops_every_packet_and_scope_listeners_the_proxys_own_ports(self):
@@ -152,7 +152,7 @@ class Xdp(ProxyTest):
         second.wait_log(r"program 'xdp_ip_filter' \(id \d+\) is there already and is left alone; "
                         "blocked sources are refused at accept")
         self.end(first)
-        # Its owner gone, the interface is free.
+        # Its owner is gone, so the interface is free.
         second.wait_log("attached to near")
         self.assert_dropped(second)
 
@@ -171,7 +171,7 @@ class Xdp(ProxyTest):
         started.signal(signal.SIGKILL)
         started.wait()
         wait_until(lambda: not self.network.has_program(), "the end of the program")
-        # The harness takes SIGKILL for a crash; here it is the test.
+        # The harness treats SIGKILL as a crash; here it is the test itself.
         started.process.returncode = 0
 
     def test_a_source_that_sends_no_hellos_is_banned(self):

@@ -16,8 +16,7 @@ using namespace sni;
 using namespace sni::test;
 
 #ifdef __SANITIZE_ADDRESS__
-// The kernel reads sent memory unseen by ASan: freed memory is filled, so that it shows in the
-// bytes.
+// ASan does not see the kernel read sent bytes: freed memory is filled, so that it shows.
 extern "C" const char* __asan_default_options();
 extern "C" const char* __asan_default_options() {
   return "max_free_fill_size=1048576";

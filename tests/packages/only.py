@@ -1,14 +1,14 @@
 #!/usr/bin/python3
-"""only.py PACKAGE... -- COMMAND...: runs a command where no other packages are to be seen.
+"""only.py PACKAGE... -- COMMAND...: runs a command where no other packages are visible.
 
-What stays visible of /usr is what a fresh Debian or Ubuntu has (essential and required packages, and
-apt), the packages named, and what they depend on. The files of every other installed package are
-hidden by an overlay of whiteouts in a mount namespace of the command's own, /usr/local altogether;
-nothing changes outside. dpkg goes on saying that all is installed, so nothing gets installed.
+The visible part of /usr is that of a fresh Debian or Ubuntu (essential and required packages, and
+apt), the named packages, and their dependencies. An overlay of whiteouts in the command's own mount
+namespace hides the files of every other installed package and all of /usr/local; nothing changes
+outside. dpkg still reports all packages as installed, so nothing gets installed.
 
 The tree's build directory is an empty one. Options before the packages:
     --keep DIRECTORY   of the tree, stays as it is (build/fuzz)
-Exit status: the command's; 77 where mount namespaces or overlays are not to be had.
+Exit status: the command's; 77 if mount namespaces or overlays are not available.
 """
 
 import ctypes
@@ -24,12 +24,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 STATUS = pathlib.Path("/var/lib/dpkg/status")
 INFO = pathlib.Path("/var/lib/dpkg/info")
 SKIP = 77
-BASE = ("apt",)  # Beside what is essential or required.
+BASE = ("apt",)  # Besides essential and required packages.
 BASE_PRIORITIES = ("required",)
 
 
 def parse_status(text):
-    """Name to fields, of what is installed."""
+    """From name to fields, for installed packages."""
     packages = {}
     for paragraph in text.split("\n\n"):
         fields = dict(re.findall(r"^([\w-]+): *(.*(?:\n[ \t].*)*)", paragraph, re.MULTILINE))
@@ -53,7 +53,7 @@ def providers(packages):
 
 
 def closure(packages, wanted):
-    """Names of the base, of what is wanted, and of what these depend on."""
+    """Names of the base, of the wanted packages, and of their dependencies."""
     virtual = providers(packages)
     queue = [name for name, fields in packages.items()
              if fields.get("Essential") == "yes" or fields.get("Priority") in BASE_PRIORITIES]

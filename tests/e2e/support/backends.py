@@ -45,7 +45,7 @@ def tcp_state(connection):
 
 
 def is_reset(connection, seconds=20):
-    """Whether the connection ends in RST; input before it is thrown away."""
+    """Whether the connection ends in an RST; earlier input is discarded."""
     connection.settimeout(seconds)
     try:
         while connection.recv(BLOCK):
@@ -56,20 +56,21 @@ def is_reset(connection, seconds=20):
 
 
 def drain(connection):
-    """Reads to the end of whatever kind."""
+    """Reads to the end, whether FIN or RST."""
     with contextlib.suppress(OSError):
         while connection.recv(BLOCK):
             pass
 
 
 def echo(connection):
-    """Sends back what it reads, then its own end."""
+    """Echoes what it reads, then closes."""
     while piece := connection.recv(BLOCK):
         connection.sendall(piece)
 
 
 def say(mark):
-    """A handler that reads the hello (a close over unread input would be a RST) and sends `mark`."""
+    """A handler that reads the hello (a close over unread input would send an RST) and sends
+    `mark`."""
     def handler(connection):
         connection.recv(BLOCK)
         connection.sendall(mark)
@@ -77,8 +78,8 @@ def say(mark):
 
 
 class SocketBackend:
-    """A listening socket; `handler(connection)` runs in a thread for each connection. What a handler
-    raises makes the test fail when it ends."""
+    """A listening socket; `handler(connection)` runs in a thread for each connection. An exception
+    in a handler makes the test fail at its end."""
 
     def __init__(self, handler=echo, *, host="127.0.0.1", port=0, path=None,
                  backlog=1024):
@@ -112,7 +113,7 @@ class SocketBackend:
         try:
             self.handler(connection)
         except (ConnectionError, BrokenPipeError):
-            pass  # The other side went away; a test that minds looks at what arrived.
+            pass  # The other side went away; a test that cares checks what arrived.
         except Exception as failure:
             self.failures.append(failure)
         finally:
@@ -128,7 +129,7 @@ class SocketBackend:
             raise self.failures[0]
 
     def stop_accepting(self):
-        """From now on connections are refused."""
+        """Makes further connections be refused."""
         with contextlib.suppress(OSError):
             self.listening.shutdown(socket.SHUT_RDWR)
         self.listening.close()
@@ -136,7 +137,7 @@ class SocketBackend:
 
 
 class Blackhole:
-    """An address whose SYN nobody answers: a listener with a full accept queue."""
+    """An address whose SYN is not answered: a listener with a full accept queue."""
 
     def __init__(self):
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=0)
@@ -147,7 +148,7 @@ class Blackhole:
             filler.setblocking(False)
             filler.connect_ex(self.listening.getsockname())
             self.fill.append(filler)
-        # One is in the queue, and the SYN of another has found it full.
+        # One is in the queue, and the SYN of another found it full.
         processes.wait_until(lambda: {SYN_SENT, ESTABLISHED} <= set(map(tcp_state, self.fill)),
                              "a full accept queue")
 
@@ -157,8 +158,8 @@ class Blackhole:
 
 
 class Nginx(processes.Child):
-    """nginx with one TLS server for each name, on a port of its own with a certificate of its own.
-    It answers every request with "<name> <request URI>", and serves and takes files below /files/."""
+    """nginx with one TLS server for each name, with its own port and certificate. It answers every
+    request with "<name> <request URI>", and serves and accepts files below /files/."""
 
     def __init__(self, names, directory, *, protocols="TLSv1.2 TLSv1.3", plain=False):
         self.directory = pathlib.Path(directory) / "nginx"

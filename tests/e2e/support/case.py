@@ -36,7 +36,7 @@ class ProxyTest(unittest.TestCase):
         return started
 
     def _end_proxy(self, started):
-        result = self._outcome.result  # Knows of the failure by now, and the log tells why.
+        result = self._outcome.result  # The failure is known by now, and the log says why.
         failed = (getattr(case, "test_case", case) for case, _ in result.failures + result.errors)
         if self in failed:
             print(f"--- log of the proxy in {self.id()}\n{started.log()[-6000:]}", file=sys.stderr)
@@ -54,7 +54,7 @@ class ProxyTest(unittest.TestCase):
 
     def relay(self, handler=backends.echo, names=("one.example",), process=None, **config):
         """A proxy whose only route leads to a socket backend with this handler; `process` has
-        options of the process, and the rest are tables of the configuration."""
+        options of the process, and other arguments are tables of the configuration."""
         route = {"names": list(names), "backend": self.backend(handler).address}
         return self.proxy({"route": [route], **config}, **process or {})
 
@@ -67,14 +67,14 @@ class ProxyTest(unittest.TestCase):
         return connection
 
     def connect_hello(self, started, name="one.example", **options):
-        """A connection on which the hello has been sent, and the hello."""
+        """A connection with the hello sent, and the hello."""
         connection = self.connect(started, **options)
         hello = tls.client_hello(name)
         connection.sendall(hello)
         return connection, hello
 
     def poke(self, started, sent):
-        """Sends, waits for one byte or the end of whatever kind, and leaves."""
+        """Sends, waits for one byte or any kind of end, and closes."""
         with self.connect(started) as connection, contextlib.suppress(ConnectionError):
             connection.sendall(sent)
             connection.recv(1)
@@ -83,7 +83,7 @@ class ProxyTest(unittest.TestCase):
         return tls.certificate(str(self.directory), name)[0]
 
     def server_certificate(self, started, name, listener=None, *, alpn=(), highest=None):
-        """The name in the certificate that a TLS client gets, or None where the handshake fails."""
+        """The name in the certificate that a TLS client gets, or None if the handshake fails."""
         raw = self.connect(started, listener)
         return self.handshake(raw, name, alpn=alpn, highest=highest)
 

@@ -1,4 +1,5 @@
-"""A DNS server of the tests' own: A, AAAA and SRV over UDP, what it was asked, and faults on demand."""
+"""A DNS server for tests: A, AAAA and SRV over UDP, a record of its questions, and faults on
+demand."""
 
 import ipaddress
 import socket
@@ -32,8 +33,8 @@ def _packed(record):
 
 
 class DnsServer:
-    """`records` maps a name to its addresses, and that of a service to its targets; a name that is
-    not there does not exist."""
+    """`records` maps a name to its addresses, and that of a service to its targets; other names do
+    not exist."""
 
     def __init__(self, records, *, ttl=60, address=("127.0.0.1", 0)):
         self.records = records

@@ -1,4 +1,4 @@
-"""File systems of a test's own that are mounted nowhere: they go with their descriptor."""
+"""File systems of a test that are mounted nowhere: they end with their descriptor."""
 
 import ctypes
 import os
@@ -18,8 +18,8 @@ def call(number, *arguments):
 
 
 def detached_bpf_fs():
-    """The descriptor of a new, empty BPF file system; /proc/PID/fd/N is its root for everybody who
-    may look into this process."""
+    """The descriptor of a new, empty BPF file system; /proc/PID/fd/N is its root for all processes
+    that may access this one."""
     context = call(FSOPEN, b"bpf", CLOEXEC)
     try:
         call(FSCONFIG, context, CMD_CREATE, None, None, 0)

@@ -1,4 +1,4 @@
-"""Network namespaces of a test's own: a client's and a proxy's, joined by veth."""
+"""Network namespaces of a test: a client's and a proxy's, joined by veth."""
 
 import ctypes
 import json
@@ -18,7 +18,7 @@ def ip(*arguments):
 
 
 class Network:
-    """Client and proxy have /24 and /64 prefixes of 198.18.0.0/15 and 2001:db8::/32 in common."""
+    """Client and proxy share a /24 of 198.18.0.0/15 and a /64 of 2001:db8::/32."""
 
     proxy_address = "198.18.0.1"
     client_address = "198.18.0.2"
@@ -58,7 +58,7 @@ class Network:
 
     @property
     def command(self):
-        """What starts a process in the proxy's namespace."""
+        """The command prefix that starts a process in the proxy's namespace."""
         return ("ip", "netns", "exec", self.proxy)
 
 

@@ -1,4 +1,4 @@
-"""Connections on the packet plane: a host of its own between a client and a container."""
+"""Connections on the packet plane: a separate host between a client and a container."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from .proxy import BINARY, listener
 
 EAGER = {"mode": "packet", "packet_after": "0s", "packet_after_bytes": "0B"}
 HANDED_OVER = "was handed over"
-# Of TRAFFIC_STATS in src/bpf/packet/packet_shared.h.
+# Indices of TRAFFIC_STATS in src/bpf/packet/packet_shared.h.
 FORWARDED_BYTES, TOO_BIG = 5, 11
 
 
@@ -81,7 +81,8 @@ class Packet(ProxyTest):
     def started(self, place, handler, fast_path=None, *, route_keys=None, listen=None, wrapper=(),
                 wait=True, **config):
         """A proxy that hands over at once, and a backend. `route_keys`, `listen`: further keys of
-        its route and listener; `wrapper`: a command that starts it with other rights or limits."""
+        its route and listener; `wrapper`: a command that starts it with other privileges or
+        limits."""
         backend = self.place_backend(place, handler)
         self.front = PLACES[place][2]
         return self.proxy({
@@ -99,7 +100,7 @@ class Packet(ProxyTest):
         return connection
 
     def command(self, started, *arguments):
-        """What the running proxy answers to a command."""
+        """The running proxy's answer to a command."""
         done = subprocess.run(
             [BINARY, *arguments, "--socket", started.config["control"]["socket"], "--json"],
             capture_output=True, text=True, timeout=60)
@@ -107,7 +108,7 @@ class Packet(ProxyTest):
         return json.loads(done.stdout)
 
     def short_connection(self, started):
-        """One that is answered and ends at once."""
+        """A connection that is answered and ends at once."""
         connection = self.connect(started)
         hello = tls.client_hello("one.example")
         connection.sendall(hello)
@@ -115,7 +116,7 @@ class Packet(ProxyTest):
         connection.close()
 
     def handed_over(self, started, count=1, connection=None):
-        """A connection that the kernel carries, and how many bytes each way it has seen."""
+        """A connection carried by the kernel, and how many bytes each way it has seen."""
         if connection is None:
             connection = self.connect(started)
         hello = tls.client_hello("one.example")

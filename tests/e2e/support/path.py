@@ -1,4 +1,4 @@
-"""What lies between a client and the proxy: a namespace with two ends of veth in the middle, either a
+"""The path between a client and the proxy: a namespace with two veth ends in the middle, either a
 router or a cable that loses, repeats, reorders and damages frames."""
 
 import os
@@ -16,7 +16,7 @@ ETHERNET, TCP = 14, 6
 
 
 class Middle(Lab):
-    """near - inner | outer - far, where | is up to who derives."""
+    """near - inner | outer - far, where subclasses define |."""
 
     def wire(self):
         self.middle = f"sni-e2e-{os.getpid()}-middle"
@@ -32,7 +32,7 @@ class Middle(Lab):
 
 
 class Router(Middle):
-    """The client is in a network of its own. Its addresses in `client_side` are to be reached."""
+    """The client is in a network of its own. Its addresses in `client_side` must be reachable."""
 
     client_side = {"outer": ("198.18.2.1/24", "2001:db8:2::1/64"),
                    "far": ("198.18.2.2/24", "2001:db8:2::2/64")}
@@ -109,7 +109,7 @@ class Cable(Middle):
         self.send(other, frame)
         if self.happens("twice"):
             self.send(other, frame)
-        if late and self.random.random() < 0.3:  # A few frames later than it came.
+        if late and self.random.random() < 0.3:  # Sent a few frames later than it arrived.
             self.send(other, late.pop(0))
 
     def happens(self, fault):
@@ -123,7 +123,7 @@ class Cable(Middle):
         try:
             end.send(frame)
         except OSError:
-            pass  # The queue is full: one more that is lost.
+            pass  # The queue is full: one more is lost.
 
     def end(self):
         self.stop.send(b"x")

@@ -1,4 +1,4 @@
-"""Connections on the SOCKHASH planes, and the counters that prove that they are there."""
+"""Connections on the SOCKHASH planes, and the counters that prove it."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from . import backends, network, processes
 from .case import ProxyTest
 from .proxy import BINARY, listener
 
-# Counters of src/bpf/sockhash/sock_shared.h that show a plane at work.
+# Counters of src/bpf/sockhash/sock_shared.h that show a plane's activity.
 REDIRECTED_BYTES = {"local": 1, "remote": 9}
 CAPTURES = 20
 PLANES = ("local", "remote")  # Backends on this host; all others.
@@ -28,7 +28,7 @@ def bpftool(*arguments):
 
 
 def entries(name, least=1):
-    """Of all maps with this name and so many entries on the host; instances may come and go."""
+    """Dumps all maps on the host with this name and so many entries; instances may come and go."""
     for each in bpftool("map", "list"):
         if each.get("name") == name and each["max_entries"] >= least:
             with contextlib.suppress(subprocess.CalledProcessError):
@@ -46,13 +46,13 @@ def counters():
 
 
 def backlog_peaks():
-    """Bytes that were queued behind each client's socket at once, at most; of live pairs."""
+    """The most bytes queued behind each client's socket at once, for live pairs."""
     return [entry["value"]["backlog_peak"] for entry in entries("SLOT_STATE")
             if entry["value"]["owner"]]
 
 
 def unseen():
-    """Whether this kernel keeps backends on this host from noticing that they are caught."""
+    """Whether backends on this host cannot notice on this kernel that they are captured."""
     return "unseen by backends: yes" in subprocess.run(
         [BINARY, "probe"], check=True, capture_output=True, text=True, timeout=20).stdout
 
@@ -73,7 +73,7 @@ def wait_gone(kind, ids):
 
 
 def event_driven(handler):
-    """A handler whose socket is nonblocking, as an event loop's; Python waits in poll()."""
+    """A handler with a nonblocking socket, like an event loop; Python waits in poll()."""
     def wrapped(connection):
         connection.settimeout(60)
         handler(connection)
@@ -81,7 +81,7 @@ def event_driven(handler):
 
 
 def after_lesson(handler):
-    """The first connection answers as often as the proxy must see to know the listener."""
+    """The first connection answers as often as the proxy needs to know the listener."""
     accepted = []
 
     def wrapped(connection):
@@ -100,7 +100,7 @@ class PlaneTest(ProxyTest):
     network = None
 
     def in_network(self):
-        """From now on the proxy is in one network namespace, client and backend are in another."""
+        """Puts the proxy into one network namespace, and client and backend into another."""
         self.network = network.Network()
         self.addCleanup(self.network.end)
 
@@ -123,8 +123,8 @@ class PlaneTest(ProxyTest):
 
     def on_plane(self, plane, handler, mode="sockhash", config=None, **fast_path):
         """A proxy that hands over at once. On the plane "local" the handler is an event-driven
-        backend of this host, which the proxy has come to know; on "remote" it counts as a remote
-        one. `config`: further tables."""
+        backend of this host that the proxy already knows; on "remote" it counts as a remote one.
+        `config`: further tables."""
         options = {"mode": mode, "same_host": plane == "local", **EAGER, **fast_path}
         handler = after_lesson(handler) if plane == "local" else event_driven(handler)
         proxy = self.relay(handler, fast_path=options, **(config or {}))
@@ -133,7 +133,7 @@ class PlaneTest(ProxyTest):
         return proxy
 
     def teach(self, proxy, **options):
-        """The other side of after_lesson()."""
+        """The client's side of after_lesson()."""
         connection, _ = self.connect_hello(proxy, **options)
         for _ in range(LOOKS):
             self.assertEqual(backends.read_exactly(connection, len(KNOWN)), KNOWN)

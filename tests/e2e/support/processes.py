@@ -13,12 +13,13 @@ import time
 PORTS = range(10_000, 32_000)
 
 
-# However slow the machine: a sanitizer's build beside three other tests on two cores.
+# Enough for a slow machine: a sanitizer's build beside three other tests on two cores.
 PATIENCE_S = 60.0
 
 
 def wait_until(condition, what, seconds=PATIENCE_S):
-    """Polls condition() until it is true and returns its value; `what` says what was waited for."""
+    """Polls condition() until it is true and returns its value; `what` describes it for the
+    error."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -82,7 +83,7 @@ def listening_ports(pid):
 
 
 class Child:
-    """A child process whose stderr (and stdout) goes into a file."""
+    """A child process with stderr (and stdout) in a file."""
 
     def __init__(self, command, log_path, **options):
         self.log_path = pathlib.Path(log_path)

@@ -1,4 +1,4 @@
-"""The PROXY protocol as others speak it: headers by hand, HAProxy, and nginx's stream module."""
+"""The PROXY protocol of other programs: handmade headers, HAProxy, and nginx's stream module."""
 
 import os
 import socket
@@ -86,7 +86,7 @@ class Nginx(processes.Child):
 
 
 def combined_certificate(directory, name):
-    """Certificate and key in one file, as HAProxy reads them."""
+    """Certificate and key in one file, as HAProxy expects."""
     path = directory / f"{name}.both"
     path.write_text("".join(each.read_text() for each in tls.certificate(str(directory), name)))
     return path

@@ -17,7 +17,7 @@ SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread|UndefinedBehavior)Sanitizer
 
 
 def value_of(value):
-    """What TOML and JSON write alike, JSON writes; inline tables they do not."""
+    """Uses JSON where TOML has the same syntax; inline tables differ."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {value_of(each)}" for key, each in value.items()) + " }"
     if isinstance(value, list):
@@ -47,8 +47,8 @@ def port_of(listener_table):
 
 
 def complete(config, directory):
-    """The configuration with what every test needs: a listener, a route, a socket of its own, a
-    short drain."""
+    """Completes the configuration with what every test needs: a listener, a route, a control socket
+    of its own, a short drain."""
     nobody = {"names": ["nobody.example"], "backend": "127.0.0.1:9"}
     whole = {
         "server": {"workers": 2} | config.get("server", {}),
@@ -84,13 +84,13 @@ class Proxy(processes.Child):
         return port_of(self.config["listener"][0])
 
     def write(self, config):
-        """A configuration as a dict, or as text, which a test can break."""
+        """A configuration as a dict, or as text, which may be invalid."""
         self.config_path.write_text(config if isinstance(config, str) else to_toml(config))
 
     def wait_ready(self):
         self.wait_for_ports(*self.ports.values())
         if self.config["log"]["level"] in ("debug", "info") and not self.logs_elsewhere:
-            self.wait_log("listening on ")  # All workers have what they need.
+            self.wait_log("listening on ")  # All workers have their descriptors.
 
     def reload(self, config):
         """Writes the configuration (a dict is completed, text is not) and sends SIGHUP."""
@@ -106,7 +106,7 @@ class Proxy(processes.Child):
         return [json.loads(line) for line in lines if line.endswith("}")]
 
     def access(self, count=1, seconds=processes.PATIENCE_S):
-        """At least `count` access records, in the order of their ends."""
+        """At least `count` access records, in the order of the ends."""
         def enough():
             found = [record for record in self.records() if is_access(record)]
             return found if len(found) >= count else None
@@ -131,19 +131,20 @@ class Proxy(processes.Child):
         return kinds
 
     def descriptors(self):
-        """But for the pipes, of which workers keep some for splicing: wait_given_back()."""
+        """Without pipes, some of which workers keep for splicing: see wait_given_back()."""
         kinds = self.held()
         return kinds.total() - kinds["pipe"]
 
     def wait_given_back(self, before, *, pipes, seconds=processes.PATIENCE_S):
-        """Waits until no kind has more descriptors than in `before`; a worker keeps the pipes that
-        it had in use at once, of which there may be `pipes` in all."""
+        """Waits until no kind has more descriptors than in `before`. A worker keeps the pipes that
+        it had in use at once, at most `pipes` in all."""
         def surplus():
             now = self.held()
             more = now - before
             more["pipe"] = max(0, now["pipe"] - 2 * pipes)
-            more["anon_inode:[io_uring]"] = 0  # A worker's own, which may start after `before`.
-            more["anon_inode:bpf_link"] = 0  # To an interface, once a connection needs it.
+            # Belongs to a worker, which may start after `before`.
+            more["anon_inode:[io_uring]"] = 0
+            more["anon_inode:bpf_link"] = 0  # Attaches to an interface once a connection needs it.
             return +more
         try:
             processes.wait_until(lambda: not surplus(), "every descriptor to be closed", seconds)
@@ -151,14 +152,14 @@ class Proxy(processes.Child):
             raise AssertionError(f"{failure}; too many: {dict(surplus())}") from None
 
     def settle(self):
-        """Waits until the log stands still, so that what would be in it, is."""
+        """Waits until the log stops growing, so that it has everything."""
         before = None
         while (size := self.log_path.stat().st_size) != before:
             before = size
             time.sleep(0.2)
 
     def end(self):
-        """Stops it at once; raises where it had crashed or a sanitizer spoke."""
+        """Stops it at once; raises if it had crashed or a sanitizer reported an error."""
         if self.alive():
             self.signal(signal.SIGTERM)
             try:

@@ -1,7 +1,7 @@
 """Both sides of hundreds of connections write, stall, half-close and reset at random.
 
-What each side receives is a prefix of what the other sent, and all of it where nobody reset; every
-connection leaves one access line, with exact counts, and nothing stays open in the proxy.
+Each side receives a prefix of what the other sent, and all of it if neither reset. Every connection
+leaves one access line with exact counts, and nothing stays open in the proxy.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ SCRIPTED = re.compile(r"c\d+\.example$")
 
 
 class Script:
-    """What one side does: how much it writes, how it pauses, and how it ends."""
+    """The script of one side: how much it writes, how it pauses, and how it ends."""
 
     def __init__(self, rng):
         self.count = rng.choice(SIZES)
@@ -44,7 +44,8 @@ def scripted_lines(proxy):
 
 
 class Side:
-    """Runs a script over a connection; afterwards `received` is what came, `reset` how it ended."""
+    """Runs a script over a connection; afterwards `received` has the bytes, and `reset` tells how
+    it ended."""
 
     def __init__(self, connection, script, data):
         self.connection, self.script, self.data = connection, script, data
@@ -90,7 +91,7 @@ class Side:
 
 class ScriptedTest(ProxyTest):
     def visit(self, proxy, seed):
-        """One connection; returns both sides once they have ended."""
+        """Runs one connection; returns both sides once they have ended."""
         rng = random.Random(seed)
         scripts = Script(rng), Script(rng)
         connection = self.connect(proxy, seconds=60)
@@ -133,7 +134,7 @@ class ScriptedTest(ProxyTest):
         lines = scripted_lines(proxy)
         processes.wait_until(lambda: all(side.over for side in served.values()),
                              "the backends to read to the end", 60)
-        # Both directions of all that were open at once may have had a pipe.
+        # Both directions of all concurrent connections may have had a pipe.
         proxy.wait_given_back(before, pipes=2 * WORKERS,
                               seconds=lingering + processes.PATIENCE_S)
         self.assertEqual(len(lines), count)

@@ -1,4 +1,4 @@
-"""Seccomp filters as container runtimes set them, for preexec_fn of a child process."""
+"""Seccomp filters like those of container runtimes, for preexec_fn of a child process."""
 
 import ctypes
 import errno
@@ -28,7 +28,8 @@ class Filter:
         self.default = default
 
     def rule(self, number, verdict, mask=None):
-        """`verdict` for the call; with a mask: where its first argument has none of these bits."""
+        """`verdict` for the call; with a mask: only if its first argument has none of these
+        bits."""
         if mask is None:
             self.code += [(JUMP_IF_EQUAL, 0, 1, number), (RETURN, 0, 0, verdict)]
         else:
@@ -52,7 +53,7 @@ class _Program(ctypes.Structure):
 
 
 def without_io_uring():
-    """As Docker's default profile: io_uring's calls fail with EPERM."""
+    """Like Docker's default profile: io_uring's calls fail with EPERM."""
     refusing = Filter(ALLOW)
     known = numbers()
     for name in IO_URING:
@@ -61,7 +62,7 @@ def without_io_uring():
 
 
 def from_profile(path, capabilities=()):
-    """What Docker makes of a profile, for the few features that ours uses."""
+    """Compiles a profile like Docker, for the few features that ours uses."""
     profile = json.loads(path.read_text())
     known = numbers()
     filter_ = Filter(ERRNO | profile["defaultErrnoRet"])

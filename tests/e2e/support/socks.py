@@ -1,4 +1,4 @@
-"""SOCKS5 servers: Debian's microsocks, and one whose every answer a test writes."""
+"""SOCKS5 servers: Debian's microsocks, and one whose answers the test defines."""
 
 import socket
 import time
@@ -28,8 +28,8 @@ def read_request(connection):
 
 
 def server(requests, reply=GRANTED, *, method=b"\5\0", then=backends.echo, pause=None):
-    """A handler that speaks SOCKS5 as far as `method` and `reply` go, then does as a backend would;
-    `requests` gets what it was asked for. Every answer is sent byte by byte where `pause` is given."""
+    """A handler that speaks SOCKS5 with the answers `method` and `reply`, then behaves like a
+    backend; `requests` collects the requests. With `pause` every answer is sent byte by byte."""
     def send(connection, data):
         for piece in [data] if pause is None else [bytes([byte]) for byte in data]:
             connection.sendall(piece)

@@ -50,7 +50,7 @@ def receive(connection, count):
 
 
 def exchange(connection, count, expected):
-    """Sends `count` bytes while as many come, whose hash is `expected`, and ends in order."""
+    """Sends `count` bytes while receiving as many with the hash `expected`, and ends in order."""
     def send_and_end():
         send(connection, count)
         connection.shutdown(socket.SHUT_WR)
@@ -66,14 +66,15 @@ def exchange(connection, count, expected):
 
 
 def queued(connection):
-    """Bytes that have come and were not read."""
+    """Bytes received by the kernel but not read."""
     count = array.array("i", [0])
     fcntl.ioctl(connection, termios.FIONREAD, count)
     return count[0]
 
 
 def wait_stalled(*connections):
-    """Waits until nothing more comes on connections that nobody reads: their writers are stopped."""
+    """Waits until nothing more arrives on connections that nobody reads: their writers are
+    stopped."""
     def lengths():
         seen = [queued(connection) for connection in connections]
         return seen if all(seen) else None

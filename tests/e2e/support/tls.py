@@ -1,4 +1,4 @@
-"""Certificates, ClientHellos as real clients write them, and what comes back."""
+"""Certificates, ClientHellos of real clients, and the answers."""
 
 import functools
 import pathlib
@@ -48,8 +48,8 @@ def client_hello(name, *, alpn=(), highest=ssl.TLSVersion.TLSv1_3):
 
 
 def padded_hello(name, extra):
-    """A hello with `extra` bytes more: a private-use extension, as large as a post-quantum key share
-    or larger."""
+    """A hello with `extra` bytes more: a private-use extension at least as large as a post-quantum
+    key share."""
     message = bytearray(client_hello(name)[5:])
     position = 4 + 2 + 32                                 # Header, version, random.
     position += 1 + message[position]                     # Session.
