@@ -1,11 +1,14 @@
 // sni-micro: what one operation of the hot paths costs, in nanoseconds and heap allocations:
-// reading a ClientHello, looking up a route, dispatching a completion. Each line is the median of
+// reading a ClientHello, looking up a route, a limit, dispatching a completion. Each line is the median of
 // several runs of about 50 ms; the allocations are exact.
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "bench/clock.h"
@@ -118,6 +121,20 @@ void measure_routes() {
   }
 }
 
+// What a limit that all workers share costs a connection: its count goes up and down once.
+void measure_limits() {
+  alignas(64) std::atomic<std::uint32_t> count{0};
+  const auto operation = [&] {
+    count.fetch_add(1, std::memory_order_relaxed);
+    count.fetch_sub(1, std::memory_order_relaxed);
+  };
+  measure("a place under a limit, taken and given back", 1, operation);
+  const std::jthread other([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) operation();
+  });
+  measure("the same, while another CPU does nothing else", 1, operation);
+}
+
 // A turn of the loop with 64 completions: submitted, reaped and told apart by their tags.
 void measure_dispatch() {
   constexpr std::uint32_t batch = 64;
@@ -147,6 +164,7 @@ void measure_dispatch() {
 int main() {
   sni::bench::measure_hello();
   sni::bench::measure_routes();
+  sni::bench::measure_limits();
   sni::bench::measure_dispatch();
   return 0;
 }

@@ -2,6 +2,8 @@
 """block, unblock and blocklist on a running proxy, without any privileges."""
 
 import json
+import os
+import pathlib
 import signal
 import socket
 import stat
@@ -35,6 +37,22 @@ class Control(ProxyTest):
         done, out, errors = self.call(started, "status", "--json")
         self.assertEqual((done, errors), (0, ""))
         return json.loads(out)
+
+    def test_pinned_workers_keep_to_their_cpus_and_take_what_arrives_there(self):
+        cpus = sorted(os.sched_getaffinity(0))[:2]
+        started = self.relay(server={"workers": 2, "pin_workers": True})
+        pinned = {task.joinpath("comm").read_text().strip(): os.sched_getaffinity(int(task.name))
+                  for task in pathlib.Path(f"/proc/{started.pid}/task").iterdir()}
+        self.addCleanup(os.sched_setaffinity, 0, os.sched_getaffinity(0))
+        for worker, cpu in enumerate(cpus):
+            self.assertEqual(pinned[f"worker-{worker}"], {cpu})
+            # On loopback a packet arrives on the CPU that sends it.
+            os.sched_setaffinity(0, {cpu})
+            for _ in range(8):
+                connection, hello = self.connect_hello(started)
+                self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+        workers = self.status(started)["workers"]
+        self.assertEqual([worker["connections"] for worker in workers], [8, 8])
 
     def test_status_tells_what_the_proxy_does(self):
         started = self.relay(access={"block": ["127.0.0.9"]})

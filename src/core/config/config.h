@@ -299,6 +299,7 @@ struct LogConfig {
 
 struct Config {
   std::uint32_t workers = 0;    // 0: one per CPU.
+  bool pin_workers = false;     // Each runs on one CPU and accepts what arrives there.
   bool abort_on_close = false;  // A client's FIN ends its connection while it has no backend yet.
   std::string user;             // That a proxy started as root becomes; empty: it stays root.
   std::string group;            // Likewise; empty: that of the user.

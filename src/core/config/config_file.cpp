@@ -32,6 +32,7 @@ void ConfigReader::read(TableReader& root) {
   root.read_one_or_list<std::string>("include", forms::include_pattern);
   root.read_table("server", [this](TableReader& table) {
     table.read("workers", config_.workers, 0, limits::workers_max);
+    table.read("pin_workers", config_.pin_workers);
     table.read("abort_on_close", config_.abort_on_close);
     table.read<std::string>("user", config_.user, forms::user);
     places_.accounts.user = table.position_of("user");

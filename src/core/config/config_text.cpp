@@ -168,6 +168,7 @@ std::string ConfigWriter::write(const Config& config) {
   const Config otherwise;
   table("[server]");
   key("workers", number(config.workers, otherwise.workers));
+  key("pin_workers", flag(config.pin_workers, otherwise.pin_workers));
   key("abort_on_close", flag(config.abort_on_close, otherwise.abort_on_close));
   key("user", text(config.user));
   key("group", text(config.group));

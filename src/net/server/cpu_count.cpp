@@ -38,11 +38,8 @@ bool names(std::string_view list, std::string_view wanted) {
 }
 
 unsigned by_affinity() {
-  // Machines with more CPUs than a cpu_set_t has bits answer EINVAL.
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<unsigned>(CPU_COUNT(&set));
-  return std::thread::hardware_concurrency();
+  const auto cpus = allowed_cpus();
+  return cpus.empty() ? std::thread::hardware_concurrency() : static_cast<unsigned>(cpus.size());
 }
 
 // The smallest quota of the cgroup and its ancestors, as far as they are visible.
@@ -72,6 +69,27 @@ std::optional<unsigned> cpus_of(std::int64_t quota, std::int64_t period) {
 }
 
 }  // namespace
+
+std::vector<int> allowed_cpus() {
+  // Machines with more CPUs than a cpu_set_t has bits answer EINVAL.
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cpus;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+  }
+  return cpus;
+}
+
+std::vector<int> cpus_of_workers(unsigned workers) {
+  const auto allowed = allowed_cpus();
+  std::vector<int> cpus;
+  for (unsigned worker = 0; worker < workers && !allowed.empty(); ++worker) {
+    cpus.push_back(allowed[worker % allowed.size()]);
+  }
+  return cpus;
+}
 
 unsigned usable_cpus() {
   unsigned cpus = by_affinity();

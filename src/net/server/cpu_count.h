@@ -7,11 +7,17 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sni {
 
 // At least 1. A quota of 1.5 CPUs gives 2.
 unsigned usable_cpus();
+
+// The CPUs of the affinity mask by number, ascending. Empty: the kernel does not say.
+std::vector<int> allowed_cpus();
+// One of them for each worker, in turn; empty likewise.
+std::vector<int> cpus_of_workers(unsigned workers);
 
 // CPUs of a quota, rounded up; nullopt: there is none, or the text cannot be parsed. "150000
 // 100000" or "max 100000", microseconds (cpu.max of cgroup v2).

@@ -19,6 +19,7 @@ std::vector<std::string> keep_fixed(const Config& running, Config& next) {
     wanted = current;
   };
   keep("server.workers", running.workers, next.workers);
+  keep("server.pin_workers", running.pin_workers, next.pin_workers);
   keep("server.user", running.user, next.user);
   keep("server.group", running.group, next.group);
   keep("control.socket", running.control.socket, next.control.socket);

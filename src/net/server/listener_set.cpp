@@ -59,6 +59,7 @@ Result<std::vector<UniqueFd>> ListenerSet::open(const ListenerConfig& listener,
     }
     auto fd = worker == 0 ? open_first(listener, tcp) : listen_on(listener, false, tcp);
     if (!fd) return std::unexpected(fd.error());
+    if (!cpus_.empty()) set_option(fd->get(), SOL_SOCKET, SO_INCOMING_CPU, cpus_[worker]);
     sockets.push_back(std::move(*fd));
   }
   return sockets;

@@ -8,6 +8,10 @@
 // Sockets from the service manager are used before any is opened; all workers then accept from the
 // same one.
 //
+// Of sockets that listen on one address the kernel picks by a hash of the connection, or, where
+// workers are pinned, the one of the CPU that the SYN arrives on (SO_INCOMING_CPU,
+// reuseport_select_sock_by_hash()).
+//
 // A listener that the new configuration does not name is retired: each worker accepts connections
 // that have completed their handshake and gives its socket back, and only then is the socket
 // closed. So a descriptor number in a worker's submission queue never refers to another file.
@@ -69,8 +73,9 @@ struct LentListener {
 // For the main thread, except the return of a socket.
 class ListenerSet {
  public:
-  explicit ListenerSet(unsigned workers, PassedSockets passed = {})
-      : workers_(workers), passed_(std::move(passed)) {}
+  // `cpus`: of each worker; empty: workers are not pinned.
+  explicit ListenerSet(unsigned workers, PassedSockets passed = {}, std::vector<int> cpus = {})
+      : workers_(workers), passed_(std::move(passed)), cpus_(std::move(cpus)) {}
 
   // What a configuration listens on, in its order.
   struct Change {
@@ -118,6 +123,7 @@ class ListenerSet {
 
   const unsigned workers_;
   PassedSockets passed_;
+  const std::vector<int> cpus_;
   ListenerId last_id_ = 0;
   std::vector<ListenerId> current_;  // In the order of the configuration.
 

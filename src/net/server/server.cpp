@@ -1,4 +1,5 @@
 #include "net/server/server.h"
+#include "net/server/cpu_count.h"
 
 #include <poll.h>
 #include <spdlog/spdlog.h>
@@ -18,6 +19,7 @@
 #include "net/health/prober.h"
 #include "net/log.h"
 #include "net/metrics/metrics_server.h"
+#include "net/server/cpu_count.h"
 #include "net/server/fixed_settings.h"
 #include "net/server/own_addresses.h"
 #include "net/server/stats_writer.h"
@@ -119,7 +121,8 @@ Result<void> Server::start(LoadedConfig loaded) {
   open_control(settled.control);
   if (auto opened = open_metrics(settled.metrics); !opened) return opened;
   workers_.resize(settled.workers);
-  listeners_.emplace(settled.workers, std::move(passed_));
+  if (settled.pin_workers) cpus_ = cpus_of_workers(settled.workers);
+  listeners_.emplace(settled.workers, std::move(passed_), cpus_);
   loaded_at_ = std::chrono::system_clock::now();
   backends_.bound_connections(settled.routes);
   if (auto adopted = adopt(std::move(*snapshot)); !adopted) return adopted;
@@ -168,7 +171,8 @@ Result<void> Server::adopt(std::shared_ptr<const Snapshot> next) {
       workers_[i]->tell(std::move(given));
       continue;
     }
-    auto worker = Worker::start(number, shared_, std::move(given));
+    const auto cpu = cpus_.empty() ? std::nullopt : std::optional(cpus_[i]);
+    auto worker = Worker::start(number, shared_, std::move(given), cpu);
     if (!worker) return std::unexpected(worker.error());
     workers_[i] = std::move(*worker);
   }

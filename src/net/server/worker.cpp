@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <future>
 #include <string>
+#include <system_error>
 
 namespace sni {
 
@@ -18,20 +19,31 @@ namespace {
 
 constexpr std::uint32_t refusal_lines_per_second = 20;
 
+// The CPU may have gone meanwhile (a cpuset of the cgroup); then the worker runs where it can.
+void pin_to(int cpu) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  if (const int error = pthread_setaffinity_np(pthread_self(), sizeof one, &one); error != 0) {
+    spdlog::warn("cannot pin a worker to CPU {}: {}", cpu, std::generic_category().message(error));
+  }
+}
+
 }  // namespace
 
 Worker::Worker(unsigned number, Shared& shared)
     : number_(number), shared_(shared), wake_fd_(UniqueFd::adopt(eventfd(0, EFD_CLOEXEC))) {}
 
 Result<std::unique_ptr<Worker>> Worker::start(unsigned number, Shared& shared,
-                                              NewListeners listeners) {
+                                              NewListeners listeners, std::optional<int> cpu) {
   std::unique_ptr<Worker> worker(new Worker(number, shared));
   if (!worker->wake_fd_) return fail_sys("cannot open an eventfd for a worker", errno);
   std::promise<Result<void>> ready;
   auto set_up = ready.get_future();
   worker->thread_ =
-      std::jthread([&ready, self = worker.get(), given = std::move(listeners)]() mutable {
+      std::jthread([&ready, cpu, self = worker.get(), given = std::move(listeners)]() mutable {
         pthread_setname_np(pthread_self(), ("worker-" + std::to_string(self->number_)).c_str());
+        if (cpu) pin_to(*cpu);  // First, so that its memory is of that CPU's node.
         auto result = self->set_up(given);
         const bool ok = result.has_value();
         ready.set_value(std::move(result));

@@ -63,8 +63,10 @@ struct WorkerLoad {
 class Worker final : private ResolverIo, private PlaceBell {
  public:
   // Starts the thread; returns when its ring is set up or refused. `shared` outlives the worker.
+  // `cpu`: the only one that it runs on.
   static Result<std::unique_ptr<Worker>> start(unsigned number, Shared& shared,
-                                               NewListeners listeners);
+                                               NewListeners listeners,
+                                               std::optional<int> cpu = std::nullopt);
   ~Worker() override;  // Joins; the worker must have been told to drain or stop.
 
   void tell(Command command);

@@ -18,7 +18,7 @@ namespace {
 
 // No key is at its default, except keys with only one suitable value.
 constexpr std::string_view unusual = R"(
-server = { workers = 3, abort_on_close = true }
+server = { workers = 3, pin_workers = true, abort_on_close = true }
 answers.alerts = false
 [[listener]]
 name = "a"

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <thread>
 
 using namespace sni;
@@ -49,6 +50,15 @@ TEST_CASE("the mount of a hierarchy is found with the directory that is mounted"
   CHECK(cpu->point == "/sys/fs/cgroup/cpu,cpuacct");
   CHECK(cpu->root == "/docker/abc");
   CHECK_FALSE(cgroup_mount(mounts, "memory"));
+}
+
+TEST_CASE("the CPUs that a process may run on are told by number") {
+  const auto cpus = allowed_cpus();
+  CHECK(cpus.size() == usable_cpus());
+  CHECK(std::ranges::is_sorted(cpus));
+  const auto dealt = cpus_of_workers(static_cast<unsigned>(cpus.size()) + 1);
+  CHECK(std::vector(dealt.begin(), dealt.end() - 1) == cpus);
+  CHECK(dealt.back() == cpus.front());
 }
 
 TEST_CASE("a process that may run on one CPU uses one") {

@@ -33,13 +33,16 @@ TEST_CASE("what cannot change is named and stays") {
   running.workers = 2;
   Config next = with_listener(false);
   next.workers = 3;
+  next.pin_workers = true;
   next.user = "nobody";
   next.stats.file = "/elsewhere.json";
   next.control = {.socket = "/elsewhere", .group = "adm", .mode = 0660};
   CHECK(keep_fixed(running, next) ==
-        std::vector<std::string>{"server.workers", "server.user", "control.socket", "control.group",
-                                 "control.mode", "stats.file", "v6only of listener https"});
+        std::vector<std::string>{"server.workers", "server.pin_workers", "server.user",
+                                 "control.socket", "control.group", "control.mode", "stats.file",
+                                 "v6only of listener https"});
   CHECK(next.workers == 2);
+  CHECK_FALSE(next.pin_workers);
   CHECK(next.control == running.control);
   CHECK(next.listeners[0].v6only);
 }

@@ -2,13 +2,16 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "net/server/cpu_count.h"
 #include "support/reserved_port.h"
 
 using namespace sni;
@@ -91,6 +94,29 @@ TEST_CASE("a socket that a worker gives back while its listener stays is lent ag
   const int fd = set.lend(0)[0].socket.fd();  // Given back at the end of the line.
   CHECK(answers(port.endpoint()));
   CHECK(set.lend(0)[0].socket.fd() == fd);
+}
+
+TEST_CASE("a worker that is pinned gets the connections that arrive on its CPU") {
+  const auto cpus = allowed_cpus();
+  REQUIRE(cpus.size() >= 2);
+  const ReservedPort port;
+  ListenerSet set(2, {}, {cpus[0], cpus[1]});
+  adopt(set, listening_on({port.endpoint()}));
+  const std::array lent{set.lend(0), set.lend(1)};
+  for (std::size_t worker = 0; worker < 2; ++worker) {
+    // On loopback a packet arrives on the CPU that sends it.
+    std::thread([&] {
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(cpus[worker], &one);
+      REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
+      for (int i = 0; i < 16; ++i) CHECK(answers(port.endpoint()));
+    }).join();
+    for (int i = 0; i < 16; ++i) {
+      const int fd = accept4(lent[worker][0].socket.fd(), nullptr, nullptr, SOCK_CLOEXEC);
+      CHECK(UniqueFd::adopt(fd));
+    }
+  }
 }
 
 TEST_CASE("a change that cannot be had leaves everything as it was") {
