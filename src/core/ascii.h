@@ -1,6 +1,6 @@
 #pragma once
 
-// Character classes of the wire formats, which are ASCII: those of the C library follow the locale.
+// Character classes for the wire formats, which are ASCII. The C library's follow the locale.
 
 #include <algorithm>
 #include <string_view>

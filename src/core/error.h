@@ -1,7 +1,7 @@
 #pragma once
 
 // Operating errors are values: Result<T> holds a T or an Error that names the act, the object and,
-// where we know it, the likely cause. Programmer errors are asserts.
+// if known, the likely cause. Programmer errors are asserts.
 
 #include <expected>
 #include <string>

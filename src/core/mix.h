@@ -1,7 +1,7 @@
 #pragma once
 
 // The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): every bit of the result depends on
-// every bit of the value. Not keyed: for values that nobody gains by choosing.
+// every bit of the value. Not keyed: only for values that an attacker gains nothing by choosing.
 
 #include <array>
 #include <bit>

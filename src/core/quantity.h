@@ -1,6 +1,6 @@
 #pragma once
 
-// Quantities as people read them, in few columns.
+// Quantities for human readers, in few columns.
 
 #include <cstdint>
 #include <string>

@@ -1,7 +1,7 @@
 #pragma once
 
-// SipHash-2-4 (Aumasson and Bernstein, 2012): a hash whose collisions nobody can prepare who does
-// not know the key. For tables that clients can fill.
+// SipHash-2-4 (Aumasson and Bernstein, 2012): nobody can prepare collisions without the key. For
+// tables that clients can fill.
 
 #include <array>
 #include <bit>

@@ -1,6 +1,6 @@
 #pragma once
 
-// Lets maps with std::string keys be searched by std::string_view without making a string.
+// Searches maps with std::string keys by std::string_view without making a string.
 
 #include <functional>
 #include <string_view>
@@ -16,8 +16,7 @@ struct StringHash {
   }
 };
 
-// The same for names that come from clients, who must not be able to choose collisions: `key` is
-// random.
+// The same for names from clients, who must not be able to choose collisions: `key` is random.
 struct KeyedStringHash {
   using is_transparent = void;
   SipKey key;

@@ -1,7 +1,7 @@
 #pragma once
 
-// An owned file descriptor. Structs hold UniqueFd; a raw int appears only at the line of the system
-// call. Adoption is spelled out, so that it shows who closes.
+// An owned file descriptor. Structs hold UniqueFd; a raw int appears only at the system call.
+// Adoption is explicit, so that it is visible who closes the descriptor.
 
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// Values by name, shared by whoever holds one and forgotten once nobody does: what has to outlive a
-// reload is found again by its name as long as it is in use. For one thread.
+// Values by name, shared by their holders and forgotten when nobody holds them any more. A value
+// that must survive a reload is found again by its name as long as it is in use. Single-threaded.
 
 #include <algorithm>
 #include <cstddef>
@@ -14,7 +14,7 @@ namespace sni {
 template <typename T>
 class WeakTable {
  public:
-  // The value of this name, one of make()'s if nobody has it.
+  // The value of this name, made by make() if nobody holds one.
   template <typename Make>
   std::shared_ptr<T> intern(const std::string& name, Make&& make) {
     std::weak_ptr<T>& known = values_[name];
@@ -31,20 +31,21 @@ class WeakTable {
       if (const std::shared_ptr<T> value = weak.lock()) visit(value);
     }
   }
-  // Values that are in use, and some that were until lately.
+  // Counts values in use and some that were in use until recently.
   std::size_t size() const { return values_.size(); }
 
  private:
   static constexpr std::size_t sweep_least = 64;
 
-  // Costs what has been added since the last time, so that a reload costs the size of its routes.
+  // The cost is proportional to what was added since the last sweep, so a reload costs the size of
+  // its routes.
   void sweep() {
     std::erase_if(values_, [](const auto& each) { return each.second.expired(); });
     sweep_at_ = std::max(sweep_least, 2 * values_.size());
   }
 
   std::unordered_map<std::string, std::weak_ptr<T>> values_;
-  std::size_t sweep_at_ = sweep_least;  // Values; those that nobody has are looked for then.
+  std::size_t sweep_at_ = sweep_least;  // Number of values at which the next sweep is due.
 };
 
 }  // namespace sni

@@ -21,15 +21,16 @@ struct IpAddress {
 
   static IpAddress v4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d);
   bool is_v4() const;
-  // First `length` bits (0..128) kept, the others zero.
+  // Keeps the first `length` bits (0..128) and clears the others.
   IpAddress masked(unsigned length) const;
   // "192.0.2.1" or "2001:db8::1" (RFC 5952), without brackets.
   std::string to_string() const;
   auto operator<=>(const IpAddress&) const = default;
 };
 
-// An address block. IPv4 lengths are kept in v4-mapped terms: 192.0.2.0/24 has length 120. A block
-// of IPv6 never holds an IPv4 address: ::/0 is all of IPv6 and no more, as its writer means it.
+// An address block. IPv4 lengths are kept in v4-mapped terms: 192.0.2.0/24 has length 120. An IPv6
+// block never contains an IPv4 address: ::/0 means all of IPv6 and nothing else, as its writer
+// intended.
 struct IpPrefix {
   IpAddress base;             // Host bits are zero.
   std::uint8_t length = 128;  // Bits, 0..128.
@@ -51,8 +52,8 @@ struct Endpoint {
   auto operator<=>(const Endpoint&) const = default;
 };
 
-// The index of a network interface by its name; nullopt: there is none. Empty: names cannot be
-// looked up, so that only indices are understood.
+// Looks up the index of a network interface by its name; nullopt: there is no such interface. An
+// empty function cannot look up names, so only indices are understood.
 using InterfaceLookup = std::function<std::optional<std::uint32_t>(std::string_view)>;
 
 std::optional<IpAddress> parse_ip(std::string_view text);
@@ -60,7 +61,7 @@ std::optional<IpAddress> parse_ip(std::string_view text);
 // The port is 0.
 std::optional<Endpoint> parse_scoped_ip(std::string_view text,
                                         const InterfaceLookup& interfaces = {});
-// What stands behind a '%' as in "fe80::1%eth0" or "[fe80::1%eth0]:443"; empty: nothing.
+// The part after the '%' in "fe80::1%eth0" or "[fe80::1%eth0]:443"; empty: there is none.
 std::string_view interface_part(std::string_view text);
 // "192.0.2.0/24", "2001:db8::/32" or a single address. Set host bits are an error (nullopt).
 std::optional<IpPrefix> parse_prefix(std::string_view text);
@@ -86,8 +87,8 @@ enum class AddressScope : std::uint8_t {
   multicast,
   reserved
 };
-// By the IANA special-purpose registries (RFC 6890), with addresses that embed IPv4 (mapped, NAT64
-// 64:ff9b::/96, 6to4) judged by what they embed.
+// Follows the IANA special-purpose registries (RFC 6890). An address that embeds IPv4 (mapped,
+// NAT64 64:ff9b::/96, 6to4) has the scope of the embedded address.
 AddressScope address_scope(const IpAddress& address);
 
 }  // namespace sni

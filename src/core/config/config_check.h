@@ -1,7 +1,7 @@
 #pragma once
 
-// What the values of a configuration must be to each other: no two listeners on one address, no
-// route that an earlier one hides, no backend that is the proxy itself.
+// Checks between the values of a configuration: no two listeners on one address, no route that an
+// earlier one hides, no backend that is the proxy itself.
 
 #include <vector>
 
@@ -10,14 +10,15 @@
 
 namespace sni {
 
-// Where users and groups are named, which only the host can tell whether they are there.
+// Where the file names users and groups. Only the host knows whether they exist.
 struct AccountPlaces {
   Position user;
   Position group;
   Position control_group;
 };
 
-// Where the file says what, beside the Config that was read from it: the lists run in step.
+// The position of each value in the file. The lists are parallel to those of the Config that was
+// read from it.
 struct ConfigPlaces {
   struct Listener {
     Position table;

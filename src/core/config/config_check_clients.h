@@ -1,6 +1,6 @@
 #pragma once
 
-// Which clients routes take and serve: names by expressions, sources and counts.
+// Checks which clients routes match and serve: names by expression, sources and counts.
 
 #include "core/config/config_check.h"
 

@@ -1,7 +1,6 @@
 #pragma once
 
-// What a configuration says of the ways to backends: SOCKS5 servers, and where connections come
-// from.
+// Checks how backends are reached: SOCKS5 servers, and source addresses and ports.
 
 #include "core/config/config_check.h"
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// The words that stand for the values of keys with a few of them, for those who read configurations
-// and those who write them.
+// The words for the values of keys that have a fixed set of them, shared by the reader and the
+// writer of configurations.
 
 #include <array>
 #include <string_view>

@@ -16,16 +16,16 @@
 namespace sni {
 
 struct ConfigResult {
-  std::optional<Config> config;          // There exactly when no diagnostic is an error.
+  std::optional<Config> config;          // Present exactly when no diagnostic is an error.
   std::vector<Diagnostic> diagnostics;   // Every mistake, in the order of the file.
   Position block_file;                   // Where access.block_file is given.
   std::vector<Position> password_files;  // Of the upstreams, in their order.
   AccountPlaces accounts;
-  std::vector<std::string> files;  // Of the positions: this one, then what it includes.
+  std::vector<std::string> files;  // Which positions refer to: this file, then the included ones.
 };
 
-// `file_name` stands in the diagnostics. At most limits::config_bytes_max bytes are read, those of
-// the files that it includes among them.
+// `file_name` appears in the diagnostics. At most limits::config_bytes_max bytes are read, included
+// files among them.
 ConfigResult read_config(std::string_view text, std::string_view file_name,
                          const InterfaceLookup& interfaces = {}, const IncludeFiles& files = {});
 

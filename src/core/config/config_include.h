@@ -1,11 +1,11 @@
 #pragma once
 
-// Files that a configuration takes in, so that a tool can drop one for each service:
+// Files that a configuration includes, so that a tool can drop in one per service:
 //
 //   include = ["conf.d/*.toml"]
 //
 // Arrays of tables ([[route]], [[listener]], [[upstream]]) are joined in the order of the files.
-// Every other table stands in one file. A file that is included cannot include.
+// Every other table is in one file only. An included file cannot include others.
 
 #include <cstddef>
 #include <functional>
@@ -18,8 +18,8 @@
 
 namespace sni::limits {
 
-// Patterns in `include`, and files that they may stand for in all. config_bytes_max is the bound of
-// all files together.
+// Patterns in `include`, and files that they may match in all. config_bytes_max bounds all files
+// together.
 inline constexpr std::size_t include_patterns_max = 64;
 inline constexpr std::size_t include_files_max = 4096;
 
@@ -27,16 +27,16 @@ inline constexpr std::size_t include_files_max = 4096;
 
 namespace sni {
 
-// How files are found and read, which is not core's to do.
+// How files are found and read: core makes no system calls.
 struct IncludeFiles {
-  // What a pattern stands for, in the order of the names. One without wildcards is a file.
+  // The files that a pattern matches, sorted by name. A pattern without wildcards is one file.
   std::function<Result<std::vector<std::string>>(std::string_view pattern)> list;
   std::function<Result<std::string>(const std::string& path, std::size_t bytes_max)> read;
 };
 
-// Joins to `root`, of which the text had `bytes`, what its key `include` names. False: one of those
-// files cannot be read or parsed, as `diagnostics` says; what is wrong with the key itself is left
-// to its reader. Empty functions include nothing, and say so.
+// Merges the files that the key `include` names into `root`, whose text had `bytes`. False: a file
+// cannot be read or parsed, and `diagnostics` says why. The reader of the key reports mistakes in
+// the key itself. Empty functions include nothing, and report that.
 bool take_includes(TomlTable& root, std::size_t bytes, const IncludeFiles& files,
                    DiagnosticList& diagnostics);
 

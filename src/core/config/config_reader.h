@@ -1,7 +1,6 @@
 #pragma once
 
-// The reader behind read_config(), whose functions stand in config_file.cpp and
-// config_file_routes.cpp.
+// The reader behind read_config(), implemented in config_file.cpp and config_file_routes.cpp.
 
 #include <chrono>
 #include <string>
@@ -66,7 +65,7 @@ class ConfigReader {
   void read_bans(TableReader& table);
   void use_default_listeners();
 
-  // A form that may name a network interface.
+  // A form whose text may name a network interface.
   template <typename T>
   Form<T> with_interface(Result<T> (*form)(std::string_view, const InterfaceLookup&)) const {
     return [this, form](std::string_view text) { return form(text, interfaces_); };

@@ -1,6 +1,6 @@
 #pragma once
 
-// A configuration as text that read_config() takes again. The password of an upstream stays in its
+// A configuration as text that read_config() accepts. The password of an upstream stays in its
 // file.
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace sni {
 
 enum class ConfigKeys : std::uint8_t {
   all,      // Defaults are filled in.
-  changed,  // Those alone that are not at their defaults.
+  changed,  // Only keys that are not at their defaults.
 };
 
 std::string config_text(const Config& config, ConfigKeys keys);

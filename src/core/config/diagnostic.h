@@ -1,6 +1,6 @@
 #pragma once
 
-// Mistakes in a file, each with its place, collected so that one run shows all of them.
+// Mistakes in a file, each with its position, collected so that one run shows all of them.
 
 #include <compare>
 #include <cstddef>
@@ -42,18 +42,18 @@ class DiagnosticList {
  public:
   explicit DiagnosticList(std::string_view file) : files_{std::string(file)} {}
 
-  // Its number, for positions; the first file is 0.
+  // Returns its number, for positions; the first file is 0.
   std::uint32_t add_file(std::string_view file);
   const std::vector<std::string>& files() const { return files_; }
-  // "line 3", and where that is in another file than `seen_from`, "line 3 of routes.toml".
+  // "line 3", or "line 3 of routes.toml" for another file than that of `seen_from`.
   std::string line_of(Position position, Position seen_from) const;
 
   void error(Position position, std::string message);
   void warning(Position position, std::string message);
   bool has_errors() const { return errors_ != 0; }
 
-  // In the order of the files, those of one place by their text. Beyond limits::diagnostics_max the
-  // last one says how many more.
+  // Sorted by file and position, then by text. Beyond limits::diagnostics_max the last one says how
+  // many more there are.
   std::vector<Diagnostic> take();
 
  private:
@@ -65,14 +65,14 @@ class DiagnosticList {
   std::size_t dropped_ = 0;
 };
 
-// Text from outside for a message: everything but printable ASCII is escaped, since it ends up on
+// Untrusted text for a message. Everything but printable ASCII is escaped, since messages end up on
 // terminals and in logs.
 std::string printable(std::string_view text);
 // The same in single quotes, and bounded.
 std::string quoted(std::string_view text);
 
-// "; did you mean 'x'?" for the candidate that is only a slip or two away from `word`, or that it is
-// the beginning of, else "".
+// "; did you mean 'x'?" for a candidate that is one or two typing errors away from `word` or begins
+// with it, else "".
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates);
 
 }  // namespace sni

@@ -1,6 +1,6 @@
 #pragma once
 
-// Keys that other proxies have, and what does their work here: for messages about unknown keys.
+// Keys of other proxies and their counterparts here, for messages about unknown keys.
 
 #include <string_view>
 

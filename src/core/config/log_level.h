@@ -1,6 +1,6 @@
 #pragma once
 
-// Levels of the log by their names.
+// Log levels by name.
 
 #include <string_view>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// A TOML file as a tree of plain values, each with its place. The parser's own headers are heavy
+// A TOML file as a tree of plain values, each with its position. The parser's own headers are heavy
 // and stay in one .cpp file.
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct TomlEntry;
 using TomlArray = std::vector<TomlNode>;
 using TomlTable = std::vector<TomlEntry>;  // Keys are unique; the parser sees to that.
 
-// What no key of ours takes: floats, dates and times, by the name of the type.
+// A value that no key of ours accepts (a float, a date or a time), by the name of its type.
 struct TomlOther {
   std::string_view type;
 };

@@ -1,12 +1,12 @@
 #pragma once
 
-// Reads typed values out of the tables of a TOML file. A key becomes known by being read, so that
-// one line per key is all there is: its name, where the value goes and what it may be. Whatever is
-// wrong with a value is reported, and the target keeps its default, so that reading goes on and
-// finds the next mistake. Keys that nobody has read are reported when their table is done.
+// Reads typed values out of the tables of a TOML file. Reading a key makes it known, so one line of
+// code per key is enough: its name, where the value goes and which values are valid. A wrong value
+// is reported and the target keeps its default, so that reading goes on and finds the next mistake.
+// Keys that were not read are reported when their table is done.
 //
-// A Form<T> says what a string may be: it takes the text and returns a T, or an Error that reads on
-// after the key's name and a colon ("'10x' is no duration; ...").
+// A Form<T> defines the syntax of a string: it takes the text and returns a T, or an Error that
+// continues the key's name and a colon ("'10x' is no duration; ...").
 
 #include <concepts>
 #include <cstdint>
@@ -35,7 +35,7 @@ struct Located {
 
 class TableReader {
  public:
-  // `keys`, where given, takes the full name of each key that is read.
+  // `keys`, where given, collects the full name of each key that is read.
   TableReader(const TomlTable& root, DiagnosticList& diagnostics,
               std::vector<std::string>* keys = nullptr)
       : table_(&root), diagnostics_(&diagnostics), keys_(keys) {}
@@ -47,7 +47,7 @@ class TableReader {
   void read(std::string_view key, T& out, std::uint64_t min, std::uint64_t max) {
     if (const auto value = integer(key, min, max)) out = static_cast<T>(*value);
   }
-  // The place of a value that was there and right.
+  // The position of a value that was present and valid.
   template <typename T>
   std::optional<Position> read(std::string_view key, T& out, const Form<T>& form) {
     const TomlNode* node = find(key);
@@ -57,25 +57,25 @@ class TableReader {
     out = *std::move(value);
     return node->position;
   }
-  // A size may be a bare number too, which is bytes.
+  // A size may also be a bare number of bytes.
   void read_size(std::string_view key, std::uint64_t& out, const Form<std::uint64_t>& form);
   template <typename T>
   std::vector<Located<T>> read_list(std::string_view key, const Form<T>& form);
-  // One string stands for a list of one.
+  // A single string counts as a list of one.
   template <typename T>
   std::vector<Located<T>> read_one_or_list(std::string_view key, const Form<T>& form);
 
-  // A string, a table, or an array of either; `read` makes a value of a table, if it can.
+  // A string, a table, or an array of either; `read` turns a table into a value, if it can.
   template <typename T>
   std::vector<Located<T>> read_strings_or_tables(
       std::string_view key, const Form<T>& form,
       const std::function<std::optional<T>(TableReader&)>& read);
 
-  // Reports that `key` must be there, unless it is.
+  // Reports `key` as missing unless it is present.
   void require(std::string_view key);
-  // Reports that the array at `key`, if it is there, must not be empty.
+  // Reports the array at `key` if it is present and empty.
   void reject_empty(std::string_view key);
-  // Of the value, or of the table where the key is absent.
+  // The position of the value, or of the table where the key is absent.
   Position position_of(std::string_view key) const;
 
   // [key]: `read` sees an empty table where the key is absent.
@@ -114,8 +114,8 @@ class TableReader {
     return std::nullopt;
   }
 
-  // A number that lacks its unit or its quotes gets the reason that its text would get, for that
-  // says what to write.
+  // A number that lacks its unit or its quotes gets the error that its text would get, because that
+  // one says what to write.
   template <typename T>
   std::optional<T> convert_scalar(std::string_view key, const TomlNode& node, const Form<T>& form) {
     if (const auto* number = std::get_if<std::int64_t>(&node.value)) {
@@ -171,7 +171,7 @@ std::vector<Located<T>> TableReader::read_strings_or_tables(
       if (auto value = read(reader)) list.push_back({*std::move(value), position});
     });
   };
-  // Nothing to read, but the keys that such a table has are still asked for.
+  // There is nothing to read, but the keys of such a table are still collected.
   if (keys_ != nullptr) add_table({}, position_);
   const TomlNode* node = peek(key);
   const auto* table = node == nullptr ? nullptr : std::get_if<TomlTable>(&node->value);

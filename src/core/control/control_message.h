@@ -1,7 +1,7 @@
 #pragma once
 
-// What is said on the control socket, one JSON object a line (net/control/control_socket.h shows it): any
-// bytes become a request or a reason, and any result or reason becomes an answer.
+// The messages of the control socket, one JSON object a line (net/control/control_socket.h shows
+// them). Any bytes become a request or an error, and any result or error becomes an answer.
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
@@ -17,17 +17,17 @@ namespace sni {
 
 inline constexpr int control_version = 1;
 
-// An object with our version and a "command", which is a string.
+// An object with our version and a string "command".
 Result<nlohmann::json> parse_control_request(std::string_view line);
 // Without the newline.
 std::string control_answer(nlohmann::json result);
 std::string control_refusal(const std::string& why);
-// A line that is no answer, for those who follow something.
+// A line of a stream that a client follows, not an answer.
 std::string control_event(nlohmann::json event);
 
 // The members of requests.
 Result<IpPrefix> requested_prefix(const nlohmann::json& request);
-// "for_s", 1 to limits::block_for_max_s; nullopt: for good.
+// "for_s", 1 to limits::block_for_max_s; nullopt: permanently.
 Result<std::optional<std::uint32_t>> requested_seconds(const nlohmann::json& request);
 // "from"; 0 where it is absent.
 Result<std::size_t> requested_position(const nlohmann::json& request);

@@ -1,6 +1,6 @@
 #pragma once
 
-// Which of the living connections a command is about: all conditions that are given must hold.
+// Selects the live connections that a command is about: all given conditions must hold.
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
@@ -15,15 +15,15 @@ namespace sni {
 
 struct FlowFilter {
   std::optional<std::uint64_t> serial;
-  // A server name, or "*.example.com" for all below it; "": clients that named nobody.
+  // A server name, or "*.example.com" for all below it; "": clients that sent no name.
   std::optional<std::string> name;
   std::optional<IpPrefix> source;
   // As the configuration has it, or the address connected to.
   std::optional<std::string> backend;
-  std::optional<Endpoint> backend_address;  // The same, where it is one.
+  std::optional<Endpoint> backend_address;  // The same, if it is an address.
 
   bool matches(const FlowRecord& flow) const;
-  // Nothing is asked for: all match.
+  // No condition is given: all connections match.
   bool empty() const { return !serial && !name && !source && !backend; }
 };
 

@@ -1,10 +1,10 @@
 #pragma once
 
 // Answers by name. An entry is fresh until its TTL (clamped to [ttl_min, ttl_max]) is over, and may
-// stand in for `stale` longer while resolvers fail (RFC 8767). Failures are remembered for
-// negative_ttl too, so that a dead resolver costs one question per name and negative_ttl instead of
-// one per connection. At most cache_entries; the least recently used one makes room. Lookups do not
-// allocate. Time comes in as milliseconds of any clock that does not go back.
+// be served for `stale` longer while resolvers fail (RFC 8767). Failures are also cached for
+// negative_ttl, so that a dead resolver costs one question per name and negative_ttl instead of one
+// per connection. The cache holds at most cache_entries and evicts the least recently used. Lookups
+// do not allocate. Times are milliseconds of any monotonic clock.
 
 #include <cstdint>
 #include <list>
@@ -26,28 +26,28 @@ class DnsCache {
     configure(config);
   }
 
-  // New bounds. What is there stays as long as it was stored for.
+  // Sets new bounds. Present entries keep the lifetime with which they were stored.
   void configure(const DnsConfig& config);
 
-  // Answers without a question: what is fresh (ok, not_found or a failure), or, for a name that failed
-  // less than negative_ttl ago, its stale answer.
+  // Answers from the cache alone: a fresh entry (ok, not_found or a failure), or the stale answer
+  // of a name that failed less than negative_ttl ago.
   std::optional<Resolution> find(std::string_view name, std::uint64_t now_ms);
   // The addresses of a name whose TTL is over but whose stale time is not.
   std::optional<Resolution> find_stale(std::string_view name, std::uint64_t now_ms);
 
-  // ok with its TTL, or not_found (its TTL is negative_ttl, whatever is given here). Returns how
-  // long it will be fresh.
+  // Stores ok with its TTL, or not_found, whose TTL is negative_ttl whatever is given here. Returns
+  // how long it will be fresh.
   std::uint64_t store(std::string_view name, const Resolution& answer, std::uint64_t ttl_ms,
                       std::uint64_t now_ms);
-  // What another cache has kept by these bounds, for the time that it had left there.
+  // Takes over an entry of another cache with the same bounds, for the time that it had left there.
   void adopt(std::string_view name, const Resolution& answer, std::uint64_t left_ms,
              std::uint64_t now_ms);
-  // The resolvers gave no answer, which is failed or unanswered. An entry with addresses stays and
-  // may stand in.
+  // Stores that the resolvers gave no answer (failed or unanswered). An entry with addresses stays
+  // and may be served stale.
   void store_failure(std::string_view name, Resolution::Status failure, std::uint64_t now_ms);
 
   void clear();
-  // Nothing is fresh any more; addresses may still stand in.
+  // Expires all entries; addresses may still be served stale.
   void expire_all(std::uint64_t now_ms);
   std::size_t size() const { return by_name_.size(); }
 
@@ -56,8 +56,8 @@ class DnsCache {
     std::string name;
     Resolution answer;
     std::uint64_t expires_ms = 0;
-    std::uint64_t stale_until_ms = 0;  // Only addresses live longer than expires_ms.
-    std::uint64_t retry_ms = 0;        // Until then the stale answer is given without asking.
+    std::uint64_t stale_until_ms = 0;  // Only addresses outlive expires_ms.
+    std::uint64_t retry_ms = 0;        // Until then the stale answer is served without a question.
   };
   using Entries = std::list<Entry>;
 

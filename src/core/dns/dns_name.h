@@ -1,7 +1,8 @@
 #pragma once
 
-// A host name as it is looked up, cached and asked: in the form of core/hello/server_name.h, which
-// refuses whatever is not plainly a host name, with a mark where it is absolute.
+// A host name as it is looked up, cached and asked for. It has the canonical form of
+// core/hello/server_name.h, which refuses anything that is not clearly a host name, and a flag for
+// absolute names.
 
 #include <array>
 #include <cstdint>
@@ -14,7 +15,7 @@
 namespace sni {
 
 struct DnsName {
-  std::array<char, limits::server_name_max + 1> bytes;  // Lower case, and room for a last dot.
+  std::array<char, limits::server_name_max + 1> bytes;  // Lower case, with room for a trailing dot.
   std::uint8_t length = 0;                              // Without the dot.
   bool absolute = false;                                // Not to be completed by a search list.
 
@@ -28,10 +29,9 @@ struct DnsName {
   }
 };
 
-// A last dot makes it absolute. Never empty. nullopt: not a host name; IP addresses are none
-// either.
+// A trailing dot makes it absolute. Never empty. nullopt: not a host name, or an IP address.
 std::optional<DnsName> parse_dns_name(std::string_view text);
-// Of a service in the form of core/dns/service.h, which is always absolute.
+// The name of a service in the form of core/dns/service.h, which is always absolute.
 std::optional<DnsName> parse_service_name(std::string_view text);
 
 }  // namespace sni

@@ -1,12 +1,12 @@
 #pragma once
 
-// One name on its way through the resolvers: the candidates to ask for in turn, and what came back
-// for the present one, IPv6 and IPv4 apart. Pure: net/dns/resolver.h asks and tells it the replies.
+// The resolution of one name: the candidates to ask for in turn, and the replies for the current
+// one, IPv6 and IPv4 apart. Pure: net/dns/resolver.h sends the questions and reports the replies.
 //
-// A and AAAA are judged together. Any address makes an answer, whatever became of the other family.
-// Without one, "no such address" needs both families to say so (or one to say that there is no such
-// name): half an answer beside a failure is a failure, which a retry may heal and a stale answer
-// may cover, where a negative answer would be believed and cached.
+// A and AAAA are judged together. Any address makes an answer, whatever happened to the other
+// family. Without an address, "no such address" takes a negative reply for both families, or
+// NXDOMAIN for one. A negative reply beside a failure is a failure: a retry may succeed and a stale
+// answer may be used, whereas a negative answer would be believed and cached.
 
 #include <algorithm>
 #include <array>
@@ -18,7 +18,7 @@
 
 namespace sni {
 
-// What is asked for of a name: addresses of one family, or where its service is (SRV).
+// What is asked for: addresses of one family, or the targets of a service (SRV).
 enum class DnsFamily : std::uint8_t { v6, v4, service };
 inline constexpr std::array dns_families{DnsFamily::v6, DnsFamily::v4, DnsFamily::service};
 
@@ -26,9 +26,9 @@ struct DnsReply {
   enum class Status : std::uint8_t {
     found,        // At least one address, or target.
     no_data,      // The name has none of this family.
-    no_name,      // NXDOMAIN: of no family.
+    no_name,      // NXDOMAIN: it has no address of any family.
     failed,       // SERVFAIL, REFUSED, a reply that cannot be read ...
-    unreachable,  // Servers cannot be asked. c-ares before 1.20 says so of those that fail, too.
+    unreachable,  // Servers cannot be asked. c-ares before 1.20 also reports failures so.
     silent,       // No server replied in time.
   };
   Status status = Status::unreachable;
@@ -40,30 +40,30 @@ struct DnsReply {
 class DnsQuestion {
  public:
   // `candidates` is not empty (core/dns/resolv_conf.h). A family that is not wanted counts as one
-  // that the name has no address of.
+  // without addresses.
   explicit DnsQuestion(std::vector<std::string> candidates,
                        AddressFamilies families = AddressFamilies::any);
-  // For the targets of a service, which no search list completes.
+  // For the targets of a service. Search lists do not apply to it.
   static DnsQuestion of_service(std::string name);
 
   const std::string& candidate() const { return candidates_[current_]; }
   // Whether this family is to be asked for.
   bool wants(DnsFamily family) const;
   void on_reply(DnsFamily family, DnsReply reply);
-  // All that was asked for of the present candidate has been replied to.
+  // All questions for the current candidate have been answered.
   bool complete() const { return std::ranges::all_of(families_, &Family::replied); }
   bool has_address() const;
 
-  // complete() only. Moves on to the next candidate where this one is no answer; false: there is
-  // none, or this one is the answer. As in glibc, a server that refuses one candidate does not end
-  // the search but turns "not found" into "failed"; resolvers out of reach do end it.
+  // Valid once complete(). Moves on to the next candidate unless this one gave the answer; false:
+  // it did, or there is no other. As in glibc, a server that refuses one candidate does not end the
+  // search but turns "not found" into "failed". Unreachable resolvers end it.
   bool advance();
 
-  // The addresses known so far; without any: not_found, failed or unanswered, once complete() and
-  // not advance().
+  // The addresses known so far. Without any: not_found, failed or unanswered, valid once complete()
+  // holds and advance() has returned false.
   Resolution outcome() const;
-  // Of an outcome with addresses. Where one family failed, at most `failure_ttl_ms`: it is asked
-  // again soon.
+  // The TTL of an outcome with addresses. At most `failure_ttl_ms` where one family failed, so that
+  // it is asked for again soon.
   std::uint64_t ttl_ms(std::uint64_t failure_ttl_ms) const;
 
  private:
@@ -78,7 +78,7 @@ class DnsQuestion {
   std::vector<std::string> candidates_;
   std::size_t current_ = 0;
   AddressFamilies wanted_;
-  bool service_ = false;  // In place of addresses.
+  bool service_ = false;  // Instead of addresses.
   std::array<Family, dns_families.size()> families_;
   bool earlier_failed_ = false;  // A candidate before this one.
 };

@@ -1,7 +1,7 @@
 #pragma once
 
-// The names of /etc/hosts (hosts(5)). Lines that are not understood are passed over, as every other
-// reader of this file does; a name on several lines has the addresses of all of them.
+// The names of /etc/hosts (hosts(5)). Lines that cannot be parsed are skipped, as by every other
+// reader of this file. A name on several lines has the addresses of all of them.
 
 #include <string>
 #include <string_view>
@@ -17,8 +17,8 @@ class HostsTable {
   HostsTable() = default;
   static HostsTable parse(std::string_view text);
 
-  // `name` in the form of DnsName::view(). nullptr: the file does not name it. What is found is ok and
-  // has both families in turns.
+  // `name` has the form of DnsName::view(). nullptr: the file does not have it. A result has status
+  // ok and alternates between the families.
   const Resolution* find(std::string_view name) const;
   std::size_t size() const { return names_.size(); }
   bool operator==(const HostsTable&) const = default;

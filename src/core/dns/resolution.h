@@ -1,8 +1,8 @@
 #pragma once
 
-// What a name resolves to: addresses in the order in which they are to be tried, or why there are
-// none; of a service (core/dns/service.h) its targets. It is copied for each connection that asks, so
-// what it has is shared.
+// What a name resolves to: addresses in the order in which they are to be tried, the targets of a
+// service (core/dns/service.h), or why there are none. It is copied for each connection that asks,
+// so copies share their lists.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,28 +19,28 @@ namespace sni {
 
 struct Resolution {
   enum class Status : std::uint8_t {
-    ok,          // There is at least one address, or target of the service.
-    not_found,   // The name has no address, or is not a name that DNS can have.
+    ok,          // There is at least one address or service target.
+    not_found,   // The name has no address, or is not a valid DNS name.
     failed,      // The resolvers fail or answer garbage.
     unanswered,  // No resolver answers in time.
     overloaded,  // Too many questions or waiters are pending (core/limits.h).
   };
 
   Status status = Status::failed;
-  bool stale = false;  // ok only: past its TTL, stands in while the resolvers fail.
+  bool stale = false;  // ok only: past its TTL, used while the resolvers fail.
   std::shared_ptr<const std::vector<IpAddress>> addresses;     // Null: none.
   std::shared_ptr<const std::vector<ServiceTarget>> services;  // Null: none.
 
-  // ok with at most limits::backend_addresses_max of these, or not_found where there are none.
+  // ok with at most limits::backend_addresses_max of these, or not_found if there are none.
   static Resolution of(std::vector<IpAddress> addresses);
-  // Of both families as `families` wants them: in turns beginning with IPv6 (any; RFC 8305 section
-  // 4), where a family that is short leaves its places to the other; one family alone; or all of
+  // Merges both families as `families` says. `any` alternates, beginning with IPv6 (RFC 8305
+  // section 4), and the longer family fills the end. The others are one family alone, or all of
   // IPv4 before IPv6.
   static Resolution of(std::span<const IpAddress> v6, std::span<const IpAddress> v4,
                        AddressFamilies families);
-  // ok with these, or not_found where there are none.
+  // ok with these, or not_found if there are none.
   static Resolution of_service(std::vector<ServiceTarget> targets);
-  // Addresses that are in no such order yet.
+  // For addresses that are not in that order yet.
   static Resolution sorted(std::span<const IpAddress> addresses, AddressFamilies families);
 
   std::span<const IpAddress> list() const {
@@ -48,9 +48,9 @@ struct Resolution {
   }
   std::size_t count() const { return addresses ? addresses->size() : 0; }
 
-  // The address to try as number `position` (below count()) by the caller's `turn`: families keep
-  // their places, and within each the start moves on by one from turn to turn, so that connections
-  // begin with all addresses alike.
+  // The address at `position` (below count()) in the order of try for the caller's `turn`. Families
+  // keep their positions. Within each family the start advances by one with each turn, so that
+  // connections begin with each address equally often.
   const IpAddress& in_turn(std::size_t position, std::uint32_t turn) const;
 
   bool operator==(const Resolution& other) const;
