@@ -91,7 +91,7 @@ class SplicePool {
 
   // nullptr: all are in use, their share of `relay_memory` is, or none can be had.
   std::unique_ptr<Splice> borrow(std::uint64_t relay_memory);
-  // One that still holds bytes is closed: they belong to a connection that has ended.
+  // A pipe that still holds bytes is closed: they belong to a connection that has ended.
   void give_back(std::unique_ptr<Splice> splice);
   // Whether all pipes so far have had limits::splice_bytes.
   bool full_size() const { return full_size_; }
