@@ -3,7 +3,7 @@
 find_program(BPF_CLANG NAMES clang-19 clang-18 clang-17 clang-16 clang REQUIRED)
 find_program(BPFTOOL bpftool PATHS /usr/sbin REQUIRED)
 
-# The generated headers of all of them, for whoever reads the sources and builds nothing.
+# The generated headers of all of them, for tools that read the sources without building.
 add_custom_target(skeletons)
 
 function(bpf_object name source)

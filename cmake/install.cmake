@@ -1,5 +1,5 @@
-# What `cmake --install` puts beside the program: manual pages, completions, the unit with its user,
-# and examples. The configuration itself is the administrator's: nothing is written below /etc.
+# Further files of `cmake --install`: manual pages, completions, the unit with its user, and
+# examples. The configuration itself belongs to the administrator: nothing is written below /etc.
 configure_file(contrib/sni-proxy.service.in ${PROJECT_BINARY_DIR}/sni-proxy.service.in COPYONLY)
 configure_file(contrib/man/sni-proxy.1 ${PROJECT_BINARY_DIR}/sni-proxy.1 @ONLY)
 set(config_man ${PROJECT_BINARY_DIR}/sni-proxy.toml.5)
@@ -25,7 +25,7 @@ install(FILES config.toml.example contrib/seccomp.json contrib/grafana.json cont
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES contrib/sysusers.conf DESTINATION lib/sysusers.d RENAME sni-proxy.conf)
-# The prefix may be given at the installation only.
+# The prefix may be given only at installation.
 install(CODE "
   file(READ \"${PROJECT_BINARY_DIR}/sni-proxy.service.in\" unit)
   string(REPLACE \"@BIN@\" \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\" unit \"\${unit}\")

@@ -1,6 +1,6 @@
-# `./dev package`: Debian packages by cpack, one of the program and one of its debug symbols. Beyond
-# `cmake --install` a package has a configuration of its own, what Debian's policy asks for, and
-# scripts that start the service.
+# `./dev package`: Debian packages by cpack, one of the program and one of its debug symbols.
+# Besides the files of `cmake --install` a package has its own configuration, the files required by
+# Debian's policy, and scripts that start the service.
 set(debian ${PROJECT_SOURCE_DIR}/contrib/debian)
 set(doc ${CMAKE_INSTALL_DATADIR}/doc/sni-proxy)
 install(FILES ${debian}/config.toml DESTINATION /etc/sni-proxy)

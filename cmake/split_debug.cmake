@@ -1,4 +1,4 @@
-# split_debug(target): takes the symbols out of an optimised program into <program>.debug beside it,
+# split_debug(target): moves the symbols of an optimised program into <program>.debug next to it,
 # compressed. gdb, perf and coredumpctl find them there by the link that stays in the program, or
 # under /usr/lib/debug once installed.
 find_program(OBJCOPY NAMES ${CMAKE_OBJCOPY} objcopy)

@@ -2,8 +2,8 @@
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers)
 if(SNI_SANITIZE)
   add_compile_options(-fsanitize=${SNI_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
-  # Clang's check of virtual tables opens a pipe to read memory, and takes a process without a free
-  # descriptor for a broken one.
+  # Clang's check of virtual tables opens a pipe to read memory, and treats a process without a free
+  # descriptor as broken.
   add_compile_options(-fno-sanitize=vptr)
   add_link_options(-fsanitize=${SNI_SANITIZE})
 endif()
