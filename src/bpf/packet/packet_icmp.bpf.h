@@ -144,7 +144,7 @@ static __always_inline int is_icmp(struct __sk_buff* skb, __u32 l2) {
 
 /* A function of its own, so that its stack does not add to the caller's. */
 static __noinline int translate_too_big(struct __sk_buff* skb, __u32 l2) {
-  l2 = l2 ? ETH_HLEN : 0; /* For the verifier, which does not know who calls. */
+  l2 = l2 ? ETH_HLEN : 0; /* For the verifier, which does not know the callers. */
   int action = skb->protocol == bpf_htons(ETH_P_IP) ? too_big_v4(skb, l2) : too_big_v6(skb, l2);
   if (action != TC_ACT_REDIRECT || l2) return action;
   __u32 family = skb->protocol == bpf_htons(ETH_P_IP) ? PACKET_IPV4 : PACKET_IPV6;

@@ -14,7 +14,7 @@
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 2); /* Userspace sizes it: two entries a flow. */
+  __uint(max_entries, 2); /* Sized by userspace: two entries per flow. */
   __type(key, struct packet_key);
   __type(value, struct packet_flow);
 } PACKET_FLOWS SEC(".maps");

@@ -43,7 +43,7 @@ enum {
 struct packet {
   struct packet_key key;
   __u32 l4;        /* Where the TCP header starts. */
-  __u32 l3_length; /* As the IP header says. */
+  __u32 l3_length; /* From the IP header. */
   __u32 header_length;
   __u32 payload; /* TCP payload, without the padding of a short Ethernet frame. */
   __u32 seq, ack;
@@ -52,7 +52,7 @@ struct packet {
   __u32 timestamps; /* Offset of the option in the TCP header; 0: none. */
   __u32 sack;
   __u32 sack_blocks;
-  __u32 odd; /* 1: 1: has unknown options. */
+  __u32 odd; /* 1: has unknown options. */
   /* The TCP header as it came, with room for offsets that the verifier only bounds by 64. */
   __u8 header[64] __attribute__((aligned(8)));
 };
@@ -79,7 +79,7 @@ static __always_inline int read_key_v4(struct __sk_buff* skb, __u32 l2, struct p
   if (!reach(skb, l2 + sizeof(struct iphdr) + sizeof(struct tcphdr), &headers)) return 0;
   struct iphdr* ip = headers.position + l2;
   struct tcphdr* tcp = (void*)(ip + 1);
-  if ((void*)(tcp + 1) > headers.end) return 0; /* reach() has seen to that. */
+  if ((void*)(tcp + 1) > headers.end) return 0; /* reach() ensures this. */
   if (ip->protocol != IPPROTO_TCP || ip->ihl != 5) return 0;
   if (ip->frag_off & bpf_htons(IPV4_FRAGMENT)) return 0;
   struct packet_key* key = &packet->key;

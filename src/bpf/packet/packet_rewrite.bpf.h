@@ -166,7 +166,7 @@ static __always_inline int store_ipv6(struct __sk_buff* skb, __u32 l2,
 /* Fields that both families' headers have in different places. */
 struct ip_common {
   __u8 traffic_class; /* DSCP and ECN. */
-  __u32 payload;      /* Bytes behind the IP header. */
+  __u32 payload;      /* Bytes after the IP header. */
 };
 
 static __always_inline int to_ipv6(struct __sk_buff* skb, __u32 l2, const struct packet_flow* flow,
@@ -192,7 +192,7 @@ static __always_inline int to_ipv4(struct __sk_buff* skb, __u32 l2, const struct
   struct iphdr ip = {.version = 4, .ihl = 5, .ttl = PACKET_HOP_LIMIT, .protocol = IPPROTO_TCP};
   ip.tos = common.traffic_class;
   ip.tot_len = bpf_htons(common.payload + sizeof(ip));
-  ip.frag_off = bpf_htons(0x4000); /* Don't fragment: IPv6 never is on the way. */
+  ip.frag_off = bpf_htons(0x4000); /* Don't fragment: routers never fragment IPv6. */
   ip.saddr = flow->peer.target_be[3];
   ip.daddr = flow->peer.source_be[3];
   ip.check = ~folded(bpf_csum_diff(NULL, 0, (__be32*)&ip, sizeof(ip), 0));

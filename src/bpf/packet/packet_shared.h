@@ -51,11 +51,11 @@ SNI_PACKET_SIZE_IS(struct packet_key, 40);
 
 /* What happens to a packet that arrives under a key. */
 enum packet_state {
-  PACKET_OBSERVED = 0, /* It goes to the local socket; the entry only notes that it came. */
+  PACKET_OBSERVED = 0, /* It goes to the local socket; the entry only notes its arrival. */
   PACKET_TRANSITION,   /* Bytes, FIN and RST are forwarded; an ACK below owned_end is local. */
   PACKET_SPLICED,      /* All is forwarded; the local sockets have left or may leave. */
   PACKET_FINISHED,     /* Both ends are done: retransmissions are still forwarded. */
-  PACKET_FORGOTTEN,    /* Not ours any more, and to be deleted: it goes to the local stack. */
+  PACKET_FORGOTTEN,    /* No longer ours, and to be deleted: it goes to the local stack. */
 };
 
 enum packet_side { PACKET_CLIENT = 0, PACKET_BACKEND = 1, PACKET_SIDES = 2 };
@@ -64,11 +64,11 @@ enum packet_side { PACKET_CLIENT = 0, PACKET_BACKEND = 1, PACKET_SIDES = 2 };
 enum {
   PACKET_FIN_SEEN = 1,     /* fin_end is valid. */
   PACKET_FIN_ACKED = 2,    /* R has acknowledged it. */
-  PACKET_RESET = 4,        /* A RST that R believes too (RFC 5961 section 3.2). */
-  PACKET_RESET_MAYBE = 8,  /* One inside the window: true if nobody sends afterwards. */
-  PACKET_SYN_SEEN = 16,    /* Of S's packets since the key was watched. */
-  PACKET_EARLY_FIN = 32,   /* FIN or RST came while the entry was only observed. */
-  PACKET_ODD_OPTIONS = 64, /* TCP options that nobody here understands (MD5, AO, MPTCP). */
+  PACKET_RESET = 4,        /* An RST that R believes too (RFC 5961 section 3.2). */
+  PACKET_RESET_MAYBE = 8,  /* One inside the window: valid if nothing is sent afterwards. */
+  PACKET_SYN_SEEN = 16,    /* Among S's packets since watch(). */
+  PACKET_EARLY_FIN = 32,   /* FIN or RST arrived while the entry was only observed. */
+  PACKET_ODD_OPTIONS = 64, /* Unknown TCP options (MD5, AO, MPTCP). */
   PACKET_TIMESTAMPS = 128, /* S sends timestamps. */
 };
 
@@ -77,33 +77,33 @@ enum {
  * part. Two CPUs may see packets of one entry at once, so exact fields change by compare-and-swap.
  * */
 struct packet_flow {
-  struct packet_key peer; /* R's entry. Reversed, it is the tuple that S's packets leave with. */
+  struct packet_key peer; /* R's entry. Reversed, it is the tuple of S's packets when they leave. */
   __u64 flow;             /* Userspace's name of the flow; never 0. */
   __u32 state;            /* enum packet_state */
   __u32 side;             /* enum packet_side: which end S is. */
   __u32 seq_delta;
   __u32 ack_delta;
   __u32 ifindex;   /* Where the packets leave. */
-  __u32 owned_end; /* Behind the last byte that the proxy's socket has to bring to S. */
+  __u32 owned_end; /* After the last byte that the proxy's socket must deliver to S. */
   __u8 scale_from; /* Window scale of S. */
-  __u8 scale_to;   /* The one that the proxy promised to R. */
-  __u16 ack_room;  /* Bytes behind local_seq up to which S is told of R's acknowledgements while the
+  __u8 scale_to;   /* Window scale that the proxy announced to R. */
+  __u16 ack_room;  /* Bytes after local_seq up to which S gets R's acknowledgements while the
                    * proxy's socket still sends to S: see translated_ack(). */
   __u32 base;      /* seq of the first byte that counts for this entry. */
   __u32 stamp;     /* Timestamp that the proxy's socket towards R would have sent ... */
-  __u32 local_seq; /* Transition: behind the last byte of S that the proxy's socket has. */
+  __u32 local_seq; /* Transition: after the last byte of S that the proxy's socket has. */
   __u64 stamp_ns;  /* ... at this time of CLOCK_MONOTONIC. */
 
-  __u64 stamp_offset; /* PACKET_KNOWN | offset from S's timestamps to those for R; 0: not known. */
-  __u64 acked;        /* PACKET_EXTENDED + what R has acknowledged, extended to 64 bits. */
-  __u32 sent;         /* Behind the last byte of S that was inside R's window. */
+  __u64 stamp_offset; /* PACKET_KNOWN | offset from S's timestamps to those for R; 0: unknown. */
+  __u64 acked;        /* PACKET_EXTENDED + R's acknowledgement, extended to 64 bits. */
+  __u32 sent;         /* After the last byte of S that was inside R's window. */
   __u32 edge;         /* Right edge of that window. */
   __u32 ack_seen;     /* The newest ack of S. */
-  __u32 fin_end;      /* Behind the FIN. */
+  __u32 fin_end;      /* After the FIN. */
   __u32 marks;
-  __u32 seen_ifindex; /* Where the latest packet arrived; 0: none has. */
-  __u64 packets;      /* Approximate where CPUs compete. */
-  __u64 last_ns;      /* When the latest one came, CLOCK_MONOTONIC, a few ms coarse; 0: none has. */
+  __u32 seen_ifindex; /* Where the latest packet arrived; 0: none. */
+  __u64 packets;      /* Approximate if CPUs compete. */
+  __u64 last_ns;      /* Time of the latest one, CLOCK_MONOTONIC, coarse by a few ms; 0: none. */
   __u64 reset_ns;     /* When PACKET_RESET_MAYBE was set. */
 };
 SNI_PACKET_SIZE_IS(struct packet_flow, 160);
@@ -125,7 +125,7 @@ enum packet_event_kind {
   PACKET_EVENT_FIN = 1, /* `side` has sent its last byte. */
   PACKET_EVENT_END,     /* Both FINs are acknowledged. */
   PACKET_EVENT_RESET,   /* `side` has reset the connection. */
-  PACKET_EVENT_REUSED,  /* A SYN came on a finished key: both entries are forgotten. */
+  PACKET_EVENT_REUSED,  /* A SYN arrived on a finished key: both entries are forgotten. */
 };
 struct packet_event {
   __u64 flow;
@@ -139,7 +139,7 @@ SNI_PACKET_SIZE_IS(struct packet_event, 32);
  * overwrite live numbers, so only this program changes entries once they are in the map. The kernel
  * copies the request back, including `answer`. */
 enum packet_control_op {
-  PACKET_WATCH = 1, /* A finished or forgotten entry begins anew, observed, for `flow`'s flow. */
+  PACKET_WATCH = 1, /* Reuses a finished or forgotten entry, observed, for `flow`'s flow. */
   PACKET_PREPARE,   /* Writes the numbers of `flow`: first part, acked, sent, edge, ack_seen. */
   PACKET_SET_STATE, /* `value`; only from `expected`. */
   PACKET_PUBLISH,   /* owned_end := value. */
@@ -171,33 +171,33 @@ enum packet_stat {
   PACKET_UNBELIEVED,      /* Forwarded, but outside the window: its numbers do not count. */
   PACKET_RESETS,          /* RST believed. */
   PACKET_RESETS_DOUBTED,  /* RST forwarded and not believed. */
-  PACKET_SYNS,            /* SYN on a living key: forwarded. */
+  PACKET_SYNS,            /* SYN on a live key: forwarded. */
   PACKET_KEYS_REUSED,     /* SYN on a finished key: forgotten, and passed on. */
   PACKET_TOO_BIG,         /* ICMP packet-too-big, translated. */
-  PACKET_TOO_BIG_DOUBTED, /* One that is not about bytes in flight. */
-  PACKET_DROP_OPTIONS,    /* TCP options cut short or beyond what is understood. */
+  PACKET_TOO_BIG_DOUBTED, /* One that does not concern bytes in flight. */
+  PACKET_DROP_OPTIONS,    /* TCP options truncated or not understood. */
   PACKET_DROP_FAILED,     /* The kernel refused to change the packet (no memory). */
-  PACKET_DROP_ORPHAN,     /* The other direction's entry has gone. */
+  PACKET_DROP_ORPHAN,     /* The other direction's entry is gone. */
   PACKET_EVENTS_SENT,
   PACKET_EVENTS_LOST, /* Ring buffer full: the scan finds the end. */
-  PACKET_DAMAGED,     /* Wrong checksum where it mattered: forwarded, and not believed. */
+  PACKET_DAMAGED,     /* Wrong checksum where it mattered: forwarded, but not believed. */
   PACKET_STATS
 };
 
 /* Why a connection is not handed over, for counters and messages; used only in userspace. */
 enum packet_decline {
   PACKET_TAKEN = 0,
-  PACKET_DECLINE_OFF,         /* The plane is not there or not wanted. */
+  PACKET_DECLINE_OFF,         /* The plane is not available or not wanted. */
   PACKET_DECLINE_NOT_TCP,     /* UNIX backend. */
-  PACKET_DECLINE_FULL,        /* The table of flows is. */
+  PACKET_DECLINE_FULL,        /* The table of flows is full. */
   PACKET_DECLINE_ROUTE,       /* No route, or no hooked interface on it. */
   PACKET_DECLINE_DEVICE,      /* An interface of a kind that the self-test does not know. */
   PACKET_DECLINE_UNSEEN,      /* Packets do not arrive under the expected keys (NAT). */
-  PACKET_DECLINE_OPTIONS,     /* Timestamps, SACK or window scaling not on both sides alike. */
+  PACKET_DECLINE_OPTIONS,     /* Timestamps, SACK or window scaling on one side only. */
   PACKET_DECLINE_ECN,         /* ECN on one side only. */
-  PACKET_DECLINE_ODD_OPTIONS, /* TCP options that are not understood. */
+  PACKET_DECLINE_ODD_OPTIONS, /* Unknown TCP options. */
   PACKET_DECLINE_MSS,         /* One end may send what the other's path cannot carry. */
-  PACKET_DECLINE_PROMISE,     /* The promised windows never fitted. */
+  PACKET_DECLINE_PROMISE,     /* The offered windows never fitted. */
   PACKET_DECLINE_BUSY,        /* Bytes stayed unacknowledged for too long. */
   PACKET_DECLINE_CLOSING,     /* FIN, RST or an error has been seen. */
   PACKET_DECLINE_REFUSED,     /* The kernel refused TCP_REPAIR or a control call. */

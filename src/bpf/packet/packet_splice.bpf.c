@@ -78,7 +78,7 @@ static __always_inline int splice(struct __sk_buff* skb, __u32 l2) {
     return TC_ACT_UNSPEC;
   }
   if (!read_header(skb, l2, &packet)) {
-    if (flow->state == PACKET_OBSERVED) return TC_ACT_UNSPEC; /* The stack judges. */
+    if (flow->state == PACKET_OBSERVED) return TC_ACT_UNSPEC; /* The stack decides. */
     count(PACKET_DROP_OPTIONS, 1);
     return TC_ACT_SHOT;
   }

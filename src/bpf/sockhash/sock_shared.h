@@ -37,19 +37,19 @@ enum {
 /* One proxied pair, in the mapped array SLOT_STATE. Userspace writes the first cache line, the
  * programs the second. Both change only `credit` and `asleep`, atomically. */
 struct sock_slot {
-  __u64 owner;       /* Cookie of the proxy's backend socket; 0: the slot is free. */
-  __u64 forwarded;   /* Bytes of the backend that userspace has put into the client's send queue. */
-  __u64 credit;      /* (low half of owner) << 32 | bytes that redirect_msg may still send. */
-  __u32 armed;       /* 1: redirect_skb may redirect. */
-  __u32 backlog_max; /* Bytes that redirect_skb may leave queued behind the client's socket. */
-  __u32 asleep;      /* 1: userspace waits for a notification of PASSed bytes. */
-  __u32 worker;      /* Whose ring buffer gets it. */
-  __u32 announced;   /* Userspace's own: 1: REGISTERED may hold the owner. */
-  __u32 sourced;     /* Userspace's own: 1: SOURCE_PAIR holds it. */
-  __u64 written_base;  /* Userspace's own: bytes the client's socket had sent when armed. */
-  __u64 received_base; /* Userspace's own: bytes read from the backend's socket until then. */
+  __u64 owner;         /* Cookie of the proxy's backend socket; 0: the slot is free. */
+  __u64 forwarded;     /* Bytes of the backend that userspace put into the client's send queue. */
+  __u64 credit;        /* (low half of owner) << 32 | bytes that redirect_msg may still send. */
+  __u32 armed;         /* 1: redirect_skb may redirect. */
+  __u32 backlog_max;   /* Bytes that redirect_skb may leave queued behind the client's socket. */
+  __u32 asleep;        /* 1: userspace waits for a notification of PASSed bytes. */
+  __u32 worker;        /* Whose ring buffer gets the notice. */
+  __u32 announced;     /* Userspace only: 1: REGISTERED may have the owner. */
+  __u32 sourced;       /* Userspace only: 1: SOURCE_PAIR has it. */
+  __u64 written_base;  /* Userspace only: bytes the client's socket had sent when armed. */
+  __u64 received_base; /* Userspace only: bytes read from the backend's socket until then. */
 
-  __u64 backend;     /* Cookie of the caught accepted socket; 0: none was caught. */
+  __u64 backend;     /* Cookie of the captured accepted socket; 0: none. */
   __u64 redirected;  /* Bytes given to the client's socket by either program. */
   __u64 passed;      /* Bytes that redirect_skb gave to userspace. */
   __u32 last_charge; /* Of redirect_msg's latest message: it may not be in the send queue yet. */
@@ -58,10 +58,10 @@ struct sock_slot {
   __u32 backlog_peak;
   __u32 expected; /* 1: capture_backend saw the connect() succeed. */
   __u32 blocking; /* 1: the backend's socket blocks, and should leave LOCAL_MAP. */
-  __u32 left_out; /* 1: the backend is on this host, and it is not known that it may be caught. */
-  __u32 next_seq; /* Behind the last byte that redirect_skb has seen; valid from then on. */
+  __u32 left_out; /* 1: 1: the backend is on this host, but not known to be safe to capture. */
+  __u32 next_seq; /* After the last byte that redirect_skb has seen. */
   __u32 met;      /* 1: next_seq is valid. */
-  __u32 torn;     /* 1: bytes are lost or would repeat; the pair has to be reset. */
+  __u32 torn;     /* 1: 1: bytes are lost or would repeat; the pair must be reset. */
 };
 SNI_SIZE_IS(struct sock_slot, 128);
 
@@ -95,7 +95,7 @@ SNI_SIZE_IS(struct sock_listener, 32);
 
 struct sock_manner {
   __u64 seen_ns;  /* bpf_ktime_get_ns() */
-  __u64 since;    /* Of LISTENING, when the socket that was seen was accepted. */
+  __u64 since;    /* Of LISTENING, when the observed socket was accepted. */
   __u32 blocking; /* 0: event-driven. */
   __u32 pad;
 };
@@ -124,10 +124,10 @@ struct sock_local {
   __u64 owner;
   __u64 client;
   __u32 slot;
-  __u32 first_seq; /* write_seq when it was caught. */
+  __u32 first_seq; /* write_seq when it was captured. */
   struct sock_listener listener;
   __u64 since; /* Of LISTENING, when it was accepted. */
-  __u32 looks; /* Times that it was seen not to block. */
+  __u32 looks; /* How often it was observed to be nonblocking. */
   __u32 pad;
 };
 SNI_SIZE_IS(struct sock_local, 72);
@@ -144,7 +144,7 @@ SNI_SIZE_IS(struct sock_notice, 16);
 enum sock_stat {
   SOCK_MSG_REDIRECTS,
   SOCK_MSG_REDIRECTED_BYTES,
-  SOCK_MSG_PASS_UNKNOWN,  /* No state, or its slot serves another pair by now. */
+  SOCK_MSG_PASS_UNKNOWN,  /* No state, or its slot now serves another pair. */
   SOCK_MSG_PASS_ULP,      /* kTLS or another upper layer protocol: plaintext (rule 12). */
   SOCK_MSG_PASS_BLOCKING, /* A blocking socket: see redirect_msg. */
   SOCK_MSG_PASS_ORDER,    /* Earlier bytes are still on their way through userspace (rule 10). */
@@ -152,20 +152,20 @@ enum sock_stat {
   SOCK_MSG_MISSES,        /* The client's socket is not in SOCK_MAP. */
   SOCK_SKB_REDIRECTS,
   SOCK_SKB_REDIRECTED_BYTES,
-  SOCK_SKB_PASS_EMPTY, /* FIN alone (rule 3). */
+  SOCK_SKB_PASS_EMPTY, /* Only a FIN (rule 3). */
   SOCK_SKB_PASS_UNKNOWN,
   SOCK_SKB_PASS_GATE,    /* Not armed, or earlier PASSed bytes are not forwarded yet. */
   SOCK_SKB_PASS_BACKLOG, /* The client's backlog is at its bound (rule 1). */
   SOCK_SKB_PASSED_BYTES,
   SOCK_SKB_REPEATED_BYTES, /* Cut off: received before, see skip_repeated(). */
-  SOCK_SKB_TORN,           /* They could not be: the pair is to be reset. */
+  SOCK_SKB_TORN,           /* They could not be cut off: the pair must be reset. */
   SOCK_SKB_MISSES,
   SOCK_NOTICES,
   SOCK_NOTICES_LOST, /* Ring buffer full: the deadline scan finds the slot. */
   SOCK_CAPTURES,
-  SOCK_CAPTURE_LEARNING,   /* Nothing is known of the listener: this connection is watched. */
-  SOCK_CAPTURE_BLOCKING,   /* A backend that is known to block. */
-  SOCK_CAPTURE_MISMATCHES, /* The four-tuple matched and the sequence number did not (rule 13). */
-  SOCK_CAPTURE_FAILURES,   /* It matched and could not be inserted. */
+  SOCK_CAPTURE_LEARNING,   /* The listener is unknown: this connection is observed. */
+  SOCK_CAPTURE_BLOCKING,   /* A backend with blocking sockets. */
+  SOCK_CAPTURE_MISMATCHES, /* The four-tuple matched, but not the sequence number (rule 13). */
+  SOCK_CAPTURE_FAILURES,   /* It matched, but could not be inserted. */
   SOCK_STATS
 };

@@ -100,7 +100,7 @@ class XdpGeneration {
   UniqueFd prefix_hits_;
   guard_settings settings_{};
   HitCounters counters_;
-  std::map<IpPrefix, std::uint32_t> slots_;  // 0: 0: without per-CPU counters of its own.
+  std::map<IpPrefix, std::uint32_t> slots_;  // 0: without per-CPU counters of its own.
   std::vector<std::uint32_t> free_slots_;
 };
 

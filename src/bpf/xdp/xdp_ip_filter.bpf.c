@@ -114,7 +114,7 @@ struct source {
   const struct guard_settings* settings;
   struct guard_value* listed; /* NULL: on no list. */
   struct guard_ban* ban;      /* NULL: not banned. */
-  int target_port;            /* -1: not TCP, or not known. */
+  int target_port;            /* -1: not TCP, or unknown. */
 };
 
 static __always_inline int finish(enum guard_reason reason, enum guard_protocol protocol) {
@@ -228,7 +228,7 @@ int xdp_ip_filter(struct xdp_md* context) {
   /* Read once: every map below is of the same generation. */
   struct source source = {.generation = guard_generation % GUARD_GENERATIONS};
   source.settings = bpf_map_lookup_elem(&GUARD_SETTINGS, &source.generation);
-  if (!source.settings) return finish(GUARD_PASS_NOT_PARSED, GUARD_OTHER); /* Cannot be. */
+  if (!source.settings) return finish(GUARD_PASS_NOT_PARSED, GUARD_OTHER); /* Cannot happen. */
 
   if (ethertype_be == bpf_htons(ETH_P_IP)) return filter_ipv4(&cursor, &source);
   if (ethertype_be == bpf_htons(ETH_P_IPV6)) return filter_ipv6(&cursor, &source);

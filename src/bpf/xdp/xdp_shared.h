@@ -29,9 +29,9 @@
 enum guard_reason {
   GUARD_PASS_UNLISTED = 0, /* Nothing applies to the source. */
   GUARD_PASS_ALLOWED,      /* On the allowlist. */
-  GUARD_PASS_NEIGHBOUR,    /* Neighbour discovery, whoever sends it. */
-  GUARD_PASS_NOT_LISTENER, /* Blocked, but for another port than the proxy's own. */
-  GUARD_PASS_NOT_PARSED,   /* Not IP, or broken: the stack judges. */
+  GUARD_PASS_NEIGHBOUR,    /* Neighbour discovery from any source. */
+  GUARD_PASS_NOT_LISTENER, /* Blocked, but not to a port of the proxy. */
+  GUARD_PASS_NOT_PARSED,   /* Not IP, or malformed: the stack decides. */
   GUARD_DROP_BLOCKED,      /* On the blocklist. */
   GUARD_DROP_BANNED,       /* Banned by the proxy itself. */
   GUARD_DROP_NOT_ALLOWED,  /* default = "deny". */
@@ -39,7 +39,7 @@ enum guard_reason {
 };
 
 enum guard_protocol {
-  GUARD_OTHER = 0, /* ARP, unknown ethertypes, frames cut short. */
+  GUARD_OTHER = 0, /* ARP, unknown ethertypes, truncated frames. */
   GUARD_IPV4,
   GUARD_IPV6,
   GUARD_PROTOCOLS,
@@ -56,7 +56,7 @@ struct guard_value {
   __u32 block_until_s;
   __u32 hits_slot; /* Index in PREFIX_HITS; 0: counted in `hits`. */
   __u32 pad;
-  __u64 hits; /* Packets dropped: of one address, so CPUs seldom contend for it. */
+  __u64 hits; /* Packets dropped; for one address, so CPUs rarely contend for it. */
 };
 SNI_STATIC_ASSERT(sizeof(struct guard_value) == 24, "guard_value has a hole");
 
@@ -78,7 +78,7 @@ static inline __u32 guard_fold_v6(const struct guard_address_v6* address) {
 }
 
 struct guard_prefix_v4 {
-  __u32 length; /* Bits, 0..32, as BPF_MAP_TYPE_LPM_TRIE wants it. */
+  __u32 length; /* Bits, 0..32, as BPF_MAP_TYPE_LPM_TRIE requires. */
   __be32 address_be;
 };
 SNI_STATIC_ASSERT(sizeof(struct guard_prefix_v4) == 8, "guard_prefix_v4 has a hole");

@@ -45,7 +45,7 @@ struct FlightOptions {
 // caller's scratch.
 struct FirstFlight {
   std::array<char, limits::server_name_max> name_bytes;
-  std::uint8_t name_length = 0;  // 0: 0: the client sent no name.
+  std::uint8_t name_length = 0;  // 0: the client sent no name.
   std::span<const std::uint8_t>
       alpn_list;              // The extension's ProtocolNameList: u8 length, bytes, ...
   std::uint16_t version = 0;  // Highest TLS version offered, 0x0303, 0x0304; HTTP: 0.

@@ -16,7 +16,7 @@ struct DescriptorNeeds {
   std::uint64_t process = 0;  // Besides the workers': open now, or later.
   std::uint32_t workers = 1;
   std::uint32_t listeners = 1;
-  std::uint32_t name_servers = 0;  // 0: 0: no backend has a name.
+  std::uint32_t name_servers = 0;  // 0: no backend has a name.
   bool packet_plane = false;
 };
 
