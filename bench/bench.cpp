@@ -28,6 +28,8 @@ constexpr double full_budget_s = 570;
 constexpr double quick_budget_s = 45;
 // Approximate overhead of a step besides its windows, and of starting and stopping a candidate.
 constexpr double step_overhead_s = 0.03;
+// The warm-up at least: by then a plane has taken the connections that it takes.
+constexpr double settling_s = 0.5;
 constexpr double start_overhead_s = 0.3;
 
 struct Step {
@@ -134,12 +136,14 @@ class Run {
     double windows = 0;
     for (const Step& step : steps_) {
       fixed += step.column->extra_s + step_overhead_s;
-      windows += step.column->windows > 0 ? step.column->windows + 0.2 : 0;  // With the warm-up.
+      if (step.column->windows == 0) continue;
+      fixed += settling_s;
+      windows += step.column->windows;
     }
     const double fitting = windows > 0 ? (budget - fixed) / windows : 1;
     conditions_.timing.window_s =
         options_.seconds > 0 ? options_.seconds : std::clamp(fitting, 0.05, 2.0);
-    conditions_.timing.warmup_s = std::max(conditions_.timing.window_s * 0.2, 0.05);
+    conditions_.timing.warmup_s = std::max(conditions_.timing.window_s * 0.2, settling_s);
     if (options_.quick) conditions_.idle_connections = 500;
     // A client's, a backend's and two of the proxy's for each; some to spare.
     const auto descriptors =
@@ -180,6 +184,9 @@ class Run {
       Outcome outcome = measure(candidate, *step.column);
       if (candidate && step.entry->proxy && !candidate->child.running()) {
         outcome.faults.emplace_back("the proxy died");
+      } else if (candidate && step.entry->proxy && step.entry->proxy->observed &&
+                 !candidate->observer.running()) {
+        outcome.faults.emplace_back("its observer gave up");
       }
       if (interrupted()) return;
       report_.samples.push_back({.row = step.entry->row.id,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """More connections in the packet plane than the proxy has descriptors.
 
-    bench/many_flows.py build/release/sni-proxy [--flows 50000] [--descriptors 20000]
+    bench/many_flows.py build/release/sni-proxy [--flows 50000] [--mode auto] [--descriptors 20000]
 
 Opens so many connections through one proxy with so many descriptors, in its own network namespaces,
 as root. Each of them is handed over; then it sends on every one and compares the echo. Clients and
@@ -96,11 +96,32 @@ def hold(namespace, source, names, count, in_relay, pipe):
         pipe.send(sum(not exchange(each, PAYLOAD) for each in connections))
 
 
-def living(started):
-    done = subprocess.run([str(proxy.BINARY), "status", "--json", "--socket",
+def ask(started, command):
+    """The answer to a command, and after how many milliseconds, those of the new process included."""
+    begin = time.monotonic()
+    done = subprocess.run([str(proxy.BINARY), command, "--json", "--socket",
                            started.config["control"]["socket"]],
                           capture_output=True, text=True, check=True, timeout=60)
-    return json.loads(done.stdout)
+    return json.loads(done.stdout), round((time.monotonic() - begin) * 1000, 1)
+
+
+def status_ms(started):
+    """How long the control socket takes to answer one."""
+    begin = time.monotonic()
+    with socket.socket(socket.AF_UNIX) as control:
+        control.connect(started.config["control"]["socket"])
+        control.sendall(b'{"version": 1, "command": "status"}\n')
+        with control.makefile() as answers:
+            json.loads(answers.readline())
+    return round((time.monotonic() - begin) * 1000, 1)
+
+
+def answer_times(started):
+    """How long a status and `sni-proxy connections` take, several times, while all of them send."""
+    status = [status_ms(started) for _ in range(10)]
+    listed = [ask(started, "connections") for _ in range(3)]
+    return {"status_ms": status, "connections_ms": [took for _, took in listed],
+            "listed": [len(answer) for answer, _ in listed]}
 
 
 def run(options, lab, directory):
@@ -118,6 +139,7 @@ def run(options, lab, directory):
         each.wait(30)
     started = proxy.Proxy(
         {"server": {"workers": 1}, "route": routes, "log": {"level": "warning"},
+         "fast_path": {"mode": options.mode},
          "listener": [proxy.listener(host=network.Network.proxy_address, port=443)]},
         directory, command=[*lab.command, "prlimit", f"--nofile={options.descriptors}"])
     try:
@@ -137,14 +159,15 @@ def run(options, lab, directory):
             for pipe in pipes:
                 pipe.send("send")
             wrong += sum(pipe.recv() for pipe in pipes)
-            status = living(started)
-            if status["relayed"] == 0:
+            status, _ = ask(started, "status")
+            if status["relayed"] == 0 or options.mode == "userspace":
                 break
         for pipe in pipes:
             pipe.send("send")
+        answers = answer_times(started)
         wrong += sum(pipe.recv() for pipe in pipes)
         print(json.dumps({
-            "connections": status["connections"], "relayed": status["relayed"], "wrong": wrong,
+            "connections": status["connections"], "relayed": status["relayed"], "wrong": wrong, **answers,
             "proxy_descriptors": len(os.listdir(f"/proc/{started.pid}/fd")),
             "proxy_memory_kib": started.memory_kib(), "seconds": round(time.monotonic() - begin)}))
     finally:
@@ -157,6 +180,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("binary")
     parser.add_argument("--flows", type=int, default=50_000)
+    parser.add_argument("--mode", default="auto", help="fast_path.mode")
     parser.add_argument("--descriptors", type=int, default=20_000)
     options = parser.parse_args()
     proxy.BINARY = os.path.abspath(options.binary)

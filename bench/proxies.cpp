@@ -32,8 +32,9 @@ std::string plane_configuration(const Proxy& proxy, const Scene& scene) {
       << (proxy.as_remote ? "false" : "true")
       // Within the warm-up, so that the plane itself is measured.
       << "\nafter = \"50ms\"\n\n"
-      << "[control]\nsocket = \"" << scene.directory << "/control.sock\"\n\n"
+      << "[control]\nsocket = \"" << control_socket(scene) << "\"\n\n"
       << "[log]\nlevel = \"" << proxy.log_level << "\"\n";
+  if (proxy.observed) out << "\n[metrics]\nlisten = \"unix:" << metrics_socket(scene) << "\"\n";
   return out.str();
 }
 
@@ -146,6 +147,9 @@ std::vector<Proxy> planes(const std::string& program, bool privileged) {
       "info");
   add("balanced", "sni-proxy, userspace relay, round_robin over four backends", "userspace", false);
   all.back().balanced = 4;
+  add("observed", "sni-proxy, userspace relay, scraped each second and watched by top", "userspace",
+      false);
+  all.back().observed = true;
   if (!privileged) return all;
   add("packet", "sni-proxy, packet plane", "packet", false);
   add("sockhash", "sni-proxy, sockhash", "sockhash", false);
@@ -205,6 +209,14 @@ std::vector<Proxy> installed_peers() {
          .module = {}});
   }
   return found;
+}
+
+std::string control_socket(const Scene& scene) {
+  return scene.directory + "/control.sock";
+}
+
+std::string metrics_socket(const Scene& scene) {
+  return scene.directory + "/metrics.sock";
 }
 
 std::vector<std::string> prepare(const Proxy& proxy, const Scene& scene) {

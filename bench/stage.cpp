@@ -13,6 +13,7 @@
 #include "bench/clock.h"
 #include "bench/hello.h"
 #include "bench/interrupt.h"
+#include "bench/observer.h"
 #include "bench/pin.h"
 #include "bench/run_name.h"
 
@@ -56,7 +57,8 @@ std::string last_words(const std::string& log) {
 // not depend on the place of the backend, nor that of sockets on a bridge behind them.
 bool tells_more(const Site& site, const Proxy& relay) {
   if (site.prefix.empty()) return true;
-  if (relay.as_remote || relay.balanced > 1 || relay.log_level != "warning") return false;
+  if (relay.as_remote || relay.balanced > 1 || relay.observed || relay.log_level != "warning")
+    return false;
   return site.role != Role::container || relay.plane != "sockhash";
 }
 
@@ -203,6 +205,14 @@ Result<Candidate> Stage::start(const Entry& entry, std::optional<int> cpu) {
   candidate.child = std::move(*child);
   candidate.target.proxy = candidate.child.pid();
   if (auto ready = wait_ready(candidate, log); !ready) return std::unexpected(ready.error());
+  if (entry.proxy->observed) {
+    const Scene here = scene(site);
+    auto observer = observe({.program = entry.proxy->program,
+                             .control_socket = control_socket(here),
+                             .metrics_socket = metrics_socket(here)});
+    if (!observer) return std::unexpected(observer.error());
+    candidate.observer = std::move(*observer);
+  }
   // One connection to each backend before anything is measured: caches fill, and the kernel planes
   // learn how the backends use their sockets.
   const InNamespace inside(lab_.netns(Role::client));

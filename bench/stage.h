@@ -40,6 +40,7 @@ struct Entry {
 // A candidate that is ready to be measured.
 struct Candidate {
   Child child;
+  Child observer;  // Where it is observed.
   Target target;
 };
 

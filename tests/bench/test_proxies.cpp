@@ -52,6 +52,7 @@ TEST_CASE("the relay's own configuration is read without a mistake") {
     CHECK(loaded.config->routes.size() == 2);
     const sni::RouteConfig& route = loaded.config->routes[0];
     CHECK(route.backends.size() == std::min<std::size_t>(plane.balanced, 2));
+    CHECK(loaded.config->metrics.listen.empty() == !plane.observed);
     CHECK((route.balance == sni::Balance::round_robin) == (plane.balanced > 1));
   }
 }

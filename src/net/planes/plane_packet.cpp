@@ -27,6 +27,7 @@ constexpr std::uint64_t retry_ms = 10;
 // How long looked-up routes are cached: the path MTU has no event.
 constexpr std::uint64_t way_ms = 10'000;
 
+constexpr int segment_max = 32'767;  // Of TCP_MAXSEG (MAX_TCP_WINDOW).
 constexpr int timestamp_bytes = 12;  // TCP option of RFC 7323, padded.
 
 // Whether this host's connections use timestamps if their peers do. Clients without them are
@@ -44,6 +45,7 @@ void limit_segments(int client, int backend, bool stamped) {
   socklen_t size = sizeof segment;
   if (::getsockopt(client, IPPROTO_TCP, TCP_MAXSEG, &segment, &size) != 0) return;
   if (stamped) segment += timestamp_bytes;
+  if (segment > segment_max) return;  // A client on loopback, as the backend is.
   ::setsockopt(backend, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
 }
 
