@@ -63,7 +63,7 @@ TEST_CASE("the backend finds the command behind the hello, however the bytes are
   }
 }
 
-TEST_CASE("what is not TLS, or no command, is turned away") {
+TEST_CASE("bytes that are not TLS, or not a command, are refused") {
   Opening plain;
   CHECK(plain.append(std::as_bytes(std::span("GET /", 5))) == Opening::State::broken);
   Command wrong;

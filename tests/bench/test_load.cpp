@@ -245,7 +245,7 @@ TEST_CASE("a connection that breaks off is a fault in every load") {
   CHECK_FALSE(load_stalled(target, 3, 1 << 20).faults.empty());
 }
 
-TEST_CASE("nobody listening is a fault and no hang") {
+TEST_CASE("a target without a listener is a fault, not a hang") {
   World world(BackendStyle::event);
   auto gone = listen_on({htonl(INADDR_LOOPBACK)}, 0, 1);
   const std::uint16_t port = port_of(gone->front());

@@ -77,7 +77,7 @@ TEST_CASE("one flipped bit anywhere is noticed") {
   }
 }
 
-TEST_CASE("a chunk that is lost, doubled or exchanged is noticed, whatever size proxies work in") {
+TEST_CASE("a lost, duplicated or swapped chunk is detected, whatever size proxies work in") {
   for (const std::size_t size : {64, 1448, 4096, 16'384, 65'536}) {
     const auto good = stream_bytes(0, sample);
     const auto at = static_cast<std::ptrdiff_t>(size);
@@ -97,7 +97,7 @@ TEST_CASE("the bytes of one stream are not those of another") {
   CHECK_FALSE(PatternCursor(2).check(stream_bytes(1, 64)));
 }
 
-TEST_CASE("a reader that looks at samples passes a good stream and counts what it throws away") {
+TEST_CASE("a sampling reader passes a correct stream and counts what it discards") {
   for (const auto look : {PatternReader::Look::samples, PatternReader::Look::all}) {
     CHECK(reads_intact(look, parts_of_stream(3 * sample_every)));
   }
@@ -120,7 +120,7 @@ TEST_CASE("calls that bring no bytes are no samples") {
   CHECK_FALSE(reader.intact());
 }
 
-TEST_CASE("a byte lost or doubled where nobody looks shows in the next sample") {
+TEST_CASE("a byte lost or duplicated between samples shows in the next one") {
   auto lost = parts_of_stream(sample_every + 1);
   lost[3].pop_back();
   CHECK_FALSE(reads_intact(PatternReader::Look::samples, lost));

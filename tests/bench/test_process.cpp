@@ -73,7 +73,7 @@ TEST_CASE("a child that ended by itself is noticed") {
   CHECK_FALSE(child->running());
 }
 
-TEST_CASE("a tool's output comes back, and its failure with what it said") {
+TEST_CASE("a tool's output is returned, and its failure quotes it") {
   CHECK(run_tool({find_program("echo"), "hello"}).value() == "hello\n");
   const auto failed = run_tool({find_program("ls"), "/no/such/directory"});
   REQUIRE_FALSE(failed.has_value());

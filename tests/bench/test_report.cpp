@@ -40,7 +40,7 @@ TEST_CASE("a figure is the median of the rounds, with its spread and the median 
   CHECK(figure_of.ratio == doctest::Approx(0.5));
 }
 
-TEST_CASE("where the proxy had two places, a figure is the geometric mean of both medians") {
+TEST_CASE("if the proxy had two places, a figure is the geometric mean of both medians") {
   ReportBuilder builder;
   builder.row("userspace", RowKind::plane)
       .row("haproxy", RowKind::peer)
@@ -122,7 +122,7 @@ TEST_CASE("a machine that was busy before any load is pointed out") {
   CHECK(json_report(report).find("busy before any load (1.50 CPUs)") != std::string::npos);
 }
 
-TEST_CASE("where a proxy comes near the direct row, the load generator is named as the limit") {
+TEST_CASE("if a proxy comes near the direct row, the load generator is named as the limit") {
   ReportBuilder builder;
   builder.row("direct", RowKind::direct)
       .row("userspace", RowKind::plane)

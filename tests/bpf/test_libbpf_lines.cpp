@@ -19,7 +19,7 @@ void open_what_is_not_there() {
 
 }  // namespace
 
-TEST_CASE("what libbpf warns of goes to whoever asked, and to nobody else") {
+TEST_CASE("libbpf's warnings go only to the receiver") {
   catch_libbpf_lines();
   tell_libbpf_lines([](std::string_view line) { lines.emplace_back(line); });
   open_what_is_not_there();

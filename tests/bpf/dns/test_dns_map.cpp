@@ -69,7 +69,7 @@ TEST_CASE("A record under the hash of another name is no hit") {
   CHECK(map.find("a.example", later));
 }
 
-TEST_CASE("A full map makes room, and what it has stays true") {
+TEST_CASE("A full map makes room, and its records stay correct") {
   const auto map = must(DnsMap::create(names));
   const auto address = [](unsigned i) {
     return Resolution::of(

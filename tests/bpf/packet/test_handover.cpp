@@ -140,7 +140,7 @@ TEST_CASE("a reset of either side reaches the other one and ends the flow") {
   });
 }
 
-TEST_CASE("a killed flow is reset at both ends though nobody sends, and its entries go") {
+TEST_CASE("a killed flow is reset at both ends without traffic, and its entries are deleted") {
   in_lab([](SpliceLab& lab) {
     std::uint64_t flow = 0;
     for (const char* listen : {"198.18.1.1:443", "[2001:db8:1::1]:443"}) {
@@ -188,7 +188,7 @@ TEST_CASE("bytes that wait unread at the hand-over are brought to the other side
   });
 }
 
-TEST_CASE("what waits unread at the hand-over may be more than a socket takes at once") {
+TEST_CASE("more unread bytes may wait at the hand-over than a socket takes at once") {
   in_lab([](SpliceLab& lab) {
     auto pair = lab_pair(lab, {.backend_net = &lab.backend, .proxy_buffer = 16'384});
     set_option(pair.client_side.get(), SOL_SOCKET, SO_SNDBUF, 4096);
@@ -206,7 +206,7 @@ TEST_CASE("what waits unread at the hand-over may be more than a socket takes at
   });
 }
 
-TEST_CASE("an end that takes nothing of what it is owed is given up, and the other one is told") {
+TEST_CASE("an end that acknowledges nothing is given up, and the other one is reset") {
   in_lab([](SpliceLab& lab) {
     auto pair = lab_pair(lab, {.backend_net = &lab.backend, .proxy_buffer = 8192});
     send_all(pair.client.get(), "lost");
@@ -227,7 +227,7 @@ TEST_CASE("an end that takes nothing of what it is owed is given up, and the oth
   });
 }
 
-TEST_CASE("a connection whose packets come under other addresses is declined and works on") {
+TEST_CASE("a connection whose packets arrive under other addresses is declined and keeps working") {
   in_lab([](SpliceLab& lab) {
     auto pair = lab_pair(lab, remote(lab));
     lab.plane->unwatch(pair.pair.keys.backend, 1);
@@ -254,7 +254,7 @@ TEST_CASE("a connection with an end that has said goodbye is declined") {
   });
 }
 
-TEST_CASE("a reader that stops holds nobody but its own sender, and goes on later") {
+TEST_CASE("a reader that stops delays only its own sender, and continues later") {
   in_lab([](SpliceLab& lab) {
     auto pair = lab_pair(lab, remote(lab));
     check_taken(hand_over(lab, pair));

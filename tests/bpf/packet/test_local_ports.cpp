@@ -73,7 +73,7 @@ TEST_CASE("the kernel chooses no port that is held, though nothing is connected 
   });
 }
 
-TEST_CASE("few holders are shared by nobody, and many serve other backends") {
+TEST_CASE("few holders are not shared, and many serve other backends") {
   in_own_network([] {
     LocalPorts ports({.holders = 3, .sharing_from = 2});
     REQUIRE(ports.hold(backend(1), 40'000));
@@ -139,7 +139,7 @@ TEST_CASE("a tuple is held once, and holders have an end") {
   });
 }
 
-TEST_CASE("a port that somebody else has for himself is not held") {
+TEST_CASE("a port that another process has exclusively is not held") {
   in_own_network([] {
     const auto other = tcp_socket();
     auto address = loopback(40'000);

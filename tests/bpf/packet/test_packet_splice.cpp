@@ -38,7 +38,7 @@ struct Tracked {
 
 }  // namespace
 
-TEST_CASE("packets of nobody we know go on to the next program as they came") {
+TEST_CASE("packets of unknown flows go on to the next program unchanged") {
   if (geteuid() != 0) return skip("needs root");
   const SplicedFlow flow;
   Segment foreign = flow.from_client();

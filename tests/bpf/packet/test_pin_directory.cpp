@@ -9,7 +9,7 @@
 using namespace sni;
 using namespace sni::test;
 
-TEST_CASE("what is pinned outlives its descriptors and is found by the next process") {
+TEST_CASE("pins outlive their descriptors and are found by the next process") {
   in_own_network([] {
     const UniqueFd file_system = detached_bpf_fs();
     const std::string path = path_in(file_system, "sni-proxy");

@@ -128,7 +128,7 @@ TEST_CASE("where there is no way the error says so") {
   });
 }
 
-TEST_CASE("an interface is told by its index") {
+TEST_CASE("an interface is found by its index") {
   in_own_network([] {
     make_two_ways();
     ip("link add bridge type bridge");

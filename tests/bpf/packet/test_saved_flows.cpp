@@ -23,7 +23,7 @@ Result<PinDirectory> opened(const UniqueFd& file_system, unsigned wanted = versi
 
 }  // namespace
 
-TEST_CASE("texts come back as they went in, and what does not fit is cut") {
+TEST_CASE("texts are read back unchanged, and text that does not fit is cut") {
   SavedFlow flow;
   const std::string name(253, 'n');
   const std::string long_one(2000, 'x');
@@ -46,7 +46,7 @@ TEST_CASE("ends that make no sense lead nowhere outside of the bytes") {
   }
 }
 
-TEST_CASE("endpoints come back with their scope") {
+TEST_CASE("endpoints are read back with their scope") {
   for (const char* text : {"192.0.2.1:443", "[2001:db8::1]:8443", "[fe80::1%3]:53"}) {
     const Endpoint endpoint = *parse_endpoint(text);
     CHECK(restored(saved(endpoint)) == endpoint);
@@ -84,7 +84,7 @@ TEST_CASE("the next process finds the flows that were saved and not removed") {
   });
 }
 
-TEST_CASE("what somebody else pins beside the versions is no reason to refuse") {
+TEST_CASE("foreign pins next to the versions are no reason to refuse") {
   in_own_network([] {
     const UniqueFd file_system = detached_bpf_fs();
     REQUIRE(opened(file_system));

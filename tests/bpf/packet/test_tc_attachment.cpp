@@ -111,7 +111,7 @@ TEST_CASE("loopback's egress is caught") {
   });
 }
 
-TEST_CASE("where the kernel has tcx it is used, unless somebody has filters on the interface") {
+TEST_CASE("tcx is used if the kernel has it, unless the interface has foreign filters") {
   in_own_network([] {
     make_veth();
     const TcProgram program(tc_act_unspec);
@@ -214,7 +214,7 @@ TEST_CASE("after a crash nothing stays by tcx, and a filter goes when the next p
   });
 }
 
-TEST_CASE("what is pinned goes on without its process, and the next one takes it over in place") {
+TEST_CASE("a pinned program runs on without its process, and the next one replaces it in place") {
   in_own_network([] {
     make_veth();
     const UniqueFd file_system = detached_bpf_fs();
@@ -277,7 +277,7 @@ TEST_CASE("an interface that is gone is noticed, and one that is missing is an e
   });
 }
 
-TEST_CASE("an ingress qdisc of somebody else serves for ingress and is refused for egress") {
+TEST_CASE("a foreign ingress qdisc serves for ingress and is refused for egress") {
   in_own_network([] {
     make_veth();
     tc("qdisc add dev near ingress");

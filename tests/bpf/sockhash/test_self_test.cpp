@@ -61,7 +61,7 @@ TEST_CASE("Where the self-test cannot run, the release decides about redirect_sk
   CHECK(judge(test, "6.8.0", "").local.usable);
 }
 
-TEST_CASE("Without the capture no backend of this host can be caught, whatever the test said") {
+TEST_CASE("Without the capture no backend of this host can be captured, whatever the test result") {
   const SelfTest test{.not_run = "", .local = {}, .remote = {{"sk_skb: order", ""}}, .unseen = {}};
   const auto verdict = judge(test, "6.18.44", "cannot attach capture_backend");
   CHECK_FALSE(verdict.local.usable);

@@ -24,7 +24,8 @@ bool catches(SockFixture& fixture, const Listener& listener) {
 
 }  // namespace
 
-TEST_CASE("Nobody is caught before a connection has shown, often enough, that it does not block") {
+TEST_CASE(
+    "No backend is captured before a connection has shown, often enough, that it is nonblocking") {
   SockFixture fixture;
   const auto listener = Listener::open();
   CHECK_FALSE(catches(fixture, listener));
@@ -37,7 +38,7 @@ TEST_CASE("Nobody is caught before a connection has shown, often enough, that it
   CHECK(fixture.counter(SOCK_CAPTURE_LEARNING) == 4);
 }
 
-TEST_CASE("A listener whose sockets block is left alone, whatever the others do") {
+TEST_CASE("A listener with blocking sockets is left alone, whatever the others do") {
   SockFixture fixture;
   const auto listener = Listener::open();
   teach(*fixture.slots, listener, true, 1);
@@ -66,7 +67,7 @@ TEST_CASE("A program that blocks after its handshake is seen to do so") {
   CHECK(fixture.counter(SOCK_CAPTURE_BLOCKING) == 1);
 }
 
-TEST_CASE("Who listens on a port anew is learned anew, on all addresses or on one") {
+TEST_CASE("A new listener on a port is learned again, on all addresses or on one") {
   SockFixture fixture;
   auto listener = Listener::open();
   SUBCASE("one address, then the same") {
@@ -95,7 +96,7 @@ TEST_CASE("Who listens on a port anew is learned anew, on all addresses or on on
   CHECK(fixture.counter(SOCK_CAPTURE_LEARNING) == 2);
 }
 
-TEST_CASE("What was learned of one address of a port says nothing of another") {
+TEST_CASE("The result for one address of a port does not apply to another") {
   SockFixture fixture;
   const auto listener = Listener::open(0, INADDR_ANY);
   teach(*fixture.slots, listener);

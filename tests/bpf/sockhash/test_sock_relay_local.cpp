@@ -72,7 +72,7 @@ bool read_stream_slowly(int fd, std::uint64_t total) {
 
 }  // namespace
 
-TEST_CASE("What a backend writes leaves by the client's socket and never reaches the proxy") {
+TEST_CASE("A backend's writes leave by the client's socket and never reach the proxy") {
   SockFixture fixture;
   LocalPair pair(fixture);
   REQUIRE(fixture.slots->caught(pair.slot));
@@ -293,7 +293,7 @@ TEST_CASE("A caught backend may be let go under full traffic") {
   }
 }
 
-TEST_CASE("Rule 13: a connection that nobody announced is not touched") {
+TEST_CASE("Rule 13: a connection that was not announced is not touched") {
   SockFixture fixture;
   auto [near, far] = connected();
   send_all(far.get(), "hello");

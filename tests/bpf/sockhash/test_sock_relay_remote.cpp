@@ -18,7 +18,7 @@ constexpr std::uint32_t bound = 256 * 1024;
 
 }  // namespace
 
-TEST_CASE("What arrives from the backend leaves by the client's socket") {
+TEST_CASE("Bytes that arrive from the backend leave by the client's socket") {
   SockFixture fixture;
   RemotePair pair(fixture);
   pair.arm(bound);
@@ -53,7 +53,7 @@ TEST_CASE("Rule 1: a reader that stops makes the host hold no more than the boun
     CHECK(fixture.slots->backlog_peak(pair.slot) <= bound);
     CHECK(fixture.counter(SOCK_SKB_PASS_BACKLOG) > 0);
   }
-  SUBCASE("without it the host takes all there is") {
+  SUBCASE("without it the host accepts all bytes") {
     pair.arm(0xffffffff);
     flood();
     CHECK(sent >= 64 << 20);
@@ -218,7 +218,7 @@ TEST_CASE("Rule 6: a source that leaves the redirect stays in its map, and loses
   CHECK(fixture.slots->redirected(pair.slot) + fixture.slots->passed(pair.slot) == total);
 }
 
-TEST_CASE("Rule 7: redirected bytes wake a reader in vain, and not one who waits for the end") {
+TEST_CASE("Rule 7: redirected bytes wake a reader in vain, but not one that waits for the end") {
   SockFixture fixture;
   RemotePair pair(fixture);
   pair.arm(bound);
@@ -251,7 +251,7 @@ TEST_CASE("Rule 7: redirected bytes wake a reader in vain, and not one who waits
     CHECK(sleeps < messages / 10);
 }
 
-TEST_CASE("Rule 9: the client is heard while its own backlog is stuck") {
+TEST_CASE("Rule 9: the client's bytes are received while its own backlog is stuck") {
   SockFixture fixture;
   RemotePair pair(fixture, 64 * 1024);
   pair.arm(16 << 20);
@@ -262,7 +262,7 @@ TEST_CASE("Rule 9: the client is heard while its own backlog is stuck") {
   CHECK(receive(pair.client_side.get(), 4) == "stop");
 }
 
-TEST_CASE("Rule 14: userspace is told of every byte that passes") {
+TEST_CASE("Rule 14: userspace is notified of every byte that passes") {
   SockFixture fixture;
   RemotePair pair(fixture);
   // Never armed: each message passes, and the notice is the only way to learn of it.
@@ -291,7 +291,7 @@ TEST_CASE("Rule 14: userspace is told of every byte that passes") {
   CHECK(fixture.counter(SOCK_NOTICES_LOST) == 0);
 }
 
-TEST_CASE("Of a torn pair nothing moves any more, and userspace is told") {
+TEST_CASE("A torn pair moves no more bytes, and userspace is notified") {
   SockFixture fixture;
   RemotePair pair(fixture);
   pair.arm(bound);

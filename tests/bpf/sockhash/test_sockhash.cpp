@@ -165,7 +165,7 @@ TEST_CASE("Where no slot is free or a map is full, the relay serves") {
   CHECK(refused.error().sys_errno == E2BIG);
 }
 
-TEST_CASE("An object file that is not there, or is none of ours, is an error that names it") {
+TEST_CASE("An object file that is missing, or not ours, is an error that names it") {
   const auto missing = Sockhash::load({.object_file = "/nonexistent/relay.o"});
   REQUIRE_FALSE(missing);
   CHECK(missing.error().what ==
@@ -188,7 +188,7 @@ TEST_CASE("Without privilege the error says which capabilities are needed") {
   CHECK(line.find("CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON") != std::string::npos);
 }
 
-TEST_CASE("Every counter has a name of its own") {
+TEST_CASE("Every counter has its own name") {
   for (int stat = 0; stat < SOCK_STATS; stat++)
     for (int other = 0; other < stat; other++)
       CHECK(std::string(counter_name(static_cast<sock_stat>(stat))) !=

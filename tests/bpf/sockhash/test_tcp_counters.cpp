@@ -29,7 +29,7 @@ std::uint64_t fill(int fd) {
 
 }  // namespace
 
-TEST_CASE("What was written is counted once, sent or not, and a FIN is no part of it") {
+TEST_CASE("Written bytes are counted once, sent or not, without the FIN") {
   auto [near, far] = connected(64 * 1024);
   const auto sent = fill(far.get());
   CHECK(written(far.get()) == sent);

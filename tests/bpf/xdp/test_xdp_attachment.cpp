@@ -47,7 +47,7 @@ void check_filtering() {
 
 }  // namespace
 
-TEST_CASE("on veth the filter runs in native mode, in generic mode where that is asked for") {
+TEST_CASE("on veth the filter runs in native mode, or in generic mode on request") {
   in_own_network([] {
     make_veth();
     Guarded guarded({blocked("192.0.2.7"), blocked("2001:db8::7")});
@@ -100,7 +100,7 @@ TEST_CASE("jumbo frames do not hinder native mode") {
   });
 }
 
-TEST_CASE("somebody else's program is named and left alone") {
+TEST_CASE("a foreign program is named and left alone") {
   in_own_network([] {
     make_veth();
     const Guarded other({});
@@ -126,7 +126,7 @@ TEST_CASE("somebody else's program is named and left alone") {
   });
 }
 
-TEST_CASE("an interface that goes and comes back is noticed and can be taken again") {
+TEST_CASE("an interface that is removed and returns is noticed and can be attached again") {
   in_own_network([] {
     make_veth();
     Guarded guarded({blocked("192.0.2.7"), blocked("2001:db8::7")});

@@ -77,7 +77,7 @@ TEST_CASE("unblocking a prefix leaves the addresses inside it that are blocked b
   CHECK(guarded.judge_v4("192.0.2.65") == GUARD_DROP_BLOCKED);
 }
 
-TEST_CASE("more prefixes than counters are blocked and counted all the same") {
+TEST_CASE("more prefixes than counters are still blocked and counted") {
   Guarded guarded({});
   // One more than the spare slots of an empty generation, none of which can be joined.
   for (unsigned i = 0; i < 4097; ++i) {

@@ -202,7 +202,7 @@ TEST_CASE("a longest possible extension header does not lead past the frame") {
   CHECK(guarded.judge(claims_more, GUARD_IPV6) == GUARD_PASS_NOT_LISTENER);
 }
 
-TEST_CASE("ARP and neighbour discovery pass whoever sends them") {
+TEST_CASE("ARP and neighbour discovery pass from any source") {
   Guarded guarded({blocked("0.0.0.0/0"), blocked("::/0")}, {.default_deny = true});
   CHECK(guarded.judge(packet(Ethernet{ethertype_arp}, Arp{"192.0.2.7"}), GUARD_OTHER) ==
         GUARD_PASS_NOT_PARSED);

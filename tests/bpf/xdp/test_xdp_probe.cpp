@@ -7,7 +7,7 @@
 using namespace sni;
 using namespace sni::test;
 
-TEST_CASE("drivers say whether they take programs: veth does and lo does not") {
+TEST_CASE("drivers report whether they support programs: veth does and lo does not") {
   in_own_network([] {
     ip("link add near type veth peer name far");
     const auto native = native_xdp();

@@ -86,7 +86,7 @@ TEST_CASE("a v4-mapped address is the IPv4 address") {
   CHECK_FALSE(parse_ip("::192.0.2.1")->is_v4());
 }
 
-TEST_CASE("what is no IPv6 address is refused") {
+TEST_CASE("text that is not an IPv6 address is refused") {
   for (const char* text : {":", ":::", "::1::", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9",
                            "12345::", "g::", "[::1]", "::1%eth0", "::1%1", "::ffff:1.2.3",
                            "::ffff:01.2.3.4", " ::1", "::1 ", "1:2:3:4:5:6:7:8::", "fe80::1/64",

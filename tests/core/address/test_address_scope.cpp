@@ -118,7 +118,7 @@ TEST_CASE("IPv6 addresses have the scope of their registry entry") {
   });
 }
 
-TEST_CASE("an address that embeds IPv4 is judged by what it embeds") {
+TEST_CASE("an address that embeds IPv4 has the scope of the embedded address") {
   check_scopes({
       {"::ffff:127.0.0.1", AddressScope::loopback},
       {"::ffff:10.0.0.1", AddressScope::private_use},

@@ -34,7 +34,7 @@ constexpr const char* listener =
 
 }  // namespace
 
-TEST_CASE("a backend bounds its connections, and its route those who wait") {
+TEST_CASE("a backend limits its connections, and its route the waiting ones") {
   const Config config = read_valid(
       std::string(listener) +
       "queue = 7\nbackend = [{ address = '10.0.0.5:8443', max_connections = 500 }, 'b.example:1']\n"

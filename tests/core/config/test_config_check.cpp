@@ -197,7 +197,7 @@ TEST_CASE("backends that cannot be used are refused") {
       "the base closes its routes");
 }
 
-TEST_CASE("what is said of balancing and makes no difference is a warning") {
+TEST_CASE("balancing keys without effect give a warning") {
   const std::string names = "names = ['a.example']\n";
   const std::string warning = "c.toml:5:11: warning: ";
   check_routes({

@@ -7,7 +7,7 @@
 
 using namespace sni;
 
-TEST_CASE("modes, groups and addresses that are none say what to write") {
+TEST_CASE("invalid modes, groups and addresses say what to write") {
   check_after_base({
       {"[metrics]\nlisten = 'localhost'\n",
        {"c.toml:4:10: 'listen' in [metrics]: 'localhost' has a name, and listeners take "

@@ -364,7 +364,7 @@ TEST_CASE("addresses, prefixes, paths and interfaces are checked") {
   });
 }
 
-TEST_CASE("all mistakes come in one go, in the order of the file") {
+TEST_CASE("all mistakes are reported at once, in the order of the file") {
   CHECK(mistakes("[server]\nworkers = -1\nthreads = 2\n"
                  "[[listener]]\nname = 'https'\nadress = '0.0.0.0:443'\n"
                  "[[route]]\nnames = ['*.']\nbackend = 'x'\nlisteners = ['http']\n"
@@ -383,7 +383,7 @@ TEST_CASE("all mistakes come in one go, in the order of the file") {
         });
 }
 
-TEST_CASE("a warning alone leaves a configuration") {
+TEST_CASE("with only a warning there is a configuration") {
   const ConfigResult result =
       read_config(std::string(config_base) + "[access]\ndefault = 'deny'\n", "c.toml");
   CHECK(result.diagnostics.size() == 1);

@@ -70,7 +70,7 @@ TEST_CASE("tables of all files are joined in the order of the files") {
   CHECK(result.files == std::vector<std::string>{"c.toml", "d/1", "d/2"});
 }
 
-TEST_CASE("a pattern that stands for no file is no mistake, a file that is not there is one") {
+TEST_CASE("a pattern that matches no file is not a mistake, a missing file is one") {
   CHECK(messages(base + route("a.example"), {}).empty());
   CHECK(messages("include = 'd/1'\n" + route("a.example"), {}) ==
         Messages{"c.toml:1:11: 'include' at the top level: cannot open d/1"});
@@ -82,7 +82,7 @@ TEST_CASE("a file that two patterns stand for is read once") {
   CHECK(messages(both, files).empty());
 }
 
-TEST_CASE("mistakes are told with the file in which they are") {
+TEST_CASE("mistakes are reported with their file") {
   const Files files{
       {"d/1", route("one.example")},
       {"d/2", route("one.example") + "bakend = 1\n"},
@@ -97,7 +97,7 @@ TEST_CASE("mistakes are told with the file in which they are") {
                "c.toml"});
 }
 
-TEST_CASE("syntax errors of all files are told, and nothing that only follows from them") {
+TEST_CASE("syntax errors of all files are reported, but not mistakes that only follow from them") {
   const Files files{{"d/1", "[[route]\n"}, {"d/2", route("a.example")}, {"d/3", "x = \n"}};
   const Messages all = messages(base, files);
   REQUIRE(all.size() == 2);
@@ -118,7 +118,7 @@ TEST_CASE("an included file cannot include others") {
                  "others"});
 }
 
-TEST_CASE("what is no pattern is told once") {
+TEST_CASE("an invalid pattern is reported once") {
   CHECK(
       messages(
           "include = ['', '*/x.toml', 7]\n" + base.substr(base.find('\n') + 1) + route("a.example"),

@@ -174,7 +174,7 @@ void check_same(const Config& config) {
 
 }  // namespace
 
-TEST_CASE("what is written of a configuration is read again as the same") {
+TEST_CASE("a configuration that is written and read again is the same") {
   check_same(read_valid(example()));
   check_same(read_valid(unusual));
   check_same(read_valid(config_base));
@@ -192,7 +192,7 @@ TEST_CASE("every key of the example is written, with its default") {
   }
 }
 
-TEST_CASE("only what is not at its default is written on request") {
+TEST_CASE("on request only keys that are not at their defaults are written") {
   const std::string text = config_text(read_valid(config_base), ConfigKeys::changed);
   CHECK(text ==
         "[[listener]]\nname = \"https\"\naddress = \"0.0.0.0:443\"\n\n"

@@ -43,7 +43,7 @@ TEST_CASE("a PROXY header needs a backend, and its fields version 2") {
   });
 }
 
-TEST_CASE("a backend may have a send_proxy of its own, which takes the place of its route's") {
+TEST_CASE("a backend may have its own send_proxy, which replaces that of its route") {
   const Config config = read_valid(R"(
     [[listener]]
     name = "https"
@@ -107,7 +107,7 @@ TEST_CASE("names may be expressions, whose mistakes and groups are looked at") {
                  {"c.toml:5:9900: more than 1000 names of routes are regular expressions"}}});
 }
 
-TEST_CASE("a route says whom it serves, and how many at once") {
+TEST_CASE("a route says which sources it serves, and how many connections") {
   const std::string route = "names = ['a.example']\nbackend = 'b:1'\n";
   check_routes({
       {route + "connections = 5\n[route.access]\nblock = ['192.0.2.0/24']\n", {}},
@@ -136,7 +136,7 @@ TEST_CASE("a route says whom it serves, and how many at once") {
   });
 }
 
-TEST_CASE("who believes every PROXY header is warned") {
+TEST_CASE("a listener that trusts every PROXY header gives a warning") {
   const auto listen = [](std::string_view sources) {
     return "route = [{ names = ['a.example'], backend = 'b:1' }]\n[[listener]]\nname = 'https'\n"
            "address = '0.0.0.0:443'\naccept_proxy_from = " +
@@ -199,7 +199,7 @@ TEST_CASE("keys of the way to a backend land in their fields") {
   CHECK(config.routes[2].source == SourceConfig{.addresses = {*parse_ip("192.0.2.10")}});
 }
 
-TEST_CASE("an upstream has a name of its own, and a server that is not this proxy") {
+TEST_CASE("an upstream has a unique name, and a server that is not this proxy") {
   const std::string used =
       "route = [{ names = ['a'], backend = 'b:1', via = 'exit' }]\n"
       "listener = [{ name = 'https', address = '0.0.0.0:443' }]\n";
@@ -221,7 +221,7 @@ TEST_CASE("an upstream has a name of its own, and a server that is not this prox
         Messages{"c.toml:7:8: upstream 'exit' is already defined in line 4"});
 }
 
-TEST_CASE("a route goes by an upstream that there is, to a backend that one can reach") {
+TEST_CASE("a route uses an existing upstream, for a backend that can be reached through it") {
   const std::string route = "names = ['a.example']\nvia = 'exit'\n";
   check_routes({
       {route + "backend = 'b:1'\n", {"c.toml:5:7: unknown upstream 'exit' in [[route]]"}},

@@ -20,7 +20,7 @@ TEST_CASE("a diagnostic reads file, line, column, message") {
   CHECK(warning.to_string() == "config.toml:14:9: warning: no");
 }
 
-TEST_CASE("diagnostics come in the order of the file, those of one place by their text") {
+TEST_CASE("diagnostics are sorted by position, then by text") {
   DiagnosticList list("f");
   CHECK_FALSE(list.has_errors());
   list.warning({3, 1}, "d");

@@ -47,7 +47,7 @@ TEST_CASE("a size is a whole number and a unit as people write them") {
   }
 }
 
-TEST_CASE("printing takes the largest unit that is exact, and reads back") {
+TEST_CASE("printing uses the largest exact unit, and the text reads back") {
   CHECK(format_duration(0ms) == "0ms");
   CHECK(format_duration(999ms) == "999ms");
   CHECK(format_duration(90s) == "90s");

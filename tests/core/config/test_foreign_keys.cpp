@@ -6,7 +6,7 @@
 
 using namespace sni;
 
-TEST_CASE("keys of other proxies are answered with what does their work here") {
+TEST_CASE("keys of other proxies are answered with their counterparts") {
   check_after_base({
       {"default = '10.0.0.1:443'\n",
        {"c.toml:3:1: unknown key 'default' at the top level; a route with names = [\"*\"] takes "

@@ -62,12 +62,12 @@ TEST_CASE("answers are one line each") {
   CHECK_FALSE(control_refusal("no\nway").contains('\n'));
 }
 
-TEST_CASE("an answer with bytes that are no UTF-8 is a line all the same") {
+TEST_CASE("an answer with bytes that are not UTF-8 is still a line") {
   CHECK(json::parse(control_answer("a\xff")).at("result") == "a\ufffd");
   CHECK(json::parse(control_refusal("/tmp/\xff\xfe")).at("error") == "/tmp/\ufffd\ufffd");
 }
 
-TEST_CASE("traffic is asked for by kind and number of rows") {
+TEST_CASE("traffic is requested by kind and number of rows") {
   CHECK_FALSE(*requested_traffic(json::object()));
   CHECK(*requested_traffic({{"by", "source"}}) == TrafficKind::source);
   CHECK_FALSE(requested_traffic({{"by", "sources"}}));

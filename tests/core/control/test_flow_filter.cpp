@@ -55,7 +55,7 @@ TEST_CASE("a client without a name is found by the empty one, and has no backend
   CHECK_FALSE(flow.is_found({{"backend", "app.internal:8443"}}));
 }
 
-TEST_CASE("a condition that is none is refused with what is wrong") {
+TEST_CASE("an invalid condition is refused with the reason") {
   const auto error = [](const json& request) { return requested_flows(request).error().what; };
   CHECK(error({{"id", "seven"}}) == "'seven' is no id of a connection, as in 1-42");
   CHECK(error({{"id", 7}}) == "id is no text");

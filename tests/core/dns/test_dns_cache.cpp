@@ -50,7 +50,7 @@ TEST_CASE("a TTL is kept between its bounds") {
   CHECK_FALSE(cache.find("long", 100));
 }
 
-TEST_CASE("an adopted answer is kept for what is left of it, and no longer than ttl_max") {
+TEST_CASE("an adopted answer is kept for its remaining time, and no longer than ttl_max") {
   DnsCache cache(config(), cache_key);
   CHECK(cache.store("stored", addresses({"192.0.2.1"}), 0, 0) == 10);
   CHECK(cache.store("clamped", addresses({"192.0.2.1"}), 1'000, 0) == 100);

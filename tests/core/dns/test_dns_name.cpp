@@ -6,7 +6,7 @@
 
 using namespace sni;
 
-TEST_CASE("a name comes out in lower case and without its last dot") {
+TEST_CASE("a name becomes lower case and loses its trailing dot") {
   const auto name = parse_dns_name("WWW.Example.COM");
   REQUIRE(name);
   CHECK(name->view() == "www.example.com");
@@ -30,7 +30,7 @@ TEST_CASE("names that hosts have are taken") {
   }
 }
 
-TEST_CASE("what is not plainly a host name is refused") {
+TEST_CASE("anything that is not clearly a host name is refused") {
   for (const char* text : {"", ".", "..", "a..b", ".a", "a.b..", "a b", "a/b", "a:1", "*.example",
                            "b\xc3\xbc"
                            "cher.example",
@@ -41,7 +41,7 @@ TEST_CASE("what is not plainly a host name is refused") {
   CHECK_FALSE(parse_dns_name(std::string_view("a\0b", 3)));
 }
 
-TEST_CASE("what other software may read as an IPv4 address is refused") {
+TEST_CASE("a name that other software may read as an IPv4 address is refused") {
   for (const char* text : {"1", "127.1", "2130706433", "0x7f000001", "0x7f.1", "10.0.0.1", "a.1",
                            "1.2.3.4.", "0x", "a.0XFF"}) {
     CAPTURE(text);

@@ -41,7 +41,7 @@ TEST_CASE("a record is no answer to another name, nor to a part of its own") {
   }
 }
 
-TEST_CASE("a record with any byte changed is none: what is torn or forged does not pass") {
+TEST_CASE("a record with any changed byte is invalid: torn or forged ones are not used") {
   const DnsRecord whole = record();
   for (std::size_t at = 0; at < sizeof whole; ++at) {
     DnsRecord changed = whole;
@@ -52,7 +52,7 @@ TEST_CASE("a record with any byte changed is none: what is torn or forged does n
   CHECK_FALSE(read_dns_record(record_key, "www.example", DnsRecord{}, later(1'100)));
 }
 
-TEST_CASE("the first half of one record with the second of another is none") {
+TEST_CASE("the first half of one record with the second of another is invalid") {
   const auto other =
       make_dns_record(record_key, "two.example", addresses({"192.0.2.66"}), stored, 500);
   DnsRecord torn = record("one.example");
@@ -70,7 +70,8 @@ TEST_CASE("answers of other resolvers, from before a flush and from the future d
   CHECK_FALSE(read_dns_record(record_key, "www.example", record(), later(999)));
 }
 
-TEST_CASE("a record with an impossible count of addresses is none, even under the right checksum") {
+TEST_CASE(
+    "a record with an impossible count of addresses is invalid, even under a correct checksum") {
   for (const std::uint32_t count : {0u, 17u, ~0u}) {
     DnsRecord changed = record();
     changed.count = count;

@@ -27,7 +27,7 @@ std::vector<std::string> in_turn(const Resolution& resolution, std::uint32_t tur
 
 }  // namespace
 
-TEST_CASE("families come as the configuration wants them") {
+TEST_CASE("families are ordered as configured") {
   CHECK(Resolution::of(v6, v4, AddressFamilies::any) ==
         addresses({"2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2", "192.0.2.3"}));
   CHECK(Resolution::of(v6, v4, AddressFamilies::ipv4) ==

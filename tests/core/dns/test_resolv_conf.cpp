@@ -104,7 +104,7 @@ TEST_CASE("a name with enough dots is tried as it is first") {
   CHECK(candidates("web", "search a.example\noptions ndots:0") == Names{"web", "web.a.example"});
 }
 
-TEST_CASE("an absolute name is tried alone") {
+TEST_CASE("an absolute name is the only candidate") {
   CHECK(candidates("web.", "search a.example") == Names{"web"});
 }
 

@@ -20,7 +20,7 @@ ServiceTarget service_target(std::string host, std::uint16_t priority, std::uint
 
 }  // namespace
 
-TEST_CASE("targets that nobody can connect to are left out, and names keep one last dot") {
+TEST_CASE("unusable targets are left out, and names keep one trailing dot") {
   std::vector<ServiceTarget> targets{service_target(".", 0, 0), service_target("B.Example", 2, 1),
                                      service_target("a b.example", 1, 1),
                                      service_target("192.0.2.1", 1, 1),
@@ -45,7 +45,7 @@ TEST_CASE("of too many targets the most preferred are kept") {
   CHECK(usable.back().priority == limits::service_targets_max);
 }
 
-TEST_CASE("the lowest priority comes first, and within it each by its weight") {
+TEST_CASE("the lowest priority comes first, and within it the weights decide") {
   const std::vector<ServiceTarget> targets{
       service_target("late.", 9, 100), service_target("three.", 1, 3), service_target("one.", 1, 1),
       service_target("seldom.", 1, 0)};

@@ -19,7 +19,7 @@ TEST_CASE("an entry is a prefix, and may say how long it holds") {
                     .until = std::chrono::sys_days{2026y / 12 / 1} + 12h + 30min + 5s});
 }
 
-TEST_CASE("whatever else stands in an entry is refused by name") {
+TEST_CASE("any other text in an entry is refused by name") {
   const std::vector<std::pair<std::string, std::string>> refused = {
       {"", "'' is no address or prefix, as in \"192.0.2.7\" or \"2001:db8::/32\""},
       {"192.0.2.7/24",

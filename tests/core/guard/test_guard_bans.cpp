@@ -36,7 +36,7 @@ TEST_CASE("each repetition doubles the time up to the longest") {
   }
 }
 
-TEST_CASE("a source that has behaved for as long as the longest ban starts anew") {
+TEST_CASE("a source that has behaved for as long as the longest ban is forgiven") {
   BanTable bans(policy);
   CHECK(bans.ban(source, 1000)->until == 1060);
   bans.expire(1060 + 599);
@@ -91,7 +91,7 @@ TEST_CASE("a new policy keeps bans unless IPv6 sources are now counted otherwise
   CHECK(bans.live(1000).size() == 1);
 }
 
-TEST_CASE("a full table bans nobody new, and again once there is room") {
+TEST_CASE("a full table makes no new bans until there is room") {
   BanTable bans(policy);
   for (std::size_t i = 0; i < limits::bans_max; ++i) {
     const auto high = static_cast<std::uint8_t>(i >> 8);

@@ -40,7 +40,7 @@ TEST_CASE("an address that adds nothing to the prefix around it is not installed
   CHECK(list.installed_addresses() == std::vector{blocked("198.51.100.1")});
 }
 
-TEST_CASE("term_of says what was given for exactly that prefix") {
+TEST_CASE("term_of returns the term given for exactly that prefix") {
   const GuardList list(
       {blocked("192.0.2.0/24"), blocked("192.0.2.0/24", 5), blocked("192.0.2.7", 5)});
   CHECK(list.term_of(prefix("192.0.2.0/24")).block_until == guard_never_expires);
@@ -48,7 +48,7 @@ TEST_CASE("term_of says what was given for exactly that prefix") {
   CHECK(list.term_of(prefix("192.0.2.0/25")) == GuardTerm{});
 }
 
-TEST_CASE("after any changes the installed set is that of a list made anew") {
+TEST_CASE("after any changes the installed set equals that of a new list") {
   std::mt19937 random(3);
   for (int round = 0; round < 200; ++round) {
     std::map<IpPrefix, GuardTerm> truth;

@@ -105,7 +105,7 @@ TEST_CASE("allow wins over block until it ends") {
   CHECK(!prefixes.find(*parse_ip("10.2.2.3")).is_blocked(100));
 }
 
-TEST_CASE("the longest match of what is derived is all that was meant, for any rules") {
+TEST_CASE("the longest match of the derived entries has the intended term, for any rules") {
   std::mt19937 random(1);
   for (int round = 0; round < 2000; ++round) {
     std::vector<GuardEntry> rules;

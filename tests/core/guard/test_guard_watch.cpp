@@ -38,7 +38,7 @@ TEST_CASE("a conduct without a limit is never an offence") {
   CHECK(ConductLimits{.refused_per_minute = 1}.any());
 }
 
-TEST_CASE("a full table watches nobody new and says so, until windows pass") {
+TEST_CASE("a full table watches no new sources and counts them, until windows pass") {
   SourceWatch watch({.connections_per_second = 1});
   for (std::size_t i = 0; i < limits::watched_sources_max; ++i) {
     const auto high = static_cast<std::uint8_t>(i >> 8);

@@ -40,13 +40,13 @@ TEST_CASE("each backend is checked once, as the first route says that has a chec
   CHECK(targets[1].config.name == "slow");
 }
 
-TEST_CASE("a route's name stands for it, and one of its wildcard's where it has no other") {
+TEST_CASE("a check uses an exact name of the route, or one of its wildcard if there is no other") {
   CHECK(name_to_ask_for(route({"*.a.example", "b.example"}, {}, "")) == "b.example");
   CHECK(name_to_ask_for(route({"*", "*.a.example"}, {}, "")) == "www.a.example");
   CHECK(name_to_ask_for(route({"*", "-"}, {}, "")).empty());
 }
 
-TEST_CASE("a check tells a backend of nobody in the way that its own send_proxy says") {
+TEST_CASE("a check sends a backend a header without a client, in the form of its own send_proxy") {
   Config config;
   config.listeners = {{.name = "https"}};
   config.healths = {{.name = "h"}};

@@ -30,7 +30,7 @@ Read read(const std::vector<std::uint8_t>& hello) {
 
 }  // namespace
 
-TEST_CASE("the hello of a check is one that we take ourselves, for the name that it asks for") {
+TEST_CASE("our own parser accepts the hello of a check, with its name") {
   const HelloRandom random{1, 2, 3};
   const Read named = read(probe_hello("a.example", random));
   CHECK(named.name == "a.example");

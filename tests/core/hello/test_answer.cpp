@@ -31,7 +31,7 @@ TEST_CASE("an alert is one record with a fatal description") {
   CHECK(std::ranges::equal(answer_bytes(Answer::tls_internal_error), internal_error));
 }
 
-TEST_CASE("a fault in a flight has its answer, and what is another protocol has none") {
+TEST_CASE("a fault in a flight has its answer, and another protocol has none") {
   const auto description = [](FlightError error) {
     const auto answer = answer_to_fault(Protocol::tls, error);
     REQUIRE(answer.has_value());

@@ -56,7 +56,7 @@ constexpr std::uint16_t supported_versions = 43;
 
 }  // namespace
 
-TEST_CASE("a browser's hello tells name, protocols, version and ECH") {
+TEST_CASE("a browser's hello has name, protocols, version and ECH") {
   const Bytes body = browser_hello("WWW.Example.").body();
   const auto flight = parse_client_hello(body);
   REQUIRE(flight.has_value());
@@ -68,7 +68,7 @@ TEST_CASE("a browser's hello tells name, protocols, version and ECH") {
   CHECK(flight->ech);
 }
 
-TEST_CASE("a hello without extensions, or without a name, is sound and names nobody") {
+TEST_CASE("a hello without extensions, or without a name, is valid and has no name") {
   CHECK(name_of(ClientHelloBuilder()) == "");
   CHECK(name_of(ClientHelloBuilder().empty_extensions()) == "");
   CHECK(name_of(ClientHelloBuilder().alpn({"h2"})) == "");

@@ -67,7 +67,7 @@ TEST_CASE("a target that is none of the four forms is malformed") {
   CHECK(read("CONNECT / HTTP/1.1\r\nHost: b.example\r\n\r\n") == bad_head);
 }
 
-TEST_CASE("address literals name nobody") {
+TEST_CASE("address literals are not names") {
   CHECK(read(get("Host: 192.0.2.1:80\r\n")) == named(""));
   CHECK(read(get("Host: [2001:db8::1]\r\n")) == named(""));
   CHECK(read(get("Host: [2001:db8::1]:8080\r\n")) == named(""));
@@ -95,7 +95,7 @@ TEST_CASE("a Host that is no host is malformed, even where the target decides") 
   }
 }
 
-TEST_CASE("what two servers could read differently is malformed") {
+TEST_CASE("heads that two servers could read differently are malformed") {
   CHECK(read(get("Host : a.example\r\n")) == bad_head);
   CHECK(read(get("X: y\r\n Host: a.example\r\n")) == bad_head);
   CHECK(read(get(" Host: a.example\r\n")) == bad_head);
@@ -121,7 +121,7 @@ TEST_CASE("the request line is method, target and version with one space between
   CHECK(read(get("Host: a.example\r\n", "/", "HTTP/1,1")) == bad_head);
 }
 
-TEST_CASE("what is not HTTP/1.x is said to be so as soon as it shows") {
+TEST_CASE("bytes that are not HTTP/1.x are recognised as early as possible") {
   CHECK(read("\x16") == http_error(FlightError::not_the_protocol));
   CHECK(read("\r\n\r\nGET / HTTP/1.1\r\n") == http_error(FlightError::not_the_protocol));
   CHECK(read("\r\n GET") == http_error(FlightError::not_the_protocol));
@@ -131,7 +131,7 @@ TEST_CASE("what is not HTTP/1.x is said to be so as soon as it shows") {
   CHECK(read("GET\t") == http_error(FlightError::not_the_protocol));
 }
 
-TEST_CASE("other versions of HTTP are told from what is no HTTP") {
+TEST_CASE("other versions of HTTP are distinguished from other protocols") {
   CHECK(read("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") == http_error(FlightError::other_version));
 }
 
@@ -141,7 +141,7 @@ TEST_CASE("one empty line before the request is passed over") {
   CHECK(deliver(Protocol::http, bytes_of(text), 1, 1).result == named("a.example"));
 }
 
-TEST_CASE("the whole head keeps within the limit, what follows it does not count") {
+TEST_CASE("the whole head counts towards the limit, bytes after it do not") {
   const auto head_of = [](std::size_t size) {
     const std::size_t bare = get("Host: a.example\r\nX: \r\n").size();
     return get("Host: a.example\r\nX: " + std::string(size - bare, 'x') + "\r\n");

@@ -53,7 +53,7 @@ TEST_CASE("a redirect is whole, permanent and keeps the method") {
   CHECK(answer.ends_with("\r\n\r\n"));
 }
 
-TEST_CASE("ACME's path is told from others") {
+TEST_CASE("ACME's path is distinguished from others") {
   const auto acme = [](const std::string& target) {
     return is_acme_challenge(read_head("GET " + target + " HTTP/1.1\r\nHost: a.example\r\n\r\n"));
   };

@@ -38,7 +38,7 @@ TEST_CASE("a name becomes lower case and loses one trailing dot") {
   CHECK(canonical("-a-.1.2x") == "-a-.1.2x");
 }
 
-TEST_CASE("what is no host name is invalid") {
+TEST_CASE("text that is not a host name is invalid") {
   using namespace std::string_view_literals;
   for (const auto text : {""sv, "."sv, ".."sv, "a..b"sv, ".a"sv, "a.."sv, "a b"sv, "a\0b"sv,
                           "a\0"sv, "*.example.com"sv,
@@ -63,7 +63,7 @@ TEST_CASE("labels have at most 63 and names at most 253 characters") {
   CHECK(canonical(std::string(100'000, 'a')) == invalid);
 }
 
-TEST_CASE("an address literal is no name, in every spelling that inet_aton() takes") {
+TEST_CASE("an address literal is not a name, in every spelling that inet_aton() accepts") {
   for (const auto text :
        {"192.0.2.1", "192.0.2.1.", "127.1", "2130706433", "0x7f000001", "0X7F.1", "0x",
         "017700000001", "a.0x1", "::1", "2001:DB8::1", "::ffff:192.0.2.1"}) {
@@ -72,7 +72,7 @@ TEST_CASE("an address literal is no name, in every spelling that inet_aton() tak
   }
 }
 
-TEST_CASE("what is wrong with a name is said") {
+TEST_CASE("the problem of a name is reported") {
   using namespace std::string_view_literals;
   const auto problem = [](std::string_view text) { return name_problem(text); };
   CHECK(problem("") == NameProblem::empty);

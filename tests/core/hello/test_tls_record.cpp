@@ -79,7 +79,7 @@ TEST_CASE("an interleaved record of another type is unexpected, a later wrong he
   CHECK(after_first({22, 3, 3, 0x40, 1}) == scan_error(FlightError::record_overflow));
 }
 
-TEST_CASE("what follows the hello is not looked at") {
+TEST_CASE("bytes after the hello are not read") {
   const Bytes whole = browser_hello("a.example").wire();
   Bytes wire = whole;
   append(wire, Bytes{0, 0, 0});

@@ -144,7 +144,7 @@ TEST_CASE("each listener of a table has its routes, and an IPv6 one leaves IPv4 
   CHECK(all.notes.empty());
 }
 
-TEST_CASE("where an entry takes everybody the fallback is left with clients without a name") {
+TEST_CASE("if an entry takes all names, the fallback only serves clients without a name") {
   const Taken all = taken(ImportFrom::sniproxy,
                           "listener 443 {\n table t\n fallback 10.0.0.9\n}\n"
                           "table t {\n .* *\n}\n");

@@ -53,7 +53,7 @@ TEST_CASE("expressions for names become names of a route") {
   }
 }
 
-TEST_CASE("expressions that no list of names stands for stay expressions, of the whole name") {
+TEST_CASE("expressions that are not lists of names stay expressions, for the whole name") {
   for (const Row& row : std::vector<Row>{{"^a[0-9]\\.example$", "/^a[0-9]\\.example$/"},
                                          {"(?i)^ab*\\.example$", "/^ab*\\.example$/"},
                                          {"colou?r", "/.*colou?r.*/"},
@@ -65,14 +65,14 @@ TEST_CASE("expressions that no list of names stands for stay expressions, of the
   }
 }
 
-TEST_CASE("expressions that are none here become nothing") {
+TEST_CASE("expressions that RE2 does not accept are dropped") {
   for (const std::string_view text : {"a(b", "a)b", "\\", "^(?!a)\\.b$", "[", "(?", "é.x"}) {
     CAPTURE(text);
     CHECK(joined(names_of_regex(text)).empty());
   }
 }
 
-TEST_CASE("an expression that stands for too many names stays one, and takes no time") {
+TEST_CASE("an expression for too many names stays one, and takes no time") {
   std::string all;
   for (int i = 0; i < 30; ++i) all += "(a|b|)";
   CHECK(joined(names_of_regex(all)) == "/.*" + all + ".*/");

@@ -27,7 +27,7 @@ TEST_CASE("no prefix of a request is taken for one") {
   CHECK(parse_http_request(bytes));
 }
 
-TEST_CASE("a connection stays only where both want it and no body comes") {
+TEST_CASE("a connection stays open only if both want it and there is no body") {
   const auto stays = [](const std::string& head) {
     return parse_http_request(head + "\n\n")->keep_alive;
   };
@@ -41,7 +41,7 @@ TEST_CASE("a connection stays only where both want it and no body comes") {
   CHECK_FALSE(stays("PUT / HTTP/1.1"));
 }
 
-TEST_CASE("what is no such request has its fault") {
+TEST_CASE("other requests have their fault") {
   const auto fault = [](const std::string& line) {
     return parse_http_request(line + "\r\n\r\n")->fault;
   };

@@ -77,7 +77,7 @@ TEST_CASE("traffic has a label for each key, and one for all that has no row") {
   }
 }
 
-TEST_CASE("no label comes twice, whatever a key is called") {
+TEST_CASE("no label appears twice, whatever the name of a key") {
   const std::array<TrafficFamily, 1> families{
       {{.kind = TrafficKind::name,
         .report = {.rows = {{"(none)", {1, 0, 0}}, {"", {1, 0, 0}}, {"(other)", {1, 0, 0}}},
@@ -87,7 +87,7 @@ TEST_CASE("no label comes twice, whatever a key is called") {
   CHECK(has_line(text, "sni_proxy_name_connections_total{name=\"(other)\"} 3"));
 }
 
-TEST_CASE("what XDP has dropped is told by reason") {
+TEST_CASE("packets dropped by XDP are exported by reason") {
   const std::string text =
       metrics_text({}, {.xdp_drops = {{.reason = "banned", .packets = 7}}}, {});
   CHECK(has_line(text, "sni_proxy_xdp_dropped_packets_total{reason=\"banned\"} 7"));

@@ -46,7 +46,7 @@ TEST_CASE("terms must be the same on both sides, and each side's segments fit th
   differs([](TcpTerms& terms) { terms.sending_mss = 1447; }, PairFit::mss);
 }
 
-TEST_CASE("a byte beyond what the other end allows must not have been promised") {
+TEST_CASE("no byte beyond the other end's window must have been offered") {
   const TcpPosition client = quiet(0xfffffff0, 100);
   TcpPosition backend = quiet(7, 0xffffff00);
   CHECK(compare_positions(client, backend) == PairFit::fits);

@@ -6,7 +6,7 @@
 
 using namespace sni;
 
-TEST_CASE("a window keeps its meaning under another scale, and what is open stays open") {
+TEST_CASE("a window keeps its meaning under another scale, and an open one stays open") {
   CHECK(translate_window(0, 7, 7) == 0);
   CHECK(translate_window(500, 7, 7) == 500);
   CHECK(translate_window(500, 7, 5) == 2000);
@@ -14,7 +14,7 @@ TEST_CASE("a window keeps its meaning under another scale, and what is open stay
   CHECK(translate_window(65'535, 14, 0) == 65'535);
 }
 
-TEST_CASE("a header whose length is not what it says is left alone") {
+TEST_CASE("a header with a wrong length is left alone") {
   std::vector<std::uint8_t> header(24, 0);
   header[12] = 5 << 4;
   const auto before = header;

@@ -47,7 +47,7 @@ const ProxyHeader::Ends ipv4_ends{ends_at("192.0.2.7:50123"), ends_at("198.51.10
 
 }  // namespace
 
-TEST_CASE("a line of version 1 tells both ends") {
+TEST_CASE("a line of version 1 has both ends") {
   const Reading ipv4 = read("PROXY TCP4 192.0.2.7 198.51.100.1 50123 443\r\nhello");
   REQUIRE(ipv4.has_value());
   CHECK(ipv4->header.ends == ipv4_ends);
@@ -61,7 +61,7 @@ TEST_CASE("a line of version 1 tells both ends") {
   CHECK_MESSAGE(mapped->header.ends == ipv4_ends, "mapped IPv4 counts as IPv4");
 }
 
-TEST_CASE("whatever follows UNKNOWN is ignored") {
+TEST_CASE("everything after UNKNOWN is ignored") {
   for (const std::string_view line :
        {"PROXY UNKNOWN\r\n", "PROXY UNKNOWN 1 2 3\r\n", "PROXY UNKNOWN  \x01\x80 x\r\n"}) {
     CAPTURE(line);
@@ -130,7 +130,7 @@ TEST_CASE("a line of version 1 that has no end within 107 bytes is refused") {
   CHECK(read("PROXY UNKNOWN " + std::string(92, 'x'))->needed == 107);
 }
 
-TEST_CASE("what is no header is told at its first byte that differs") {
+TEST_CASE("bytes that are not a header are recognised at the first difference") {
   for (const std::string_view text :
        {"\x16\x03\x01", "GET / HTTP/1.1\r\n", "PROXYTCP4", "proxy TCP4", "PROX\r\n", "PUT / "}) {
     CAPTURE(text);
@@ -142,7 +142,7 @@ TEST_CASE("what is no header is told at its first byte that differs") {
   CHECK(begins_proxy_header(proxy_bytes("\r\n\r")));
 }
 
-TEST_CASE("version 2 tells both ends, and fields are passed over") {
+TEST_CASE("version 2 has both ends, and fields are skipped") {
   const Reading reading = read_proxy_header(joined(v2_ipv4(), {0x16, 0x03}));
   REQUIRE(reading.has_value());
   CHECK(reading->header.ends == ipv4_ends);
@@ -165,7 +165,7 @@ TEST_CASE("of LOCAL nothing counts but the length") {
   }
 }
 
-TEST_CASE("the connection's own ends hold where version 2 tells of no TCP over IP") {
+TEST_CASE("the connection's own ends apply if version 2 has no TCP over IP") {
   const ProxyBytes unix_block(216, 'u');
   for (const ProxyBytes& bytes :
        {v2_bytes(0x21, 0x00, {}), v2_bytes(0x21, 0x00, {0x04, 0, 0}),

@@ -50,7 +50,7 @@ TEST_CASE("version 2 over IPv6 has 36 bytes of addresses") {
   CHECK(bytes[47] == 0x01);
 }
 
-TEST_CASE("addresses of two families are both told as IPv6") {
+TEST_CASE("addresses of two families are both written as IPv6") {
   const ProxyFacts mixed{.source = ipv4.source,
                          .destination = ipv6.destination,
                          .alpn = {},
@@ -64,7 +64,7 @@ TEST_CASE("addresses of two families are both told as IPv6") {
   CHECK(bytes[13] == 0x21);
 }
 
-TEST_CASE("version 2 has the fields that are asked for, in the order of their types") {
+TEST_CASE("version 2 has the requested fields, in the order of their types") {
   ProxyForm form = v2;
   form.alpn = form.authority = form.unique_id = true;
   const ProxyBytes fields = proxy_bytes(std::string("\x01\x00\x02h2", 5) +
@@ -98,7 +98,7 @@ TEST_CASE("the checksum covers the whole header, and comes last") {
   }
 }
 
-TEST_CASE("the longest of everything fits, and what is longer is left out") {
+TEST_CASE("the longest texts fit, and longer ones are left out") {
   const std::string alpn(255, 'a');
   const std::string name(limits::server_name_max, 'n');
   const std::string id(proxy_wire::unique_id_bytes_max, 'i');
@@ -125,7 +125,7 @@ TEST_CASE("the longest line of version 1 is within its bound") {
   CHECK(written(v1, facts).size() == 104);
 }
 
-TEST_CASE("a connection of our own tells of nobody") {
+TEST_CASE("a connection of our own has no client") {
   ProxyHeaderSpace space;
   CHECK(text_of(write_proxy_local(ProxyVersion::v1, space)) == "PROXY UNKNOWN\r\n");
   const auto bytes = write_proxy_local(ProxyVersion::v2, space);

@@ -18,7 +18,7 @@ Backend backend(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("a backend has one entry for as long as somebody names it") {
+TEST_CASE("a backend has one entry as long as it is named") {
   BackendTable table;
   BackendRef first = table.intern(backend("10.0.0.1:443"));
   const BackendRef again = table.intern(backend("10.0.0.1:443"));
@@ -29,7 +29,7 @@ TEST_CASE("a backend has one entry for as long as somebody names it") {
   CHECK(first->backend == backend("10.0.0.1:443"));
 }
 
-TEST_CASE("the id of a backend that nobody names any more is not given to another") {
+TEST_CASE("the id of a backend that is no longer named is not reused") {
   BackendTable table;
   const BackendId gone = table.intern(backend("10.0.0.1:443"))->id;
   CHECK(table.intern(backend("10.0.0.2:443"))->id != gone);
@@ -90,7 +90,7 @@ TEST_CASE("a route that bounds its connections has one count over reloads, and o
   CHECK(make_route(config.routes[0], backends).load != before.routes()[0]->load);
 }
 
-TEST_CASE("a place of a route is given back once, whoever had it last") {
+TEST_CASE("a place of a route is given back once, whoever owned it last") {
   RouteLoad load;
   auto first = RoutePlace::take(load, 2);
   auto second = RoutePlace::take(load, 2);

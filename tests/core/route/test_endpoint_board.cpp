@@ -54,7 +54,7 @@ TEST_CASE("an endpoint is put off from its failure until it answers, and both ar
   CHECK_FALSE(board.puts_off(1, start_ms));
 }
 
-TEST_CASE("UNIX sockets, ports and scopes are told apart") {
+TEST_CASE("UNIX sockets, ports and scopes are distinguished") {
   Board board;
   const auto same_address = [](std::uint16_t port, std::uint32_t scope) {
     return Endpoint{.ip = *parse_ip("fe80::1"), .port = port, .scope = scope};
@@ -127,7 +127,7 @@ TEST_CASE("clients can fill the board and push out nothing that is configured") 
   for (std::uint32_t i = 0; i < ours; ++i) CHECK(board->puts_off(i, start_ms + 1000));
 }
 
-TEST_CASE("what is configured takes the place of what clients have named") {
+TEST_CASE("configured endpoints replace those named by clients") {
   const auto board = std::make_unique<Board>();
   for (std::uint32_t i = 0; i < 20 * limits::board_endpoints; ++i) {
     board->add(i, start_ms, start_ms, by_client);
@@ -137,7 +137,7 @@ TEST_CASE("what is configured takes the place of what clients have named") {
   CHECK(board->puts_off(late, start_ms));
 }
 
-TEST_CASE("a client's newcomer takes the place of an older one of a client") {
+TEST_CASE("a new endpoint named by a client replaces an older one") {
   const auto board = std::make_unique<Board>();
   constexpr std::uint32_t many = 20 * limits::board_endpoints;
   for (std::uint32_t i = 0; i < many; ++i) board->add(i, start_ms, start_ms, by_client);
@@ -145,7 +145,7 @@ TEST_CASE("a client's newcomer takes the place of an older one of a client") {
   CHECK(board->puts_off(many, start_ms + 50));
 }
 
-TEST_CASE("what a client has named and the configuration names too is kept as configured") {
+TEST_CASE("an endpoint named by a client and the configuration is kept as configured") {
   const auto board = std::make_unique<Board>();
   board->add(1, start_ms, start_ms, by_client);
   board->add(1, start_ms, start_ms, configured);
@@ -194,7 +194,7 @@ TEST_CASE("workers that add, answer and look at once leave every endpoint known 
   }
 }
 
-TEST_CASE("what a health check holds out stays out until it is released") {
+TEST_CASE("an endpoint held by a health check stays out until it is released") {
   Board board;
   const auto id = board.id_of(endpoint(1));
   CHECK_FALSE(board.is_held(id));
@@ -214,7 +214,7 @@ TEST_CASE("what a health check holds out stays out until it is released") {
   CHECK_FALSE(board.puts_off(1, start_ms));
 }
 
-TEST_CASE("a hold takes over what clients have found out, and nothing pushes it out") {
+TEST_CASE("a hold replaces the state found by clients, and is never evicted") {
   Board board;
   REQUIRE(board.add(1, start_ms, start_ms, by_client));
   const auto id = board.id_of(endpoint(1));

@@ -55,7 +55,7 @@ Explanation explained(const ExplainQuestion& question) {
 
 }  // namespace
 
-TEST_CASE("a name is told its listener, route and backends, and the rule that took it") {
+TEST_CASE("a name is explained by listener, route, backends and the matching rule") {
   const Explanation exact = explained({.name = "Example.COM."});
   CHECK(exact.served);
   CHECK(exact.lines == Lines{"listener https (0.0.0.0:443, tls)", "name example.com",
@@ -76,7 +76,7 @@ TEST_CASE("ALPN decides between routes of one name") {
   CHECK(h2.lines[2] == "route *.deep.example.com, by its name *.deep.example.com and its alpn h2");
 }
 
-TEST_CASE("what is not served says why") {
+TEST_CASE("a client that is not served gets the reason") {
   const Explanation refused = explained({.name = "a.old.example"});
   CHECK_FALSE(refused.served);
   CHECK(refused.lines.back() == "no backend: the route refuses");
@@ -103,7 +103,7 @@ TEST_CASE("a question that makes no sense is refused") {
   CHECK_FALSE(explain(config(), {}, {.name = "a.example", .alpn = {""}}, now));
 }
 
-TEST_CASE("a backend that an upstream reaches is told with it") {
+TEST_CASE("a backend behind an upstream is shown with it") {
   const Config by_upstream = read_valid(R"(
     listener = [{ name = "https", address = "0.0.0.0:443" }]
     upstream = [{ name = "exit", address = "10.0.0.7:1080" }]
@@ -116,7 +116,7 @@ TEST_CASE("a backend that an upstream reaches is told with it") {
         "backend {name}:443 (a.example:443) by upstream exit (10.0.0.7:1080)");
 }
 
-TEST_CASE("the access of a route is told for a source") {
+TEST_CASE("the access of a route is explained for a source") {
   const Config closed = read_valid(R"(
 [[listener]]
 name = "https"
@@ -140,7 +140,7 @@ access = { allow = ["192.0.2.7"], default = "deny" }
         "source 192.0.2.8: in no list, and the route's access.default is \"deny\"");
 }
 
-TEST_CASE("an expression that took a name is told, and what its groups lead to") {
+TEST_CASE("a matching expression is shown, and where its groups lead") {
   const Config expressions = read_valid(R"(
 [[listener]]
 name = "https"

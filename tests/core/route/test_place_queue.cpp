@@ -44,7 +44,7 @@ BackendLease entered(const BackendEntry& backend) {
 
 }  // namespace
 
-TEST_CASE("a backend takes as many connections as it may, and one more when one has left") {
+TEST_CASE("a backend accepts connections up to its limit, and another one when one ends") {
   const Bounded bounded(2);
   const BackendLease first = entered(*bounded.backend);
   {
@@ -56,7 +56,7 @@ TEST_CASE("a backend takes as many connections as it may, and one more when one 
   CHECK(bounded.backend->connections == 1);
 }
 
-TEST_CASE("who has waited for longest gets the place that comes free, and newcomers queue behind") {
+TEST_CASE("the connection that has waited longest gets the free place, and new ones queue behind") {
   const Bounded bounded(1);
   Bell bell;
   PlaceWait first(bell, 1);
@@ -80,7 +80,7 @@ TEST_CASE("who has waited for longest gets the place that comes free, and newcom
   CHECK(bell.rung == std::vector<std::uint64_t>{1, 2});
 }
 
-TEST_CASE("a queue takes no more than may wait") {
+TEST_CASE("a queue accepts no more than its limit") {
   const Bounded bounded(1);
   const BackendLease held = entered(*bounded.backend);
   Bell bell;
@@ -91,7 +91,7 @@ TEST_CASE("a queue takes no more than may wait") {
   CHECK_FALSE(second.join(bounded.backend, 1));
 }
 
-TEST_CASE("a place that is free by the time that somebody queues is granted at once") {
+TEST_CASE("a place that is free when a connection queues is granted at once") {
   const Bounded bounded(1);
   Bell bell;
   PlaceWait wait(bell, 7);
@@ -100,7 +100,7 @@ TEST_CASE("a place that is free by the time that somebody queues is granted at o
   CHECK(bounded.backend->waiting == 0);
 }
 
-TEST_CASE("a place that was granted to somebody who has left goes to the next one") {
+TEST_CASE("a place granted to a connection that has left goes to the next one") {
   const Bounded bounded(1);
   Bell bell;
   PlaceWait patient(bell, 2);
@@ -117,7 +117,7 @@ TEST_CASE("a place that was granted to somebody who has left goes to the next on
   CHECK(bounded.backend->connections == 1);
 }
 
-TEST_CASE("who waits at several backends gets the first place, and leaves the others alone") {
+TEST_CASE("a connection that waits at several backends gets only the first place") {
   const Bounded one(1);
   const Bounded other(1, "10.0.0.2:443");
   const BackendLease kept = entered(*one.backend);
@@ -138,7 +138,7 @@ TEST_CASE("who waits at several backends gets the first place, and leaves the ot
   CHECK(one.backend->connections == 1);
 }
 
-TEST_CASE("a bound that the configuration raises or lifts serves those who wait") {
+TEST_CASE("a limit that the configuration raises or removes serves waiting connections") {
   BackendTable table;
   RouteConfig route;
   route.names = {"a.example"};

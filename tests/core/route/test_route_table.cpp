@@ -114,7 +114,7 @@ TEST_CASE("alpn narrows a route, and narrowed routes come first") {
   CHECK(find(table, "a.example", "\x03h2x\x01h") == "plain");
 }
 
-TEST_CASE("where no route of a name takes the client, the wildcard has its chance") {
+TEST_CASE("if no route of a name takes the client, the wildcard is tried") {
   const RouteTable table = Routes()
                                .add("h2", {"a.example"}, {"h2"})
                                .add("wild", {"*.example"}, {"http/1.1"})
@@ -147,7 +147,7 @@ TEST_CASE("the table outlives the configuration, and a move keeps its routes whe
   CHECK(find(moved, "a.example") == "a");
 }
 
-TEST_CASE("a probe among 100,000 routes costs what it costs among 100") {
+TEST_CASE("a probe among 100,000 routes costs the same as among 100") {
   for (const std::size_t count : {100uz, 100'000uz}) {
     Routes routes;
     for (std::size_t i = 0; i < count; ++i) {

@@ -62,7 +62,7 @@ TEST_CASE("the JSON line is an object with the same keys in the same order") {
   CHECK(nlohmann::json::accept(line));
 }
 
-TEST_CASE("why the backend was not reached comes last, where it was not") {
+TEST_CASE("the reason why the backend was not reached comes last") {
   AccessRecord record = sample();
   record.error = "connection refused";
   CHECK(access_line(record, LogFormat::text).ends_with(" end=done error=\"connection refused\""));
@@ -70,28 +70,28 @@ TEST_CASE("why the backend was not reached comes last, where it was not") {
             .ends_with(R"("end":"done","error":"connection refused"})"));
 }
 
-TEST_CASE("the id that the backend was told stands in the line, where it was told one") {
+TEST_CASE("the line has the id that was sent to the backend") {
   AccessRecord record = sample();
   record.unique_id = "5f0c9a83d1e2b746-1-42";
   CHECK(
       access_line(record, LogFormat::text).ends_with(" end=done unique_id=5f0c9a83d1e2b746-1-42"));
 }
 
-TEST_CASE("a proxy that told of the client stands behind it") {
+TEST_CASE("a proxy that announced the client comes after it") {
   AccessRecord record = sample();
   record.proxy = {.ip = parse_ip("10.0.0.1").value(), .port = 4711};
   CHECK(access_line(record, LogFormat::text)
             .starts_with("client=192.0.2.7:50123 proxy=10.0.0.1:4711 listener=https "));
 }
 
-TEST_CASE("an upstream stands behind the backend that it reaches") {
+TEST_CASE("an upstream comes after its backend") {
   AccessRecord record = sample();
   record.upstream = "exit";
   CHECK(access_line(record, LogFormat::text)
             .contains(" backend=[2001:db8::1]:8443 upstream=exit attempts="));
 }
 
-TEST_CASE("what is not known is empty, and shows as that") {
+TEST_CASE("unknown values are empty, and shown as empty") {
   const AccessRecord record{.client = {.ip = parse_ip("192.0.2.7").value(), .port = 1}};
   CHECK(
       access_line(record, LogFormat::text) ==
@@ -99,7 +99,7 @@ TEST_CASE("what is not known is empty, and shows as that") {
       R"(attempts=0 queue_ms=0 connect_ms=0 client_bytes=0 server_bytes=0 duration_ms=0 plane="" end="")");
 }
 
-TEST_CASE("what was wrong stands at the end, where something was") {
+TEST_CASE("an error comes at the end") {
   AccessRecord record = sample();
   record.server_name =
       "b\xc3\xbc"

@@ -10,7 +10,7 @@ using namespace sni;
 // ThreadSanitizer checks that a worker's counters may be read while it counts:
 // tests/net/server/test_worker.cpp sums them under traffic. On x86 no assertion could show it.
 
-TEST_CASE("a counter adds one, or what it is told, and knows more than 32 bits") {
+TEST_CASE("a counter adds one, or a given number, and has more than 32 bits") {
   Counter counter;
   CHECK(counter.value() == 0);
   counter.add();
@@ -25,7 +25,7 @@ TEST_CASE("reading and counting take no lock") {
   CHECK(std::atomic<std::uint64_t>::is_always_lock_free);
 }
 
-TEST_CASE("every refusal, end and decline has a name of its own") {
+TEST_CASE("every refusal, end and decline has its own name") {
   std::set<std::string> names;
   for (std::size_t i = 0; i < refusals; ++i) names.insert(to_string(static_cast<Refusal>(i)));
   CHECK(names.size() == refusals);

@@ -103,7 +103,7 @@ TEST_CASE("a past deadline fires at the next tick, not within the same call") {
   CHECK(expired(deadlines, 2'000 + tick) == Slots{0});
 }
 
-TEST_CASE("what a callback clears does not fire, though it was due") {
+TEST_CASE("a deadline that a callback clears does not fire, although it was due") {
   Deadlines deadlines(2);
   deadlines.set(0, 1'000);
   deadlines.set(1, 1'000);

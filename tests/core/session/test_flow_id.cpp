@@ -19,7 +19,7 @@ TEST_CASE("an id for others has the run in it, always with 16 digits") {
   CHECK(unique_flow_id(1, serial) == "0000000000000001-3-42");
 }
 
-TEST_CASE("what is no id is not taken for one") {
+TEST_CASE("text that is not an id is refused") {
   for (const std::string_view text : {"", "-", "1", "1-", "-1", "1-0", "01-1", "1-01", "1-1-1",
                                       "65536-1", "1-281474976710656", " 1-1", "1-+1", "a-1"}) {
     CAPTURE(text);

@@ -4,20 +4,20 @@
 
 using namespace sni;
 
-TEST_CASE("the first look tells the mean of the connection's life") {
+TEST_CASE("the first request returns the mean over the connection's life") {
   FlowRate rate;
   CHECK(rate.look(10'000, 1'000, 6'000) == 2'000);
   CHECK(FlowRate().look(10'000, 1'000, 1'000) == 0);
 }
 
-TEST_CASE("a look tells the mean since the one before") {
+TEST_CASE("a request returns the mean since the previous one") {
   FlowRate rate;
   rate.look(10'000, 1'000, 6'000);
   CHECK(rate.look(10'000, 1'000, 7'000) == 0);
   CHECK(rate.look(15'000, 1'000, 9'000) == 2'500);
 }
 
-TEST_CASE("looks that come at once tell the same") {
+TEST_CASE("requests at the same time return the same") {
   FlowRate rate;
   rate.look(0, 1'000, 6'000);
   CHECK(rate.look(4'000, 1'000, 7'000) == 4'000);

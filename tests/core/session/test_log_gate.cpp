@@ -16,7 +16,7 @@ TEST_CASE("a second admits as many lines as it may, the next as many again") {
   CHECK_FALSE(gate.admit(6'000));
 }
 
-TEST_CASE("lines held back are told once their second is over, and once") {
+TEST_CASE("suppressed lines are reported after their second, and once") {
   LogGate gate(1);
   for (int i = 0; i < 4; ++i) gate.admit(1'000);
   CHECK(gate.take_suppressed(1'999) == 0);
@@ -25,7 +25,7 @@ TEST_CASE("lines held back are told once their second is over, and once") {
   CHECK(gate.take_suppressed(9'000) == 0);
 }
 
-TEST_CASE("a flood that never pauses is told of all the same") {
+TEST_CASE("a flood that never pauses is still reported") {
   LogGate gate(1);
   gate.admit(1'000);
   gate.admit(1'000);
@@ -43,7 +43,7 @@ TEST_CASE("a gate of no lines admits none and counts all") {
   CHECK(gate.take_suppressed(60'000) == 2);
 }
 
-TEST_CASE("every line is either admitted or told of") {
+TEST_CASE("every line is either admitted or reported") {
   std::mt19937 random(1);
   LogGate gate(3);
   std::uint64_t now_ms = 0;

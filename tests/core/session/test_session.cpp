@@ -226,7 +226,7 @@ TEST_CASE("A reset is carried over as a reset once the other side's queue is emp
   CHECK(session.reason() == EndReason::backend_reset);
 }
 
-TEST_CASE("What is on its way to a side when the other is reset goes on until it is there") {
+TEST_CASE("Bytes on their way to a side when the other is reset are still delivered") {
   Session session = relaying();
   session.step({.kind = Kind::received, .side = Side::backend});
   session.step({.kind = Kind::blocked, .side = Side::backend});
@@ -244,7 +244,7 @@ TEST_CASE("What is on its way to a side when the other is reset goes on until it
   CHECK(session.phase() == Phase::resetting);
 }
 
-TEST_CASE("A side that died by itself is told from one that has reset us") {
+TEST_CASE("A side that died is distinguished from one that has reset us") {
   for (const bool lost : {false, true}) {
     Session from_client = relaying();
     from_client.step({.kind = Kind::sent, .side = Side::client});
@@ -268,7 +268,7 @@ TEST_CASE("A side that has been half-closed for a while is watched for its reset
   CHECK(session.reason() == EndReason::client_reset);
 }
 
-TEST_CASE("What a backend said before it reset us still reaches the client") {
+TEST_CASE("A backend's bytes before its reset still reach the client") {
   Session session = relaying();
   CHECK(step(session, {.kind = Kind::send_failed, .side = Side::client}).empty());
   CHECK(step(session, {.kind = Kind::received, .side = Side::backend}) ==

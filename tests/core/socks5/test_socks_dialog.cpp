@@ -67,7 +67,7 @@ TEST_CASE("a name is left to the server to resolve") {
   CHECK(dialog.error() == SocksError::none);
 }
 
-TEST_CASE("addresses are told as what they are") {
+TEST_CASE("addresses are sent with their own type") {
   const auto request = [](std::string_view ip) {
     SocksDialog dialog({.name = {}, .ip = parse_ip(ip).value(), .port = 0x1234}, nobody);
     send_all(dialog);
@@ -146,7 +146,7 @@ TEST_CASE("each refusal has its name") {
   CHECK(failure({5, 0}, {5, 255}) == SocksError::unknown_reply);
 }
 
-TEST_CASE("what is not SOCKS5 is told at its first byte that differs") {
+TEST_CASE("bytes that are not SOCKS5 are recognised at the first difference") {
   CHECK(failure({'H'}) == SocksError::protocol);
   CHECK(failure({4, 0}) == SocksError::protocol);
   CHECK_MESSAGE(failure({5, 2}) == SocksError::protocol, "a login that was not offered");

@@ -106,7 +106,7 @@ TEST_CASE("80 columns have who, what and how fast; wide screens have the rest") 
   CHECK(has(screen(top, 40), "fast.example"));
 }
 
-TEST_CASE("totals are told per second with their course") {
+TEST_CASE("totals are shown per second with their history") {
   Top top;
   for (std::uint64_t second = 1; second < 5; ++second) top.take(with_connections(second));
   const std::string text = screen(top);
@@ -116,7 +116,7 @@ TEST_CASE("totals are told per second with their course") {
   CHECK(has(text, "###\n"));
 }
 
-TEST_CASE("a proxy that was started anew has no rate below zero") {
+TEST_CASE("a restarted proxy has no rate below zero") {
   Top top;
   top.take(sample(100));
   top.take(sample(101));
@@ -194,7 +194,7 @@ TEST_CASE("a long list scrolls with the selection") {
   CHECK_FALSE(selected(top).empty());
 }
 
-TEST_CASE("a filter leaves the rows that have its text, in whatever case") {
+TEST_CASE("a filter keeps the rows with its text, regardless of case") {
   Top top;
   top.take(with_connections(1));
   type(top, "/SLOW");

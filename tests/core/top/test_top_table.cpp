@@ -24,7 +24,7 @@ TEST_CASE("columns that matter less go first, and those that matter most stay") 
   CHECK(top_widths(columns, rows, 3) == std::vector<std::size_t>{6, 0, 5});
 }
 
-TEST_CASE("numbers are set to the right, and what is cut says so") {
+TEST_CASE("numbers are right-aligned, and a cut is marked") {
   CHECK(top_line(columns, {11, 5, 5}, rows[0], 24) == "a.long.name more     12 ");
   CHECK(top_line(columns, {6, 0, 5}, rows[0], 12) == "a.lon~    12");
   CHECK(top_line(columns, {6, 0, 5}, rows[0], 3) == "a.~");

@@ -64,7 +64,7 @@ TEST_CASE("a flow that changes its plane is a connection of both, and of nothing
   CHECK(traffic.report(TrafficKind::name).rows.front().count.connections == 1);
 }
 
-TEST_CASE("names that are none are told as the log tells them") {
+TEST_CASE("invalid names are shown as in the log") {
   Traffic traffic({1, 2});
   traffic.add(record("192.0.2.1:1000", "a\x1b\"b"), some, true);
   CHECK(traffic.report(TrafficKind::name).rows.front().key == "a\\x1b\\\"b");

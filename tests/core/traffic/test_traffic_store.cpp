@@ -18,7 +18,7 @@ TrafficStore some_store() {
 
 }  // namespace
 
-TEST_CASE("what is written is read again") {
+TEST_CASE("a written store is read again") {
   const TrafficStore store = some_store();
   const auto read = parse_traffic_store(traffic_store_text(store));
   REQUIRE_MESSAGE(read, read.error().what);

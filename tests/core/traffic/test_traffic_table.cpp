@@ -26,7 +26,7 @@ TrafficCount count_of(const TrafficTable& table, std::string_view wanted) {
 
 }  // namespace
 
-TEST_CASE("what moves under one key is summed") {
+TEST_CASE("traffic under one key is summed") {
   TrafficTable table(4, table_key);
   table.add("a", {.connections = 1, .to_backend = 10, .to_client = 100});
   table.add("b", {.connections = 1, .to_backend = 1, .to_client = 1});

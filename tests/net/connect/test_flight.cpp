@@ -34,7 +34,7 @@ TEST_CASE("a flight in many pieces is what was appended, and costs little more t
   CHECK(budget.used == sent.size());
 }
 
-TEST_CASE("what the budget does not allow is refused and leaves the flight as it was") {
+TEST_CASE("bytes beyond the budget are refused and leave the flight unchanged") {
   FlightBudget budget;
   Flight first(budget);
   REQUIRE(first.append(Bytes(600), 1000));
@@ -69,7 +69,7 @@ TEST_CASE("the budget gets back what a flight held, once, wherever the flight ha
   CHECK(budget.used == 0);
 }
 
-TEST_CASE("a header stands before the client's bytes, in place of the one before it") {
+TEST_CASE("a header precedes the client's bytes and replaces the previous one") {
   FlightBudget budget;
   {
     Flight flight(budget);

@@ -58,7 +58,7 @@ TEST_CASE("a client that resets while its backend does not answer is gone at onc
   CHECK(proxy.ended(EndReason::client_left) == 1);
 }
 
-TEST_CASE("a watch that gets no memory is tried again, and sees the client go all the same") {
+TEST_CASE("a watch that gets no memory is tried again, and still sees the client leave") {
   FaultPlan plan{.seed = 1};
   plan.rate(Fault::poll) = 900;
   const Faults faults(plan);

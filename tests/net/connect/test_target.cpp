@@ -58,7 +58,7 @@ TEST_CASE("a name without addresses leaves the connection unresolved, unless ano
   CHECK(tries.targets.why() == EndReason::unresolved);
 }
 
-TEST_CASE("what an attempt failed of stays with the backend that it was made for") {
+TEST_CASE("the reason of a failure stays with its backend") {
   Tries tries({"10.0.0.1:443", "app.example:8443", "unix:/run/app.sock"}, "");
   REQUIRE(tries.next() == Next::endpoint);
   CHECK(tries.targets.error() == AttemptError::none);
@@ -119,7 +119,7 @@ TEST_CASE("a list that is exhausted stays so") {
   for (int i = 0; i < 3; ++i) CHECK(tries.next() == Next::exhausted);
 }
 
-TEST_CASE("what does not answer is put off for the next connection, whatever kind it is of") {
+TEST_CASE("an unresponsive endpoint of any kind is put off for the next connection") {
   for (const auto* backend : {"10.0.0.1:443", "unix:/run/app.sock", "{name}:443"}) {
     CAPTURE(backend);
     Tries tries({backend, "10.0.0.2:443"}, "www.example");
@@ -161,7 +161,7 @@ TEST_CASE("the last failure is why the list is exhausted") {
   CHECK(tries.targets.why() == EndReason::connect_timeout);
 }
 
-TEST_CASE("what has been silent is tried after all others, in the same order") {
+TEST_CASE("unresponsive endpoints are tried after all others, in the same order") {
   Tries tries({"10.0.0.1:443", "app.example:443", "unix:/run/app.sock"}, "");
   tries.silence(endpoint("10.0.0.1:443"));
   tries.silence(endpoint("10.0.0.3:443"));
@@ -194,7 +194,8 @@ TEST_CASE("the only target is tried although it has been silent") {
   }
 }
 
-TEST_CASE("what becomes silent while a connection tries it is not tried by that one again") {
+TEST_CASE(
+    "an endpoint that becomes unresponsive during a connection's try is not tried by it again") {
   Tries tries({"10.0.0.1:443", "10.0.0.2:443"}, "");
   REQUIRE(tries.next() == Next::endpoint);
   tries.silence(endpoint("10.0.0.1:443"));
@@ -203,7 +204,7 @@ TEST_CASE("what becomes silent while a connection tries it is not tried by that 
   CHECK(tries.next() == Next::exhausted);
 }
 
-TEST_CASE("what the policy forbids is not tried for having been silent") {
+TEST_CASE("an endpoint that the policy forbids is not tried for being unresponsive") {
   Tries tries({"{name}:443"}, "www.example");
   tries.silence(endpoint("10.0.0.1:443"));
   REQUIRE(tries.next() == Next::name);
@@ -240,7 +241,7 @@ TEST_CASE("a dynamic route that allows private addresses connects to them") {
   CHECK(tries.next() == Next::endpoint);
 }
 
-TEST_CASE("a dynamic route has nothing for a client that names nobody") {
+TEST_CASE("a dynamic route has no target for a client without a name") {
   Tries tries({"{name}:443"}, "");
   CHECK(tries.next() == Next::exhausted);
   CHECK(tries.targets.why() == EndReason::no_route);

@@ -13,7 +13,9 @@
 using namespace sni;
 using namespace sni::test;
 
-TEST_CASE("what refuses, resets or has no file is put off, and what fails on this host is not") {
+TEST_CASE(
+    "endpoints that refuse, reset or have no file are put off, but not after a failure of this "
+    "host") {
   for (const int error : {ECONNREFUSED, ECONNRESET, ENOENT, EHOSTUNREACH, ENETUNREACH, EMFILE,
                           EADDRNOTAVAIL, EACCES}) {
     CAPTURE(error);
@@ -86,7 +88,7 @@ TEST_CASE("every backend that is no backup is tried before the first that is") {
   }
 }
 
-TEST_CASE("a backend that a command has taken out is passed over, whatever the policy") {
+TEST_CASE("a backend disabled by command is skipped, whatever the policy") {
   for (const Balance balance : {Balance::first, Balance::round_robin, Balance::source_hash}) {
     Tries tries({"10.0.0.9:443"}, "");
     tries.route = route_to({"10.0.0.1:443", "10.0.0.2:443"}, balance);

@@ -39,7 +39,7 @@ TEST_CASE("a full backend is passed over, and where all are full a place is wait
   CHECK(later.full() == tries.route.backends);
 }
 
-TEST_CASE("who gets a place uses it, for all attempts at that backend together") {
+TEST_CASE("a granted place serves all attempts at that backend together") {
   Tries tries({"app.example:443"}, "");
   const BackendEntry& backend = *tries.route.backends[0];
   std::optional<BackendLease> held = fill(tries.route, 0);

@@ -71,7 +71,7 @@ struct Followed {
 
 }  // namespace
 
-TEST_CASE("lines are pushed to who has asked for them, until it leaves") {
+TEST_CASE("lines are pushed to the client that asked for them, until it leaves") {
   Followed followed;
   CHECK(followed.server->push(followed.follower, "one\n"));
   CHECK(followed.server->push(followed.follower, ""));
@@ -83,7 +83,8 @@ TEST_CASE("lines are pushed to who has asked for them, until it leaves") {
   CHECK_FALSE(followed.server->push(followed.follower, "three\n"));
 }
 
-TEST_CASE("one that does not read what is pushed is cut, at a bound or after its time") {
+TEST_CASE(
+    "a client that does not read pushed lines is disconnected, at a bound or after its time") {
   Followed fast;
   const std::string much(ControlServer::push_backlog / 4, 'x');
   int pushed = 0;

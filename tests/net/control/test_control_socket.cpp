@@ -192,7 +192,7 @@ TEST_CASE("a client that reads nothing of its answer is cut, one that reads slow
   remove_directory_of(path);
 }
 
-TEST_CASE("what is no request is answered with what is wrong, and the connection goes on") {
+TEST_CASE("an invalid request is answered with the reason, and the connection continues") {
   const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
@@ -254,7 +254,7 @@ TEST_CASE("a request without end is refused at its bound") {
   remove_directory_of(path);
 }
 
-TEST_CASE("a client that does not read its answer holds up nobody else") {
+TEST_CASE("a client that does not read its answer delays no other") {
   const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
@@ -269,7 +269,7 @@ TEST_CASE("a client that does not read its answer holds up nobody else") {
   remove_directory_of(path);
 }
 
-TEST_CASE("a command that is answered later holds up its own client alone") {
+TEST_CASE("a command that is answered later delays only its own client") {
   const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
@@ -289,7 +289,7 @@ TEST_CASE("a command that is answered later holds up its own client alone") {
   remove_directory_of(path);
 }
 
-TEST_CASE("the answer to a client that has left is nobody's") {
+TEST_CASE("the answer to a client that has left is dropped") {
   const std::string path = fresh_socket_path();
   {
     const Serving serving(path);
@@ -357,7 +357,7 @@ TEST_CASE("a file that is no socket is not removed") {
   remove_directory_of(path);
 }
 
-TEST_CASE("where no proxy runs, the caller is told so") {
+TEST_CASE("without a running proxy the caller gets an error") {
   const auto answer = control_call("/nonexistent/control.sock", {{"command", "echo"}});
   REQUIRE(!answer);
   CHECK(answer.error().what ==

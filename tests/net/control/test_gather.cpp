@@ -79,14 +79,14 @@ TEST_CASE("the first answer of a worker counts") {
   CHECK(std::any_cast<int>(asked.done[0][0]) == 1);
 }
 
-TEST_CASE("a ticket may outlive the one who asked") {
+TEST_CASE("a ticket may outlive its Gather") {
   Asked asked(1);
   asked.gather.reset();
   asked.tickets[0].answer(1);
   CHECK(asked.done.empty());
 }
 
-TEST_CASE("nobody to ask is answered at once") {
+TEST_CASE("a question to no workers is answered at once") {
   Asked asked(0);
   CHECK(is_readable(*asked.gather));
   asked.gather->dispatch(0);

@@ -6,7 +6,7 @@
 
 using namespace sni;
 
-TEST_CASE("traffic is told by key, with what has no row of its own") {
+TEST_CASE("traffic is reported by key, with the rest in one sum") {
   const TrafficReport report{
       .rows = {{.key = "a.example",
                 .count = {.connections = 3, .to_backend = 10, .to_client = 20}}},

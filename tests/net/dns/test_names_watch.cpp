@@ -62,7 +62,7 @@ struct Watched {
 
 }  // namespace
 
-TEST_CASE("a file that is written in place is told of, once for several steps") {
+TEST_CASE("a file written in place is reported, once for several steps") {
   Watched files;
   files.open();
   CHECK(files.quiet());
@@ -74,7 +74,7 @@ TEST_CASE("a file that is written in place is told of, once for several steps") 
   CHECK(files.tells());
 }
 
-TEST_CASE("a file that is replaced by another one is told of, each time") {
+TEST_CASE("a replaced file is reported, each time") {
   Watched files;
   files.open();
   for (int i = 0; i < 3; ++i) {
@@ -104,7 +104,7 @@ TEST_CASE("a link's target that is replaced in its own directory is told of, and
   CHECK(files.tells());
 }
 
-TEST_CASE("a file that comes only later is told of") {
+TEST_CASE("a file that appears later is reported") {
   Watched files;
   fs::remove(files.directory / "hosts");
   files.open();
@@ -112,7 +112,7 @@ TEST_CASE("a file that comes only later is told of") {
   CHECK(files.tells());
 }
 
-TEST_CASE("other files of the directory are nobody's business") {
+TEST_CASE("other files of the directory are ignored") {
   Watched files;
   files.open();
   write(files.directory / "passwd", "x");

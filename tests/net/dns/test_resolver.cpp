@@ -221,7 +221,7 @@ TEST_CASE("callers with one name share one question") {
   CHECK(loop.resolver().counters().merged.value() == 4'999);
 }
 
-TEST_CASE("nobody is answered from within resolve, and everybody once") {
+TEST_CASE("no waiter is answered from within resolve, and each exactly once") {
   DnsConfig config = asking({});
   config.servers = {{.ip = *parse_ip("127.0.0.1"), .port = 1}};  // Nobody listens there.
   ResolverDriver loop(config);

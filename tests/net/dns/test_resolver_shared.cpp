@@ -39,7 +39,7 @@ bool is_root() {
 
 }  // namespace
 
-TEST_CASE("what one worker has asked the others find, without a question") {
+TEST_CASE("the answers of one worker are found by the others, without a question") {
   if (!is_root()) return;
   DnsServer dns;
   dns.set_addresses("web.example", {"192.0.2.1", "2001:db8::1"});
@@ -77,7 +77,7 @@ TEST_CASE("a shared answer expires with its TTL, whoever has taken it over and w
   CHECK(third.resolver().counters().shared_hits.value() == 0);
 }
 
-TEST_CASE("a record under the hash of another name costs a question and misroutes nobody") {
+TEST_CASE("a record under the hash of another name costs a question and misroutes no client") {
   if (!is_root()) return;
   DnsServer dns;
   dns.set_addresses("a.example", {"192.0.2.1"});

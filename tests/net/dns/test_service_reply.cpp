@@ -98,7 +98,7 @@ TEST_CASE("a target that is the root says that there is no such service") {
   CHECK(read_service_reply(Answer().bytes()).status == DnsReply::Status::no_data);
 }
 
-TEST_CASE("a time with its highest bit set is none") {
+TEST_CASE("a TTL with its highest bit set is 0") {
   const Answer answer = Answer().add(srv, 0x80000001, target_data(0, 0, 1, "a.example"));
   CHECK(read_service_reply(answer.bytes()).ttl_ms == 0);
 }

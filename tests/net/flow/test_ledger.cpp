@@ -44,7 +44,7 @@ TEST_CASE("a flow that has ended is counted by its reason and gives its seat bac
   CHECK(world.ended(EndReason::done) == 1);
 }
 
-TEST_CASE("the ledger tells what lives, each with a serial of its own") {
+TEST_CASE("the ledger lists live flows, each with its own serial") {
   LedgerWorld world;
   Flow& gone = world.open("gone.example");
   world.open("a.example");
@@ -95,7 +95,7 @@ TEST_CASE("bytes that a backend took with it are not counted back") {
         TrafficCount{.connections = 1, .to_backend = 100, .to_client = 9});
 }
 
-TEST_CASE("a connection is told as it begins and ends, while somebody follows") {
+TEST_CASE("the begin and end of a connection are reported while a client follows") {
   LedgerWorld world;
   Flow& unheard = world.open("unheard.example");
   world.ledger.begin(unheard, 10);

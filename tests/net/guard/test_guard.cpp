@@ -174,7 +174,7 @@ TEST_CASE("commands outlive a reload, also those made while the new lists are bu
   CHECK(guarding.refuses("203.0.113.3") == Refusal::blocked);
 }
 
-TEST_CASE("after a reload it is known anew what of the commands the configuration says too") {
+TEST_CASE("a reload updates which commands the configuration also contains") {
   Guarding guarding(blocking({"192.0.2.1", "192.0.2.0/28"}));
   for (const char* text : {"192.0.2.1", "192.0.2.0/28", "192.0.2.2"}) {
     REQUIRE(guarding.block(prefix(text), 3600));
@@ -196,7 +196,7 @@ TEST_CASE("after a reload it is known anew what of the commands the configuratio
   }
 }
 
-TEST_CASE("when a command has ended, what is configured holds on") {
+TEST_CASE("when a command has ended, the configured term still applies") {
   Guarding guarding(blocking({"192.0.2.1"}));
   for (const char* text : {"192.0.2.1", "192.0.2.2"}) {
     REQUIRE(guarding.block(prefix(text), 0));
@@ -210,7 +210,7 @@ TEST_CASE("when a command has ended, what is configured holds on") {
   CHECK(lifted->configured);
 }
 
-TEST_CASE("of reloads that come during one, the last is what holds") {
+TEST_CASE("of several reloads during one, the last applies") {
   Guarding guarding(blocking({}));
   for (int i = 1; i <= 5; ++i) {
     guarding.guard->reload(blocking({"192.0.2." + std::to_string(i)}));

@@ -125,7 +125,7 @@ TEST_CASE("a backend that refuses is down, and up again when it serves") {
   CHECK(checked.prober->summary(target.backend->id)->up == 1);
 }
 
-TEST_CASE("a TLS check takes any answer but an alert, and silence for a no") {
+TEST_CASE("a TLS check passes on any answer except an alert, and fails on silence") {
   for (const auto& [answer, healthy] : {std::pair<std::string, bool>{"\x16\x03\x03", true},
                                         {"HTTP/1.1 400", true},
                                         {"\x15\x03\x01\x00\x02\x02\x70", false},
@@ -145,7 +145,7 @@ TEST_CASE("a TLS check takes any answer but an alert, and silence for a no") {
   }
 }
 
-TEST_CASE("a backend that expects a PROXY header gets one that names nobody") {
+TEST_CASE("a backend that expects a PROXY header gets one without a client") {
   Checked checked;
   Listening peer;
   HealthTarget target = checked.target(peer.endpoint);
@@ -156,7 +156,7 @@ TEST_CASE("a backend that expects a PROXY header gets one that names nobody") {
   CHECK(peer.heard[12] == '\x20');  // Version 2, LOCAL.
 }
 
-TEST_CASE("what is known of a backend outlives a reload, and ends with its checks") {
+TEST_CASE("the state of a backend survives a reload, and ends with its checks") {
   Checked checked;
   auto listening = std::make_unique<Listening>();
   const Endpoint endpoint = listening->endpoint;
@@ -172,7 +172,7 @@ TEST_CASE("what is known of a backend outlives a reload, and ends with its check
   CHECK_FALSE(checked.prober->summary(target.backend->id).has_value());
 }
 
-TEST_CASE("the addresses of a name are checked each for itself") {
+TEST_CASE("the addresses of a name are checked separately") {
   Checked checked;
   Listening peer;
   HealthTarget target = checked.target(peer.endpoint);

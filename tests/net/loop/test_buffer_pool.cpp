@@ -53,7 +53,7 @@ TEST_CASE(
   CHECK((received.flags >> IORING_CQE_BUFFER_SHIFT) == ids.back());
 }
 
-TEST_CASE("what was used last is used next") {
+TEST_CASE("the buffer used last is used next") {
   BufferRing buffers;
   std::set<BufferId> ids;
   for (int i = 0; i < 1000; ++i) {

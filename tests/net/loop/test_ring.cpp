@@ -105,7 +105,7 @@ TEST_CASE("a cancel ends the operation of that tag and no other") {
   CHECK((got[0].result & POLLIN) != 0);
 }
 
-TEST_CASE("a cancel of what is not there says nothing but its own completion") {
+TEST_CASE("a cancel without a target gives only its own completion") {
   Ring ring = new_ring();
   ring.cancel({.op = Op::send, .generation = 1, .slot = 3});
   CHECK(completions(ring, 1)[0].tag.op == Op::cancel);
