@@ -50,7 +50,7 @@ void tell_unblocked(const json& result, const std::string& prefix) {
     std::printf("lifted the ban of %s\n", ban.get<std::string>().c_str());
   }
   if (result.at("configured") == true) {
-    std::printf("%s stands in the configuration: a reload blocks it again\n", prefix.c_str());
+    std::printf("%s is in the configuration: a reload blocks it again\n", prefix.c_str());
   }
   for (const json& outer : result.at("still_by")) {
     std::printf("still blocked by %s\n", outer.get<std::string>().c_str());

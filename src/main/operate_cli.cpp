@@ -162,10 +162,10 @@ OperateCli::OperateCli(CLI::App& app) : options_(std::make_unique<Options>()) {
   Options& options = *options_;
   options.connections = app.add_subcommand("connections", "Print the connections that live");
   options.kill = app.add_subcommand("kill", "End connections, both ends by a reset");
-  options.stats = app.add_subcommand("stats", "Print what has been counted since the start");
+  options.stats = app.add_subcommand("stats", "Print the counts since the start");
   options.reload = app.add_subcommand("reload", "Read the configuration again, print its mistakes");
   options.drain = app.add_subcommand("drain", "Accept no more, end with the last connection");
-  options.reopen = app.add_subcommand("reopen", "Open the access file anew, after a rotation");
+  options.reopen = app.add_subcommand("reopen", "Reopen the access file, after a rotation");
   options.log_level =
       app.add_subcommand("log-level", "Print the log's level, or set it until the next reload");
   for (CLI::App* command : {options.connections, options.kill, options.stats, options.reload,

@@ -284,7 +284,7 @@ void report_dropped_lines() {
   const auto writer = stderr_writer.now();
   const std::uint64_t lost = writer == nullptr ? 0 : writer->lost();
   if (lost <= lost_before) return;
-  spdlog::warn("{} log lines were dropped: whoever reads stderr is too slow", lost - lost_before);
+  spdlog::warn("{} log lines were dropped: the reader of stderr is too slow", lost - lost_before);
   lost_before = lost;
 }
 

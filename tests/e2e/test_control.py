@@ -107,7 +107,7 @@ class Control(ProxyTest):
                           f"sni-proxy: {SOURCE} was not blocked\n"))
         self.assertEqual(
             self.call(started, "unblock", "127.0.0.9"),
-            (0, "127.0.0.9 stands in the configuration: a reload blocks it again\n", ""))
+            (0, "127.0.0.9 is in the configuration: a reload blocks it again\n", ""))
         self.assertTrue(self.served(started, "127.0.0.9"))
         self.assertEqual(self.call(started, "blocklist"), (0, "block 127.0.0.0/29\n", ""))
 
@@ -115,7 +115,7 @@ class Control(ProxyTest):
         path = self.directory / "blocklist"
         path.write_text(f"{SOURCE}\n")
         started = self.relay(access={"block": ["127.0.0.9"], "block_file": str(path)})
-        warning = "{} stands in the configuration: a reload blocks it again\n"
+        warning = "{} is in the configuration: a reload blocks it again\n"
         for source in (SOURCE, "127.0.0.9"):
             self.assertEqual(self.call(started, "block", source, "--for", "1h"), (0, "", ""))
             self.assertEqual(self.call(started, "unblock", source), (0, warning.format(source), ""))

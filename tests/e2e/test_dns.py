@@ -380,7 +380,7 @@ class SharedAnswers(Dns):
              "fast_path": {"dns_pin": str(self.pins)},
              "route": [{"names": ["*"], "backend": f"backend.test:{self.backend_here.port}"}]},
             command=["setpriv", "--bounding-set", "-bpf,-sys_admin"])
-        started.wait_log(r"DNS_CACHE: .*; each worker keeps its own answers alone")
+        started.wait_log(r"DNS_CACHE: .*; each worker has only its own answers")
         for _ in range(2):
             self.assertEqual(self.answer(started), b"here")
         self.assertEqual(server.asked("backend.test"), 1)

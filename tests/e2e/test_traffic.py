@@ -92,7 +92,7 @@ class Traffic(ProxyTest):
         again.end()
         path.write_text("nonsense")
         third = self.relay(stats=settings)
-        third.wait_log("it holds no traffic; traffic is counted anew")
+        third.wait_log("it holds no traffic; counting begins again")
         self.assertEqual((self.directory / "stats.json.broken").read_text(), "nonsense")
         self.assertEqual(self.by(third, "name")["rows"], [])
 

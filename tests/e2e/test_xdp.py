@@ -149,7 +149,7 @@ class Xdp(ProxyTest):
             {"listener": [proxy.listener(host=self.network.proxy_address, port=4434)],
              "access": {"block": [BLOCKED]}, "xdp": {"interfaces": ["near"]}},
             command=self.network.command)
-        second.wait_log(r"program 'xdp_ip_filter' \(id \d+\) is there already and is left alone; "
+        second.wait_log(r"program 'xdp_ip_filter' \(id \d+\) is already attached and is left alone; "
                         "blocked sources are refused at accept")
         self.end(first)
         # Its owner is gone, so the interface is free.

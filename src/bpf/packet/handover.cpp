@@ -221,7 +221,7 @@ HandoverStep Handover::State::transition(Clock::time_point now) {
   if (settled && !moved && is_done(carriers[PACKET_CLIENT]) && is_done(carriers[PACKET_BACKEND]))
     return leave();
   for (Carrier& carrier : carriers) {
-    if (is_stalled(carrier, now)) return broken("an end takes nothing of what is owed to it");
+    if (is_stalled(carrier, now)) return broken("an end acknowledges none of the bytes owed to it");
   }
   return {.again = now - began < patience ? quick : slow, .why = {}};
 }
@@ -255,7 +255,7 @@ Result<bool> Handover::State::send(Carrier& to) {
         ::send(to.fd, to.unsent.data(), to.unsent.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0) {
       if (errno == EAGAIN) return false;
-      return fail_sys("cannot write what was on its way at the hand-over", errno);
+      return fail_sys("cannot write bytes in flight at the hand-over", errno);
     }
     to.unsent.erase(to.unsent.begin(), to.unsent.begin() + sent);
   }
@@ -282,7 +282,7 @@ Result<bool> Handover::State::receive(Carrier& from, Carrier& to) {
     return true;
   }
   if (got < 0 && error == EAGAIN) return false;
-  if (got < 0) return fail_sys("cannot read what was on its way at the hand-over", error);
+  if (got < 0) return fail_sys("cannot read bytes in flight at the hand-over", error);
   if (auto done = pass_fin(from, to); !done) return std::unexpected(done.error());
   return true;
 }

@@ -60,7 +60,7 @@ Result<XdpAttachment> XdpAttachment::attach(int program_fd, const std::string& i
   }
   if (is_taken(refused)) {
     auto taken = fail(act + ": " + xdp_holder(attachment.index_).value_or("a program") +
-                      " is there already and is left alone");
+                      " is already attached and is left alone");
     taken.error().sys_errno = EBUSY;
     return taken;
   }

@@ -110,7 +110,7 @@ void ConfigCheck::check_accept_proxy(std::size_t index) {
   };
   if (std::ranges::any_of(sources, is_everybody)) {
     diagnostics_.warning(position,
-                         "'accept_proxy_from' in [[listener]] believes everybody: whoever reaches "
+                         "'accept_proxy_from' in [[listener]] trusts everybody: anyone who reaches "
                          "the listener may say any address");
   }
 }

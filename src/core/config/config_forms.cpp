@@ -147,7 +147,7 @@ Result<Endpoint> dns_server(std::string_view text, const InterfaceLookup& interf
   }
   const AddressScope scope = address_scope(server->ip);
   if (server->port == 0 || scope == AddressScope::unspecified || scope == AddressScope::multicast) {
-    return fail(quoted(text) + " is no address that one can ask");
+    return fail(quoted(text) + " is not an address to ask");
   }
   return *server;
 }
@@ -297,7 +297,7 @@ Result<IpAddress> bind_address(std::string_view text) {
   switch (address_scope(*address)) {
     case AddressScope::unspecified:
     case AddressScope::multicast:
-      return fail(quoted(text) + " is no address that one can connect from");
+      return fail(quoted(text) + " is not an address to connect from");
     case AddressScope::link_local:
       if (address->is_v4()) break;
       return fail(quoted(text) + " is link-local; 'bind_interface' says where to connect from");

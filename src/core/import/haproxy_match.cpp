@@ -146,7 +146,7 @@ Result<HaproxyMatch> haproxy_match(std::span<const std::string> expression) {
     const Names names = names_of(method, expression[at]);
     if (names.empty()) {
       return fail(quoted(expression[at]) + " compared by '" + printable(method) +
-                  "' stands for no names of a route");
+                  "' gives no names for a route");
     }
     add(match, {.everybody = false, .names = names});
   }

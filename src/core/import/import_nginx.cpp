@@ -207,7 +207,7 @@ void NginxImport::take_server_key(const Directive& directive) {
       const std::string& text = directive.words[i];
       const auto names =
           text.starts_with('~') ? names_of_regex(text.substr(1)) : names_of_host(text);
-      if (names.empty()) note(directive, quoted(text) + " stands for no names of a route");
+      if (names.empty()) note(directive, quoted(text) + " gives no names for a route");
       names_.insert(names_.end(), names.begin(), names.end());
     }
   } else if (name == "proxy_protocol") {
@@ -307,7 +307,7 @@ void NginxImport::take_map(const Directive& map) {
       names = names_of_host(key.starts_with('\\') ? key.substr(1) : key);
     }
     if (names.empty()) {
-      note(entry, "it stands for no names of a route");
+      note(entry, "it gives no names for a route");
     } else {
       route_to(entry, plain_variable(entry.word(1)), names);
     }

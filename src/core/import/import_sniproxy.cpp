@@ -93,7 +93,7 @@ void SniproxyImport::take_resolver(const Directive& resolver) {
     } else if (directive.words[0] == "mode" && mode == "ipv4_first") {
       draft_.config().dns.family = AddressFamilies::prefer_ipv4;
     } else if (directive.words[0] != "mode") {
-      draft_.note(directive.line, directive.words, "it stands in /etc/resolv.conf here");
+      draft_.note(directive.line, directive.words, "it is in /etc/resolv.conf here");
     }
   }
 }

@@ -33,7 +33,7 @@ constexpr std::array families{
     Family{"packet_taken", "", "Connections joined at packet level."},
     Family{"packet_broken", "", "Hand-overs to the packet plane that ended in a reset."},
     Family{"packet_declined", "reason", "Connections that the packet plane left to the relay."},
-    Family{"dns", "event", "What the resolvers of the workers did."},
+    Family{"dns", "event", "Events of the workers' resolvers."},
 };
 
 class Text {
@@ -170,8 +170,7 @@ void add_state(Text& text, const ProcessState& state) {
              state.workers_ended);
   text.gauge("workers_silent", "Workers that did not answer this scrape in time.",
              state.workers_silent);
-  text.gauge("connections", "Connections that live, whoever carries their bytes.",
-             state.connections);
+  text.gauge("connections", "Live connections, on every plane.", state.connections);
   text.gauge("relayed", "Connections whose sockets the proxy has.", state.relayed);
   text.gauge("relayed_max", "limits.connections, or what the descriptors allow.",
              state.relayed_max);
@@ -181,7 +180,7 @@ void add_state(Text& text, const ProcessState& state) {
   text.gauge("relay_memory_bytes", "Bytes held for readers that stall.", state.relay_bytes);
   text.gauge("descriptors", "Open file descriptors.", state.descriptors);
   text.gauge("descriptors_max", "Their limit.", state.descriptors_max);
-  text.head("log_lines_dropped_total", "counter", "Lines of the log that nobody took in time.");
+  text.head("log_lines_dropped_total", "counter", "Log lines that were not read in time.");
   text.sample("log_lines_dropped_total", "", std::to_string(state.log_lines_dropped));
 }
 

@@ -36,7 +36,7 @@ Result<Backend> parse_address(std::string_view text, const InterfaceLookup& inte
   switch (address_scope(endpoint->ip)) {
     case AddressScope::unspecified:
     case AddressScope::multicast:
-      return fail(quoted(text) + " is no address that one can connect to");
+      return fail(quoted(text) + " is not an address to connect to");
     default:
       break;
   }

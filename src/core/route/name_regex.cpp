@@ -57,7 +57,7 @@ Result<NameRegex> NameRegex::compile(std::string_view route_name) {
   if (program->error_code() == re2::RE2::ErrorPatternTooLarge) {
     return fail(" is a regular expression that would take too much memory");
   }
-  return fail(" is no regular expression as RE2 takes them: " + program->error());
+  return fail(" is not a regular expression of RE2: " + program->error());
 }
 
 bool NameRegex::matches(std::string_view name) const {

@@ -289,7 +289,7 @@ void TargetList::tell_of_failover(const Target& target, TargetContext context) c
 
 void TargetList::tell_all_out(TargetContext context) const {
   if (!is_time(route_->backends.front()->all_out_told_ms, context.now_ms)) return;
-  spdlog::warn("every backend of route {} is out; they are tried all the same",
+  spdlog::warn("every backend of route {} is out; they are still tried",
                route_->config.names.front());
 }
 

@@ -32,8 +32,8 @@ std::optional<DnsMap> start_dns_map(const Config& config) {
     }
   }
   // The map was not requested, so a failure is not worth a warning.
-  auto created = usable(DnsMap::create(names), spdlog::level::debug,
-                        "each worker keeps its own answers alone");
+  auto created =
+      usable(DnsMap::create(names), spdlog::level::debug, "each worker has only its own answers");
   if (created) spdlog::debug("DNS_CACHE: map ready, {} names", names);
   return created;
 }

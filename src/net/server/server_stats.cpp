@@ -36,7 +36,7 @@ void Server::read_stats(const StatsConfig& config) {
   if (store) return;
   const std::string aside = config.file + ".broken";
   const bool moved = std::rename(config.file.c_str(), aside.c_str()) == 0;
-  spdlog::warn("stats.file: {}; traffic is counted anew{}", store.error().what,
+  spdlog::warn("stats.file: {}; counting begins again{}", store.error().what,
                moved ? ", and the file is " + aside + " now" : "");
 }
 

@@ -4,7 +4,7 @@
 //
 //   SIGTERM, SIGINT, SIGQUIT drain, or end at the second one (images for nginx send SIGQUIT)
 //   SIGHUP                     reload
-//   SIGUSR1                    open the access file anew, as logrotate's users expect
+//   SIGUSR1                    reopen the access file, as logrotate's users expect
 //   SIGUSR2                    nothing
 //
 // After take_signals() none of them has its default action, so signals during the start stay

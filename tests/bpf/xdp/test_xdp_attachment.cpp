@@ -112,7 +112,7 @@ TEST_CASE("a foreign program is named and left alone") {
         REQUIRE(!refused);
         CHECK(refused.error().sys_errno == EBUSY);
         CHECK(refused.error().what.find("program 'xdp_ip_filter' (id ") != std::string::npos);
-        CHECK(refused.error().what.ends_with("is there already and is left alone"));
+        CHECK(refused.error().what.ends_with("is already attached and is left alone"));
       }
       CHECK(has_program("near"));
     }

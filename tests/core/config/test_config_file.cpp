@@ -340,7 +340,7 @@ TEST_CASE("addresses, prefixes, paths and interfaces are checked") {
        {"c.toml:4:12: 'servers' in [dns]: 'dns.example' is no resolver's address, as in "
         "\"192.0.2.53\" or \"[2001:db8::53]:5353\""}},
       {"[dns]\nservers = ['0.0.0.0']\n",
-       {"c.toml:4:12: 'servers' in [dns]: '0.0.0.0' is no address that one can ask"}},
+       {"c.toml:4:12: 'servers' in [dns]: '0.0.0.0' is not an address to ask"}},
       {"[access]\nblock = ['192.0.2.1/24']\n",
        {"c.toml:4:10: 'block' in [access]: '192.0.2.1/24' has bits set behind its prefix; did you "
         "mean '192.0.2.0/24'?"}},

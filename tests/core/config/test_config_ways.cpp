@@ -86,7 +86,7 @@ TEST_CASE("names may be expressions, whose mistakes and groups are looked at") {
       {"names = ['/app-\\d+\\.example/']\nbackend = 'b:1'\n", {}},
       {"names = ['/(a+)\\.example/', '/(b+)/']\nbackend = '\\1.internal:443'\n", {}},
       {"names = ['/a(/']\nbackend = 'b:1'\n",
-       {"c.toml:4:10: 'names' in [[route]]: '/a(/' is no regular expression as RE2 takes them: "
+       {"c.toml:4:10: 'names' in [[route]]: '/a(/' is not a regular expression of RE2: "
         "missing ): a("}},
       {"names = ['/a']\nbackend = 'b:1'\n",
        {"c.toml:4:10: 'names' in [[route]]: '/a' has no '/' at its end, as a regular expression "
@@ -143,7 +143,7 @@ TEST_CASE("a listener that trusts every PROXY header gives a warning") {
            std::string(sources) + "\n";
   };
   const Messages warned{
-      "c.toml:5:21: warning: 'accept_proxy_from' in [[listener]] believes everybody: whoever "
+      "c.toml:5:21: warning: 'accept_proxy_from' in [[listener]] trusts everybody: anyone who "
       "reaches "
       "the listener may say any address"};
   CHECK(mistakes(listen("['10.0.0.0/8', '::1']")).empty());
@@ -240,7 +240,7 @@ TEST_CASE("connections come from one address of each family, or from the client'
       {route + "bind_address = '192.0.2.1'\ntransparent = true\n",
        {"c.toml:7:15: [[route]] has both 'transparent' and 'bind_address'"}},
       {route + "bind_address = '0.0.0.0'\n",
-       {"c.toml:6:16: 'bind_address' in [[route]]: '0.0.0.0' is no address that one can connect "
+       {"c.toml:6:16: 'bind_address' in [[route]]: '0.0.0.0' is not an address to connect "
         "from"}},
       {route + "bind_address = 'fe80::1'\n",
        {"c.toml:6:16: 'bind_address' in [[route]]: 'fe80::1' is link-local; 'bind_interface' says "

@@ -156,7 +156,7 @@ peers p
         "'accept_proxy_from'\n"
         "3: 'bind :444 ssl crt /etc/x.pem': it decrypts, and this proxy does not\n"
         "4: 'acl local src 10.0.0.0/8': 'src' is nothing that routes go by\n"
-        "5: 'acl a req_ssl_sni -m sub shop': 'shop' compared by 'sub' stands for no names of a "
+        "5: 'acl a req_ssl_sni -m sub shop': 'shop' compared by 'sub' gives no names for a "
         "route\n"
         "7: 'use_backend one if b local': ACL 'local' is not taken over\n"
         "8: 'use_backend one if !b': a negation has no counterpart\n"

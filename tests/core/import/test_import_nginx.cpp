@@ -173,7 +173,7 @@ stream {
         "as one\n"
         "2: 'http': only the stream block is taken over\n"
         "4: 'map $ssl_preread_protocol $p': routes go by $ssl_preread_server_name alone\n"
-        "6: '~^x(?!0) a': it stands for no names of a route\n"
+        "6: '~^x(?!0) a': it gives no names for a route\n"
         "7: 'a.example $other': it leads to no place that is known beforehand\n"
         "8: 'b.example gone': the upstream has no server\n"
         "9: 'include names.map': no file is read but this one; `nginx -T` prints all of them as "

@@ -177,7 +177,7 @@ table t {
         "6: 'source client': taken over as 'transparent', which needs routes on this host: "
         "docs/source.md\n"
         "7: 'shiny on': unknown here\n"
-        "9: 'search example.com': it stands in /etc/resolv.conf here\n"
+        "9: 'search example.com': it is in /etc/resolv.conf here\n"
         "10: 'nobody' is no resolver's address, as in \"192.0.2.53\" or \"[2001:db8::53]:5353\"\n"
         "13: '^a(?=b)$ 10.0.0.1': no names stand for this expression\n"
         "14: 'nowhere..:1' has no valid host name before the port\n"

@@ -142,7 +142,7 @@ TEST_CASE("what looks like an address must be one, and one to connect to") {
     CHECK(refusal(text) == "'" + text + "' is neither address:port nor name:port");
   }
   for (const std::string text : {"0.0.0.0:1", "[::]:1", "224.0.0.1:1", "[ff02::1]:1"}) {
-    CHECK(refusal(text) == "'" + text + "' is no address that one can connect to");
+    CHECK(refusal(text) == "'" + text + "' is not an address to connect to");
   }
   CHECK(refusal("[fe80::1]:1") ==
         "'[fe80::1]:1' is link-local and needs its interface, as in "

@@ -67,9 +67,9 @@ TEST_CASE("invalid or too large expressions are refused with the reason") {
   CHECK(regex_refusal("/a") == " has no '/' at its end, as a regular expression has");
   CHECK(regex_refusal("/") == " has no '/' at its end, as a regular expression has");
   CHECK(regex_refusal("//") == " is an empty regular expression");
-  CHECK(regex_refusal("/a(/") == " is no regular expression as RE2 takes them: missing ): a(");
-  CHECK(regex_refusal("/(a)\\1/").starts_with(" is no regular expression as RE2 takes them: "));
-  CHECK(regex_refusal("/(?=a)b/").starts_with(" is no regular expression as RE2 takes them: "));
+  CHECK(regex_refusal("/a(/") == " is not a regular expression of RE2: missing ): a(");
+  CHECK(regex_refusal("/(a)\\1/").starts_with(" is not a regular expression of RE2: "));
+  CHECK(regex_refusal("/(?=a)b/").starts_with(" is not a regular expression of RE2: "));
   CHECK(regex_refusal("/\xc3\xa9/") ==
         " has characters that no name has; names are ASCII (\"xn--...\")");
   CHECK(regex_refusal("/((a{100}){10}){10}/").starts_with(" is "));

@@ -14,8 +14,7 @@ using namespace sni;
 using namespace sni::test;
 
 TEST_CASE(
-    "endpoints that refuse, reset or have no file are put off, but not after a failure of this "
-    "host") {
+    "endpoints that refuse, reset or have no file are put off, failures of this host are not") {
   for (const int error : {ECONNREFUSED, ECONNRESET, ENOENT, EHOSTUNREACH, ENETUNREACH, EMFILE,
                           EADDRNOTAVAIL, EACCES}) {
     CAPTURE(error);
