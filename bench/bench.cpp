@@ -30,6 +30,7 @@ constexpr double quick_budget_s = 45;
 constexpr double step_overhead_s = 0.03;
 // The warm-up at least: by then a plane has taken the connections that it takes.
 constexpr double settling_s = 0.5;
+constexpr double quick_settling_s = 0.05;
 constexpr double start_overhead_s = 0.3;
 
 struct Step {
@@ -131,19 +132,20 @@ class Run {
 
   // Makes windows as long as the time allows.
   void set_timing() {
+    const double settling = options_.quick ? quick_settling_s : settling_s;
     const double budget = options_.quick ? quick_budget_s : full_budget_s;
     double fixed = static_cast<double>(starts_) * start_overhead_s;
     double windows = 0;
     for (const Step& step : steps_) {
       fixed += step.column->extra_s + step_overhead_s;
       if (step.column->windows == 0) continue;
-      fixed += settling_s;
+      fixed += settling;
       windows += step.column->windows;
     }
     const double fitting = windows > 0 ? (budget - fixed) / windows : 1;
     conditions_.timing.window_s =
         options_.seconds > 0 ? options_.seconds : std::clamp(fitting, 0.05, 2.0);
-    conditions_.timing.warmup_s = std::max(conditions_.timing.window_s * 0.2, settling_s);
+    conditions_.timing.warmup_s = std::max(conditions_.timing.window_s * 0.2, settling);
     if (options_.quick) conditions_.idle_connections = 500;
     // A client's, a backend's and two of the proxy's for each; some to spare.
     const auto descriptors =
