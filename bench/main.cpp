@@ -1,4 +1,5 @@
-// sni-proxy-bench: what `sni-proxy bench` executes. It measures the sni-proxy that stands beside it.
+// sni-proxy-bench: the program that `sni-proxy bench` executes. It measures the sni-proxy in its
+// own directory.
 
 #include <CLI/CLI.hpp>
 

@@ -97,7 +97,7 @@ def hold(namespace, source, names, count, in_relay, pipe):
 
 
 def ask(started, command):
-    """The answer to a command, and after how many milliseconds, those of the new process included."""
+    """The answer to a command, and its time in milliseconds, including the start of the process."""
     begin = time.monotonic()
     done = subprocess.run([str(proxy.BINARY), command, "--json", "--socket",
                            started.config["control"]["socket"]],
@@ -106,7 +106,7 @@ def ask(started, command):
 
 
 def status_ms(started):
-    """How long the control socket takes to answer one."""
+    """How long the control socket takes to answer a command."""
     begin = time.monotonic()
     with socket.socket(socket.AF_UNIX) as control:
         control.connect(started.config["control"]["socket"])
@@ -117,7 +117,8 @@ def status_ms(started):
 
 
 def answer_times(started):
-    """How long a status and `sni-proxy connections` take, several times, while all of them send."""
+    """How long `status` and `sni-proxy connections` take, several times, while all connections
+    send."""
     status = [status_ms(started) for _ in range(10)]
     listed = [ask(started, "connections") for _ in range(3)]
     return {"status_ms": status, "connections_ms": [took for _, took in listed],

@@ -20,7 +20,7 @@ namespace {
 constexpr std::uint64_t scrape_every_ns = second_ns;
 constexpr std::string_view request =
     "GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n";
-constexpr std::string_view always_there = "sni_proxy_build_info";  // In each scrape.
+constexpr std::string_view always_there = "sni_proxy_build_info";  // Present in each scrape.
 
 bool scrape(const std::string& path) {
   sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
@@ -43,7 +43,7 @@ UniqueFd start_top(const Observed& observed) {
   winsize size{.ws_row = 40, .ws_col = 100, .ws_xpixel = 0, .ws_ypixel = 0};
   int terminal = -1;
   if (::forkpty(&terminal, nullptr, nullptr, &size) == 0) {
-    ::setenv("TERM", "xterm", 1);  // NOLINT(concurrency-mt-unsafe): of a child of one thread.
+    ::setenv("TERM", "xterm", 1);  // NOLINT(concurrency-mt-unsafe): in a child with one thread.
     ::execl(observed.program.c_str(), "sni-proxy", "top", "--socket",
             observed.control_socket.c_str(), nullptr);
     ::_exit(127);
@@ -63,7 +63,7 @@ void watch(const Observed& observed) {
     pollfd wait{.fd = terminal.get(), .events = POLLIN, .revents = 0};
     const std::uint64_t left = due > now ? due - now : 0;
     if (::poll(&wait, 1, static_cast<int>(left / millisecond_ns) + 1) <= 0) continue;
-    // Top has ended where its terminal has.
+    // If its terminal has ended, so has top.
     if (::read(terminal.get(), screen.data(), screen.size()) <= 0) ::_exit(1);
   }
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// An operator's eyes on a proxy under load: its metrics are scraped once a second, as Prometheus
-// would, and `sni-proxy top` runs on a terminal of 100 columns.
+// Observes a proxy under load like an operator: its metrics are scraped once a second, as by
+// Prometheus, and `sni-proxy top` runs on a terminal of 100 columns.
 
 #include <string>
 
@@ -16,8 +16,8 @@ struct Observed {
   std::string metrics_socket;
 };
 
-// The observer ends with the child. It gives up with an exit status of 1 where the proxy does not
-// answer as it should.
+// The observer ends with the child. It exits with status 1 if the proxy does not answer as
+// expected.
 Result<Child> observe(const Observed& observed);
 
 }  // namespace sni::bench

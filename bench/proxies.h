@@ -35,7 +35,7 @@ struct Proxy {
   std::string plane;       // fast_path.mode of the proxy under test; empty for a peer.
   bool as_remote = false;  // Backends on this host, like all of the lab, count as remote.
   std::string log_level = "warning";  // Of the proxy under test; "info" has access lines.
-  bool observed = false;              // Somebody watches it (bench/observer.h).
+  bool observed = false;              // Observed during the run (bench/observer.h).
   // Number of backends over which round_robin spreads each name; 1: none.
   std::size_t balanced = 1;
   std::string module;  // nginx: the file of its stream module, where it is one.
@@ -47,7 +47,7 @@ std::vector<Proxy> planes(const std::string& program, bool privileged);
 // The installed peers.
 std::vector<Proxy> installed_peers();
 
-// Sockets of a proxy under test in the scene's directory; the second one where it is `observed`.
+// Sockets of a proxy under test in the scene's directory; the second one only if it is `observed`.
 std::string control_socket(const Scene& scene);
 std::string metrics_socket(const Scene& scene);
 

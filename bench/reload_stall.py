@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long a reload of many routes holds up a connection that lives.
+"""How long a reload of many routes delays a live connection.
 
     bench/reload_stall.py build/release/sni-proxy [--routes 100000] [--reloads 4]
 
@@ -29,7 +29,7 @@ SPAN_S = 4  # Between two reloads; one takes about a second.
 
 
 def serve(listening, hello_bytes):
-    """Echoes what comes after the hello."""
+    """Echoes everything after the hello."""
     connection, _ = listening.accept()
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     left = hello_bytes
@@ -51,7 +51,7 @@ def configuration(directory, port, backend, routes):
 
 
 def longest(connection, seconds, between=lambda: None):
-    """The longest round trips of so many seconds, in ms."""
+    """The longest round trips within so many seconds, in ms."""
     times = []
     end = time.monotonic() + seconds
     while (begin := time.monotonic()) < end:

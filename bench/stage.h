@@ -40,7 +40,7 @@ struct Entry {
 // A candidate that is ready to be measured.
 struct Candidate {
   Child child;
-  Child observer;  // Where it is observed.
+  Child observer;  // If it is observed.
   Target target;
 };
 

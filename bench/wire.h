@@ -2,7 +2,7 @@
 
 // The protocol between the load generator and the backend.
 //
-// A client sends a ClientHello and, right behind it, a Command. The backend discards the hello and
+// A client sends a ClientHello and, right after it, a Command. The backend discards the hello and
 // executes the command. The command is in-band, so any proxy works unmodified.
 //
 // Byte counts of each side and the order to stop go through the Ledger, memory that both processes

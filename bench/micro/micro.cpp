@@ -1,6 +1,6 @@
-// sni-micro: what one operation of the hot paths costs, in nanoseconds and heap allocations:
-// reading a ClientHello, looking up a route, a limit, dispatching a completion. Each line is the median of
-// several runs of about 50 ms; the allocations are exact.
+// sni-micro: the cost of one operation of the hot paths, in nanoseconds and heap allocations:
+// reading a ClientHello, looking up a route, a limit, dispatching a completion. Each line is the
+// median of several runs of about 50 ms; the allocations are exact.
 
 #include <algorithm>
 #include <array>
@@ -121,7 +121,7 @@ void measure_routes() {
   }
 }
 
-// What a limit that all workers share costs a connection: its count goes up and down once.
+// The cost of a limit shared by all workers per connection: its count goes up and down once.
 void measure_limits() {
   alignas(64) std::atomic<std::uint32_t> count{0};
   const auto operation = [&] {

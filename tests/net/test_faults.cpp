@@ -55,7 +55,7 @@ enum class Leaves : std::uint8_t { after_fin, by_reset };
 struct Exchange {
   Bytes sent;
   Bytes got;
-  bool whole = false;  // Everything came back, and a FIN behind it.
+  bool whole = false;  // Everything came back, and then a FIN.
 
   // An alert instead: the backend was not reached.
   bool refused() const { return !got.empty() && got.front() == 0x15; }

@@ -9,8 +9,8 @@
  * programs may insert a socket only when it becomes established, before it is accepted, and then
  * nobody knows how it will be used. So the mode is learned per listener first: an earlier
  * connection is only observed, once in each round trip of its answers, when its program has long
- * accepted it. The result expires after some time, or as soon as a program listens on the port
- * anew.
+ * accepted it. The result expires after some time, or as soon as another program listens on the
+ * port.
  */
 
 #include "bpf/sockhash/sock_maps.bpf.h"

@@ -305,7 +305,7 @@ struct LogConfig {
 
 struct Config {
   std::uint32_t workers = 0;    // 0: one per CPU.
-  bool pin_workers = false;     // Each runs on one CPU and accepts what arrives there.
+  bool pin_workers = false;     // Each runs on one CPU and accepts connections that arrive there.
   bool abort_on_close = false;  // A client's FIN before a backend is connected ends the connection.
   std::string user;             // Which a proxy started as root switches to; empty: it stays root.
   std::string group;            // Likewise; empty: the user's.

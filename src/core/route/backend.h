@@ -10,9 +10,9 @@
 
 namespace sni {
 
-// Errors say what is wrong, and repeat `text` where that helps. The address of a SOCKS5 server:
-// like a backend, but without "{name}".
-Result<Backend> parse_upstream(std::string_view text, const InterfaceLookup& interfaces = {});
+// Errors say what is wrong, and repeat `text` where that helps.
 Result<Backend> parse_backend(std::string_view text, const InterfaceLookup& interfaces = {});
+// The address of a SOCKS5 server: like a backend, but without "{name}".
+Result<Backend> parse_upstream(std::string_view text, const InterfaceLookup& interfaces = {});
 
 }  // namespace sni

@@ -19,7 +19,7 @@
 //   end   | again   deliver   deliver   deliver  deliver  end?     deliver
 //
 // deliver: the completion goes to the relay as it is. again: the receive has ended without a result
-// and is to be started anew. end?: end of file where nothing passed is left unread and the backlog
+// and must be started again. end?: end of file where nothing passed is left unread and the backlog
 // is drained, else -> end (or again, where bytes have passed).
 
 #include <cstdint>

@@ -6,7 +6,7 @@
 // Theory of operation: a file is replaced by rename() (most editors, NetworkManager, resolvconf),
 // written in place (Docker, whose files are bind mounts: the directory above them sees nothing), or
 // a symbolic link to a file in another directory (systemd-resolved) that is replaced there. So both
-// directories and the file itself are watched, and watched anew after each change, since the path
+// directories and the file itself are watched, and watched again after each change, since the path
 // may then lead to another file. Programs write in several steps, so changes are reported together,
 // a fifth of a second after the first. The caller finds out whether any value has changed.
 

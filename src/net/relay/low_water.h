@@ -5,7 +5,7 @@
 // is raised, and a receive waits until limits::low_water_bytes have arrived (SO_RCVLOWAT; the
 // kernel wakes it earlier at FIN, reset and a full window). Fewer bytes must not wait for long:
 // after at most two milliseconds the mark goes back to one byte, which also wakes the armed poll if
-// any bytes are there (tcp_set_rcvlowat). Nothing is cancelled and armed anew, so no event can be
+// any bytes are there (tcp_set_rcvlowat). Nothing is cancelled and armed again, so no event can be
 // lost in between.
 //
 // This is the queue of receives that wait under a raised mark, in order of time.

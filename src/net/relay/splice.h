@@ -89,7 +89,7 @@ class SplicePool {
   explicit SplicePool(RelayBudget& budget, std::uint32_t pipes_max = limits::splices_max)
       : budget_(budget), pipes_max_(pipes_max) {}
 
-  // nullptr: all are in use, their share of `relay_memory` is, or none can be had.
+  // nullptr: all are in use, their share of `relay_memory` is used up, or none can be opened.
   std::unique_ptr<Splice> borrow(std::uint64_t relay_memory);
   // A pipe that still holds bytes is closed: they belong to a connection that has ended.
   void give_back(std::unique_ptr<Splice> splice);

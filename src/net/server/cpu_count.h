@@ -14,9 +14,9 @@ namespace sni {
 // At least 1. A quota of 1.5 CPUs gives 2.
 unsigned usable_cpus();
 
-// The CPUs of the affinity mask by number, ascending. Empty: the kernel does not say.
+// The CPUs of the affinity mask by number, ascending. Empty: unknown.
 std::vector<int> allowed_cpus();
-// One of them for each worker, in turn; empty likewise.
+// One of these CPUs for each worker, in turn; empty: unknown.
 std::vector<int> cpus_of_workers(unsigned workers);
 
 // CPUs of a quota, rounded up; nullopt: there is none, or the text cannot be parsed. "150000

@@ -8,8 +8,8 @@
 // Sockets from the service manager are used before any is opened; all workers then accept from the
 // same one.
 //
-// Of sockets that listen on one address the kernel picks by a hash of the connection, or, where
-// workers are pinned, the one of the CPU that the SYN arrives on (SO_INCOMING_CPU,
+// Among sockets that listen on one address the kernel chooses by a hash of the connection, or, if
+// workers are pinned, by the CPU on which the SYN arrives (SO_INCOMING_CPU,
 // reuseport_select_sock_by_hash()).
 //
 // A listener that the new configuration does not name is retired: each worker accepts connections
@@ -73,7 +73,7 @@ struct LentListener {
 // For the main thread, except the return of a socket.
 class ListenerSet {
  public:
-  // `cpus`: of each worker; empty: workers are not pinned.
+  // `cpus`: the CPU of each worker; empty: workers are not pinned.
   explicit ListenerSet(unsigned workers, PassedSockets passed = {}, std::vector<int> cpus = {})
       : workers_(workers), passed_(std::move(passed)), cpus_(std::move(cpus)) {}
 

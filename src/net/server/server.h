@@ -116,7 +116,7 @@ class Server : private MetricsSource {
   BackendTable backends_;
   std::shared_ptr<const Snapshot> snapshot_;
   Shared shared_;
-  std::vector<int> cpus_;                 // Of each worker; empty: they are not pinned.
+  std::vector<int> cpus_;                 // The CPU of each worker; empty: not pinned.
   std::optional<ListenerSet> listeners_;  // Outlives the workers, who borrow from it.
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<Guard> guard_;

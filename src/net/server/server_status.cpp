@@ -1,4 +1,4 @@
-// `status`: what the process is doing, gathered from its workers.
+// `status`: the state of the process, gathered from its workers.
 //
 //   {"command": "status"}
 //     -> {"version": "0.2.0", "pid": 1, "state": "serving" | "draining", "uptime_s": 42,

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint32_t refusal_lines_per_second = 20;
 
-// The CPU may have gone meanwhile (a cpuset of the cgroup); then the worker runs where it can.
+// The CPU may be gone meanwhile (a cpuset of the cgroup); then the worker runs where it can.
 void pin_to(int cpu) {
   cpu_set_t one;
   CPU_ZERO(&one);
@@ -43,7 +43,7 @@ Result<std::unique_ptr<Worker>> Worker::start(unsigned number, Shared& shared,
   worker->thread_ =
       std::jthread([&ready, cpu, self = worker.get(), given = std::move(listeners)]() mutable {
         pthread_setname_np(pthread_self(), ("worker-" + std::to_string(self->number_)).c_str());
-        if (cpu) pin_to(*cpu);  // First, so that its memory is of that CPU's node.
+        if (cpu) pin_to(*cpu);  // First, so that its memory is on that CPU's node.
         auto result = self->set_up(given);
         const bool ok = result.has_value();
         ready.set_value(std::move(result));

@@ -63,7 +63,7 @@ struct WorkerLoad {
 class Worker final : private ResolverIo, private PlaceBell {
  public:
   // Starts the thread; returns when its ring is set up or refused. `shared` outlives the worker.
-  // `cpu`: the only one that it runs on.
+  // `cpu`: the only CPU that it runs on.
   static Result<std::unique_ptr<Worker>> start(unsigned number, Shared& shared,
                                                NewListeners listeners,
                                                std::optional<int> cpu = std::nullopt);
