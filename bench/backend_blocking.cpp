@@ -93,7 +93,7 @@ void serve_one(UniqueFd fd, Ledger& ledger) {
       return;
     case Op::stream:
       if (command.source != 0) {
-        std::jthread source([&] { run_source(fd.get(), command, slot); });
+        const std::jthread source([&] { run_source(fd.get(), command, slot); });
         run_sink(fd.get(), command, slot);
         slot.stop = 1;
       } else {

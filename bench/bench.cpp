@@ -156,8 +156,9 @@ class Run {
   void describe() {
     report_.mode = stage_.lab().isolated() ? "namespaces" : "loopback";
     const std::time_t now = std::time(nullptr);
+    std::tm utc{};
     char text[32];
-    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", ::gmtime_r(&now, &utc));
     report_.started = text;
     const InNamespace inside(stage_.lab().netns(Role::proxy));
     report_.machine = describe_machine();

@@ -16,8 +16,8 @@
 namespace sni::bench {
 namespace {
 
-constexpr std::uint64_t drain_ns = 5 * second_ns;
-constexpr int turns_max = 4;  // Chunks per wake-up, so that every stream has its turn.
+constexpr std::uint64_t bulk_drain_ns = 5 * second_ns;
+constexpr int chunks_per_wakeup = 4;  // Chunks per wake-up, so that every stream has its turn.
 
 struct Stream {
   UniqueFd fd;
@@ -101,7 +101,7 @@ class Bulk {
   }
 
   void receive(Stream& stream) {
-    for (int turn = 0; turn < turns_max; ++turn) {
+    for (int turn = 0; turn < chunks_per_wakeup; ++turn) {
       const ssize_t n = stream.in.receive(stream.fd.get(), scratch_, look());
       if (n < 0 && errno == EAGAIN) return;
       if (n <= 0) {
@@ -119,7 +119,7 @@ class Bulk {
   }
 
   void send(Stream& stream) {
-    for (int turn = 0; turn < turns_max; ++turn) {
+    for (int turn = 0; turn < chunks_per_wakeup; ++turn) {
       const auto bytes = stream.out.peek(chunk_max);
       const ssize_t n = ::send(stream.fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (n < 0 && errno == EAGAIN) return;
@@ -153,12 +153,12 @@ class Bulk {
 
   void drain() {
     draining_ = true;
-    for (Stream& stream : streams_) {
+    for (const Stream& stream : streams_) {
       (*target_.ledger)[stream.slot].stop = 1;
       wake_at(stream.fd.get(), 1);
       if (load_.up) poller_.modify(stream.fd.get(), EPOLLIN);
     }
-    const std::uint64_t deadline = now_ns() + drain_ns;
+    const std::uint64_t deadline = now_ns() + bulk_drain_ns;
     for (const Stream& stream : streams_) {
       // Short turns, because only the ledger shows the end of an upload.
       while (!arrived(stream) && now_ns() < deadline && running()) {

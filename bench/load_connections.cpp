@@ -16,7 +16,7 @@ namespace sni::bench {
 namespace {
 
 constexpr std::uint32_t answer_bytes = 256;
-constexpr std::uint64_t drain_ns = 5 * second_ns;
+constexpr std::uint64_t attempts_drain_ns = 5 * second_ns;
 
 struct Attempt {
   UniqueFd fd;
@@ -49,7 +49,7 @@ class Connections {
     const Usage usage = meter.stop();
     const std::uint64_t completed = completed_ - before;
     draining_ = true;
-    const std::uint64_t deadline = now_ns() + drain_ns;
+    const std::uint64_t deadline = now_ns() + attempts_drain_ns;
     while (open_ > 0 && now_ns() < deadline && !interrupted()) pump(now_ns() + millisecond_ns);
     failed_ += open_;
     if (failed_ > 0 && !interrupted()) {

@@ -16,7 +16,7 @@ namespace sni::bench {
 namespace {
 
 // How long answers may take after the last message.
-constexpr std::uint64_t drain_ns = 3 * second_ns;
+constexpr std::uint64_t messages_drain_ns = 3 * second_ns;
 
 struct Client {
   UniqueFd fd;
@@ -155,7 +155,7 @@ class Messages {
 
   Outcome finish(const Usage& usage) {
     draining_ = true;
-    const std::uint64_t deadline = now_ns() + drain_ns;
+    const std::uint64_t deadline = now_ns() + messages_drain_ns;
     while (unanswered_ > 0 && now_ns() < deadline && running()) {
       for (const epoll_event& event : poller_.wait(deadline)) receive(client_of(event));
     }

@@ -15,6 +15,7 @@
 #include "bench/clock.h"
 #include "bench/interrupt.h"
 #include "core/unique_fd.h"
+#include "net/environment.h"
 
 namespace sni::bench {
 namespace {
@@ -81,7 +82,7 @@ Child& Child::operator=(Child&& other) noexcept {
   return *this;
 }
 
-bool Child::running() {
+bool Child::running() const {
   if (pid_ < 0) return false;
   siginfo_t info{};
   // WNOWAIT: stop() still reaps it, and until then nobody else has its pid.
@@ -135,8 +136,7 @@ Result<std::string> run_tool(const std::vector<std::string>& argv) {
 }
 
 std::string find_program(const std::string& name) {
-  const char* path = std::getenv("PATH");
-  std::string directories = path != nullptr ? path : "";
+  std::string directories(environment("PATH"));
   directories += ":/usr/local/sbin:/usr/sbin:/sbin";
   std::size_t begin = 0;
   while (begin <= directories.size()) {

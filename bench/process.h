@@ -27,7 +27,7 @@ class Child {
   ~Child() { stop(); }
 
   pid_t pid() const { return pid_; }
-  bool running();
+  bool running() const;
   // SIGTERM, a second to end by itself, then SIGKILL to the whole group.
   void stop();
 

@@ -76,8 +76,9 @@ std::vector<std::string> faults(const Report& report, const Row& row) {
   std::vector<std::string> all;
   for (const auto& [fault, where] : found) {
     std::string line = where.front();
-    if (where.size() > 1) line += " and " + std::to_string(where.size() - 1) + " more";
-    all.push_back(line + ": " + fault);
+    if (where.size() > 1)
+      line.append(" and ").append(std::to_string(where.size() - 1)).append(" more");
+    all.push_back(line.append(": ").append(fault));
   }
   return all;
 }

@@ -179,7 +179,7 @@ Scene Stage::scene(const Site& site) const {
 }
 
 Result<Candidate> Stage::start(const Entry& entry, std::optional<int> cpu) {
-  Site& site = sites_[entry.site];
+  const Site& site = sites_[entry.site];
   if (!site.backend.running()) return fail("the backend has died");
   Candidate candidate;
   candidate.target.ledger = &ledger_;

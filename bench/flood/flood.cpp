@@ -139,8 +139,8 @@ Result<Bed> make_bed(const std::string& program) {
   // whenever the CPU that sends the flood has no time to drop it.
   const auto queued =
       run_tool({find_program("ip"), "netns", "exec", run_prefix() + "client", "sh", "-c",
-                "cd /sys/class/net/wire/queues && echo 1 > tx-0/xps_cpus && "
-                "echo 2 > tx-1/xps_cpus"});
+                ("cd /sys/class/net/wire/queues && echo 1 > tx-0/xps_cpus && "
+                 "echo 2 > tx-1/xps_cpus")});
   if (!queued) return std::unexpected(queued.error());
   // Answers to SYNs need a route, as on a host with a default route, and end there.
   in_namespace(bed, Role::proxy, "ip route add 198.19.0.0/16 via 198.18.0.10");

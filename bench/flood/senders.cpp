@@ -18,7 +18,7 @@
 namespace sni::bench {
 namespace {
 
-constexpr std::uint32_t flood_net = 0xc613'0000;  // 198.19.0.0/16.
+constexpr std::uint32_t source_network = 0xc613'0000;  // 198.19.0.0/16.
 constexpr std::uint16_t target_port = 443;
 constexpr std::uint32_t frames = 4096;  // All different, sent in turn.
 constexpr unsigned frames_per_call = 64;
@@ -26,7 +26,7 @@ constexpr unsigned connections = 256;  // Under way at any time.
 
 // Spread over the network (Knuth's multiplicative hash).
 in_addr source(std::uint32_t number) {
-  return {.s_addr = htonl(flood_net | (number * 2654435761u >> 16))};
+  return {.s_addr = htonl(source_network | (number * 2654435761u >> 16))};
 }
 
 // RFC 1071, over an even number of bytes.

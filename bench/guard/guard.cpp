@@ -56,7 +56,7 @@ class Workers {
     for (Seen& seen : seen_) {
       threads_.emplace_back([this, &seen, &admission](const std::stop_token& stop) {
         prctl(PR_SET_TIMERSLACK, 1);
-        std::mt19937 random(1);
+        std::mt19937 random(1);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same in every run.
         std::uint64_t due_ns = now_ns();
         while (!stop.stop_requested()) {
           due_ns += period_ns;

@@ -16,10 +16,10 @@ namespace {
 // The verifier's log has many lines, of which libbpf gives the last ones.
 constexpr std::size_t bytes_max = 4096;
 
-std::atomic<LibbpfLine> listener = nullptr;
+std::atomic<LibbpfLine> line_listener = nullptr;
 
 int on_print(libbpf_print_level level, const char* format, va_list arguments) {
-  const LibbpfLine line = listener.load(std::memory_order_relaxed);
+  const LibbpfLine line = line_listener.load(std::memory_order_relaxed);
   if (line == nullptr || level > LIBBPF_WARN) return 0;
   std::array<char, bytes_max> bytes;
   const int length = std::vsnprintf(bytes.data(), bytes.size(), format, arguments);
@@ -36,7 +36,7 @@ int on_print(libbpf_print_level level, const char* format, va_list arguments) {
 }  // namespace
 
 void tell_libbpf_lines(LibbpfLine line) {
-  listener.store(line, std::memory_order_relaxed);
+  line_listener.store(line, std::memory_order_relaxed);
 }
 
 void catch_libbpf_lines() {

@@ -4,8 +4,8 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
+#include <system_error>
 
 namespace sni {
 
@@ -25,7 +25,7 @@ int become_bench(const std::vector<std::string>& arguments) {
   ::execv(program.c_str(), argv.data());
   const int reason = errno;
   std::fprintf(stderr, "sni-proxy: bench: cannot execute %s: %s%s\n", program.c_str(),
-               std::strerror(reason),
+               std::generic_category().message(reason).c_str(),
                reason == ENOENT ? " (it is built by './dev bench' or the target sni-proxy-bench, "
                                   "and installed beside sni-proxy)"
                                 : "");

@@ -15,7 +15,7 @@ using nlohmann::json;
 
 const TableRow titles{"ID",    "CLIENT", "NAME", "ROUTE",  "BACKEND", "STATE",
                       "PLANE", "UP",     "DOWN", "RATE/s", "AGE",     "IDLE"};
-constexpr std::size_t first_number = 7;
+constexpr std::size_t first_number_column = 7;
 
 TableRow row_of(const json& flow) {
   return {json_text(flow, "id"),
@@ -41,7 +41,7 @@ std::string connections_text(json connections) {
                            [](const json& flow) { return json_number(flow, "age_ms"); });
   std::vector<TableRow> rows{titles};
   for (const json& flow : sorted) rows.push_back(row_of(flow));
-  return text_table(rows, first_number);
+  return text_table(rows, first_number_column);
 }
 
 }  // namespace sni

@@ -26,12 +26,12 @@ std::string of_workers(const json& workers) {
 void append_count(std::string& out, const std::string& name, const json& value) {
   if (value.is_object()) {
     for (const auto& [reason, count] : value.items()) {
-      append_count(out, name + ": " + reason, count);
+      append_count(out, std::string(name).append(": ").append(reason), count);
     }
   } else if (value.is_number_unsigned() && value != 0) {
     const std::string digits = std::to_string(value.get<std::uint64_t>());
-    out +=
-        std::string(digits.size() < 14 ? 14 - digits.size() : 0, ' ') + digits + "  " + name + '\n';
+    out.append(digits.size() < 14 ? 14 - digits.size() : 0, ' ');
+    out.append(digits).append("  ").append(name).append("\n");
   }
 }
 

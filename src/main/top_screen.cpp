@@ -8,9 +8,10 @@
 
 #include <array>
 #include <clocale>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
+
+#include "net/environment.h"
 
 namespace sni {
 namespace {
@@ -23,11 +24,11 @@ constexpr short alarm_pair = 1;
 
 // https://no-color.org: set and not empty.
 bool wants_colours() {
-  const char* no_colour = std::getenv("NO_COLOR");
-  return (no_colour == nullptr || *no_colour == '\0') && has_colors();
+  return environment("NO_COLOR").empty() && has_colors();
 }
 
 bool has_unicode() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): `top` has one thread.
   return std::strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 }
 
@@ -82,7 +83,7 @@ Result<TopScreen> TopScreen::open() {
   if (isatty(STDIN_FILENO) == 0 || isatty(STDOUT_FILENO) == 0) {
     return fail("top needs a terminal; `sni-proxy stats` and `connections` do not");
   }
-  std::setlocale(LC_CTYPE, "");
+  std::setlocale(LC_CTYPE, "");  // NOLINT(concurrency-mt-unsafe): `top` has one thread.
   // initscr() would exit the process on failure.
   if (newterm(nullptr, stdout, stdin) == nullptr) {
     return fail("nothing is known of a terminal of the type in $TERM; try TERM=vt100");

@@ -24,6 +24,7 @@ Result<std::vector<std::string>> expand(const std::string& pattern) {
   glob_t found{};
   // The names are sorted by bytes, since no locale is set. GLOB_ERR: an unreadable directory is not
   // an empty one.
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): only its expansion of ~ is, which no pattern has.
   const int failure = glob(pattern.c_str(), GLOB_ERR, nullptr, &found);
   std::vector<std::string> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   const int reason = errno;

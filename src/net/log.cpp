@@ -10,10 +10,10 @@
 
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
 #include "bpf/libbpf_lines.h"
@@ -242,7 +242,7 @@ bool debug_lines_wanted() {
 void AccessLines::add(std::string_view line) {
   if (!access_lines_wanted()) return;
   // It caches the text of the current second, and is for one thread.
-  thread_local LineFormatter formatter;
+  static thread_local LineFormatter formatter;
   spdlog::memory_buf_t formatted;
   formatter.format(
       {spdlog::string_view_t(access_logger), spdlog::level::info, spdlog::string_view_t(line)},
@@ -278,7 +278,7 @@ void report_dropped_lines() {
     const int error = writer == nullptr ? 0 : writer->error();
     spdlog::warn("{} access lines were dropped: {} {}", lost - access_lost_before, access_path,
                  error == 0 ? "is too slow"
-                            : std::string("cannot be written (") + std::strerror(error) + ")");
+                            : "cannot be written (" + std::generic_category().message(error) + ")");
     access_lost_before = lost;
   }
   const auto writer = stderr_writer.now();

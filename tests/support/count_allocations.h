@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <new>
 
+// NOLINTBEGIN(misc-definitions-in-headers,cert-dcl59-cpp): only one file has it.
 namespace {
 
 std::size_t allocations = 0;
@@ -32,3 +33,4 @@ void operator delete(void* memory, std::size_t) noexcept {
   std::free(memory);
 }
 #pragma GCC diagnostic pop
+// NOLINTEND(misc-definitions-in-headers,cert-dcl59-cpp)

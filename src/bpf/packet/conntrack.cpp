@@ -11,8 +11,6 @@
 namespace sni {
 namespace {
 
-constexpr std::size_t v4_offset = 12;  // Of the IPv4 address in a v4-mapped one.
-
 // Exists in each network namespace once nf_conntrack is loaded.
 constexpr const char* tracked_connections = "/proc/sys/net/netfilter/nf_conntrack_count";
 
@@ -20,7 +18,7 @@ void put_address(NetlinkRequest& request, const IpAddress& address, std::uint16_
                  std::uint16_t v6_type) {
   const auto bytes = std::as_bytes(std::span(address.bytes));
   if (address.is_v4()) {
-    request.put(v4_type, bytes.subspan(v4_offset));
+    request.put(v4_type, bytes.subspan(v4_mapped_offset));
   } else {
     request.put(v6_type, bytes);
   }

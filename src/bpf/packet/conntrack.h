@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "bpf/packet/netlink.h"
+#include "bpf/netlink.h"
 #include "core/address/address.h"
 #include "core/error.h"
 

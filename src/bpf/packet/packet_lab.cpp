@@ -17,7 +17,7 @@
 #include <string>
 #include <utility>
 
-#include "bpf/packet/netlink.h"
+#include "bpf/netlink.h"
 #include "core/address/address.h"
 
 namespace sni {

@@ -24,7 +24,7 @@ using std::chrono::milliseconds;
 
 // A healthy kernel answers within microseconds, and a grace period takes about 20 ms; on a busy
 // host a SYN may be sent twice.
-constexpr int patience_ms = 3000;
+constexpr int answer_patience_ms = 3000;
 // While a host starts all its services, CPU may be short for seconds.
 constexpr milliseconds handover_patience{8000};
 constexpr std::size_t stream_bytes = 256 * 1024;
@@ -52,7 +52,7 @@ constexpr Place own_loopback = {"IPv4, all on lo", "127.0.0.1:0", "127.0.0.1:0",
 constexpr int local_mss_v4 = 1460;
 constexpr int local_mss_v6 = 1440;
 
-struct Trial {
+struct PacketTrial {
   UniqueFd client, client_side, backend_side, backend;
   HandoverPair pair;
 };
@@ -83,7 +83,7 @@ Endpoint local_name(int fd) {
 
 bool await(int fd, short events) {
   pollfd poll{.fd = fd, .events = events, .revents = 0};
-  return ::poll(&poll, 1, patience_ms) == 1;
+  return ::poll(&poll, 1, answer_patience_ms) == 1;
 }
 
 // Starts the connection; accept_from() completes it.
@@ -110,7 +110,7 @@ void limit_segments(const UniqueFd& socket, const Endpoint& at) {
 
 // Makes both connections, watched, and relays an answer, so that packets of both were seen.
 Result<void> connect_trial(PacketSplice& plane, const PacketLab& lab, const Place& place,
-                           std::uint64_t flow, Trial& trial) {
+                           std::uint64_t flow, PacketTrial& trial) {
   const Endpoint listen = *parse_endpoint(place.listen);
   const Endpoint backend = *parse_endpoint(place.backend);
   trial.pair.flow = flow;
@@ -161,12 +161,12 @@ Result<void> connect_trial(PacketSplice& plane, const PacketLab& lab, const Plac
 }
 
 // Relays the first bytes of each direction.
-std::string greet(Trial& trial) {
+std::string greet(PacketTrial& trial) {
   const auto pass = [](int from, int near, int far, int to) {
-    return send_patiently(from, "hello", patience_ms) &&
-           receive_patiently(near, 5, patience_ms) == "hello" &&
-           send_patiently(far, "hello", patience_ms) &&
-           receive_patiently(to, 5, patience_ms) == "hello";
+    return send_patiently(from, "hello", answer_patience_ms) &&
+           receive_patiently(near, 5, answer_patience_ms) == "hello" &&
+           send_patiently(far, "hello", answer_patience_ms) &&
+           receive_patiently(to, 5, answer_patience_ms) == "hello";
   };
   if (!pass(trial.client.get(), trial.client_side.get(), trial.backend_side.get(),
             trial.backend.get()) ||
@@ -178,7 +178,7 @@ std::string greet(Trial& trial) {
   return "";
 }
 
-std::string hand_over(PacketSplice& plane, GracePeriods& grace, Trial& trial) {
+std::string hand_over(PacketSplice& plane, GracePeriods& grace, PacketTrial& trial) {
   Handover handover(plane, grace, trial.pair, {.quiesce = handover_patience});
   const auto deadline = Clock::now() + handover_patience;
   for (;;) {
@@ -197,8 +197,8 @@ std::string hand_over(PacketSplice& plane, GracePeriods& grace, Trial& trial) {
 std::string carry(const char* direction, int from, int to) {
   const std::string stream = test_stream(0, stream_bytes);
   std::string got;
-  std::jthread reader([&] { got = receive_patiently(to, stream.size(), patience_ms); });
-  const bool sent = send_patiently(from, stream, patience_ms);
+  std::jthread reader([&] { got = receive_patiently(to, stream.size(), answer_patience_ms); });
+  const bool sent = send_patiently(from, stream, answer_patience_ms);
   reader.join();
   if (!sent || got.size() < stream.size())
     return std::string(direction) + ": only " + std::to_string(got.size()) + " of " +
@@ -206,7 +206,7 @@ std::string carry(const char* direction, int from, int to) {
   return got == stream ? "" : std::string(direction) + ": bytes arrive that were not sent";
 }
 
-std::string end(PacketSplice& plane, Trial& trial) {
+std::string end(PacketSplice& plane, PacketTrial& trial) {
   ::shutdown(trial.client.get(), SHUT_WR);
   ::shutdown(trial.backend.get(), SHUT_WR);
   char byte = 0;
@@ -214,7 +214,7 @@ std::string end(PacketSplice& plane, Trial& trial) {
       !await(trial.client.get(), POLLIN) || ::recv(trial.client.get(), &byte, 1, 0) != 0)
     return "a FIN does not arrive";
   std::vector<packet_event> events;
-  const auto deadline = Clock::now() + milliseconds{patience_ms};
+  const auto deadline = Clock::now() + milliseconds{answer_patience_ms};
   do {
     plane.take_events(events);
     for (const packet_event& event : events) {
@@ -224,14 +224,14 @@ std::string end(PacketSplice& plane, Trial& trial) {
       return "";
     }
     pollfd poll{.fd = plane.events_fd(), .events = POLLIN, .revents = 0};
-    ::poll(&poll, 1, patience_ms);
+    ::poll(&poll, 1, answer_patience_ms);
   } while (Clock::now() < deadline);
   return "the end is not noticed";
 }
 
 std::string run_case(PacketSplice& plane, GracePeriods& grace, const PacketLab& lab,
                      const Place& place, std::uint64_t flow) {
-  Trial trial;
+  PacketTrial trial;
   const auto connected = connect_trial(plane, lab, place, flow, trial);
   std::string failure = connected ? greet(trial) : connected.error().what;
   if (failure.empty()) failure = hand_over(plane, grace, trial);

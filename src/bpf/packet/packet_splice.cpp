@@ -263,12 +263,12 @@ Result<void> PacketSplice::kill(const PacketPair& pair, std::uint64_t flow) {
   const auto backend = read(pair.backend);
   forget(pair, flow);
   Result<void> sent;
-  const auto reset = [&](const packet_key& key, const std::optional<packet_flow>& end,
-                         const std::optional<packet_flow>& other) {
-    if (!end || end->flow != flow || end->state == PACKET_OBSERVED) return;
-    if (auto done = send_reset(key, end->ack_seen, end->seen_ifindex); !done) sent = done;
-    if (!other || other->sent + other->seq_delta == end->ack_seen) return;
-    if (auto done = send_reset(key, other->sent + other->seq_delta, end->seen_ifindex); !done)
+  const auto reset = [&](const packet_key& key, const std::optional<packet_flow>& receiver,
+                         const std::optional<packet_flow>& peer) {
+    if (!receiver || receiver->flow != flow || receiver->state == PACKET_OBSERVED) return;
+    if (auto done = send_reset(key, receiver->ack_seen, receiver->seen_ifindex); !done) sent = done;
+    if (!peer || peer->sent + peer->seq_delta == receiver->ack_seen) return;
+    if (auto done = send_reset(key, peer->sent + peer->seq_delta, receiver->seen_ifindex); !done)
       sent = done;
   };
   reset(pair.client, client, backend);

@@ -73,12 +73,15 @@ Result<PinDirectory> PinDirectory::open(const std::string& path, unsigned versio
   const std::string own = "v" + std::to_string(version);
   pins.versioned_ = path + "/" + own;
   for (const std::string& name : entries_of(path)) {
-    const std::string found = path + "/" + name;
-    if (!is_version(name) || name == own || ::rmdir(found.c_str()) == 0) continue;
-    return fail("cannot pin in " + path + ": it holds flows of another version (" + name +
-                ", this program has " + own +
-                "); serve them to their end with that version, or end them by 'rm -r " + found +
-                "'");
+    if (!is_version(name) || name == own) continue;
+    std::string found = path;
+    found.append("/").append(name);
+    if (::rmdir(found.c_str()) == 0) continue;
+    std::string what = "cannot pin in " + path;
+    what.append(": it holds flows of another version (").append(name);
+    what.append(", this program has ").append(own);
+    what.append("); serve them to their end with that version, or end them by 'rm -r ");
+    return fail(what.append(found).append("'"));
   }
   if (const auto made = make_directory(pins.versioned_); !made) {
     return std::unexpected(made.error());

@@ -13,18 +13,17 @@
 namespace sni {
 namespace {
 
-constexpr std::size_t v4_offset = 12;  // Of the IPv4 address in a v4-mapped one.
-
 // In netlink's form: 4 or 16 bytes.
 NetlinkBytes wire(const IpAddress& address) {
   const auto bytes = std::as_bytes(std::span(address.bytes));
-  return address.is_v4() ? bytes.subspan(v4_offset) : bytes;
+  return address.is_v4() ? bytes.subspan(v4_mapped_offset) : bytes;
 }
 
 std::optional<IpAddress> address_of(NetlinkBytes value) {
   IpAddress address = IpAddress::v4(0, 0, 0, 0);
   const auto into = std::as_writable_bytes(std::span(address.bytes));
-  if (value.size() != into.size() && value.size() != into.size() - v4_offset) return std::nullopt;
+  if (value.size() != into.size() && value.size() != into.size() - v4_mapped_offset)
+    return std::nullopt;
   std::ranges::copy(value, into.last(value.size()).begin());
   return address;
 }
@@ -33,11 +32,6 @@ std::optional<IpAddress> address_of(NetlinkBytes value) {
 std::optional<IpAddress> via(NetlinkBytes value) {
   const std::size_t family = sizeof(std::uint16_t);
   return value.size() < family ? std::nullopt : address_of(value.subspan(family));
-}
-
-std::string text_of(NetlinkBytes value) {
-  if (value.empty()) return {};
-  return {reinterpret_cast<const char*>(value.data()), value.size() - 1};
 }
 
 std::uint32_t path_mtu(NetlinkBytes metrics) {
@@ -78,13 +72,13 @@ Result<Interface> find_interface(NetlinkSocket& route, std::uint32_t index) {
     bool elsewhere = false;
     const auto attributes = attributes_behind<ifinfomsg>(body);
     for_each_attribute(attributes, [&](std::uint16_t type, NetlinkBytes value) {
-      if (type == IFLA_IFNAME) found.name = text_of(value);
+      if (type == IFLA_IFNAME) found.name = netlink_text(value);
       if (type == IFLA_MTU) found.mtu = netlink_value<std::uint32_t>(value).value_or(0);
       if (type == IFLA_LINK) found.lower = netlink_value<std::uint32_t>(value).value_or(0);
       if (type == IFLA_LINK_NETNSID) elsewhere = true;
       if (type != IFLA_LINKINFO) return;
       for_each_attribute(value, [&](std::uint16_t detail, NetlinkBytes what) {
-        if (detail == IFLA_INFO_KIND) found.kind = text_of(what);
+        if (detail == IFLA_INFO_KIND) found.kind = netlink_text(what);
       });
     });
     if (elsewhere || found.lower == found.index) found.lower = 0;

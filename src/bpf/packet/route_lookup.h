@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "bpf/packet/netlink.h"
+#include "bpf/netlink.h"
 #include "core/address/address.h"
 #include "core/error.h"
 

@@ -121,7 +121,7 @@ Result<TcAttachment> TcAttacher::attach(const std::string& interface, TcDirectio
   return attachment;
 }
 
-Result<void> TcAttacher::attach_tcx(TcAttachment& attachment) {
+Result<void> TcAttacher::attach_tcx(TcAttachment& attachment) const {
   attachment.kind_ = TcKind::tcx;
   const std::string name = link_name(attachment.hook_);
   if (options_.pins != nullptr) {

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "bpf/packet/netlink.h"
+#include "bpf/netlink.h"
 #include "bpf/packet/pin_directory.h"
 #include "bpf/packet/tc_filters.h"
 #include "core/error.h"
@@ -79,7 +79,7 @@ class TcAttacher {
   std::size_t remove_orphans();
 
  private:
-  Result<void> attach_tcx(TcAttachment& attachment);
+  Result<void> attach_tcx(TcAttachment& attachment) const;
   Result<void> attach_clsact(TcAttachment& attachment);
   // Handle of the filter that an earlier process with these pins left on the hook.
   std::optional<std::uint32_t> left_filter(TcHook hook);

@@ -37,19 +37,14 @@ tcmsg qdisc_header(std::uint32_t interface) {
   return header;
 }
 
-std::string text_of(NetlinkBytes value) {
-  if (value.empty()) return {};
-  return {reinterpret_cast<const char*>(value.data()), value.size() - 1};
-}
-
 TcFilter filter_of(const tcmsg& header, NetlinkBytes attributes) {
   TcFilter filter{.handle = header.tcm_handle,
                   .priority = static_cast<std::uint16_t>(TC_H_MAJ(header.tcm_info) >> 16)};
   for_each_attribute(attributes, [&](std::uint16_t type, NetlinkBytes value) {
-    if (type == TCA_KIND) filter.kind = text_of(value);
+    if (type == TCA_KIND) filter.kind = netlink_text(value);
     if (type != TCA_OPTIONS || filter.kind != "bpf") return;
     for_each_attribute(value, [&](std::uint16_t option, NetlinkBytes what) {
-      if (option == TCA_BPF_NAME) filter.name = text_of(what);
+      if (option == TCA_BPF_NAME) filter.name = netlink_text(what);
       if (option == TCA_BPF_ID) {
         filter.program_id = netlink_value<std::uint32_t>(what).value_or(0);
       }
@@ -68,7 +63,7 @@ Result<std::string> qdisc_kind(NetlinkSocket& route, std::uint32_t interface) {
   std::string kind;
   const auto asked = route.ask(request, [&](std::uint16_t, NetlinkBytes body) {
     for_each_attribute(attributes_behind<tcmsg>(body), [&](std::uint16_t type, NetlinkBytes value) {
-      if (type == TCA_KIND) kind = text_of(value);
+      if (type == TCA_KIND) kind = netlink_text(value);
     });
   });
   if (!asked && asked.error().sys_errno != ENOENT) return std::unexpected(asked.error());

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "bpf/packet/netlink.h"
+#include "bpf/netlink.h"
 #include "core/error.h"
 
 namespace sni {

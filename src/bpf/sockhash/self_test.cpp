@@ -29,7 +29,7 @@ struct Trial {
   std::uint32_t slot = 0;
 };
 
-enum class Backend { local, remote };
+enum class TrialBackend { local, remote };
 
 // Makes a first connection, from which capture_backend learns that sockets of this listener are
 // nonblocking. Each request acknowledges the previous answer.
@@ -49,8 +49,8 @@ Result<void> teach(SockSlots& slots, LoopbackPair& pair) {
   return renew_backend_side(pair);
 }
 
-Result<void> connect_trial(Trial& trial, Backend backend) {
-  if (backend == Backend::local) {
+Result<void> connect_trial(Trial& trial, TrialBackend backend) {
+  if (backend == TrialBackend::local) {
     auto done = trial.slots.expect_backend(trial.slot, trial.client_cookie);
     if (!done) return done;
   }
@@ -215,20 +215,20 @@ std::string remote_fin(Trial& trial) {
 
 struct Case {
   const char* name;
-  Backend backend;
+  TrialBackend backend;
   std::vector<SelfTestCase> SelfTest::* list;
   std::string (*run)(Trial&);
 };
 
 constexpr Case cases[] = {
-    {"sk_msg: order", Backend::local, &SelfTest::local, local_order},
-    {"sk_msg: full target", Backend::local, &SelfTest::local, local_full_target},
-    {"sk_msg: unread bytes", Backend::local, &SelfTest::unseen, local_unread},
-    {"sk_skb: order", Backend::remote, &SelfTest::remote, remote_order},
-    {"sk_skb: repeated bytes", Backend::remote, &SelfTest::remote, remote_repeated},
-    {"sk_skb: kick", Backend::remote, &SelfTest::remote, remote_kick},
-    {"sk_skb: burst against a stuck reader", Backend::remote, &SelfTest::remote, remote_burst},
-    {"sk_skb: FIN and drain", Backend::remote, &SelfTest::remote, remote_fin},
+    {"sk_msg: order", TrialBackend::local, &SelfTest::local, local_order},
+    {"sk_msg: full target", TrialBackend::local, &SelfTest::local, local_full_target},
+    {"sk_msg: unread bytes", TrialBackend::local, &SelfTest::unseen, local_unread},
+    {"sk_skb: order", TrialBackend::remote, &SelfTest::remote, remote_order},
+    {"sk_skb: repeated bytes", TrialBackend::remote, &SelfTest::remote, remote_repeated},
+    {"sk_skb: kick", TrialBackend::remote, &SelfTest::remote, remote_kick},
+    {"sk_skb: burst against a stuck reader", TrialBackend::remote, &SelfTest::remote, remote_burst},
+    {"sk_skb: FIN and drain", TrialBackend::remote, &SelfTest::remote, remote_fin},
 };
 
 PlaneVerdict judge_cases(const std::vector<SelfTestCase>& tried) {
@@ -244,9 +244,9 @@ SelfTest run_self_test(Sockhash& sockhash) {
   SelfTest result;
   SockSlots slots(sockhash, 0);
   for (const auto& test : cases) {
-    if (test.backend == Backend::local && !sockhash.captures()) continue;
+    if (test.backend == TrialBackend::local && !sockhash.captures()) continue;
     auto pair = make_loopback_pair();
-    if (pair && test.backend == Backend::local)
+    if (pair && test.backend == TrialBackend::local)
       if (const auto taught = teach(slots, *pair); !taught) pair = std::unexpected(taught.error());
     const auto slot = pair ? slots.take(socket_cookie(pair->backend_side.get())) : std::nullopt;
     if (!slot) {

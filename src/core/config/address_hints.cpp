@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t port_max = 0xffff;
 
-bool is_port(std::string_view text) {
+bool is_nonzero_port(std::string_view text) {
   const auto port = parse_decimal(text, port_max);
   return port && *port != 0;
 }
@@ -23,13 +23,13 @@ bool all_digits(std::string_view text) {
 }
 
 std::string did_you_mean_exactly(const std::string& text) {
-  return "; did you mean " + quoted(text) + "?";
+  return "; did you mean " + in_quotes(text) + "?";
 }
 
 // "::1:443" is a valid address, but nearly always means an address and a port.
 std::optional<std::string> with_brackets(std::string_view text) {
   const std::size_t colon = text.rfind(':');
-  if (colon == text.npos || !is_port(text.substr(colon + 1))) return std::nullopt;
+  if (colon == text.npos || !is_nonzero_port(text.substr(colon + 1))) return std::nullopt;
   const auto ip = parse_ip(text.substr(0, colon));
   if (!ip || ip->is_v4()) return std::nullopt;
   return '[' + std::string(text.substr(0, colon)) + "]:" + std::string(text.substr(colon + 1));
@@ -68,7 +68,7 @@ std::string endpoint_of(const Url& url) {
 
 std::string port_hint(std::string_view text) {
   const std::size_t colon = text.rfind(':');
-  if (colon == text.npos || is_port(text.substr(colon + 1))) return {};
+  if (colon == text.npos || is_nonzero_port(text.substr(colon + 1))) return {};
   return " must end in one port from 1 to 65535";
 }
 
@@ -78,7 +78,7 @@ std::string listen_hint(std::string_view text) {
   std::string_view port = text;
   if (port.starts_with('*')) port.remove_prefix(1);
   if (port.starts_with(':')) port.remove_prefix(1);
-  if (is_port(port)) {
+  if (is_nonzero_port(port)) {
     const std::string shown(port);
     return " has no address; write \"[::]:" + shown +
            "\" for IPv6 and IPv4, or \"0.0.0.0:" + shown + "\" for IPv4 alone";
@@ -103,7 +103,7 @@ std::string backend_hint(std::string_view text) {
            did_you_mean_exactly(endpoint_of(*url));
   }
   const std::string_view port = text.starts_with(':') ? text.substr(1) : text;
-  if (is_port(port)) {
+  if (is_nonzero_port(port)) {
     return " has no host before the port; this host is \"127.0.0.1:" + std::string(port) + '"';
   }
   if (text.find(':') == text.npos || parse_ip(text)) return unbracketed_hint(text);
@@ -120,7 +120,7 @@ std::string route_name_hint(std::string_view text) {
     return " begins with a dot; write \"" + printable(host) + "\" and \"*." + printable(host) + '"';
   }
   const std::size_t colon = text.find(':');
-  if (colon != text.npos && colon != 0 && is_port(text.substr(colon + 1))) {
+  if (colon != text.npos && colon != 0 && is_nonzero_port(text.substr(colon + 1))) {
     return " has a port, which clients do not send" +
            did_you_mean_exactly(std::string(text.substr(0, colon)));
   }

@@ -121,7 +121,7 @@ void ConfigCheck::check_listener_pair(std::size_t earlier, std::size_t later) {
   const ConfigPlaces::Listener& first_place = places_.listeners[earlier];
   const ConfigPlaces::Listener& second_place = places_.listeners[later];
   if (!first.name.empty() && first.name == second.name) {
-    error(second_place.name, "listener " + quoted(second.name) + " is already defined in " +
+    error(second_place.name, "listener " + in_quotes(second.name) + " is already defined in " +
                                  line_of(first_place.name, second_place.name));
   }
   // Port 0 means that the address could not be parsed.
@@ -159,9 +159,9 @@ void ConfigCheck::check_routes() {
     const std::string& name = config_.routes[hidden.route].names[hidden.name];
     const Position position = places_.routes[hidden.route].names[hidden.name];
     if (hidden.by == hidden.route) {
-      error(position, "name " + quoted(name) + " is given twice in [[route]]");
+      error(position, "name " + in_quotes(name) + " is given twice in [[route]]");
     } else {
-      error(position, "name " + quoted(name) + " in [[route]] is hidden by the [[route]] in " +
+      error(position, "name " + in_quotes(name) + " in [[route]] is hidden by the [[route]] in " +
                           line_of(places_.routes[hidden.by].table, position) +
                           ", which has it too");
     }
@@ -181,8 +181,8 @@ void ConfigCheck::check_route_listeners(std::size_t index) {
   if (std::ranges::find(names, "") != names.end()) return;
   for (std::size_t i = 0; i < place.listeners.size(); ++i) {
     if (std::ranges::find(names, route.listeners[i]) != names.end()) continue;
-    error(place.listeners[i], "unknown listener " + quoted(route.listeners[i]) + " in [[route]]" +
-                                  did_you_mean(route.listeners[i], names));
+    error(place.listeners[i], "unknown listener " + in_quotes(route.listeners[i]) +
+                                  " in [[route]]" + did_you_mean(route.listeners[i], names));
   }
 }
 
@@ -205,7 +205,7 @@ void ConfigCheck::check_backends(std::size_t index, std::span<const ListenerEndp
       target = {.ip = IpAddress::v4(127, 0, 0, 1), .port = backend.port};  // RFC 6761, 6.3.
     }
     if (target.port != 0 && policy.judge_configured(target) != ForwardVerdict::allowed) {
-      error(place.backends[i], "backend " + quoted(backend.text) +
+      error(place.backends[i], "backend " + in_quotes(backend.text) +
                                    " is a listener of this proxy, so connections would loop");
     }
   }
@@ -253,7 +253,7 @@ void ConfigCheck::check_alpn(std::size_t index) {
   for (const ListenerConfig& listener : config_.listeners) {
     if (listener.protocol == Protocol::tls) continue;
     if (std::ranges::find(route.listeners, listener.name) == route.listeners.end()) continue;
-    error(position, "'alpn' in [[route]] can never match on listener " + quoted(listener.name) +
+    error(position, "'alpn' in [[route]] can never match on listener " + in_quotes(listener.name) +
                         ", whose protocol is \"http\"");
   }
 }
@@ -283,7 +283,7 @@ void ConfigCheck::check_outcome(std::size_t index) {
     if (!redirects || listener.protocol == Protocol::http) continue;
     if (std::ranges::find(route.listeners, listener.name) == route.listeners.end()) continue;
     error(place.redirect, "'redirect' in [[route]] does not go with listener " +
-                              quoted(listener.name) + ", whose protocol is \"tls\"");
+                              in_quotes(listener.name) + ", whose protocol is \"tls\"");
   }
   const auto is_dynamic = [](const Backend& backend) { return backend.is_of_client(); };
   const auto names = std::ranges::find(route.names, "-");

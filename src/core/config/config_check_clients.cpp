@@ -46,9 +46,9 @@ void ClientsCheck::check_groups(std::size_t index) {
       const auto expression = NameRegex::compile(route.names[i]);
       if (expression && expression->groups() >= wanted) continue;
       error(places_.routes[index].names[i],
-            "name " + quoted(route.names[i]) + " in [[route]] has no group " +
+            "name " + in_quotes(route.names[i]) + " in [[route]] has no group " +
                 std::to_string(wanted) + " of a regular expression for backend " +
-                quoted(backend.text));
+                in_quotes(backend.text));
     }
   }
 }

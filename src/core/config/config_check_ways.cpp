@@ -52,7 +52,7 @@ void WaysCheck::check_upstream(std::size_t index) {
   const ConfigPlaces::Upstream& place = places_.upstreams[index];
   for (std::size_t i = 0; i < index; ++i) {
     if (upstream.name.empty() || config_.upstreams[i].name != upstream.name) continue;
-    error(place.name, "upstream " + quoted(upstream.name) + " is already defined in " +
+    error(place.name, "upstream " + in_quotes(upstream.name) + " is already defined in " +
                           diagnostics_.line_of(places_.upstreams[i].name, place.name));
   }
   if (upstream.login.username.empty() != upstream.password_file.empty()) {
@@ -68,7 +68,7 @@ void WaysCheck::check_upstream(std::size_t index) {
   const ForwardPolicy policy{.listeners = own, .own_addresses = {}};
   if (upstream.address.endpoint.port != 0 &&
       policy.judge_configured(upstream.address.endpoint) != ForwardVerdict::allowed) {
-    error(place.address, "upstream " + quoted(upstream.address.text) +
+    error(place.address, "upstream " + in_quotes(upstream.address.text) +
                              " is a listener of this proxy, so connections would loop");
   }
 }
@@ -82,14 +82,14 @@ void WaysCheck::check_via(std::size_t index) {
   // An upstream whose name could not be parsed may be the one that is meant.
   const bool unread = std::ranges::find(names, "") != names.end();
   if (!unread && std::ranges::find(names, route.via) == names.end()) {
-    error(place.via, "unknown upstream " + quoted(route.via) + " in [[route]]" +
+    error(place.via, "unknown upstream " + in_quotes(route.via) + " in [[route]]" +
                          did_you_mean(route.via, names));
   }
   for (std::size_t i = 0; i < route.backends.size(); ++i) {
     const Backend::Kind kind = route.backends[i].kind;
     if (kind != Backend::Kind::unix_path && kind != Backend::Kind::service) continue;
     error(place.backends[i],
-          "backend " + quoted(route.backends[i].text) + " cannot be reached by an upstream");
+          "backend " + in_quotes(route.backends[i].text) + " cannot be reached by an upstream");
   }
   if (route.backends.empty()) {
     diagnostics_.warning(place.via, "'via' in [[route]] has no effect without a backend");
@@ -115,12 +115,12 @@ void WaysCheck::check_health(std::size_t index) {
   if (health.name.empty()) return;
   for (std::size_t i = 0; i < index; ++i) {
     if (config_.healths[i].name != health.name) continue;
-    error(place.name, "health check " + quoted(health.name) + " is already defined in " +
+    error(place.name, "health check " + in_quotes(health.name) + " is already defined in " +
                           diagnostics_.line_of(places_.healths[i].name, place.name));
   }
   if (std::ranges::find(config_.routes, health.name, &RouteConfig::health) ==
       config_.routes.end()) {
-    diagnostics_.warning(place.table, "no [[route]] uses health check " + quoted(health.name));
+    diagnostics_.warning(place.table, "no [[route]] uses health check " + in_quotes(health.name));
   }
 }
 
@@ -132,7 +132,7 @@ void WaysCheck::check_route_health(std::size_t index) {
   for (const HealthConfig& health : config_.healths) names.push_back(health.name);
   const bool unread = std::ranges::find(names, "") != names.end();
   if (!unread && std::ranges::find(names, route.health) == names.end()) {
-    error(position, "unknown health check " + quoted(route.health) + " in [[route]]" +
+    error(position, "unknown health check " + in_quotes(route.health) + " in [[route]]" +
                         did_you_mean(route.health, names));
   }
   if (!route.via.empty()) {
@@ -183,7 +183,7 @@ void WaysCheck::check_bounds() {
       const auto [known, fresh] =
           bounds.try_emplace(backend.text, backend.connections_max, position);
       if (fresh || known->second.first == backend.connections_max) continue;
-      error(position, "'max_connections' of backend " + quoted(backend.text) + " is " +
+      error(position, "'max_connections' of backend " + in_quotes(backend.text) + " is " +
                           std::to_string(known->second.first) + " in " +
                           diagnostics_.line_of(known->second.second, position) +
                           "; it holds for all routes that name the backend");

@@ -31,7 +31,7 @@ bool is_absolute_path(std::string_view text) {
 
 std::unexpected<Error> out_of_range(std::string_view text, const std::string& min,
                                     const std::string& max) {
-  return fail(quoted(text) + " is not between " + min + " and " + max);
+  return fail(in_quotes(text) + " is not between " + min + " and " + max);
 }
 
 // Why canonical_server_name() refused a name that only looks valid.
@@ -54,7 +54,7 @@ Result<std::string> account(std::string_view text, const char* what) {
   if (text.size() <= account_name_max && std::ranges::all_of(text, is_plain)) {
     return std::string(text);
   }
-  return fail(quoted(text) + " is no name of a " + what);
+  return fail(in_quotes(text) + " is no name of a " + what);
 }
 
 }  // namespace
@@ -63,7 +63,7 @@ Form<Milliseconds> duration(Milliseconds min, Milliseconds max) {
   return [min, max](std::string_view text) -> Result<Milliseconds> {
     const auto value = parse_duration(text);
     if (!value) {
-      return fail(quoted(text) +
+      return fail(in_quotes(text) +
                   " is no duration; write a number and a unit: \"250ms\", \"5s\", \"10m\", \"1h\"");
     }
     if (*value < min || *value > max) {
@@ -82,7 +82,7 @@ Form<Milliseconds> optional_duration(Milliseconds min, Milliseconds max) {
 Form<Milliseconds> seconds(Milliseconds min, Milliseconds max) {
   return [form = duration(min, max)](std::string_view text) -> Result<Milliseconds> {
     auto value = form(text);
-    if (value && value->count() % 1000 != 0) return fail(quoted(text) + " is not whole seconds");
+    if (value && value->count() % 1000 != 0) return fail(in_quotes(text) + " is not whole seconds");
     return value;
   };
 }
@@ -91,7 +91,7 @@ Form<std::uint64_t> size(std::uint64_t min, std::uint64_t max) {
   return [min, max](std::string_view text) -> Result<std::uint64_t> {
     const auto value = parse_size(text);
     if (!value) {
-      return fail(quoted(text) +
+      return fail(in_quotes(text) +
                   " is no size; write a whole number and a unit: \"64KiB\", \"256MiB\", \"1GiB\"");
     }
     if (*value < min || *value > max) {
@@ -105,11 +105,11 @@ std::string interface_problem(std::string_view text, const std::optional<Endpoin
                               const InterfaceLookup& interfaces) {
   const std::string_view name = interface_part(text);
   if (!endpoint && !name.empty() && interfaces && !interfaces(name)) {
-    return quoted(text) + " has no network interface of this host behind its '%'";
+    return in_quotes(text) + " has no network interface of this host behind its '%'";
   }
   if (endpoint && endpoint->scope == 0 && !endpoint->ip.is_v4() &&
       address_scope(endpoint->ip) == AddressScope::link_local) {
-    return quoted(text) + " is link-local and needs its interface, as in \"[fe80::1%eth0]:443\"";
+    return in_quotes(text) + " is link-local and needs its interface, as in \"[fe80::1%eth0]:443\"";
   }
   return {};
 }
@@ -120,14 +120,15 @@ Result<Endpoint> listen_address(std::string_view text, const InterfaceLookup& in
     return fail(std::move(problem));
   }
   if (!endpoint) {
-    if (const std::string hint = listen_hint(text); !hint.empty()) return fail(quoted(text) + hint);
-    return fail(quoted(text) +
+    if (const std::string hint = listen_hint(text); !hint.empty())
+      return fail(in_quotes(text) + hint);
+    return fail(in_quotes(text) +
                 " is no address and port, as in \"0.0.0.0:443\", \"[::]:443\" or "
                 "\"[fe80::1%eth0]:443\"");
   }
-  if (endpoint->port == 0) return fail(quoted(text) + " needs a port from 1 to 65535");
+  if (endpoint->port == 0) return fail(in_quotes(text) + " needs a port from 1 to 65535");
   const AddressScope scope = address_scope(endpoint->ip);
-  if (scope == AddressScope::multicast) return fail(quoted(text) + " is a multicast address");
+  if (scope == AddressScope::multicast) return fail(in_quotes(text) + " is a multicast address");
   return *endpoint;
 }
 
@@ -142,12 +143,12 @@ Result<Endpoint> dns_server(std::string_view text, const InterfaceLookup& interf
     return fail(std::move(problem));
   }
   if (!server) {
-    return fail(quoted(text) +
+    return fail(in_quotes(text) +
                 " is no resolver's address, as in \"192.0.2.53\" or \"[2001:db8::53]:5353\"");
   }
   const AddressScope scope = address_scope(server->ip);
   if (server->port == 0 || scope == AddressScope::unspecified || scope == AddressScope::multicast) {
-    return fail(quoted(text) + " is not an address to ask");
+    return fail(in_quotes(text) + " is not an address to ask");
   }
   return *server;
 }
@@ -155,17 +156,18 @@ Result<Endpoint> dns_server(std::string_view text, const InterfaceLookup& interf
 Result<IpPrefix> prefix(std::string_view text) {
   if (const auto prefix = parse_prefix(text)) return *prefix;
   if (const auto enclosing = parse_enclosing_prefix(text)) {
-    return fail(quoted(text) + " has bits set behind its prefix; did you mean " +
-                quoted(enclosing->to_string()) + "?");
+    return fail(in_quotes(text) + " has bits set behind its prefix; did you mean " +
+                in_quotes(enclosing->to_string()) + "?");
   }
-  return fail(quoted(text) + " is no address or prefix, as in \"192.0.2.7\" or \"2001:db8::/32\"");
+  return fail(in_quotes(text) +
+              " is no address or prefix, as in \"192.0.2.7\" or \"2001:db8::/32\"");
 }
 
 Result<std::string> listener_name(std::string_view text) {
   const bool valid = std::ranges::all_of(
       text, [](char c) { return is_letter(c) || is_digit(c) || c == '.' || c == '_' || c == '-'; });
   if (!valid || text.empty() || text.size() > listener_name_max) {
-    return fail(quoted(text) + " is not 1 to " + std::to_string(listener_name_max) +
+    return fail(in_quotes(text) + " is not 1 to " + std::to_string(listener_name_max) +
                 " letters, digits, '.', '_' and '-'");
   }
   return std::string(text);
@@ -175,7 +177,7 @@ Result<std::string> route_name(std::string_view text) {
   if (text == "*" || text == "-") return std::string(text);
   if (is_name_regex(text)) {
     const auto expression = NameRegex::compile(text);
-    return expression ? Result<std::string>(text) : fail(quoted(text) + expression.error().what);
+    return expression ? Result<std::string>(text) : fail(in_quotes(text) + expression.error().what);
   }
   const std::string_view wildcard = text.starts_with("*.") ? "*." : "";
   const std::string_view host = text.substr(wildcard.size());
@@ -183,10 +185,10 @@ Result<std::string> route_name(std::string_view text) {
   const auto length = canonical_server_name(host, name);
   if (!length) {
     const std::string hint = route_name_hint(text);
-    return fail(quoted(text) + (hint.empty() ? name_problem(host) : hint));
+    return fail(in_quotes(text) + (hint.empty() ? name_problem(host) : hint));
   }
   if (*length == 0) {
-    return fail(quoted(text) +
+    return fail(in_quotes(text) +
                 " is an address, and clients ask for names (RFC 6066); \"-\" takes those that "
                 "ask for none");
   }
@@ -195,7 +197,7 @@ Result<std::string> route_name(std::string_view text) {
 
 Result<std::string> alpn(std::string_view text) {
   if (text.empty() || text.size() > alpn_max) {
-    return fail(quoted(text) + " is no protocol name of 1 to " + std::to_string(alpn_max) +
+    return fail(in_quotes(text) + " is no protocol name of 1 to " + std::to_string(alpn_max) +
                 " bytes, as in \"h2\"");
   }
   return std::string(text);
@@ -206,11 +208,12 @@ Result<std::string> include_pattern(std::string_view text) {
   const std::string_view directory = text.substr(0, slash == text.npos ? 0 : slash);
   if (text.empty() || text.ends_with('/') || text.size() > path_max ||
       text.find('\0') != text.npos) {
-    return fail(quoted(text) + " is no path of files, as in \"conf.d/*.toml\"");
+    return fail(in_quotes(text) + " is no path of files, as in \"conf.d/*.toml\"");
   }
   // A pattern covers one directory, not a tree of them.
   if (directory.find_first_of("*?[") != directory.npos) {
-    return fail(quoted(text) + " has wildcards in a directory; only the last part may have them");
+    return fail(in_quotes(text) +
+                " has wildcards in a directory; only the last part may have them");
   }
   return std::string(text);
 }
@@ -219,7 +222,7 @@ Result<std::string> interface(std::string_view text) {
   const bool valid =
       std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':'; });
   if (!valid || text.empty() || text.size() > interface_max || text == "." || text == "..") {
-    return fail(quoted(text) + " is no name that a network interface can have");
+    return fail(in_quotes(text) + " is no name that a network interface can have");
   }
   return std::string(text);
 }
@@ -231,13 +234,13 @@ Result<std::string> optional_interface(std::string_view text) {
 
 Result<std::string> optional_path(std::string_view text) {
   if (text.empty() || is_absolute_path(text)) return std::string(text);
-  return fail(quoted(text) + " is no absolute path");
+  return fail(in_quotes(text) + " is no absolute path");
 }
 
 Result<std::string> socket_path(std::string_view text) {
-  if (!is_absolute_path(text)) return fail(quoted(text) + " is no absolute path");
+  if (!is_absolute_path(text)) return fail(in_quotes(text) + " is no absolute path");
   if (text.size() >= sizeof(sockaddr_un::sun_path)) {
-    return fail(quoted(text) + " is longer than the " +
+    return fail(in_quotes(text) + " is longer than the " +
                 std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
                 " bytes that a UNIX socket can have");
   }
@@ -260,10 +263,10 @@ Result<std::uint32_t> socket_mode(std::string_view text) {
     for (const char c : text) mode = mode * 8 + static_cast<std::uint32_t>(c - '0');
   }
   if (!digits || mode > 0777) {
-    return fail(quoted(text) + " is no mode; write it in octal, as in \"0660\"");
+    return fail(in_quotes(text) + " is no mode; write it in octal, as in \"0660\"");
   }
   if ((mode & 0600) != 0600) {
-    return fail(quoted(text) + " shuts out the socket's owner; write at least \"0600\"");
+    return fail(in_quotes(text) + " shuts out the socket's owner; write at least \"0600\"");
   }
   return mode;
 }
@@ -283,7 +286,7 @@ Result<std::string> metrics_address(std::string_view text, const InterfaceLookup
 Result<std::size_t> one_of(std::string_view text, std::span<const std::string_view> names) {
   const auto found = std::ranges::find(names, text);
   if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
-  std::string what = quoted(text) + " is none of ";
+  std::string what = in_quotes(text) + " is none of ";
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (i != 0) what += i + 1 == names.size() ? " and " : ", ";
     what += '"' + std::string(names[i]) + '"';
@@ -293,14 +296,14 @@ Result<std::size_t> one_of(std::string_view text, std::span<const std::string_vi
 
 Result<IpAddress> bind_address(std::string_view text) {
   const auto address = parse_ip(text);
-  if (!address) return fail(quoted(text) + " is no address");
+  if (!address) return fail(in_quotes(text) + " is no address");
   switch (address_scope(*address)) {
     case AddressScope::unspecified:
     case AddressScope::multicast:
-      return fail(quoted(text) + " is not an address to connect from");
+      return fail(in_quotes(text) + " is not an address to connect from");
     case AddressScope::link_local:
       if (address->is_v4()) break;
-      return fail(quoted(text) + " is link-local; 'bind_interface' says where to connect from");
+      return fail(in_quotes(text) + " is link-local; 'bind_interface' says where to connect from");
     default:
       break;
   }
@@ -318,7 +321,7 @@ Result<PortRange> port_range(std::string_view text) {
                        .last = static_cast<std::uint16_t>(*last)};
     }
   }
-  return fail(quoted(text) + " is no range of ports, as in \"20000-60000\"");
+  return fail(in_quotes(text) + " is no range of ports, as in \"20000-60000\"");
 }
 
 Result<std::string> socks_username(std::string_view text) {

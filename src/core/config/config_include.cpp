@@ -44,7 +44,7 @@ class Includer {
   void join_entry(TomlEntry entry);
 
   void mistake(Position position, const std::string& what) {
-    diagnostics_.error(position, quoted(include_key) + " at the top level: " + what);
+    diagnostics_.error(position, in_quotes(include_key) + " at the top level: " + what);
     complete_ = false;
   }
 
@@ -133,7 +133,7 @@ void Includer::join_entry(TomlEntry entry) {
     std::ranges::move(*more, std::back_inserter(*array));
     return;
   }
-  diagnostics_.error(entry.position, quoted(entry.key) + " is already in " +
+  diagnostics_.error(entry.position, in_quotes(entry.key) + " is already in " +
                                          diagnostics_.line_of(there->position, entry.position) +
                                          "; one file has all of it");
 }

@@ -41,7 +41,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::string suggestion(std::string_view word) {
-  return "; did you mean " + quoted(word) + "?";
+  return "; did you mean " + in_quotes(word) + "?";
 }
 
 }  // namespace
@@ -112,7 +112,7 @@ std::string printable(std::string_view text) {
   return result;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   const std::string shown = '\'' + printable(text.substr(0, quoted_max));
   return shown + (text.size() > quoted_max ? "...'" : "'");
 }

@@ -69,7 +69,7 @@ class DiagnosticList {
 // terminals and in logs.
 std::string printable(std::string_view text);
 // The same in single quotes, and bounded.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 // "; did you mean 'x'?" for a candidate that is one or two typing errors away from `word` or begins
 // with it, else "".

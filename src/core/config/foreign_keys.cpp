@@ -13,7 +13,7 @@ struct ForeignKey {
 
 constexpr std::string_view any_name_hint =
     "; a route with names = [\"*\"] takes what no other route does";
-constexpr std::string_view backend_hint = "; where a route leads is its 'backend'";
+constexpr std::string_view backend_key_hint = "; where a route leads is its 'backend'";
 constexpr std::string_view names_hint = "; what a route takes are its 'names', an array";
 constexpr std::string_view address_hint =
     "; where a listener listens is its 'address', as in \"[::]:443\"";
@@ -42,16 +42,16 @@ constexpr ForeignKey foreign_keys[] = {
     {"[[route]]", "default", any_name_hint},
     {"[[route]]", "fallback", any_name_hint},
     {"[[route]]", "default_server", any_name_hint},
-    {"[[route]]", "server", backend_hint},
-    {"[[route]]", "servers", backend_hint},
+    {"[[route]]", "server", backend_key_hint},
+    {"[[route]]", "servers", backend_key_hint},
     {"[[route]]", "upstream", "; a SOCKS5 server that reaches the backend is named in 'via'"},
     {"[[route]]", "socks", "; a SOCKS5 server that reaches the backend is named in 'via'"},
     {"[[route]]", "source", "; the address to connect from is its 'bind_address'"},
     {"[[route]]", "usesrc", "; transparent = true connects from the client's own address"},
-    {"[[route]]", "proxy_pass", backend_hint},
-    {"[[route]]", "target", backend_hint},
-    {"[[route]]", "address", backend_hint},
-    {"[[route]]", "service", backend_hint},
+    {"[[route]]", "proxy_pass", backend_key_hint},
+    {"[[route]]", "target", backend_key_hint},
+    {"[[route]]", "address", backend_key_hint},
+    {"[[route]]", "service", backend_key_hint},
     {"[[route]]", "host", names_hint},
     {"[[route]]", "hosts", names_hint},
     {"[[route]]", "hostname", names_hint},

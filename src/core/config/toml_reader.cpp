@@ -22,7 +22,7 @@ std::string TableReader::label_of(std::string_view key, Written written) {
     case Written::value:
       break;
   }
-  return quoted(key);
+  return in_quotes(key);
 }
 
 TableReader::TableReader(const TableReader& parent, const TomlTable& table, Position position,
@@ -43,7 +43,7 @@ void TableReader::read(std::string_view key, bool& out) {
 }
 
 void TableReader::require(std::string_view key) {
-  if (peek(key) == nullptr) diagnostics_->error(position_, label_ + " has no " + quoted(key));
+  if (peek(key) == nullptr) diagnostics_->error(position_, label_ + " has no " + in_quotes(key));
 }
 
 void TableReader::reject_empty(std::string_view key) {
@@ -100,7 +100,8 @@ void TableReader::reject_unknown() {
     if (std::ranges::find(known_, entry.key) != known_.end()) continue;
     std::string hint(foreign_key_hint(label_, entry.key));
     if (hint.empty()) hint = did_you_mean(entry.key, known_);
-    diagnostics_->error(entry.position, "unknown key " + quoted(entry.key) + ' ' + place() + hint);
+    diagnostics_->error(entry.position,
+                        "unknown key " + in_quotes(entry.key) + ' ' + place() + hint);
   }
 }
 
@@ -166,7 +167,7 @@ void TableReader::wrong_type(std::string_view key, const TomlNode& node,
 }
 
 void TableReader::mistake(std::string_view key, Position position, std::string_view what) {
-  diagnostics_->error(position, quoted(key) + ' ' + place() + std::string(what));
+  diagnostics_->error(position, in_quotes(key) + ' ' + place() + std::string(what));
 }
 
 std::string TableReader::place() const {

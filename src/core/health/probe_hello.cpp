@@ -8,63 +8,63 @@
 namespace sni {
 namespace {
 
-using Bytes = std::vector<std::uint8_t>;
+using HelloBytes = std::vector<std::uint8_t>;
 
 constexpr std::uint8_t client_hello = 1;
 
-void put_u16(Bytes& out, std::size_t value) {
+void put_u16(HelloBytes& out, std::size_t value) {
   out.push_back(static_cast<std::uint8_t>(value >> 8));
   out.push_back(static_cast<std::uint8_t>(value));
 }
 
 // `content` after its length in two bytes.
-void put_block(Bytes& out, std::span<const std::uint8_t> content) {
+void put_block(HelloBytes& out, std::span<const std::uint8_t> content) {
   put_u16(out, content.size());
   out.insert(out.end(), content.begin(), content.end());
 }
 
-Bytes list_of(std::initializer_list<std::uint16_t> values) {
-  Bytes list;
+HelloBytes list_of(std::initializer_list<std::uint16_t> values) {
+  HelloBytes list;
   for (const std::uint16_t value : values) put_u16(list, value);
   return list;
 }
 
-void put_extension(Bytes& out, std::uint16_t type, std::span<const std::uint8_t> content) {
+void put_extension(HelloBytes& out, std::uint16_t type, std::span<const std::uint8_t> content) {
   put_u16(out, type);
   put_block(out, content);
 }
 
-Bytes block_of(std::span<const std::uint8_t> content) {
-  Bytes block;
+HelloBytes block_of(std::span<const std::uint8_t> content) {
+  HelloBytes block;
   put_block(block, content);
   return block;
 }
 
-Bytes extensions(std::string_view name) {
-  Bytes out;
+HelloBytes extensions(std::string_view name) {
+  HelloBytes out;
   if (!name.empty()) {
-    Bytes entry{0};  // host_name (RFC 6066 3).
+    HelloBytes entry{0};  // host_name (RFC 6066 3).
     put_u16(entry, name.size());
     entry.insert(entry.end(), name.begin(), name.end());
     put_extension(out, 0, block_of(entry));
   }
   put_extension(out, 10, block_of(list_of({0x001d, 0x0017, 0x0018})));  // supported_groups
-  put_extension(out, 11, Bytes{1, 0});                                  // ec_point_formats
+  put_extension(out, 11, HelloBytes{1, 0});                             // ec_point_formats
   put_extension(out, 13,                                                // signature_algorithms
                 block_of(list_of({0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0807, 0x0806,
                                   0x0601, 0x0603})));
-  put_extension(out, 23, {});                    // extended_master_secret
-  put_extension(out, 43, Bytes{4, 3, 4, 3, 3});  // supported_versions: 1.3, 1.2
-  put_extension(out, 45, Bytes{1, 1});           // psk_key_exchange_modes
-  put_extension(out, 51, Bytes{0, 0});           // key_share: none, tell us the group
-  put_extension(out, 0xff01, Bytes{0});          // renegotiation_info
+  put_extension(out, 23, {});                         // extended_master_secret
+  put_extension(out, 43, HelloBytes{4, 3, 4, 3, 3});  // supported_versions: 1.3, 1.2
+  put_extension(out, 45, HelloBytes{1, 1});           // psk_key_exchange_modes
+  put_extension(out, 51, HelloBytes{0, 0});           // key_share: none, tell us the group
+  put_extension(out, 0xff01, HelloBytes{0});          // renegotiation_info
   return out;
 }
 
 }  // namespace
 
 std::vector<std::uint8_t> probe_hello(std::string_view name, const HelloRandom& random) {
-  Bytes body{3, 3};
+  HelloBytes body{3, 3};
   body.insert(body.end(), random.begin(), random.end());
   body.push_back(0);  // No session.
   put_block(body, list_of({0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8,
@@ -72,7 +72,7 @@ std::vector<std::uint8_t> probe_hello(std::string_view name, const HelloRandom& 
   body.insert(body.end(), {1, 0});  // No compression.
   put_block(body, extensions(name));
 
-  Bytes record{content_handshake, 3, 1};
+  HelloBytes record{content_handshake, 3, 1};
   put_u16(record, body.size() + 4);
   record.insert(record.end(), {client_hello, 0});
   put_block(record, body);

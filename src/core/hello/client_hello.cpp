@@ -22,7 +22,7 @@ enum ExtensionType : std::uint16_t {
   encrypted_client_hello = 0xfe0d,
 };
 
-struct Reading {
+struct HelloReading {
   FirstFlight flight;
   bool strip_port = false;
   bool bad_name = false;
@@ -34,7 +34,7 @@ struct Reading {
 //
 // An empty extension, list or name is never legal in a ClientHello, but old stacks send it, so it
 // has an error of its own.
-bool read_server_name(ByteReader extension, Reading& reading) {
+bool read_server_name(ByteReader extension, HelloReading& reading) {
   constexpr std::uint8_t host_name = 0;
   ByteReader names;
   if (extension.empty()) return reading.bad_name = true;
@@ -85,7 +85,7 @@ bool read_supported_versions(ByteReader extension, FirstFlight& flight) {
   return true;
 }
 
-bool read_extension(std::uint16_t type, ByteReader content, Reading& reading) {
+bool read_extension(std::uint16_t type, ByteReader content, HelloReading& reading) {
   FirstFlight& flight = reading.flight;
   switch (type) {
     case server_name:
@@ -104,7 +104,7 @@ bool read_extension(std::uint16_t type, ByteReader content, Reading& reading) {
 
 // RFC 8446 4.2: no type twice. One bit per possible type (8 KiB of stack) keeps the check linear in
 // the number of extensions, of which a hostile hello can have 4,096.
-bool read_extensions(ByteReader extensions, Reading& reading) {
+bool read_extensions(ByteReader extensions, HelloReading& reading) {
   std::bitset<1 << 16> seen;
   while (!extensions.empty()) {
     std::uint16_t type = 0;
@@ -116,7 +116,7 @@ bool read_extensions(ByteReader extensions, Reading& reading) {
   return true;
 }
 
-bool read_hello(ByteReader hello, Reading& reading) {
+bool read_hello(ByteReader hello, HelloReading& reading) {
   ByteReader session_id;
   ByteReader cipher_suites;
   ByteReader compressions;
@@ -134,7 +134,7 @@ bool read_hello(ByteReader hello, Reading& reading) {
 
 std::expected<FirstFlight, FlightFault> parse_client_hello(std::span<const std::uint8_t> hello,
                                                            bool strip_port) {
-  Reading reading{.flight = {}, .strip_port = strip_port};
+  HelloReading reading{.flight = {}, .strip_port = strip_port};
   if (!read_hello(ByteReader(hello), reading)) {
     return std::unexpected(FlightFault{.error = FlightError::malformed, .name = {}});
   }

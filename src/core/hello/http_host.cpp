@@ -43,7 +43,7 @@ std::optional<std::string_view> cut(std::string_view& text, std::string_view sep
 }
 
 // RFC 3986 3.2.3: digits, and an empty port is legal.
-bool is_port(std::string_view text) {
+bool is_port_or_empty(std::string_view text) {
   return text.size() <= 5 && std::ranges::all_of(text, is_digit);
 }
 
@@ -61,10 +61,11 @@ bool read_authority(std::string_view authority, FirstFlight& flight) {
     if (!literal || literal->empty() || literal->find_first_of("/?#@[ ") != literal->npos) {
       return false;
     }
-    return authority.empty() || (authority.starts_with(':') && is_port(authority.substr(1)));
+    return authority.empty() ||
+           (authority.starts_with(':') && is_port_or_empty(authority.substr(1)));
   }
   const std::size_t colon = authority.find(':');
-  if (colon != authority.npos && !is_port(authority.substr(colon + 1))) return false;
+  if (colon != authority.npos && !is_port_or_empty(authority.substr(colon + 1))) return false;
   flight.raw_name = authority.substr(0, colon);
   const auto length = canonical_server_name(flight.raw_name, flight.name_bytes);
   if (length) flight.name_length = *length;

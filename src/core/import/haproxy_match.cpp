@@ -112,8 +112,8 @@ Result<HaproxyMatch> Condition::read_term() {
     return haproxy_match(expression);
   }
   const auto acl = acls_.find(word);
-  if (acl == acls_.end()) return fail("there is no ACL " + quoted(word));
-  if (!acl->second) return fail("ACL " + quoted(word) + " is not taken over");
+  if (acl == acls_.end()) return fail("there is no ACL " + in_quotes(word));
+  if (!acl->second) return fail("ACL " + in_quotes(word) + " is not taken over");
   return acl->second;
 }
 
@@ -125,7 +125,7 @@ Result<HaproxyMatch> haproxy_match(std::span<const std::string> expression) {
   if (says_that_it_is_tls(fetch)) return HaproxyMatch{.everybody = true, .names = {}};
   const auto criterion = std::ranges::find(criteria, fetch, &Criterion::fetch);
   if (criterion == criteria.end()) {
-    return fail(quoted(expression[0]) + " is nothing that routes go by");
+    return fail(in_quotes(expression[0]) + " is nothing that routes go by");
   }
   std::string_view method = criterion->method;
   std::size_t at = 1;
@@ -137,7 +137,7 @@ Result<HaproxyMatch> haproxy_match(std::span<const std::string> expression) {
     }
     if (flag == "-i") continue;
     if (flag != "-m" || at + 1 == expression.size()) {
-      return fail("the flag " + quoted(flag) + " has no counterpart");
+      return fail("the flag " + in_quotes(flag) + " has no counterpart");
     }
     method = expression[++at];
   }
@@ -145,7 +145,7 @@ Result<HaproxyMatch> haproxy_match(std::span<const std::string> expression) {
   for (; at < expression.size(); ++at) {
     const Names names = names_of(method, expression[at]);
     if (names.empty()) {
-      return fail(quoted(expression[at]) + " compared by '" + printable(method) +
+      return fail(in_quotes(expression[at]) + " compared by '" + printable(method) +
                   "' gives no names for a route");
     }
     add(match, {.everybody = false, .names = names});

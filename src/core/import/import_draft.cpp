@@ -32,7 +32,7 @@ void ImportDraft::note(std::uint32_t line, std::span<const std::string> words,
                        std::string_view why) {
   std::string all;
   for (const std::string& word : words) all += (all.empty() ? "" : " ") + word;
-  note(line, quoted(all) + ": " + std::string(why));
+  note(line, in_quotes(all) + ": " + std::string(why));
 }
 
 void ImportDraft::note(std::uint32_t line, std::string text) {
@@ -62,7 +62,7 @@ std::optional<ImportPlace> ImportDraft::add_listener(std::uint32_t line, const L
     if (known.protocol == wanted.protocol) {
       return ImportPlace{.listener = known.name, .port = address->port};
     }
-    note(line, quoted(wanted.address) + " has another protocol already");
+    note(line, in_quotes(wanted.address) + " has another protocol already");
     return std::nullopt;
   }
   if (config_.listeners.size() == limits::listeners_max) {
@@ -97,7 +97,7 @@ bool ImportDraft::add_backends(std::uint32_t line, RouteConfig& route, const Imp
                                std::uint16_t port) {
   for (const ImportServer& server : pool.servers) {
     auto backend = parse_backend(with_port(server.address, port));
-    if (!is_ascii(server.address)) backend = fail(quoted(server.address) + " is not ASCII");
+    if (!is_ascii(server.address)) backend = fail(in_quotes(server.address) + " is not ASCII");
     if (!backend) {
       note(line, backend.error().what);
       continue;
@@ -169,7 +169,7 @@ void ImportDraft::drop_hidden_names() {
     std::vector<std::string>& names = config_.routes[each.route].names;
     // A duplicate name within a route needs no note.
     if (each.by != each.route) {
-      note(route_lines_[each.route], quoted(names[each.name]) + " goes where line " +
+      note(route_lines_[each.route], in_quotes(names[each.name]) + " goes where line " +
                                          std::to_string(route_lines_[each.by]) +
                                          " says, which comes first");
     }

@@ -348,7 +348,7 @@ void HaproxyImport::take_redirect(const HaproxyLine& line) {
 void HaproxyImport::route_to(const HaproxyLine& line, const std::string& backend,
                              const std::vector<std::string>& names) {
   const auto pool = pools_.find(backend);
-  if (pool == pools_.end()) return note(line, "there is no backend " + quoted(backend));
+  if (pool == pools_.end()) return note(line, "there is no backend " + in_quotes(backend));
   if (pool->second.servers.empty()) return note(line, "the backend has no server");
   draft_.add_route(line.number, names, places_, pool->second);
 }

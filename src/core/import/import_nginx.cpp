@@ -88,7 +88,7 @@ void NginxImport::run(const Directives& all) {
     if (name == "stream" && directive.has_block) {
       take_stream(directive.block);
     } else if (name == "http" || name == "mail") {
-      draft_.note(directive.line, quoted(name) + ": only the stream block is taken over");
+      draft_.note(directive.line, in_quotes(name) + ": only the stream block is taken over");
     } else if (name == "include") {
       note(directive, "no file is read but this one; `nginx -T` prints all of them as one");
     } else if (std::ranges::find(of_the_process, name) == of_the_process.end()) {
@@ -207,7 +207,7 @@ void NginxImport::take_server_key(const Directive& directive) {
       const std::string& text = directive.words[i];
       const auto names =
           text.starts_with('~') ? names_of_regex(text.substr(1)) : names_of_host(text);
-      if (names.empty()) note(directive, quoted(text) + " gives no names for a route");
+      if (names.empty()) note(directive, in_quotes(text) + " gives no names for a route");
       names_.insert(names_.end(), names.begin(), names.end());
     }
   } else if (name == "proxy_protocol") {
@@ -248,7 +248,7 @@ void NginxImport::take_listen_options(const Directive& directive, const ImportPl
     if (option == "proxy_protocol") {
       accepts_proxy_ = true;
     } else {
-      note(directive, quoted(option) + " has no counterpart");
+      note(directive, in_quotes(option) + " has no counterpart");
     }
   }
 }

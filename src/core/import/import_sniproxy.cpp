@@ -206,7 +206,7 @@ void SniproxyImport::take_entry(const Directive& entry) {
     if (entry.words[i] == "proxy_protocol") {
       pool.send_proxy = ProxyVersion::v1;
     } else {
-      draft_.note(entry.line, entry.words, quoted(entry.words[i]) + " is unknown here");
+      draft_.note(entry.line, entry.words, in_quotes(entry.words[i]) + " is unknown here");
     }
   }
   draft_.add_route(entry.line, names, places_, pool);

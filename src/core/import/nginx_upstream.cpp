@@ -33,7 +33,7 @@ void take_server(const Directive& server, ImportPool& pool, ImportDraft& draft) 
       }
     } else if (std::ranges::find(ignored_server_parameters, name) ==
                ignored_server_parameters.end()) {
-      draft.note(server.line, server.words, quoted(name) + " has no counterpart");
+      draft.note(server.line, server.words, in_quotes(name) + " has no counterpart");
     }
   }
   pool.servers.push_back(std::move(taken));

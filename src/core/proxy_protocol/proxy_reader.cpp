@@ -13,7 +13,7 @@ namespace {
 
 namespace wire = proxy_wire;
 using Bytes = std::span<const std::uint8_t>;
-using Reading = std::expected<ProxyReading, ProxyError>;
+using ReadingResult = std::expected<ProxyReading, ProxyError>;
 
 bool begins_v1(Bytes bytes) {
   const std::size_t length = std::min(bytes.size(), wire::v1_prefix.size());
@@ -76,7 +76,7 @@ std::optional<ProxyHeader> v1_header(std::string_view line) {
   return header;
 }
 
-Reading read_v1(Bytes bytes) {
+ReadingResult read_v1(Bytes bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()),
                               std::min(bytes.size(), wire::v1_bytes_max));
   const std::size_t end = text.find_first_of("\r\n");
@@ -149,7 +149,7 @@ std::optional<ProxyError> check_fields(Bytes header, std::size_t begin) {
   return std::nullopt;
 }
 
-Reading read_v2(Bytes bytes) {
+ReadingResult read_v2(Bytes bytes) {
   if (bytes.size() < wire::v2_fixed_bytes)
     return ProxyReading{.needed = wire::v2_fixed_bytes, .header = {}};
   const std::uint8_t command = bytes[12];

@@ -32,11 +32,11 @@ Result<Backend> parse_address(std::string_view text, const InterfaceLookup& inte
   if (auto problem = forms::interface_problem(text, endpoint, interfaces); !problem.empty()) {
     return fail(std::move(problem));
   }
-  if (!endpoint) return fail(quoted(text) + " is neither address:port nor name:port");
+  if (!endpoint) return fail(in_quotes(text) + " is neither address:port nor name:port");
   switch (address_scope(endpoint->ip)) {
     case AddressScope::unspecified:
     case AddressScope::multicast:
-      return fail(quoted(text) + " is not an address to connect to");
+      return fail(in_quotes(text) + " is not an address to connect to");
     default:
       break;
   }
@@ -54,7 +54,7 @@ Result<Backend> parse_captured(std::string_view text, std::string_view host, std
   std::array<char, limits::server_name_max> name{};
   const auto length = canonical_server_name(sample, name);
   if (!length || *length == 0) {
-    return fail(quoted(text) +
+    return fail(in_quotes(text) +
                 " is no host name with groups (\"\\1\" to \"\\9\") of a regular expression");
   }
   std::string lower(host);
@@ -70,12 +70,12 @@ Result<Backend> parse_name(std::string_view text, std::string_view host, std::ui
   }
   if (host.find('\\') != host.npos) return parse_captured(text, host, port);
   if (host.find_first_of("{}") != host.npos) {
-    return fail(quoted(text) +
+    return fail(in_quotes(text) +
                 " has braces; \"{name}\" must be the whole host, as in \"{name}:443\"");
   }
   std::array<char, limits::server_name_max> name{};
   const auto length = canonical_server_name(host, name);
-  if (!length) return fail(quoted(text) + " has no valid host name before the port");
+  if (!length) return fail(in_quotes(text) + " has no valid host name before the port");
   if (*length == 0) return parse_address(text, interfaces);
   Backend backend{
       .kind = Backend::Kind::name, .endpoint = {}, .host = {name.data(), *length}, .port = port};
@@ -91,7 +91,7 @@ Result<Backend> parse_service(std::string_view text) {
   const std::size_t dot = host.find('.');
   if (!host.starts_with('_') || dot == host.npos || !host.substr(dot + 1).starts_with('_')) {
     return fail(
-        quoted(text) +
+        in_quotes(text) +
         " is no service, as in \"srv:_https._tcp.example.internal\"; its ports come by DNS");
   }
   return Backend{.kind = Backend::Kind::service,
@@ -102,16 +102,17 @@ Result<Backend> parse_service(std::string_view text) {
 Result<Backend> parse(std::string_view text, const InterfaceLookup& interfaces) {
   if (text.starts_with(unix_path_prefix)) return parse_unix(text);
   if (text.starts_with(service_prefix)) return parse_service(text);
-  if (const std::string hint = backend_hint(text); !hint.empty()) return fail(quoted(text) + hint);
+  if (const std::string hint = backend_hint(text); !hint.empty())
+    return fail(in_quotes(text) + hint);
   const std::size_t colon = text.rfind(':');
   if (colon == text.npos || text.ends_with(']') || parse_ip(text)) {
-    return fail(quoted(text) +
+    return fail(in_quotes(text) +
                 " has no port; write \"address:port\", \"[v6-address]:port\", \"name:port\", "
                 "\"unix:/path\" or \"{name}:port\"");
   }
   const auto port = parse_decimal(text.substr(colon + 1), 0xffff);
   if (!port || *port == 0) {
-    return fail(quoted(text) + " must end in a port from 1 to 65535");
+    return fail(in_quotes(text) + " must end in a port from 1 to 65535");
   }
   const std::string_view host = text.substr(0, colon);
   if (host.starts_with('[')) return parse_address(text, interfaces);
@@ -129,10 +130,11 @@ Result<Backend> parse_backend(std::string_view text, const InterfaceLookup& inte
 Result<Backend> parse_upstream(std::string_view text, const InterfaceLookup& interfaces) {
   Result<Backend> backend = parse_backend(text, interfaces);
   if (backend && backend->kind == Backend::Kind::service) {
-    return fail(quoted(text) + " must be a server's address or name, not a service");
+    return fail(in_quotes(text) + " must be a server's address or name, not a service");
   }
   if (backend && backend->is_of_client()) {
-    return fail(quoted(text) + " must be a server of its own, not the name that a client asks for");
+    return fail(in_quotes(text) +
+                " must be a server of its own, not the name that a client asks for");
   }
   return backend;
 }

@@ -11,9 +11,9 @@ constexpr std::uint8_t login_version = 1;
 constexpr std::uint8_t method_none = 0;
 constexpr std::uint8_t method_login = 2;
 constexpr std::uint8_t command_connect = 1;
-constexpr std::uint8_t type_ipv4 = 1;
-constexpr std::uint8_t type_name = 3;
-constexpr std::uint8_t type_ipv6 = 4;
+constexpr std::uint8_t address_type_ipv4 = 1;
+constexpr std::uint8_t address_type_name = 3;
+constexpr std::uint8_t address_type_ipv6 = 4;
 
 // The head of a reply: version, reply, reserved, type, and the first byte of the address, which is
 // the length of a name.
@@ -38,13 +38,13 @@ SocksDialog::SocksDialog(const SocksTarget& target, const SocksLogin& login) : l
   }
   if (!target.name.empty()) {
     assert(target.name.size() <= 255);
-    request_[at++] = type_name;
+    request_[at++] = address_type_name;
     request_[at++] = static_cast<std::uint8_t>(target.name.size());
     std::ranges::copy(target.name, request_.begin() + static_cast<std::ptrdiff_t>(at));
     at += target.name.size();
   } else {
     const std::size_t skipped = target.ip.is_v4() ? 12 : 0;  // The v4-mapped prefix.
-    request_[at++] = target.ip.is_v4() ? type_ipv4 : type_ipv6;
+    request_[at++] = target.ip.is_v4() ? address_type_ipv4 : address_type_ipv6;
     const auto address = std::span(target.ip.bytes).subspan(skipped);
     std::ranges::copy(address, request_.begin() + static_cast<std::ptrdiff_t>(at));
     at += address.size();
@@ -141,13 +141,13 @@ void SocksDialog::on_reply() {
   if (in_size_ < reply_head_bytes) return;
   if (in_size_ == reply_head_bytes) {
     switch (in_[3]) {
-      case type_ipv4:
+      case address_type_ipv4:
         in_wanted_ = 4 + 4 + port_bytes;
         return;
-      case type_ipv6:
+      case address_type_ipv6:
         in_wanted_ = 4 + 16 + port_bytes;
         return;
-      case type_name:
+      case address_type_name:
         in_wanted_ = reply_head_bytes + in_[4] + port_bytes;
         return;
       default:

@@ -23,7 +23,7 @@ bool TargetList::has_place() {
 
 BackendLease TargetList::lease(const Target& target) const {
   const BackendEntry& entry = *route_->backends[target.backend];
-  const AddressLoads::Place address = BackendLease::place_of(entry, target.endpoint.ip);
+  AddressLoads::Place address = BackendLease::place_of(entry, target.endpoint.ip);
   const bool counted = std::ranges::find(places_, target.backend, &Place::backend) != places_.end();
   return counted ? BackendLease(address) : BackendLease(entry, address);
 }

@@ -174,7 +174,7 @@ void ControlServer::answer_lines(ClientId id, Client& client) {
   }
 }
 
-bool ControlServer::flush(Client& client) {
+bool ControlServer::flush(Client& client) const {
   while (!client.output.empty()) {
     const ssize_t size =
         send(client.fd.get(), client.output.data(), client.output.size(), MSG_NOSIGNAL);

@@ -88,7 +88,7 @@ class ControlServer {
   bool receive(Client& client);
   bool proceed(ClientId id, Client& client);
   void answer_lines(ClientId id, Client& client);
-  bool flush(Client& client);
+  bool flush(Client& client) const;
   void run(ClientId id, Client& client, std::string_view line);
   void reply(ClientId id, const Result<nlohmann::json>& result);
 

@@ -91,7 +91,7 @@ Probe::Outcome Probe::send_rest() {
   return expects_answer_ ? std::nullopt : Outcome("");
 }
 
-Probe::Outcome Probe::receive() {
+Probe::Outcome Probe::receive() const {
   std::array<std::uint8_t, limits::health_answer_bytes> answer;
   const ssize_t received = recv(fd(), answer.data(), answer.size(), 0);
   if (received < 0 && errno == EAGAIN) return std::nullopt;

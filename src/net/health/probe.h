@@ -38,7 +38,7 @@ class Probe {
 
  private:
   Outcome send_rest();
-  Outcome receive();
+  Outcome receive() const;
 
   UniqueFd socket_;
   bool connecting_ = false;

@@ -192,7 +192,7 @@ void MetricsServer::finish_metrics(ClientId id, const std::string& text) {
   if (!send_answer(client) || !watch(id, client)) clients_.erase(found);
 }
 
-bool MetricsServer::receive(Client& client) {
+bool MetricsServer::receive(Client& client) const {
   std::array<char, 4096> bytes;
   const ssize_t size = recv(client.fd.get(), bytes.data(), bytes.size(), 0);
   if (size < 0) return errno == EAGAIN || errno == EINTR;
@@ -203,7 +203,7 @@ bool MetricsServer::receive(Client& client) {
   return true;
 }
 
-bool MetricsServer::flush(Client& client) {
+bool MetricsServer::flush(Client& client) const {
   const ssize_t size =
       send(client.fd.get(), client.output.data(), client.output.size(), MSG_NOSIGNAL);
   if (size < 0) return errno == EAGAIN || errno == EINTR;

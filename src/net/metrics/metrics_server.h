@@ -67,8 +67,8 @@ class MetricsServer {
   bool serve(ClientId id, Client& client, std::uint32_t events);
   bool take_request(ClientId id, Client& client);
   bool send_answer(Client& client);
-  bool receive(Client& client);
-  bool flush(Client& client);
+  bool receive(Client& client) const;
+  bool flush(Client& client) const;
   bool watch(ClientId id, const Client& client) const;
   void start_metrics(ClientId id, Client& client);
   void finish_metrics(ClientId id, const std::string& text);

@@ -92,7 +92,7 @@ Result<UniqueFd> PassedSockets::find(const ListenerConfig& listener, const TcpCo
     if (there || (named && found == nullptr)) found = &each;
   }
   if (found == nullptr) return UniqueFd();
-  const std::string what = "the socket " + sni::quoted(found->name) + " of the service manager";
+  const std::string what = "the socket " + sni::in_quotes(found->name) + " of the service manager";
   if (const std::string why = misfit(found->fd.get(), listener); !why.empty()) {
     return fail(what + ' ' + why);
   }
@@ -108,7 +108,7 @@ Result<UniqueFd> PassedSockets::find(const ListenerConfig& listener, const TcpCo
 std::vector<std::string> PassedSockets::close_unused() {
   std::vector<std::string> names;
   std::erase_if(sockets_, [&names](const Passed& each) {
-    if (!each.used) names.push_back(sni::quoted(each.name));
+    if (!each.used) names.push_back(sni::in_quotes(each.name));
     return !each.used;
   });
   return names;

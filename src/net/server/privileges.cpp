@@ -39,11 +39,11 @@ std::string place_of(std::string_view path) {
 }
 
 void make_places(const Config& config, const UserId& user) {
-  constexpr std::string_view unix_prefix = "unix:";
+  constexpr std::string_view unix_socket_prefix = "unix:";
   const std::string& metrics = config.metrics.listen;
   make_directory(place_of(config.control.socket), 0755, user);
-  if (metrics.starts_with(unix_prefix)) {
-    make_directory(place_of(metrics.substr(unix_prefix.size())), 0755, user);
+  if (metrics.starts_with(unix_socket_prefix)) {
+    make_directory(place_of(metrics.substr(unix_socket_prefix.size())), 0755, user);
   }
   make_directory(place_of(config.stats.file), 0750, user);
   make_directory(config.fast_path.pin, 0700, user);

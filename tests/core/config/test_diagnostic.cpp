@@ -48,10 +48,10 @@ TEST_CASE("more diagnostics than the bound are counted, and still are errors") {
 }
 
 TEST_CASE("quoted input is bounded and harmless to a terminal") {
-  CHECK(sni::quoted("a b") == "'a b'");
-  CHECK(sni::quoted("\x1b[31m\n\x7f\xc2\x9b") == "'\\x1b[31m\\x0a\\x7f\\xc2\\x9b'");
-  CHECK(sni::quoted(std::string(80, 'a')) == "'" + std::string(80, 'a') + "'");
-  CHECK(sni::quoted(std::string(81, 'a')) == "'" + std::string(80, 'a') + "...'");
+  CHECK(sni::in_quotes("a b") == "'a b'");
+  CHECK(sni::in_quotes("\x1b[31m\n\x7f\xc2\x9b") == "'\\x1b[31m\\x0a\\x7f\\xc2\\x9b'");
+  CHECK(sni::in_quotes(std::string(80, 'a')) == "'" + std::string(80, 'a') + "'");
+  CHECK(sni::in_quotes(std::string(81, 'a')) == "'" + std::string(80, 'a') + "...'");
 }
 
 TEST_CASE("a suggestion is the nearest candidate within a third of the letters") {

@@ -1,4 +1,4 @@
-#include "bpf/packet/netlink.h"
+#include "bpf/netlink.h"
 
 #include <sys/socket.h>
 #include <sys/time.h>

@@ -1,7 +1,7 @@
 #pragma once
 
-// Requests to the kernel over netlink (RFC 3549): routes, traffic control and conntrack. A message
-// is built in a buffer of fixed size and sent, and its answers are read to the last one. One
+// Requests to the kernel over netlink (RFC 3549): routes, traffic control, conntrack and drivers. A
+// message is built in a buffer of fixed size and sent, and its answers are read to the last one. One
 // request at a time; a socket belongs to one thread.
 
 #include <linux/netlink.h>
@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "core/error.h"
@@ -23,12 +24,21 @@ namespace sni {
 
 using NetlinkBytes = std::span<const std::byte>;
 
+// Of the IPv4 address in a v4-mapped one: requests and answers have the four bytes behind it.
+inline constexpr std::size_t v4_mapped_offset = 12;
+
 template <typename T>
 std::optional<T> netlink_value(NetlinkBytes bytes) {
   if (bytes.size() < sizeof(T)) return std::nullopt;
   T value;
   std::memcpy(&value, bytes.data(), sizeof value);
   return value;
+}
+
+// Of an attribute with a terminating zero.
+inline std::string netlink_text(NetlinkBytes value) {
+  if (value.empty()) return {};
+  return {reinterpret_cast<const char*>(value.data()), value.size() - 1};
 }
 
 // Calls back with type and value of each complete attribute.
