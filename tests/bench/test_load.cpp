@@ -140,7 +140,7 @@ ssize_t pass(bool, std::uint64_t, std::span<char> bytes) {
 // On a machine that is busy with other things a short window can pass with nothing done in it.
 Outcome until_it_moves(const std::string& value, const std::function<Outcome(Timing)>& load) {
   Timing timing = brief;
-  for (;; timing.window_s *= 2) {
+  for (;; timing.window_s *= 2) {  // NOLINT(cert-flp30-c): powers of two are exact.
     Outcome outcome = load(timing);
     if (outcome.values[value] > 0 || !outcome.faults.empty() || timing.window_s > 10)
       return outcome;

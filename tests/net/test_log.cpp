@@ -58,7 +58,7 @@ TEST_CASE_FIXTURE(LogRestored, "a text line is time, level and message") {
   const auto lines = lines_of(as_text, [] { spdlog::warn("cannot {}", "listen"); });
   REQUIRE(lines.size() == 1);
   CHECK(lines[0].ends_with(" warning cannot listen"));
-  CHECK(lines[0].find("T") == 10);  // 2026-01-31T...
+  CHECK(lines[0].find('T') == 10);  // 2026-01-31T...
 }
 
 TEST_CASE_FIXTURE(LogRestored, "a JSON line is one object with time, level and message") {

@@ -48,7 +48,7 @@ void shorten(Length& length) {
 // operations on the socket fail.
 void disconnect(int fd) {
   const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
-  ::connect(fd, &nobody, sizeof nobody);
+  static_cast<void>(::connect(fd, &nobody, sizeof nobody));
 }
 
 // The error of a request that is to fail, or 0.

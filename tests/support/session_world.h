@@ -94,9 +94,9 @@ class SessionWorld {
     static_assert(std::has_unique_object_representations_v<Session>);
     std::string bytes(reinterpret_cast<const char*>(&session_), sizeof session_);
     for (const auto& each : {held_, eof_, fin_sent_}) bytes.append(each.begin(), each.end());
-    bytes.push_back(due_.has_value());
+    bytes.push_back(static_cast<char>(due_.has_value()));
     for (const auto& each : resting_) bytes.append(each.begin(), each.end());
-    bytes.push_back(handing_over_);
+    bytes.push_back(static_cast<char>(handing_over_));
     bytes.push_back(static_cast<char>(retreats_));
     return bytes;
   }
@@ -156,7 +156,7 @@ class SessionWorld {
       const auto add = [&](Kind kind, EndReason reason = EndReason::none) {
         events.push_back({.kind = kind, .side = side, .reason = reason});
       };
-      if (session_.armed(Operation::receive, side) && !(gated() && side == Side::backend)) {
+      if (session_.armed(Operation::receive, side) && (!gated() || side != Side::backend)) {
         add_receive_ends(side, add);
       }
       if (session_.armed(Operation::send, side)) {

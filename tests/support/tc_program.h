@@ -26,6 +26,7 @@ class TcProgram {
         map_fd >= 0 ? dup(map_fd) : bpf_map_create(BPF_MAP_TYPE_ARRAY, "count", 4, 8, 1, &options));
     REQUIRE(count_);
     const std::array code = {
+        // NOLINTNEXTLINE(misc-redundant-expression): two of them are 0.
         bpf_insn{.code = BPF_LD | BPF_DW | BPF_IMM,
                  .dst_reg = 1,
                  .src_reg = BPF_PSEUDO_MAP_VALUE,

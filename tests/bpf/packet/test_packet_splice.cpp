@@ -101,7 +101,7 @@ TEST_CASE("packets are rewritten to the byte as the model says, in every pair of
           CHECK(passage.action == TC_ACT_REDIRECT);
           Bytes expected = flow.expected_up(segment);
           Bytes got = packet_in(passage);
-          if (flow.client.ip.is_v4() == false && flow.backend.ip.is_v4()) {
+          if (!flow.client.ip.is_v4() && flow.backend.ip.is_v4()) {
             // IPv6 has no identification to take over, and 0 is correct with "don't fragment".
             REQUIRE(got.size() == expected.size());
             CHECK((got[4] == 0 && got[5] == 0));

@@ -139,7 +139,8 @@ TEST_CASE("each refusal has its name") {
       SocksError::general,          SocksError::not_allowed,        SocksError::network_unreachable,
       SocksError::host_unreachable, SocksError::connection_refused, SocksError::ttl_expired,
       SocksError::no_command,       SocksError::no_address_type,    SocksError::unknown_reply};
-  for (std::uint8_t reply = 1; reply <= std::size(replies); ++reply) {
+  static_assert(std::size(replies) < 256);
+  for (std::uint8_t reply = 1; reply <= std::uint8_t{std::size(replies)}; ++reply) {
     CHECK(failure({5, 0}, {5, reply}) == replies[reply - 1]);
     CHECK(failure({5, 0}, {5, reply, 0, 1, 0, 0, 0, 0, 0, 0}) == replies[reply - 1]);
   }

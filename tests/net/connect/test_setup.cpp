@@ -32,7 +32,8 @@ class SilentBackend {
     for (int i = 0; i < 4; ++i) {
       fillers_.push_back(
           UniqueFd::adopt(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
-      connect(fillers_.back().get(), reinterpret_cast<sockaddr*>(&address), length);
+      static_cast<void>(
+          connect(fillers_.back().get(), reinterpret_cast<sockaddr*>(&address), length));
     }
   }
   Endpoint endpoint() const { return endpoint_; }

@@ -121,12 +121,14 @@ TEST_CASE("changes of a long list are planned beside the caller, and hold in the
   }
   Guarding guarding(blocking(many));
   std::vector<std::string> order;
-  guarding.guard->block(prefix("203.0.113.0/24"), std::nullopt,
-                        [&](const Result<void>& done) { order.push_back(done ? "prefix" : "no"); });
+  guarding.guard->block(prefix("203.0.113.0/24"), std::nullopt, [&](const Result<void>& done) {
+    order.emplace_back(done ? "prefix" : "no");
+  });
   CHECK(order.empty());
   CHECK(!guarding.refuses("203.0.113.9"));
-  guarding.guard->block(prefix("198.51.100.9"), std::nullopt,
-                        [&](const Result<void>& done) { order.push_back(done ? "single" : "no"); });
+  guarding.guard->block(prefix("198.51.100.9"), std::nullopt, [&](const Result<void>& done) {
+    order.emplace_back(done ? "single" : "no");
+  });
   guarding.guard->reload(blocking(many));
   REQUIRE(guarding.unblock(prefix("203.0.113.0/24"))->was_blocked);
   CHECK(order == std::vector<std::string>{"prefix", "single"});

@@ -1,6 +1,7 @@
 #include "net/guard/guard_warnings.h"
 
 #include <doctest/doctest.h>
+#include <algorithm>
 
 #include <string>
 #include <vector>
@@ -76,10 +77,9 @@ TEST_CASE("needed sources are this host, its resolvers and its backends") {
   const auto needed = needed_sources(config);
   REQUIRE(needed);
   const auto has = [&](const IpAddress& address, const std::string& what) {
-    for (const NeededSource& source : *needed) {
-      if (source.address == address && source.what == what) return true;
-    }
-    return false;
+    return std::ranges::any_of(*needed, [&](const NeededSource& source) {
+      return source.address == address && source.what == what;
+    });
   };
   CHECK(has(IpAddress::v4(127, 0, 0, 1), "an address of this host"));
   CHECK(has(IpAddress::v4(192, 0, 2, 53), "a resolver"));

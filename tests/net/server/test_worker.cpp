@@ -66,7 +66,7 @@ TEST_CASE("reloads while clients come and go disturb nobody") {
     Config config = config_for(backend.endpoint());
     if (i % 2 == 0) {
       config.listeners.push_back(listener_named("extra"));
-      config.routes.front().listeners.push_back("extra");
+      config.routes.front().listeners.emplace_back("extra");
     }
     proxy.reload(std::move(config));
     if (i % 2 == 0) bad += echoes(proxy.endpoint("extra"), pattern(5'000)) ? 0 : 1;

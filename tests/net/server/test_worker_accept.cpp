@@ -36,7 +36,7 @@ void check_refused(WorkerHarness& proxy, Refusal refusal) {
 Config two_listeners(const TcpListener& backend) {
   Config config = config_for(backend.endpoint());
   config.listeners.push_back(listener_named("second"));
-  config.routes.front().listeners.push_back("second");
+  config.routes.front().listeners.emplace_back("second");
   return config;
 }
 
