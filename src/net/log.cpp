@@ -19,6 +19,7 @@
 #include "bpf/libbpf_lines.h"
 #include "core/session/access_line.h"
 #include "net/environment.h"
+#include "net/journal.h"
 #include "net/log_writer.h"
 
 namespace sni {
@@ -64,6 +65,18 @@ bool stderr_is_journal() {
   struct stat status{};
   return !stream.empty() && fstat(STDERR_FILENO, &status) == 0 &&
          stream == std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino);
+}
+
+// Lines for the journal go to its socket, as entries with fields; where it does not take them, as
+// from a mount namespace without the socket, they go to stderr, from which it gets them too.
+LogWriter::Write stderr_or_journal() {
+  auto journal = to_journal.load(std::memory_order_relaxed) ? Journal::open() : std::nullopt;
+  if (!journal) return LogWriter::to(STDERR_FILENO);
+  return [journal = std::make_shared<Journal>(std::move(*journal)),
+          plain = LogWriter::to(STDERR_FILENO)](std::string_view lines) {
+    const std::string_view rest = journal->write(lines);
+    return rest.empty() || plain(rest);
+  };
 }
 
 // Priorities of syslog(3) by spdlog's levels.
@@ -174,7 +187,7 @@ std::uint64_t lost_access_lines() {
 
 void start_logging(const LogConfig& config) {
   to_journal.store(stderr_is_journal(), std::memory_order_relaxed);
-  auto writer = std::make_shared<LogWriter>(STDERR_FILENO);
+  auto writer = std::make_shared<LogWriter>(stderr_or_journal());
   stderr_writer.exchange(writer);
   lost_before = 0;
   spdlog::set_default_logger(

@@ -17,8 +17,9 @@
 
 namespace sni {
 
-// Access lines go to stderr until open_access_file(). If stderr is the journal, lines begin with
-// their priority in the form of sd-daemon(3), which the journal strips.
+// Access lines go to stderr until open_access_file(). If stderr is the journal, lines go to it as
+// entries with fields (net/journal.h), or begin with their priority in the form of sd-daemon(3), which
+// the journal strips.
 void start_logging(const LogConfig& config);
 // For a reload: level and format change from the next line on. Does not wait for the reader of
 // stderr.

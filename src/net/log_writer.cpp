@@ -28,13 +28,18 @@ bool write_all(int fd, std::string_view text) {
 
 }  // namespace
 
-LogWriter::LogWriter(int fd) : queue_(std::make_shared<Queue>()) {
-  thread_ = std::thread([fd, queue = queue_] { run(fd, *queue); });
+LogWriter::LogWriter(Write write) : queue_(std::make_shared<Queue>()) {
+  thread_ = std::thread([write = std::move(write), queue = queue_] { run(write, *queue); });
 }
 
-LogWriter::LogWriter(UniqueFd file) : LogWriter(file.get()) {
-  queue_->file = std::move(file);
+LogWriter::Write LogWriter::to(int fd) {
+  return [fd](std::string_view text) { return write_all(fd, text); };
 }
+
+LogWriter::LogWriter(UniqueFd file)
+    : LogWriter([file = std::make_shared<UniqueFd>(std::move(file))](std::string_view text) {
+        return write_all(file->get(), text);
+      }) {}
 
 bool LogWriter::put(std::string_view text, std::uint64_t lines) {
   std::unique_lock lock(queue_->mutex);
@@ -67,7 +72,7 @@ int LogWriter::error() const {
   return queue_->error;
 }
 
-void LogWriter::run(int fd, Queue& queue) {
+void LogWriter::run(const Write& write, Queue& queue) {
   std::unique_lock lock(queue.mutex);
   while (!queue.stopping || !queue.chunks.empty()) {
     if (queue.chunks.empty()) {
@@ -81,7 +86,7 @@ void LogWriter::run(int fd, Queue& queue) {
     queue.chunks.pop_front();
     queue.bytes -= chunk.text.size();
     lock.unlock();
-    const bool written = write_all(fd, chunk.text);
+    const bool written = write(chunk.text);
     const int error = errno;
     lock.lock();
     if (written) continue;

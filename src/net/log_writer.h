@@ -1,7 +1,7 @@
 #pragma once
 
 // Theory of operation: callers put whole lines into a bounded queue and never wait for the reader
-// of the log; one thread writes the queue to a descriptor. A line wakes the thread if it is idle.
+// of the log; one thread writes the queue out. A line wakes the thread if it is idle.
 // It then collects lines for collect_time before it writes, so that many lines cost one wake-up and
 // one write. A full queue drops and counts its oldest lines. Lines of one caller keep their order.
 
@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -26,8 +27,12 @@ class LogWriter {
   static constexpr std::size_t chunk_bytes = 64 << 10;
   static constexpr std::chrono::milliseconds collect_time{5};
 
+  // Takes whole lines, on the thread; may block. False: they cannot be written (errno).
+  using Write = std::function<bool(std::string_view)>;
+
+  explicit LogWriter(Write write);
   // Writes to `fd`, which the caller keeps open.
-  explicit LogWriter(int fd);
+  static Write to(int fd);
   // Writes to a file and closes it at the end.
   explicit LogWriter(UniqueFd file);
   // Ends by stop() only.
@@ -59,12 +64,11 @@ class LogWriter {
     std::size_t bytes = 0;
     std::uint64_t lost = 0;
     int error = 0;
-    UniqueFd file;
     bool resting = false;  // The thread waits for the first line.
     bool stopping = false;
     bool done = false;
   };
-  static void run(int fd, Queue& queue);
+  static void run(const Write& write, Queue& queue);
 
   std::shared_ptr<Queue> queue_;
   std::thread thread_;

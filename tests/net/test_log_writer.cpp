@@ -41,7 +41,7 @@ struct LogPipe {
 
 TEST_CASE("lines that come close together share their writes") {
   LogPipe pipe(O_DIRECT);  // A packet a write: each read ends with it.
-  LogWriter writer(pipe.write_end.get());
+  LogWriter writer(LogWriter::to(pipe.write_end.get()));
   for (int i = 0; i < 200; ++i) writer.put("line\n", 1);
   REQUIRE(writer.stop(5s));
   pipe.write_end.reset();
@@ -57,7 +57,7 @@ TEST_CASE("lines that come close together share their writes") {
 
 TEST_CASE("what waits is written before the end, and what comes after it is not") {
   LogPipe pipe;
-  LogWriter writer(pipe.write_end.get());
+  LogWriter writer(LogWriter::to(pipe.write_end.get()));
   writer.put("first\n", 1);
   REQUIRE(writer.stop(5s));
   writer.put("too late\n", 1);
@@ -67,7 +67,7 @@ TEST_CASE("what waits is written before the end, and what comes after it is not"
 
 TEST_CASE("a reader that is stuck holds nobody up, at the end either") {
   const LogPipe pipe;
-  LogWriter writer(pipe.write_end.get());
+  LogWriter writer(LogWriter::to(pipe.write_end.get()));
   const std::string line(1000, 'x');
   constexpr std::uint64_t lines = 3 * LogWriter::queue_bytes_max / 1000;
   for (std::uint64_t i = 0; i < lines; ++i) writer.put(line, 1);
@@ -86,7 +86,7 @@ TEST_CASE("a reader that is stuck holds nobody up, at the end either") {
 TEST_CASE("lines that cannot be written are lost, and counted") {
   const UniqueFd full = UniqueFd::adopt(open("/dev/full", O_WRONLY | O_CLOEXEC));
   REQUIRE(full);
-  LogWriter writer(full.get());
+  LogWriter writer(LogWriter::to(full.get()));
   writer.put("a\nb\n", 2);
   REQUIRE(writer.stop(5s));
   CHECK(writer.lost() == 2);
