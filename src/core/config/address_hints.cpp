@@ -125,8 +125,8 @@ std::string route_name_hint(std::string_view text) {
            did_you_mean_exactly(std::string(text.substr(0, colon)));
   }
   if (text.find_first_of("~^$()[]\\|+?") != text.npos) {
-    return " is no host name; there are no regular expressions, only \"*.\" for one or more "
-           "leading labels";
+    return " is no host name; a regular expression stands between slashes, as in "
+           "'/(.+)\\.example\\.com/'";
   }
   return {};
 }

@@ -50,8 +50,8 @@ TEST_CASE("names of routes are host names or wildcards") {
        "'a.example:443' has a port, which clients do not send; did you mean 'a.example'?"},
       {"https://a.example/x", "'https://a.example/x' is a URL; did you mean 'a.example'?"},
       {"~^(.+)\\.example$",
-       "'~^(.+)\\.example$' is no host name; there are no regular expressions, only \"*.\" for one "
-       "or more leading labels"},
+       "'~^(.+)\\.example$' is no host name; a regular expression stands between slashes, as in "
+       "'/(.+)\\.example\\.com/'"},
       {"a b.example", "'a b.example'" + invalid},
       {"*.", "'*.'" + invalid},
       {"*example.com", "'*example.com'" + wildcard},
