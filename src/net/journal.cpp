@@ -103,6 +103,7 @@ std::optional<Journal> Journal::open(const std::string& path) {
 }
 
 std::string_view Journal::write(std::string_view lines) const {
+  sockaddr_un address = address_;  // sendmmsg(2) wants it without const.
   while (!lines.empty()) {
     std::array<std::string, entries_per_call> entries;
     std::array<std::size_t, entries_per_call> ends{};  // Of their lines.
@@ -114,8 +115,8 @@ std::string_view Journal::write(std::string_view lines) const {
       entries[count] = journal_entry(lines.substr(at, end - at));
       pieces[count] = {.iov_base = entries[count].data(), .iov_len = entries[count].size()};
       msghdr& header = messages[count].msg_hdr;
-      header.msg_name = const_cast<sockaddr_un*>(&address_);
-      header.msg_namelen = sizeof address_;
+      header.msg_name = &address;
+      header.msg_namelen = sizeof address;
       header.msg_iov = &pieces[count];
       header.msg_iovlen = 1;
       at = ends[count] = std::min(end + 1, lines.size());
