@@ -3,7 +3,6 @@
 #include <poll.h>
 #include <pty.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 
 #include "bench/clock.h"
 #include "core/unique_fd.h"
+#include "net/control/control_address.h"
 
 namespace sni::bench {
 namespace {
@@ -23,10 +23,9 @@ constexpr std::string_view request =
 constexpr std::string_view always_there = "sni_proxy_build_info";  // Present in each scrape.
 
 bool scrape(const std::string& path) {
-  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const auto address = control_address(path);
   const UniqueFd fd = UniqueFd::adopt(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+  if (!address || ::connect(fd.get(), as_sockaddr(*address), sizeof *address) != 0 ||
       ::write(fd.get(), request.data(), request.size()) != static_cast<ssize_t>(request.size())) {
     return false;
   }

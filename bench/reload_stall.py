@@ -12,16 +12,16 @@ import argparse
 import gc
 import json
 import multiprocessing
+import os
 import pathlib
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "e2e"))
-from support import processes, tls  # noqa: E402
+from support import proxy, tls  # noqa: E402
 
 MESSAGE = b"x" * 64
 PAUSE_S = 0.0005
@@ -37,17 +37,6 @@ def serve(listening, hello_bytes):
         left -= len(connection.recv(left))
     while data := connection.recv(4096):
         connection.sendall(data)
-
-
-def configuration(directory, port, backend, routes):
-    path = directory / "config.toml"
-    with path.open("w") as out:
-        out.write('[server]\nworkers = 1\n[fast_path]\nmode = "userspace"\n'
-                  f'[control]\nsocket = "{directory / "control.sock"}"\n'
-                  f'[[listener]]\nname = "a"\naddress = "127.0.0.1:{port}"\n')
-        for number in range(routes):
-            out.write(f'[[route]]\nnames = ["host-{number}.example"]\nbackend = "{backend}"\n')
-    return path
 
 
 def longest(connection, seconds, between=lambda: None):
@@ -70,14 +59,13 @@ def measure(options, directory):
     hello = tls.client_hello("host-0.example")
     backend = multiprocessing.Process(target=serve, args=(listening, len(hello)), daemon=True)
     backend.start()
-    port = processes.free_port()
     address = f"127.0.0.1:{listening.getsockname()[1]}"
-    path = configuration(directory, port, address, options.routes)
-    with (directory / "log").open("w") as log:
-        proxy = subprocess.Popen([options.proxy, "--config", path], stderr=log)
+    routes = [{"names": [f"host-{number}.example"], "backend": address}
+              for number in range(options.routes)]
+    started = proxy.Proxy({"server": {"workers": 1}, "fast_path": {"mode": "userspace"},
+                           "log": {"level": "info"}, "route": routes}, directory)
     try:
-        processes.wait_until(lambda: f":{port} " in (directory / "log").read_text(), "a listener")
-        with socket.create_connection(("127.0.0.1", port)) as connection:
+        with socket.create_connection(("127.0.0.1", started.port)) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(hello)
             gc.disable()
@@ -87,22 +75,23 @@ def measure(options, directory):
             def reload():
                 if due and time.monotonic() > due[0]:
                     due.pop(0)
-                    proxy.send_signal(signal.SIGHUP)
+                    started.signal(signal.SIGHUP)
             reloading = longest(connection, SPAN_S * options.reloads, reload)
     finally:
-        proxy.terminate()
-        proxy.wait(timeout=60)
-    reloads = (directory / "log").read_text().count("reloaded:")
+        started.end()
+    reloads = started.log().count("reloaded:")
     return {"routes": options.routes, "reloads": reloads, "quiet_ms": quiet, "reload_ms": reloading}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("proxy", help="the program")
+    parser.add_argument("binary")
     parser.add_argument("--routes", type=int, default=100_000)
     parser.add_argument("--reloads", type=int, default=4)
+    options = parser.parse_args()
+    proxy.BINARY = os.path.abspath(options.binary)
     with tempfile.TemporaryDirectory() as directory:
-        print(json.dumps(measure(parser.parse_args(), pathlib.Path(directory))))
+        print(json.dumps(measure(options, directory)))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "net/control/control_address.h"
+
 namespace sni {
 namespace {
 
@@ -90,16 +92,12 @@ std::string journal_entry(std::string_view line) {
 }
 
 std::optional<Journal> Journal::open(const std::string& path) {
-  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-  if (path.size() >= sizeof address.sun_path) return std::nullopt;
-  path.copy(address.sun_path, path.size());
-  const UniqueFd trial = UniqueFd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (::connect(trial.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  const auto address = control_address(path);
+  UniqueFd socket = UniqueFd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!address || ::connect(socket.get(), as_sockaddr(*address), sizeof *address) != 0) {
     return std::nullopt;
   }
-  UniqueFd socket = UniqueFd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket) return std::nullopt;
-  return Journal(std::move(socket), address);
+  return Journal(std::move(socket), *address);
 }
 
 std::string_view Journal::write(std::string_view lines) const {

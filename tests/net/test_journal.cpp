@@ -2,15 +2,16 @@
 
 #include <doctest/doctest.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
-#include <filesystem>
 #include <string>
-#include <vector>
+
+#include "net/control/control_address.h"
+#include "support/socket_path.h"
 
 using namespace sni;
+using namespace sni::test;
 
 namespace {
 
@@ -18,19 +19,18 @@ namespace {
 class Listener {
  public:
   Listener() {
-    std::string name = std::filesystem::temp_directory_path() / "sni-journal-XXXXXX";
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    directory_ = name;
-    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-    path().copy(address.sun_path, sizeof address.sun_path - 1);
+    const auto address = control_address(path_);
     fd_ = UniqueFd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    REQUIRE(::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::bind(fd_.get(), as_sockaddr(*address), sizeof *address) == 0);
   }
-  ~Listener() { std::filesystem::remove_all(directory_); }
+  ~Listener() {
+    ::unlink(path_.c_str());
+    remove_directory_of(path_);
+  }
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  std::string path() const { return directory_ + "/socket"; }
+  const std::string& path() const { return path_; }
   std::string receive() const {
     std::array<char, 4096> bytes{};
     const ssize_t n = ::recv(fd_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
@@ -38,7 +38,7 @@ class Listener {
   }
 
  private:
-  std::string directory_;
+  std::string path_ = fresh_socket_path();
   UniqueFd fd_;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// Paths of our listening UNIX sockets in the kernel's form.
+// Paths of UNIX sockets in the kernel's form, and our own that listen.
 
 #include <sys/socket.h>
 #include <sys/un.h>
