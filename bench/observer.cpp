@@ -25,7 +25,7 @@ constexpr std::string_view always_there = "sni_proxy_build_info";  // Present in
 bool scrape(const std::string& path) {
   const auto address = control_address(path);
   const UniqueFd fd = UniqueFd::adopt(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!address || ::connect(fd.get(), as_sockaddr(*address), sizeof *address) != 0 ||
+  if (!address || !fd || ::connect(fd.get(), as_sockaddr(*address), sizeof *address) != 0 ||
       ::write(fd.get(), request.data(), request.size()) != static_cast<ssize_t>(request.size())) {
     return false;
   }
@@ -39,7 +39,7 @@ bool scrape(const std::string& path) {
 
 // The terminal that `top` runs on.
 UniqueFd start_top(const Observed& observed) {
-  winsize size{.ws_row = 40, .ws_col = 100, .ws_xpixel = 0, .ws_ypixel = 0};
+  const winsize size{.ws_row = 40, .ws_col = 100, .ws_xpixel = 0, .ws_ypixel = 0};
   int terminal = -1;
   if (::forkpty(&terminal, nullptr, nullptr, &size) == 0) {
     ::setenv("TERM", "xterm", 1);  // NOLINT(concurrency-mt-unsafe): in a child with one thread.

@@ -94,7 +94,7 @@ std::string journal_entry(std::string_view line) {
 std::optional<Journal> Journal::open(const std::string& path) {
   const auto address = control_address(path);
   UniqueFd socket = UniqueFd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!address || ::connect(socket.get(), as_sockaddr(*address), sizeof *address) != 0) {
+  if (!address || !socket || ::connect(socket.get(), as_sockaddr(*address), sizeof *address) != 0) {
     return std::nullopt;
   }
   return Journal(std::move(socket), *address);

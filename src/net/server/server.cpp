@@ -1,5 +1,4 @@
 #include "net/server/server.h"
-#include "net/server/cpu_count.h"
 
 #include <poll.h>
 #include <spdlog/spdlog.h>
