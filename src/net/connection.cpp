@@ -150,7 +150,7 @@ void Connection::watch(Side side) {
 void Connection::shut_down(Side side) {
   shutdown(sockets_.fd(side), SHUT_WR);
   if (session_.phase() != Phase::draining) return;
-  set_deadline(std::min(half_closed_unwatched, half_closed()));
+  set_deadline(std::min(half_closed_unwatched, idle_timeouts().half_closed));
 }
 
 void Connection::flush() {
@@ -269,7 +269,7 @@ void Connection::begin_relay() {
   if (setup_->may_retry()) kept_ = std::move(setup_);
   setup_.reset();
   loop_.ledger.begin(flow_, loop_.now_ms);
-  set_deadline(idle());
+  set_deadline(idle_timeouts().idle);
 }
 
 std::optional<Event> Connection::on_watch(Side side, const Completion& completion) {
@@ -313,9 +313,10 @@ void Connection::on_deadline() {
       [[fallthrough]];
     case Phase::relaying: {
       const bool draining = session_.phase() == Phase::draining;
-      const auto limit = static_cast<std::uint64_t>((draining ? half_closed() : idle()).count());
+      const auto [idle, half_closed] = idle_timeouts();
+      const auto limit = static_cast<std::uint64_t>((draining ? half_closed : idle).count());
       if (const auto at = relay_->idle_at(limit)) return loop_.deadlines.set(sockets_.slot, *at);
-      const bool own = draining && half_closed() < idle();
+      const bool own = draining && half_closed < idle;
       return advance({.kind = Kind::deadline,
                       .reason = own ? EndReason::half_closed_timeout : EndReason::idle_timeout});
     }
@@ -371,13 +372,9 @@ void Connection::watch_setup() {
   loop_.deadlines.set(sockets_.slot, next_ms);
 }
 
-std::chrono::milliseconds Connection::idle() const {
-  return idle_timeout(settings_->timeouts, *flow_.record.listener, flow_.record.route->config);
-}
-
-std::chrono::milliseconds Connection::half_closed() const {
-  return half_closed_timeout(settings_->timeouts, *flow_.record.listener,
-                             flow_.record.route->config);
+IdleTimeouts Connection::idle_timeouts() const {
+  return sni::idle_timeouts(settings_->timeouts, *flow_.record.listener,
+                            flow_.record.route->config);
 }
 
 FlowProgress Connection::progress() {

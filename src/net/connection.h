@@ -88,8 +88,7 @@ class Connection {
   std::optional<Event> turned_away(const Event& event);
   void on_setup_deadline();
   void watch_setup();
-  std::chrono::milliseconds idle() const;
-  std::chrono::milliseconds half_closed() const;
+  IdleTimeouts idle_timeouts() const;
   void set_deadline(std::chrono::milliseconds delay);
 
   Loop& loop_;

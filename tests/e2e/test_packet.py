@@ -5,8 +5,10 @@ import contextlib
 import signal
 import socket
 import subprocess
+import threading
+import time
 
-from support import backends, processes, streams, tls
+from support import backends, network, processes, streams, tls
 from support.case import SANITIZED, main
 from support.packet import FORWARDED_BYTES, HANDED_OVER, Packet
 
@@ -179,6 +181,48 @@ class Ends(Packet):
         self.assertTrue(backends.is_reset(connection, 40))
         processes.wait_until(lambda: seen, "the backend to be reset", 20)
         self.assertEqual(self.line(started, "idle_timeout")["client_bytes"], sent)
+
+    def test_answered_probes_do_not_keep_an_idle_flow_alive(self):
+        tcp = {"keepalive_idle": "1s", "keepalive_interval": "1s", "keepalive_probes": 2}
+        started = self.started("remote", backends.echo, timeouts={"idle": "10m"}, tcp=tcp,
+                               route_keys={"idle": "6s"})
+        connection, _ = self.handed_over(started)
+        begun = time.monotonic()
+        self.assertTrue(backends.is_reset(connection, 40))
+        # Two unanswered probes would have ended it after three seconds.
+        self.assertGreater(time.monotonic() - begun, 5)
+        self.line(started, "idle_timeout")
+
+    def check_vanished(self, place, namespace, device, end):
+        tcp = {"keepalive_idle": "1s", "keepalive_interval": "1s", "keepalive_probes": 2}
+        started = self.started(place, backends.echo, timeouts={"idle": "24h"}, tcp=tcp)
+        _, sent = self.handed_over(started)
+        # Bytes in flight would be retransmitted for minutes.
+        processes.wait_until(lambda: self.command(started, "connections")[0]["server_bytes"] ==
+                             sent, "the client's acknowledgement")
+        network.ip("-n", namespace, "link", "set", device, "down")
+        self.line(started, end)
+
+    def test_a_client_that_has_vanished_is_found_whatever_idle_is(self):
+        self.check_vanished("mixed", self.lab.client, "far", "client_lost")
+
+    def test_a_backend_on_loopback_answers_probes_for_longer_than_its_client(self):
+        self.check_vanished("loopback", self.lab.client, "far", "client_lost")
+
+    def test_a_backend_that_has_vanished_is_found_whatever_idle_is(self):
+        self.check_vanished("container", self.lab.container, "eth0", "backend_lost")
+
+    def test_a_half_closed_flow_has_a_timeout_of_its_own(self):
+        def keep(connection):
+            backends.echo(connection)
+            ended.wait(60)
+
+        ended = threading.Event()
+        self.addCleanup(ended.set)
+        started = self.started("remote", keep, timeouts={"half_closed": "2s", "idle": "10m"})
+        connection, _ = self.handed_over(started)
+        connection.shutdown(socket.SHUT_WR)
+        self.line(started, "half_closed_timeout")
 
     def test_a_drain_cuts_flows_at_its_deadline(self):
         started = self.started("remote", backends.echo)

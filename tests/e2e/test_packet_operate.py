@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Commands about connections that have left the proxy by the packet plane."""
 
+import contextlib
+
 from support import backends, packet, processes
 from support.case import main
 
@@ -23,6 +25,24 @@ class Operated(packet.Packet):
         record = self.line(started, end="killed")
         self.assertEqual((record["client_bytes"], record["server_bytes"]), (sent + 4, sent + 4))
         self.assertEqual(self.command(started, "connections"), [])
+
+    def test_a_proxy_without_root_resets_both_ends_of_a_killed_connection(self):
+        seen = []
+
+        def handler(connection):
+            with contextlib.suppress(ConnectionResetError):
+                return backends.echo(connection)
+            seen.append("reset")
+
+        self.directory.chmod(0o755)
+        sockets = self.directory / "run"  # The proxy makes it.
+        started = self.started("remote", handler, server={"user": "nobody"},
+                               control={"socket": str(sockets / "control.sock")})
+        connection, _ = self.handed_over(started)
+        found, = self.command(started, "connections")
+        self.command(started, "kill", found["id"])
+        processes.wait_until(lambda: seen, "the backend to be reset")
+        self.assertTrue(backends.is_reset(connection))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from support.case import ProxyTest, main
 from support.proxy import BINARY, listener
 
 USER = "nobody"
-KEPT = sum(1 << number for number in (10, 12, 38, 39))  # NET_BIND_SERVICE, NET_ADMIN, PERFMON, BPF
+# NET_BIND_SERVICE, NET_ADMIN, NET_RAW, PERFMON, BPF
+KEPT = sum(1 << number for number in (10, 12, 13, 38, 39))
 MOUNT = 'mount -t bpf bpf "$0" && exec "$@"'
 
 
@@ -53,7 +54,7 @@ class Privileges(ProxyTest):
         self.assertEqual(found.returncode, 0, found.stderr)
         return found.stdout
 
-    def test_every_thread_is_that_user_with_four_capabilities_at_most(self):
+    def test_every_thread_is_that_user_with_five_capabilities_at_most(self):
         started = self.dropped(server={"group": "daemon"})
         group = grp.getgrnam("daemon").gr_gid
         ours = int(status_of(pathlib.Path("/proc/self"))["CapPrm"], 16)

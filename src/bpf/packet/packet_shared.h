@@ -21,7 +21,7 @@
 #endif
 
 /* The version of everything in this file. Pinned maps of another version are not taken over. */
-enum { PACKET_LAYOUT = 3 };
+enum { PACKET_LAYOUT = 4 };
 
 enum {
   /* The least MTU that is passed on in a packet-too-big, since an end applies it to the proxy's

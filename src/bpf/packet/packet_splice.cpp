@@ -13,7 +13,6 @@
 
 #include "bpf/libbpf_lines.h"
 #include "bpf/packet/monotonic.h"
-#include "bpf/packet/packet_reset.h"
 #include "core/unique_fd.h"
 #include "packet_splice.skel.h"
 
@@ -40,7 +39,7 @@ const char* to_string(packet_answer answer) {
 
 std::string likely_cause(int sys_errno) {
   if (sys_errno == EPERM || sys_errno == EACCES)
-    return " (CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed)";
+    return " (CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW and CAP_PERFMON are needed)";
   if (sys_errno == ESRCH) return " (the kernel has no BTF: CONFIG_DEBUG_INFO_BTF is off)";
   return "";
 }
@@ -90,6 +89,9 @@ Result<void> PacketSplice::set_up(const PacketOptions& options) {
     failed.error().what += likely_cause(error);
     return failed;
   }
+  auto sender = SegmentSender::open();
+  if (!sender) return std::unexpected(sender.error());
+  sender_ = std::move(*sender);
   const auto take = [](void* plane, void* event, std::size_t) {
     static_cast<PacketSplice*>(plane)->taken_.push_back(*static_cast<packet_event*>(event));
     return 0;
@@ -266,9 +268,10 @@ Result<void> PacketSplice::kill(const PacketPair& pair, std::uint64_t flow) {
   const auto reset = [&](const packet_key& key, const std::optional<packet_flow>& receiver,
                          const std::optional<packet_flow>& peer) {
     if (!receiver || receiver->flow != flow || receiver->state == PACKET_OBSERVED) return;
-    if (auto done = send_reset(key, receiver->ack_seen, receiver->seen_ifindex); !done) sent = done;
+    if (auto done = sender_.reset(key, receiver->ack_seen, receiver->seen_ifindex); !done)
+      sent = done;
     if (!peer || peer->sent + peer->seq_delta == receiver->ack_seen) return;
-    if (auto done = send_reset(key, peer->sent + peer->seq_delta, receiver->seen_ifindex); !done)
+    if (auto done = sender_.reset(key, peer->sent + peer->seq_delta, receiver->seen_ifindex); !done)
       sent = done;
   };
   reset(pair.client, client, backend);

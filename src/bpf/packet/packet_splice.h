@@ -4,7 +4,7 @@
 // identifies flows by their two keys and reports what the programs saw of them. handover.h hands
 // sockets over, and tc_attachment.h attaches the programs to interfaces.
 //
-// Load it at the start, on one thread. Afterwards all functions are thread-safe except
+// Load it at the start, on one thread, in the network namespace of the flows. Afterwards all functions are thread-safe except
 // take_events() and scan(), which belong to one thread at a time.
 //
 // The life of a flow: watch() for both keys, the client's at accept and the backend's before
@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "bpf/packet/packet_segment.h"
 #include "bpf/packet/packet_shared.h"
 #include "core/address/address.h"
 #include "core/error.h"
@@ -112,8 +113,10 @@ class PacketSplice {
   Result<void> route(const packet_key& key, std::uint64_t flow, std::uint32_t ifindex);
 
   // Resets both ends with the numbers of the entries and forgets the flow. The host's own TCP
-  // answers what they still send. Must be called in the network namespace of the flow.
+  // answers what they still send.
   Result<void> kill(const PacketPair& pair, std::uint64_t flow);
+  // To the ends of spliced flows.
+  const SegmentSender& sender() const { return sender_; }
   // From now on the flow's packets go to the local stack. The entries stay until
   // release_forgotten(), since a CPU may hold one for a moment.
   void forget(const PacketPair& pair, std::uint64_t flow);
@@ -157,6 +160,7 @@ class PacketSplice {
                          packet_state to) const;
 
   std::unique_ptr<packet_splice, Unload> skeleton_;
+  SegmentSender sender_;
   std::unique_ptr<ring_buffer, FreeRing> ring_;
   std::vector<packet_event> taken_;  // Read from the ring buffer, not yet returned.
   std::vector<std::string> steps_;

@@ -36,7 +36,7 @@ Result<void> make_directory(const std::string& path) {
   return fail_sys("cannot make " + path, errno);
 }
 
-// "v3"; other pins there are not ours.
+// "v4"; other pins there are not ours.
 bool is_version(const std::string& name) {
   return name.size() > 1 && name[0] == 'v' &&
          name.find_first_not_of("0123456789", 1) == std::string::npos;

@@ -3,7 +3,7 @@
 // A directory on a BPF file system that keeps links and maps alive while no process holds them:
 //
 //   /sys/fs/bpf/sni-proxy/ locked by the process that uses it; other contents are left alone
-//   /sys/fs/bpf/sni-proxy/v3/ pins of layout version 3 of the maps
+//   /sys/fs/bpf/sni-proxy/v4/ pins of layout version 4 of the maps
 //
 // The kernel deletes nothing there until a reboot, which deletes everything. The next process of
 // the same version takes the pins over. One of another version is refused, because it would misread

@@ -46,8 +46,9 @@ struct SavedFlow {
   SavedEndpoint proxy{};  // Port 0: none.
   std::uint64_t run = 0;  // The process that accepted it, and its serial there.
   std::uint64_t serial = 0;
-  std::uint64_t started_ms = 0;                       // CLOCK_MONOTONIC.
-  std::uint64_t idle_ns = 0;                          // Its idle timeout.
+  std::uint64_t started_ms = 0;  // CLOCK_MONOTONIC.
+  std::uint32_t idle_ms = 0;     // Its timeouts.
+  std::uint32_t half_closed_ms = 0;
   std::array<std::uint64_t, PACKET_SIDES> relayed{};  // Bytes before the hand-over, by sender.
   std::uint32_t resolve_ms = 0;
   std::uint32_t connect_ms = 0;

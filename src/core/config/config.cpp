@@ -8,16 +8,11 @@ std::chrono::milliseconds connect_timeout(const TimeoutConfig& timeouts, const R
   return route.connect.count() != 0 ? route.connect : timeouts.connect;
 }
 
-std::chrono::milliseconds idle_timeout(const TimeoutConfig& timeouts,
-                                       const ListenerConfig& listener, const RouteConfig& route) {
-  if (route.idle.count() != 0) return route.idle;
-  return listener.idle.count() != 0 ? listener.idle : timeouts.idle;
-}
-
-std::chrono::milliseconds half_closed_timeout(const TimeoutConfig& timeouts,
-                                              const ListenerConfig& listener,
-                                              const RouteConfig& route) {
-  return std::min(idle_timeout(timeouts, listener, route), timeouts.half_closed);
+IdleTimeouts idle_timeouts(const TimeoutConfig& timeouts, const ListenerConfig& listener,
+                           const RouteConfig& route) {
+  auto idle = listener.idle.count() != 0 ? listener.idle : timeouts.idle;
+  if (route.idle.count() != 0) idle = route.idle;
+  return {.idle = idle, .half_closed = std::min(idle, timeouts.half_closed)};
 }
 
 bool ListenerConfig::is_proxy(const IpAddress& source) const {

@@ -331,12 +331,14 @@ struct Config {
 
 // How long a backend address of this route may take to answer a connect.
 std::chrono::milliseconds connect_timeout(const TimeoutConfig& timeouts, const RouteConfig& route);
-// The idle timeout of connections with this listener and route.
-std::chrono::milliseconds idle_timeout(const TimeoutConfig& timeouts,
-                                       const ListenerConfig& listener, const RouteConfig& route);
-// The same once one side has sent its FIN.
-std::chrono::milliseconds half_closed_timeout(const TimeoutConfig& timeouts,
-                                              const ListenerConfig& listener,
-                                              const RouteConfig& route);
+
+// How long bytes may not move in an established connection.
+struct IdleTimeouts {
+  std::chrono::milliseconds idle{};
+  std::chrono::milliseconds half_closed{};  // Once one side has sent its FIN; at most `idle`.
+};
+// Those of connections with this listener and route.
+IdleTimeouts idle_timeouts(const TimeoutConfig& timeouts, const ListenerConfig& listener,
+                           const RouteConfig& route);
 
 }  // namespace sni

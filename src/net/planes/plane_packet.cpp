@@ -204,18 +204,16 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
 }
 
 void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
-                        std::chrono::milliseconds idle, std::uint64_t now_ms) {
+                        const IdleTimeouts& timeouts, std::uint64_t now_ms) {
   Pair& pair = *pairs_.find(ticket);
-  const Spliced& kept =
-      keep(pair.name, {.flow = &flow,
-                       .keys = pair.keys,
-                       .target = pair.target,
-                       .port = local_port(pair),
-                       .idle_ns = static_cast<std::uint64_t>(
-                           std::chrono::duration_cast<std::chrono::nanoseconds>(idle).count()),
-                       .relayed = {view.sent_to_backend, view.sent_to_client},
-                       .ifindex = {pair.client_ifindex, pair.backend_ifindex},
-                       .routes_version = service_.routes_version()});
+  const Spliced& kept = keep(pair.name, {.flow = &flow,
+                                         .keys = pair.keys,
+                                         .target = pair.target,
+                                         .port = local_port(pair),
+                                         .watch = FlowWatch(timeouts),
+                                         .relayed = {view.sent_to_backend, view.sent_to_client},
+                                         .ifindex = {pair.client_ifindex, pair.backend_ifindex},
+                                         .routes_version = service_.routes_version()});
   counts_.taken.add();
   flow.seat.leave_sockets();
   save(pair.name, kept);

@@ -30,6 +30,7 @@
 #include "bpf/packet/packet_splice.h"
 #include "bpf/packet/route_lookup.h"
 #include "core/config/config.h"
+#include "core/packet/flow_watch.h"
 #include "core/session/counters.h"
 #include "net/flow/ledger.h"
 #include "net/flow/live_flow.h"
@@ -40,12 +41,21 @@
 
 namespace sni {
 
+// What an entry says of the end whose packets it describes.
+SeenEnd seen_end(const packet_flow& flow);
+
 class PlanePacket {
  public:
   // A flow whose end must be reported to the ledger.
   struct Ended {
     Flow* flow;
     FlowEnd end;
+  };
+
+  // What living flows are checked by.
+  struct Rules {
+    const Admission& admission;
+    const TcpConfig& tcp;
   };
 
   PlanePacket(PacketService& service, const FastPathConfig& config, PacketCounts& counts,
@@ -62,7 +72,7 @@ class PlanePacket {
   // an end may acknowledge nothing.
   HandoverStep step(PlaneTicket ticket, const PlaneView& view, std::chrono::milliseconds idle);
   // After `spliced`. The flow stays in the ledger; the ticket is gone.
-  void adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view, std::chrono::milliseconds idle,
+  void adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view, const IdleTimeouts& timeouts,
              std::uint64_t now_ms);
   // Flows of an earlier process that belong to this worker now; each must be restored.
   std::vector<LeftFlow> take_left() { return service_.take_left(worker_); }
@@ -75,7 +85,7 @@ class PlanePacket {
   // Readable when work() has something to do.
   int fd() const { return service_.inbox(worker_).fd(); }
   // Takes events and checks some of the flows.
-  void work(const Admission& admission, std::uint64_t now_ms, std::vector<Ended>& ended);
+  void work(const Rules& rules, std::uint64_t now_ms, std::vector<Ended>& ended);
   // Resets all flows, both ways.
   void kill_all(EndReason reason, std::vector<Ended>& ended);
   // Resets one, both ways; `flow` is the Flow's `splice`.
@@ -103,7 +113,7 @@ class PlanePacket {
     PacketPair keys;
     Endpoint target;
     std::uint16_t port = 0;
-    std::uint64_t idle_ns = 0;
+    FlowWatch watch;
     std::array<std::uint64_t, 2> relayed{};  // Bytes before the hand-over, by side.
     std::array<std::uint32_t, 2> ifindex{};  // By side: interface of packets to it.
     std::uint64_t routes_version = 0;
@@ -132,10 +142,13 @@ class PlanePacket {
   void end_handover(Pair& pair, bool cut, std::uint64_t now_ms);
 
   void on_event(const packet_event& event, std::uint64_t now_ms, std::vector<Ended>& ended);
-  void look_at_some(const Admission& admission, std::uint64_t now_ms, std::vector<Ended>& ended);
-  // nullopt: it is alive.
-  std::optional<EndReason> verdict_on(const Spliced& flow, const Admission& admission,
-                                      const packet_flow& client, const packet_flow& backend) const;
+  void look_at_some(const Rules& rules, std::uint64_t now_ms, std::vector<Ended>& ended);
+  // false: there is no such flow.
+  bool look_at(std::uint64_t name, const Rules& rules, std::uint64_t now_ms,
+               std::vector<Ended>& ended);
+  // nullopt: it is alive. Sends the probes that are due.
+  std::optional<EndReason> verdict_on(Spliced& flow, const Rules& rules, const packet_flow& client,
+                                      const packet_flow& backend);
   void follow_route(std::uint64_t name, Spliced& flow, std::uint64_t now_ms);
   void end(std::uint64_t name, const FlowEnd& end, bool kill, std::uint64_t now_ms,
            std::vector<Ended>& ended);
@@ -156,7 +169,11 @@ class PlanePacket {
   std::optional<Conntrack> conntrack_;
   Slots<Pair> pairs_;
   std::unordered_map<std::uint64_t, Spliced> flows_;
-  std::deque<std::uint64_t> order_;  // Names of flows, the one to check next in front.
+  static constexpr std::uint64_t look_tick_ms = 1'000;  // How often some flows are checked.
+  // Names of flows, the one to check next in front, and of those that wait for the answer to a
+  // probe.
+  std::deque<std::uint64_t> order_;
+  std::vector<std::uint64_t> probed_;
   std::deque<Lingering> lingering_;
   std::uint64_t looked_ms_ = 0;
 

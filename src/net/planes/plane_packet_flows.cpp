@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <utility>
 
@@ -13,27 +14,17 @@
 namespace sni {
 namespace {
 
-// Each live flow is checked about once in this time, some of them each second.
-constexpr std::uint64_t look_round_ms = 15'000;
-constexpr std::uint64_t look_tick_ms = 1'000;
 // The duration of TIME_WAIT (TCP_TIMEWAIT_LEN).
 constexpr std::uint64_t linger_ms = 60'000;
-// After an RST that its receiver may have accepted, the flow ends if nothing is sent for this long.
-constexpr std::uint64_t reset_settled_ns = 10'000'000'000;
-
-EndReason reset_by(std::uint32_t side) {
-  return side == PACKET_CLIENT ? EndReason::client_reset : EndReason::backend_reset;
-}
 
 }  // namespace
 
-void PlanePacket::work(const Admission& admission, std::uint64_t now_ms,
-                       std::vector<Ended>& ended) {
+void PlanePacket::work(const Rules& rules, std::uint64_t now_ms, std::vector<Ended>& ended) {
   for (const packet_event& event : service_.inbox(worker_).take()) on_event(event, now_ms, ended);
   if (now_ms - looked_ms_ < look_tick_ms) return;
   looked_ms_ = now_ms;
   end_lingering(now_ms);
-  look_at_some(admission, now_ms, ended);
+  look_at_some(rules, now_ms, ended);
   service_.inbox(worker_).want_ticks(!flows_.empty() ||
                                      // Holders of lingering and resting tuples.
                                      ports_.holders() > 0);
@@ -44,8 +35,10 @@ void PlanePacket::on_event(const packet_event& event, std::uint64_t now_ms,
   const auto found = flows_.find(event.flow);
   if (found == flows_.end() || event.kind == PACKET_EVENT_FIN) return;
   const Spliced& flow = found->second;
-  const EndReason reason =
-      event.kind == PACKET_EVENT_RESET ? reset_by(event.side) : EndReason::done;
+  EndReason reason = EndReason::done;
+  if (event.kind == PACKET_EVENT_RESET) {
+    reason = event.side == PACKET_CLIENT ? EndReason::client_reset : EndReason::backend_reset;
+  }
   end(event.flow,
       {.reason = reason,
        .to_backend = flow.relayed[0] + event.bytes[PACKET_CLIENT],
@@ -59,7 +52,8 @@ void PlanePacket::save(std::uint64_t name, const Spliced& flow) {
   SavedFlow saved = saved_flow(flow.flow->record, run_);
   saved.client_key = flow.keys.client;
   saved.backend_key = flow.keys.backend;
-  saved.idle_ns = flow.idle_ns;
+  saved.idle_ms = static_cast<std::uint32_t>(flow.watch.timeouts().idle.count());
+  saved.half_closed_ms = static_cast<std::uint32_t>(flow.watch.timeouts().half_closed.count());
   saved.relayed = flow.relayed;
   if (const auto done = service_.saved()->save(name, saved); !done) {
     spdlog::warn("packet: {}", done.error().what);
@@ -77,12 +71,14 @@ void PlanePacket::restore(const LeftFlow& left, Flow& flow) {
         target.to_string());
   }
   count_ports();
-  keep(left.name, {.flow = &flow,
-                   .keys = {.client = saved.client_key, .backend = saved.backend_key},
-                   .target = target,
-                   .port = port,
-                   .idle_ns = saved.idle_ns,
-                   .relayed = saved.relayed});
+  keep(left.name,
+       {.flow = &flow,
+        .keys = {.client = saved.client_key, .backend = saved.backend_key},
+        .target = target,
+        .port = port,
+        .watch = FlowWatch({.idle = std::chrono::milliseconds(saved.idle_ms),
+                            .half_closed = std::chrono::milliseconds(saved.half_closed_ms)}),
+        .relayed = saved.relayed});
 }
 
 PlanePacket::Spliced& PlanePacket::keep(std::uint64_t name, Spliced spliced) {
@@ -93,77 +89,6 @@ PlanePacket::Spliced& PlanePacket::keep(std::uint64_t name, Spliced spliced) {
   order_.push_back(name);
   service_.inbox(worker_).want_ticks(true);
   return flows_.try_emplace(name, spliced).first->second;
-}
-
-void PlanePacket::look_at_some(const Admission& admission, std::uint64_t now_ms,
-                               std::vector<Ended>& ended) {
-  const std::size_t some = order_.size() / (look_round_ms / look_tick_ms) + 1;
-  for (std::size_t i = 0; i < some && !order_.empty(); ++i) {
-    const std::uint64_t name = order_.front();
-    order_.pop_front();
-    const auto found = flows_.find(name);
-    if (found == flows_.end()) {
-      --i;  // It has ended, and does not count for this round.
-      continue;
-    }
-    Spliced& flow = found->second;
-    const auto client = service_.splice().read(flow.keys.client);
-    const auto backend = service_.splice().read(flow.keys.backend);
-    FlowEnd last{.to_backend = flow.relayed[0], .to_client = flow.relayed[1]};
-    if (!client || !backend || client->flow != name || backend->flow != name) {
-      last.reason = EndReason::internal;
-      end(name, last, false, now_ms, ended);
-      continue;
-    }
-    last.to_backend += PacketEntry{.key = flow.keys.client, .flow = *client}.bytes();
-    last.to_client += PacketEntry{.key = flow.keys.backend, .flow = *backend}.bytes();
-    if (const auto why = verdict_on(flow, admission, *client, *backend)) {
-      last.reason = *why;
-      const bool over = client->state == PACKET_FINISHED && backend->state == PACKET_FINISHED;
-      end(name, last, !over, now_ms, ended);
-      continue;
-    }
-    follow_route(name, flow, now_ms);
-    order_.push_back(name);
-  }
-}
-
-std::optional<EndReason> PlanePacket::verdict_on(const Spliced& flow, const Admission& admission,
-                                                 const packet_flow& client,
-                                                 const packet_flow& backend) const {
-  // The event of its end was lost.
-  for (const packet_flow* each : {&client, &backend}) {
-    if ((each->marks & PACKET_RESET) != 0) return reset_by(each->side);
-  }
-  if (client.state == PACKET_FINISHED && backend.state == PACKET_FINISHED) return EndReason::done;
-  const std::uint64_t now = monotonic_ns();
-  const std::uint64_t last = std::max(client.last_ns, backend.last_ns);
-  for (const packet_flow* each : {&client, &backend}) {
-    const packet_flow& other = each == &client ? backend : client;
-    if ((each->marks & PACKET_RESET_MAYBE) != 0 && other.last_ns <= each->reset_ns &&
-        now > each->reset_ns + reset_settled_ns) {
-      return reset_by(each->side);
-    }
-  }
-  if (now > last + flow.idle_ns) return EndReason::idle_timeout;
-  if (flow.source && admission.refuses(*flow.source)) return EndReason::cut;
-  return std::nullopt;
-}
-
-void PlanePacket::follow_route(std::uint64_t name, Spliced& flow, std::uint64_t now_ms) {
-  const std::uint64_t version = service_.routes_version();
-  if (std::exchange(flow.routes_version, version) == version) return;
-  const std::array<const packet_key*, 2> arriving{&flow.keys.client, &flow.keys.backend};
-  for (const std::size_t side : {0UZ, 1UZ}) {
-    const auto way =
-        route(packet_target(*arriving[side]).ip, packet_source(*arriving[side]), now_ms);
-    if (!way || way->interface == flow.ifindex[side]) continue;
-    if (service_.hook(*way) != PACKET_TAKEN) continue;
-    // The other end's packets leave there.
-    if (service_.splice().route(*arriving[1 - side], name, way->interface)) {
-      flow.ifindex[side] = way->interface;
-    }
-  }
 }
 
 void PlanePacket::end(std::uint64_t name, const FlowEnd& end, bool kill, std::uint64_t now_ms,
@@ -209,19 +134,18 @@ std::optional<FlowProgress> PlanePacket::progress(std::uint64_t name) const {
                         .plane = PlaneId::packet,
                         .to_backend = flow.relayed[0],
                         .to_client = flow.relayed[1]};
-  std::uint64_t last_ns = 0;
-  const auto client = service_.splice().read(flow.keys.client);
-  const auto backend = service_.splice().read(flow.keys.backend);
-  if (client && client->flow == name) {
-    progress.to_backend += PacketEntry{.key = flow.keys.client, .flow = *client}.bytes();
-    last_ns = client->last_ns;
-  }
-  if (backend && backend->flow == name) {
-    progress.to_client += PacketEntry{.key = flow.keys.backend, .flow = *backend}.bytes();
-    last_ns = std::max(last_ns, std::uint64_t{backend->last_ns});
+  SeenEnds ends{};
+  const std::array<const packet_key*, 2> keys{&flow.keys.client, &flow.keys.backend};
+  const std::array<std::uint64_t*, 2> bytes{&progress.to_backend, &progress.to_client};
+  for (const std::size_t side : {0UZ, 1UZ}) {
+    const auto entry = service_.splice().read(*keys[side]);
+    if (!entry || entry->flow != name) continue;
+    *bytes[side] += PacketEntry{.key = *keys[side], .flow = *entry}.bytes();
+    ends[side] = seen_end(*entry);
   }
   const std::uint64_t now = monotonic_ns();
-  if (last_ns != 0 && last_ns < now) progress.idle_ms = (now - last_ns) / 1'000'000;
+  const std::uint64_t active = flow.watch.active_ns(ends);
+  if (active != 0 && active < now) progress.idle_ms = (now - active) / 1'000'000;
   return progress;
 }
 

@@ -160,8 +160,10 @@ std::optional<Event> Relay::counted(Side side, std::optional<Event> event,
 // ---- Hand-over --------------------------------------------------------------------------------
 
 std::optional<Event> Relay::hand_over() {
-  const HandoverStep step =
-      loop().planes.packet().step(pair_.packet, view(), place_.settings.timeouts.idle);
+  const FlowRecord& record = place_.flow.record;
+  const IdleTimeouts timeouts =
+      idle_timeouts(place_.settings.timeouts, *record.listener, record.route->config);
+  const HandoverStep step = loop().planes.packet().step(pair_.packet, view(), timeouts.idle);
   switch (step.state) {
     case HandoverState::waiting:
       return std::nullopt;
@@ -169,7 +171,7 @@ std::optional<Event> Relay::hand_over() {
       // Bytes moved by the relay count for the relay, not for the next plane.
       loop().ledger.settle(place_.flow, forwarded(Side::client), forwarded(Side::backend));
       loop().planes.packet().adopt(std::exchange(pair_.packet, no_ticket), place_.flow, view(),
-                                   place_.settings.timeouts.idle, loop().now_ms);
+                                   timeouts, loop().now_ms);
       pair_.packet_open = false;
       pair_.carrier = PlaneId::packet;
       return Event{.kind = Kind::handed_over};

@@ -20,9 +20,10 @@ namespace sni {
 
 namespace {
 
-// Ports below 1024; marks, interfaces and transparent addresses, tc and XDP; BPF programs and maps.
-constexpr std::array<unsigned, 4> kept_capabilities{CAP_NET_BIND_SERVICE, CAP_NET_ADMIN,
-                                                    CAP_PERFMON, CAP_BPF};
+// Ports below 1024; marks, interfaces and transparent addresses, tc and XDP; resets and probes of
+// spliced connections; BPF programs and maps.
+constexpr std::array<unsigned, 5> kept_capabilities{CAP_NET_BIND_SERVICE, CAP_NET_ADMIN,
+                                                    CAP_NET_RAW, CAP_PERFMON, CAP_BPF};
 
 // An existing directory may be shared, like /var/log, and stays as it is. A failure here repeats
 // when the directory is used, with an error that says for what.

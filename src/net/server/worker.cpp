@@ -233,7 +233,8 @@ void Worker::watch_packet_plane() {
 
 void Worker::on_packet_plane() {
   std::vector<PlanePacket::Ended> ended;
-  loop_->planes.packet().work(shared_.admission, loop_->now_ms, ended);
+  loop_->planes.packet().work({.admission = shared_.admission, .tcp = snapshot_->config.tcp},
+                              loop_->now_ms, ended);
   for (const auto& each : ended) {
     loop_->ledger.end(*each.flow, each.end, loop_->refusals_log, loop_->now_ms);
   }

@@ -151,13 +151,13 @@ TEST_CASE("a route's idle timeout comes before its listener's, and that before t
                              .half_closed = std::chrono::minutes(5)};
   ListenerConfig listener;
   RouteConfig route;
-  CHECK(idle_timeout(config, listener, route) == std::chrono::minutes(10));
+  CHECK(idle_timeouts(config, listener, route).idle == std::chrono::minutes(10));
   listener.idle = std::chrono::minutes(20);
-  CHECK(idle_timeout(config, listener, route) == std::chrono::minutes(20));
-  CHECK(half_closed_timeout(config, listener, route) == std::chrono::minutes(5));
+  CHECK(idle_timeouts(config, listener, route).idle == std::chrono::minutes(20));
+  CHECK(idle_timeouts(config, listener, route).half_closed == std::chrono::minutes(5));
   route.idle = std::chrono::minutes(1);
-  CHECK(idle_timeout(config, listener, route) == std::chrono::minutes(1));
-  CHECK(half_closed_timeout(config, listener, route) == std::chrono::minutes(1));
+  CHECK(idle_timeouts(config, listener, route).idle == std::chrono::minutes(1));
+  CHECK(idle_timeouts(config, listener, route).half_closed == std::chrono::minutes(1));
 }
 
 TEST_CASE("backends that cannot be used are refused") {
