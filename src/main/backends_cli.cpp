@@ -26,6 +26,10 @@ std::string table(const json& backends) {
          json_member(each, "connections").dump(), most == 0 ? "-" : most.dump(),
          json_member(each, "queued").dump(),
          health.is_null() ? "-" : health.at("up").dump() + '/' + health.at("known").dump()});
+    for (const json& address : json_member(each, "addresses")) {
+      rows.push_back(
+          {"  " + json_text(address, "address"), json_text(address, "state"), "", "", "", ""});
+    }
   }
   return text_table(rows, 2);
 }

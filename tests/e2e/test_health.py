@@ -6,7 +6,7 @@ import re
 import subprocess
 import unittest
 
-from support import backends, processes, proxy, tls
+from support import backends, dns, processes, proxy, tls
 from support.case import ProxyTest, main
 
 OFTEN = {"name": "often", "interval": "100ms", "timeout": "2s", "rise": 2, "fall": 2}
@@ -72,6 +72,38 @@ class Health(ProxyTest):
         started.reload({key: started.config[key] for key in ("route", "health")})
         started.wait_log("reloaded")
         self.assertEqual(self.listed(started)[silent.address]["state"], "down")
+
+    def test_the_targets_of_a_service_are_checked_as_dns_gives_them_and_listed(self):
+        service = "_https._tcp.example.internal"
+        down, first, second = (self.backend(backends.say(mark), host=host) for mark, host in (
+            (b"down", "127.0.0.1"), (b"first", "127.0.0.2"), (b"second", "127.0.0.3")))
+        down.stop_accepting()
+        records = {service: [(1, 1, down.port, "a.internal"), (2, 1, first.port, "b.internal")],
+                   "a.internal": ["127.0.0.1"], "b.internal": ["127.0.0.2"],
+                   "c.internal": ["127.0.0.3"]}
+        server = dns.DnsServer(records, ttl=1)
+        self.addCleanup(server.end)
+        backend = f"srv:{service}"
+        started = self.proxy({
+            "dns": {"servers": [server.address]}, "health": [OFTEN],
+            "route": [{"names": [name], "backend": backend, "health": "often"}
+                      for name in ("one.example", "two.example")]})
+        started.wait_log(re.escape(f"backend {backend} ({down.address}) is down: 2 of health check "
+                                   "often in a row failed: Connection refused"))
+        self.assertEqual(self.reached(started), b"first")
+        self.assertEqual(started.access(1)[0]["attempts"], 1)
+
+        def states():
+            return {each["address"]: each["state"]
+                    for each in self.listed(started)[backend]["addresses"]}
+        processes.wait_until(lambda: states() == {down.address: "down", first.address: "up"},
+                             "both targets")
+        records[service] = [(1, 1, second.port, "c.internal")]
+        processes.wait_until(lambda: states() == {second.address: "up"}, "the new target")
+        table = subprocess.run([proxy.BINARY, "backends", "--socket",
+                                started.config["control"]["socket"]],
+                               capture_output=True, text=True, timeout=60, check=True).stdout
+        self.assertRegex(table, re.escape(f"\n  {second.address}") + r" +up\b")
 
 
 if __name__ == "__main__":

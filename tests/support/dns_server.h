@@ -29,7 +29,7 @@
 
 namespace sni::test {
 
-enum class DnsType : std::uint16_t { a = 1, cname = 5, aaaa = 28 };
+enum class DnsType : std::uint16_t { a = 1, cname = 5, aaaa = 28, srv = 33 };
 
 struct DnsAnswer {
   enum class Manner : std::uint8_t {
@@ -41,9 +41,10 @@ struct DnsAnswer {
   };
   struct Record {
     DnsType type;
-    std::string data;  // An address, or a name for CNAME.
+    std::string data;  // An address, or a name for CNAME and SRV.
     std::uint32_t ttl_s = 300;
     std::string owner = {};  // Empty: the name that was asked for.
+    std::uint16_t port = 0;  // SRV, which all have one priority and weight.
   };
   static constexpr std::uint8_t no_error = 0;
   static constexpr std::uint8_t server_failure = 2;
@@ -265,6 +266,13 @@ class DnsServer {
 
   static Bytes encoded_data(const DnsAnswer::Record& record) {
     if (record.type == DnsType::cname) return encoded_name(record.data);
+    if (record.type == DnsType::srv) {
+      Bytes out(4);  // Priority and weight.
+      append_u16(out, record.port);
+      const Bytes name = encoded_name(record.data);
+      out.insert(out.end(), name.begin(), name.end());
+      return out;
+    }
     const bool is_v6 = record.type == DnsType::aaaa;
     Bytes out(is_v6 ? 16 : 4);
     require(::inet_pton(is_v6 ? AF_INET6 : AF_INET, record.data.c_str(), out.data()) == 1,

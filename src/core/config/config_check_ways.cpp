@@ -138,14 +138,11 @@ void WaysCheck::check_route_health(std::size_t index) {
   if (!route.via.empty()) {
     error(position, "'health' in [[route]] does not go with 'via': checks connect directly");
   }
-  const auto is_unchecked = [](const Backend& backend) {
-    return backend.is_of_client() || backend.kind == Backend::Kind::service;
-  };
-  if (std::ranges::all_of(route.backends, is_unchecked)) {
+  if (std::ranges::all_of(route.backends, &Backend::is_of_client)) {
     diagnostics_.warning(position, route.backends.empty()
                                        ? "'health' in [[route]] has no effect without a backend"
                                        : "'health' in [[route]] has no effect on backends that "
-                                         "clients name, and on services");
+                                         "clients name");
   }
 }
 

@@ -25,8 +25,7 @@ std::vector<HealthTarget> health_targets(const Config& config, const RouteTable&
         std::ranges::find(config.healths, route->config.health, &HealthConfig::name);
     if (route->config.health.empty() || health == config.healths.end()) continue;
     for (const BackendRef& backend : route->backends) {
-      if (backend->backend.is_of_client() || backend->backend.kind == Backend::Kind::service)
-        continue;
+      if (backend->backend.is_of_client()) continue;
       if (!known.insert(backend->id).second) continue;
       targets.push_back({.backend = backend,
                          .config = *health,

@@ -12,7 +12,7 @@
 namespace sni {
 
 struct HealthTarget {
-  BackendRef backend;  // With addresses of its own: no "{name}", no service.
+  BackendRef backend;  // Not of the client ("{name}").
   HealthConfig config;
   std::string server_name;  // For the SNI of a ClientHello; empty: none.
   SourceConfig source;      // Of the route.

@@ -20,8 +20,9 @@ namespace {
 // In epoll's data: marks sockets of the resolver, whose watch ids have 32 bits.
 constexpr std::uint64_t resolver_bit = std::uint64_t{1} << 63;
 
-bool has_name(const HealthTarget& target) {
-  return target.backend->backend.kind == Backend::Kind::name;
+bool has_names(const HealthTarget& target) {
+  const Backend::Kind kind = target.backend->backend.kind;
+  return kind == Backend::Kind::name || kind == Backend::Kind::service;
 }
 
 }  // namespace
@@ -46,7 +47,7 @@ Result<void> HealthProber::configure(std::vector<HealthTarget> targets, const Dn
   dns_ = dns;
   if (resolver_ != nullptr) {
     if (auto done = resolver_->reload(dns, std::move(names), now_ms); !done) return done;
-  } else if (std::ranges::any_of(targets, has_name)) {
+  } else if (std::ranges::any_of(targets, has_names)) {
     auto resolver = Resolver::create(dns, std::move(names), *this, dns_counters_);
     if (!resolver) return std::unexpected(resolver.error());
     resolver_ = std::move(*resolver);
@@ -69,20 +70,6 @@ Result<void> HealthProber::configure(std::vector<HealthTarget> targets, const Dn
   due_.clear();
   for (const auto& [id, check] : checks_) due_.emplace(check.due_ms, id);
   return {};
-}
-
-// The backend is no longer checked.
-void HealthProber::forget(Check& check) {
-  const BackendId backend = check.target.backend->id;
-  if (resolver_ != nullptr) resolver_->cancel(backend);
-  std::erase_if(under_way_, [this, backend](const auto& each) {
-    if (each.second.backend != backend) return false;
-    until_.erase({each.second.until_ms, each.first});
-    return true;
-  });
-  for (const auto& [id, place] : check.places) {
-    if (!place.state.up()) board_.release(id);
-  }
 }
 
 void HealthProber::take_names(std::shared_ptr<const SystemNames> names, std::uint64_t now_ms) {
@@ -141,81 +128,18 @@ void HealthProber::schedule(Check& check, std::uint64_t due_ms) {
   due_.emplace(due_ms, id);
 }
 
-void HealthProber::begin(Check& check, std::uint64_t now_ms) {
-  schedule(check, now_ms + interval_of(check.target.config));
-  if (check.asking) return;  // Resolving its name takes longer than the interval.
-  const Backend& backend = check.target.backend->backend;
-  switch (backend.kind) {
-    case Backend::Kind::address:
-      return begin_probe(check, backend.endpoint, now_ms);
-    case Backend::Kind::unix_path:
-      return begin_probe(check, {}, now_ms);
-    case Backend::Kind::name: {
-      const auto answer = resolver_->resolve(backend.host, Resolver::Source::configuration,
-                                             check.target.backend->id, now_ms);
-      if (answer) return begin_addresses(check, *answer, now_ms);
-      check.asking = true;
-      return;
-    }
-    case Backend::Kind::requested_name:
-    case Backend::Kind::captured_name:
-    case Backend::Kind::service:
-      return;
-  }
-}
-
-void HealthProber::take_answers(std::uint64_t now_ms) {
-  while (const auto answer = resolver_->take_answer()) {
-    const auto found = checks_.find(answer->waiter);
-    if (found == checks_.end()) continue;
-    found->second.asking = false;
-    begin_addresses(found->second, answer->resolution, now_ms);
-  }
-}
-
-// Without an answer the known addresses are still checked: resolvers may fail while the backends
-// serve.
-void HealthProber::begin_addresses(Check& check, const Resolution& resolution,
-                                   std::uint64_t now_ms) {
-  check.unresolved = resolution.count() > 0 ? "" : "its name has no address now";
-  if (resolution.count() > 0) {
-    for (auto& [id, place] : check.places) place.current = false;
-    std::size_t taken = 0;
-    for (const IpAddress& address : resolution.list()) {
-      if (++taken > limits::health_addresses) break;
-      const Endpoint endpoint{.ip = address, .port = check.target.backend->backend.port};
-      const auto id = id_of(check, endpoint);
-      check.places.try_emplace(id, Place{.endpoint = endpoint}).first->second.current = true;
-    }
-    std::erase_if(check.places, [this](const auto& each) {
-      if (each.second.current || each.second.under_way) return false;
-      if (!each.second.state.up()) board_.release(each.first);
-      return true;
-    });
-  }
-  std::vector<Endpoint> endpoints;
-  for (const auto& [id, place] : check.places) endpoints.push_back(place.endpoint);
-  for (const Endpoint& endpoint : endpoints) begin_probe(check, endpoint, now_ms);
-}
-
-EndpointBoard::Id HealthProber::id_of(const Check& check, const Endpoint& endpoint) const {
-  return endpoint.port != 0 ? board_.id_of(endpoint)
-                            : board_.id_of(check.target.backend->backend.host);
-}
-
-void HealthProber::begin_probe(Check& check, const Endpoint& endpoint, std::uint64_t now_ms) {
-  const auto id = id_of(check, endpoint);
-  Place& place = check.places.try_emplace(id, Place{.endpoint = endpoint}).first->second;
-  if (place.under_way) return;  // The previous probe takes longer than the interval.
+void HealthProber::begin_probe(BackendId backend, EndpointBoard::Id id, std::uint64_t now_ms) {
+  Place& place = places_.at(id);
+  // The previous probe takes longer than the interval, or another backend's check makes it.
+  if (place.under_way || *place.users.begin() != backend) return;
   place.under_way = true;
-  const HealthTarget& target = check.target;
+  const HealthTarget& target = checks_.at(backend).target;
   const Number number = ++last_number_;
   UnderWay& begun = under_way_[number];
-  begun.backend = target.backend->id;
   begun.place = id;
   begun.until_ms = now_ms + static_cast<std::uint64_t>(target.config.timeout.count());
   until_.emplace(begun.until_ms, number);
-  const auto outcome = begun.probe.begin({.endpoint = endpoint,
+  const auto outcome = begun.probe.begin({.endpoint = place.endpoint,
                                           .path = target.backend->backend.host,
                                           .check = target.config.check,
                                           .server_name = target.server_name,
@@ -243,27 +167,24 @@ void HealthProber::on_ready(Number number) {
 void HealthProber::end(Number number, const std::string& failure) {
   const auto ended = under_way_.extract(number);
   until_.erase({ended.mapped().until_ms, number});
-  const auto check = checks_.find(ended.mapped().backend);
-  if (check == checks_.end()) return;
-  const auto found = check->second.places.find(ended.mapped().place);
-  if (found == check->second.places.end()) return;
+  const auto found = places_.find(ended.mapped().place);
+  if (found == places_.end()) return;
   Place& place = found->second;
   place.under_way = false;
   place.checked = true;
   place.reason = failure;
-  const HealthConfig& config = check->second.target.config;
-  const auto change = place.state.note(failure.empty(), config.rise, config.fall);
+  const HealthTarget& target = checks_.at(*place.users.begin()).target;
+  const auto change = place.state.note(failure.empty(), target.config.rise, target.config.fall);
   // A full set of the board may have room by now.
   if (!place.state.up()) board_.hold(found->first);
   if (!change) return;
   if (place.state.up()) board_.release(found->first);
-  tell(check->second, place);
+  tell(target, place);
 }
 
-void HealthProber::tell(const Check& check, const Place& place) const {
-  const HealthTarget& target = check.target;
+void HealthProber::tell(const HealthTarget& target, const Place& place) const {
   std::string text = escape_for_log(target.backend->backend.text);
-  if (has_name(target)) text += " (" + place.endpoint.to_string() + ")";
+  if (has_names(target)) text += " (" + place.endpoint.to_string() + ")";
   if (place.state.up()) {
     spdlog::info("backend {} is up: {} of health check {} in a row passed", text,
                  target.config.rise, target.config.name);
@@ -277,8 +198,15 @@ std::optional<HealthSummary> HealthProber::summary(BackendId backend) const {
   const auto found = checks_.find(backend);
   if (found == checks_.end()) return std::nullopt;
   const Check& check = found->second;
-  HealthSummary summary{.check = check.target.config.name, .reason = check.unresolved};
-  for (const auto& [id, place] : check.places) {
+  HealthSummary summary{.check = check.target.config.name};
+  if (!check.unanswered.empty()) {
+    summary.reason = "the name " + *check.unanswered.begin() + " has no address now";
+  }
+  for (const auto& [id, way] : check.ways) {
+    const Place& place = places_.at(id);
+    if (has_names(check.target)) {
+      summary.addresses.push_back({.endpoint = place.endpoint, .id = id});
+    }
     if (!place.checked) continue;
     ++summary.known;
     summary.up += place.state.up() ? 1 : 0;

@@ -2,17 +2,18 @@
 
 // Theory of operation: the main thread checks the health of backends, among other things like the
 // control socket. Each backend has one check, however many routes name it. A name is resolved again
-// for each round, and each of its addresses is checked separately. The first checks are spread over
-// their interval, jitter keeps them from synchronising, and at most limits::health_checks_max run
-// at once; further ones wait.
+// for each round, and so are a service (SRV) and the names of its targets. Each address is checked
+// separately, and once even if several backends lead to it: then the first of them in the
+// configuration says how. The first checks are spread over their interval, jitter keeps them from
+// synchronising, and at most limits::health_checks_max run at once; further ones wait.
 //
-//   due -> (a name: resolve) -> a probe of each address -> passed or failed -> HealthState
+//   due -> (names: resolve) -> a probe of each address -> passed or failed -> HealthState
 //       -> a change: the board (core/route/endpoint_board.h) holds the endpoint out, or lets it in
 //
 // Connections use the board, so a backend that is down is tried after all others, like one that
 // clients found to be out. But no client is made to retry it, and a client that still reaches it
-// does not bring it back. The state of an endpoint survives a reload as long as its backend is
-// checked; after that the board releases it.
+// does not bring it back. The state of an endpoint survives a reload as long as a backend that is
+// checked leads to it; after that the board releases it.
 
 #include <cstdint>
 #include <map>
@@ -34,10 +35,16 @@ namespace sni {
 
 // The health of one backend: how many of its addresses are up.
 struct HealthSummary {
+  struct Address {
+    Endpoint endpoint;
+    EndpointBoard::Id id = 0;
+  };
   std::string check;  // Its name.
   std::size_t up = 0;
   std::size_t known = 0;  // Addresses checked so far.
   std::string reason;     // Why the latest failure happened; empty: none.
+  // Those of a name, or of a service's targets; empty for other backends.
+  std::vector<Address> addresses;
 };
 
 class HealthProber final : private ResolverIo {
@@ -62,26 +69,36 @@ class HealthProber final : private ResolverIo {
   std::optional<HealthSummary> summary(BackendId backend) const;
 
  private:
-  // An address of a backend, or its UNIX socket.
+  // An address, or a UNIX socket.
   struct Place {
     Endpoint endpoint;
     HealthState state;
     bool checked = false;  // At least once.
     bool under_way = false;
-    bool current = true;  // In the last answer for the backend's name.
     std::string reason;
+    std::set<BackendId> users;  // The backends that lead to it; the first one's settings hold.
   };
-  using Places = std::map<EndpointBoard::Id, Place>;
+  // How a backend leads to a place.
+  struct Way {
+    std::string host;     // The name that has the address; empty if the backend is one.
+    bool current = true;  // In this round.
+  };
   struct Check {
     HealthTarget target;
     std::uint64_t due_ms = 0;
-    bool asking = false;  // A question for its name is under way.
-    Places places;
-    std::string unresolved;  // Why it has no address.
+    std::size_t asking = 0;  // Questions of this round that are under way.
+    std::size_t found = 0;   // Addresses in this round.
+    std::map<EndpointBoard::Id, Way> ways;
+    std::set<std::string> unanswered;  // Names without an address in this round.
+  };
+  // A name that is being resolved for a check.
+  struct Question {
+    BackendId backend = 0;
+    std::string host;
+    std::uint16_t port = 0;
   };
   struct UnderWay {
     Probe probe;
-    BackendId backend = 0;
     EndpointBoard::Id place = 0;
     std::uint64_t until_ms = 0;
   };
@@ -91,16 +108,22 @@ class HealthProber final : private ResolverIo {
 
   void schedule(Check& check, std::uint64_t due_ms);
   void begin(Check& check, std::uint64_t now_ms);
-  void begin_addresses(Check& check, const Resolution& resolution, std::uint64_t now_ms);
-  void begin_probe(Check& check, const Endpoint& endpoint, std::uint64_t now_ms);
+  void ask(Check& check, Question question, std::uint64_t now_ms);
+  void take(Check& check, const Question& question, const Resolution& resolution,
+            std::uint64_t now_ms);
+  void take_answers(std::uint64_t now_ms);
+  void add(Check& check, const Endpoint& endpoint, const std::string& host, std::uint64_t now_ms);
+  void end_round(Check& check, std::uint64_t now_ms);
+  void drop(BackendId backend, EndpointBoard::Id id);
+  void forget(Check& check);
+  EndpointBoard::Id id_of(const Check& check, const Endpoint& endpoint) const;
+
+  void begin_probe(BackendId backend, EndpointBoard::Id id, std::uint64_t now_ms);
   bool wait_for(Number number, const Probe& probe, int operation) const;
   void on_ready(Number number);
   void end(Number number, const std::string& failure);
-  void take_answers(std::uint64_t now_ms);
-  void forget(Check& check);
-  void tell(const Check& check, const Place& place) const;
+  void tell(const HealthTarget& target, const Place& place) const;
   std::uint64_t interval_of(const HealthConfig& config);
-  EndpointBoard::Id id_of(const Check& check, const Endpoint& endpoint) const;
 
   void watch(std::uint32_t id, int fd, bool readable, bool writable) override;
   void unwatch(std::uint32_t id) override;
@@ -114,6 +137,9 @@ class HealthProber final : private ResolverIo {
   std::unique_ptr<Resolver> resolver_;              // Null until a name is checked.
   std::unordered_map<std::uint32_t, int> watched_;  // Sockets of the resolver, by the watch's id.
   std::map<BackendId, Check> checks_;
+  std::unordered_map<EndpointBoard::Id, Place> places_;
+  std::unordered_map<Resolver::Waiter, Question> questions_;
+  Resolver::Waiter last_waiter_ = 0;
   std::set<std::pair<std::uint64_t, BackendId>> due_;  // Start times of checks.
   std::unordered_map<Number, UnderWay> under_way_;
   std::set<std::pair<std::uint64_t, Number>> until_;  // Deadlines of probes.

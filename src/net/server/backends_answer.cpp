@@ -17,13 +17,20 @@ const char* board_state(const EndpointBoard& board, EndpointBoard::Id id) {
   return board.is_out(id) ? "out" : "up";
 }
 
-json health_of(const BackendEntry& entry, const HealthProber* health) {
-  const auto summary = health == nullptr ? std::nullopt : health->summary(entry.id);
-  if (!summary) return nullptr;
-  return {{"check", summary->check},
-          {"up", summary->up},
-          {"known", summary->known},
-          {"reason", summary->reason}};
+json health_of(const HealthSummary& health) {
+  return {{"check", health.check},
+          {"up", health.up},
+          {"known", health.known},
+          {"reason", health.reason}};
+}
+
+json addresses_of(const HealthSummary& health, const EndpointBoard& board) {
+  json list = json::array();
+  for (const auto& each : health.addresses) {
+    list.push_back(
+        {{"address", each.endpoint.to_string()}, {"state", board_state(board, each.id)}});
+  }
+  return list;
 }
 
 // null: a name, each of whose addresses has its own state.
@@ -53,13 +60,15 @@ nlohmann::json backends_answer(const BackendTable& backends, const EndpointBoard
   json list = json::array();
   for (std::size_t i = begin; i < end; ++i) {
     const BackendEntry& entry = *named[i];
+    const auto checked = health == nullptr ? std::nullopt : health->summary(entry.id);
     list.push_back({{"id", entry.id},
                     {"backend", entry.backend.text},
                     {"state", state_of(entry, board)},
                     {"connections", entry.connections.load(std::memory_order_relaxed)},
                     {"max_connections", entry.connections_max.load(std::memory_order_relaxed)},
                     {"queued", entry.waiting.load(std::memory_order_relaxed)},
-                    {"health", health_of(entry, health)}});
+                    {"health", checked ? health_of(*checked) : json()},
+                    {"addresses", checked ? addresses_of(*checked, board) : json::array()}});
   }
   return {{"backends", std::move(list)}, {"next", end < named.size() ? json(end) : json()}};
 }

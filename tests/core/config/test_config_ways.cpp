@@ -73,9 +73,7 @@ TEST_CASE("a service goes with what goes by addresses, and not with an upstream"
   const std::string route = "names = ['a.example']\nbackend = 'srv:_https._tcp.example'\n";
   check_routes({
       {route + "balance = 'source_hash'\n", {}},
-      {route + "health = 'h'\n[[health]]\nname = 'h'\n",
-       {"c.toml:6:10: warning: 'health' in [[route]] has no effect on backends that clients name, "
-        "and on services"}},
+      {route + "health = 'h'\n[[health]]\nname = 'h'\n", {}},
       {route + "via = 'exit'\n[[upstream]]\nname = 'exit'\naddress = 'c:1'\n",
        {"c.toml:5:11: backend 'srv:_https._tcp.example' cannot be reached by an upstream"}},
   });
@@ -297,8 +295,7 @@ TEST_CASE("mistakes about health checks are named") {
       {twice, {"c.toml:10:8: health check 'web' is already defined in line 8"}},
       {unknown, {"c.toml:6:10: unknown health check 'web' in [[route]]"}},
       {dynamic,
-       {"c.toml:6:10: warning: 'health' in [[route]] has no effect on backends that clients name, "
-        "and on services"}},
+       {"c.toml:6:10: warning: 'health' in [[route]] has no effect on backends that clients name"}},
       {via, {"c.toml:6:10: 'health' in [[route]] does not go with 'via': checks connect directly"}},
   });
 }

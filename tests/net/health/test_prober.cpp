@@ -14,6 +14,7 @@
 
 #include "core/route/backend.h"
 #include "net/socket.h"
+#include "support/dns_server.h"
 #include "support/reserved_port.h"
 
 using namespace sni;
@@ -80,9 +81,10 @@ struct Checked {
                        .fall = 2},
             .server_name = "a.example"};
   }
-  void check(std::vector<HealthTarget> targets) {
-    REQUIRE(prober->configure(std::move(targets), {}, std::make_shared<SystemNames>(), {}, now_ms())
-                .has_value());
+  void check(std::vector<HealthTarget> targets, const DnsConfig& dns = {}) {
+    REQUIRE(
+        prober->configure(std::move(targets), dns, std::make_shared<SystemNames>(), {}, now_ms())
+            .has_value());
   }
   template <typename Condition>
   bool until(Condition&& holds, Listening* peer = nullptr) {
@@ -185,4 +187,121 @@ TEST_CASE("the addresses of a name are checked separately") {
   const auto summary = checked.prober->summary(target.backend->id);
   CHECK(summary->up == 1);
   CHECK(summary->known == 2);
+}
+
+namespace {
+
+const std::string service = "_https._tcp.example.internal";
+
+// A service whose targets are addresses by DNS.
+struct Service {
+  using Target = std::pair<std::string, std::uint16_t>;
+
+  Service() {
+    config.servers = {server.endpoint()};
+    config.ttl_min = 0ms;
+    config.ttl_max = 1h;
+  }
+  void lead_to(const std::vector<Target>& targets, std::uint32_t ttl_s) {
+    test::DnsAnswer answer;
+    for (const auto& [name, port] : targets) {
+      answer.records.push_back(
+          {.type = test::DnsType::srv, .data = name, .ttl_s = ttl_s, .port = port});
+    }
+    server.set(service, test::DnsType::srv, std::move(answer));
+  }
+
+  test::DnsServer server;
+  DnsConfig config;
+};
+
+std::vector<std::uint16_t> ports_of(const HealthSummary& summary) {
+  std::vector<std::uint16_t> ports;
+  for (const auto& each : summary.addresses) ports.push_back(each.endpoint.port);
+  std::ranges::sort(ports);
+  return ports;
+}
+
+}  // namespace
+
+TEST_CASE("the targets of a service are checked at their own ports, as its records change") {
+  Checked checked;
+  Listening up;
+  auto gone = std::make_unique<Listening>();
+  const Endpoint down = gone->endpoint;
+  gone.reset();
+  Service records;
+  records.server.set_addresses("a.internal", {"127.0.0.1"});
+  records.lead_to({{"a.internal", up.endpoint.port}, {"a.internal", down.port}}, 1);
+  HealthTarget target = checked.target(up.endpoint);
+  target.backend = checked.backends.intern(*parse_backend("srv:" + service));
+  checked.check({target}, records.config);
+  const auto summary = [&] { return *checked.prober->summary(target.backend->id); };
+  REQUIRE(checked.until([&] { return checked.held(down) && summary().known == 2; }, &up));
+  CHECK_FALSE(checked.held(up.endpoint));
+  CHECK(summary().up == 1);
+  CHECK(summary().addresses.size() == 2);
+  // A target that leaves takes its state with it, once the records have expired.
+  records.lead_to({{"a.internal", up.endpoint.port}}, 1);
+  REQUIRE(checked.until([&] { return summary().addresses.size() == 1; }, &up));
+  CHECK(ports_of(summary()) == std::vector{up.endpoint.port});
+  CHECK_FALSE(checked.held(down));
+}
+
+TEST_CASE("without an answer the known targets of a service are still checked") {
+  Checked checked;
+  auto listening = std::make_unique<Listening>();
+  const Endpoint endpoint = listening->endpoint;
+  Service records;
+  records.server.set_addresses("a.internal", {"127.0.0.1"}, 0);
+  records.lead_to({{"a.internal", endpoint.port}}, 0);
+  records.config.stale = 0ms;
+  HealthTarget target = checked.target(endpoint);
+  target.backend = checked.backends.intern(*parse_backend("srv:" + service));
+  checked.check({target}, records.config);
+  const auto summary = [&] { return *checked.prober->summary(target.backend->id); };
+  REQUIRE(checked.until([&] { return summary().known == 1; }, listening.get()));
+  records.server.set("a.internal", {.rcode = test::DnsAnswer::server_failure});
+  REQUIRE(checked.until([&] { return summary().reason.ends_with("has no address now"); },
+                        listening.get()));
+  records.server.set(service, test::DnsType::srv, {.rcode = test::DnsAnswer::server_failure});
+  listening.reset();
+  CHECK(checked.until([&] { return checked.held(endpoint); }));
+}
+
+TEST_CASE("an address that several backends lead to is checked once, as the first of them says") {
+  Checked checked;
+  Listening peer;
+  peer.answer = "\x15\x03\x01";  // Refuses TLS, but takes connections.
+  Service records;
+  records.server.set_addresses("a.internal", {"127.0.0.1"});
+  records.lead_to({{"a.internal", peer.endpoint.port}}, 300);
+  const HealthTarget by_address = checked.target(peer.endpoint);
+  HealthTarget by_service = checked.target(peer.endpoint, HealthCheck::tls);
+  by_service.backend = checked.backends.intern(*parse_backend("srv:" + service));
+  HealthTarget by_name = by_service;
+  by_name.backend =
+      checked.backends.intern(*parse_backend("a.internal:" + std::to_string(peer.endpoint.port)));
+  checked.check({by_name, by_service, by_address}, records.config);
+  const auto known = [&](const HealthTarget& target) {
+    return checked.prober->summary(target.backend->id)->known == 1;
+  };
+  const auto all_known = [&] { return known(by_address) && known(by_service) && known(by_name); };
+  REQUIRE(checked.until(all_known, &peer));
+  // Another one's check may have begun before the first one's.
+  const auto meets = [&](std::size_t more) {
+    const std::size_t enough = peer.connections.size() + more;
+    return checked.until([&] { return peer.connections.size() >= enough; }, &peer);
+  };
+  REQUIRE(meets(2));
+  peer.heard.clear();
+  REQUIRE(meets(2));
+  CHECK(peer.heard.empty());
+  CHECK_FALSE(checked.held(peer.endpoint));
+  // When the first one leaves, the next one's settings hold.
+  checked.check({by_name, by_service}, records.config);
+  CHECK(checked.until([&] { return checked.held(peer.endpoint); }, &peer));
+  CHECK(checked.prober->summary(by_name.backend->id)->up == 0);
+  checked.check({}, records.config);
+  CHECK_FALSE(checked.held(peer.endpoint));
 }

@@ -41,7 +41,8 @@ TEST_CASE("each backend that is named tells its state and its connections") {
                                                 {"connections", 1},
                                                 {"max_connections", 0},
                                                 {"queued", 0},
-                                                {"health", nullptr}});
+                                                {"health", nullptr},
+                                                {"addresses", nlohmann::json::array()}});
   CHECK(answer["backends"][1]["state"] == "out");
   CHECK(answer["backends"][2]["state"].is_null());
   CHECK(answer["backends"][3]["state"] == "out");
