@@ -21,11 +21,19 @@ class Queue(ProxyTest):
         self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
         return connection
 
-    def queued(self, started):
-        done = subprocess.run([proxy.BINARY, "backends", "--json", "--socket",
+    def ask(self, started, command):
+        done = subprocess.run([proxy.BINARY, command, "--json", "--socket",
                                started.config["control"]["socket"]],
                               capture_output=True, text=True, timeout=60, check=True)
-        return [each["queued"] for each in json.loads(done.stdout)["backends"]]
+        return json.loads(done.stdout)
+
+    def queued(self, started):
+        return [each["queued"] for each in self.ask(started, "backends")["backends"]]
+
+    def reload(self, started, config):
+        """Returns when every worker has taken it."""
+        started.reload(config)
+        self.ask(started, "status")
 
     def wait_for_queue(self, started, count):
         processes.wait_until(lambda: self.queued(started) == [count], f"{count} that wait")
@@ -104,6 +112,32 @@ class Queue(ProxyTest):
         held.pop().close()
         self.assertEqual(sorted(line["end"] for line in started.access(4)),
                          ["done", "done", "route_full", "route_full"])
+        self.served(started)
+
+    def test_connections_from_before_a_route_had_a_limit_count_once_it_has_one(self):
+        backend = self.backend()
+        route = {"names": ["one.example"], "backend": backend.address}
+        started = self.proxy({"route": [route], "server": {"workers": 2}})
+        held = [self.served(started) for _ in range(2)]
+        in_hello = self.connect(started)
+        hello = tls.client_hello("one.example")
+        in_hello.sendall(hello[:20])
+        self.reload(started, {"route": [route | {"connections": 2}]})
+        in_hello.sendall(hello[20:])
+        late, _ = self.connect_hello(started)
+        for refused in (in_hello, late):
+            self.assertTrue(tls.is_fatal_alert(backends.read_to_end(refused), tls.INTERNAL_ERROR))
+        self.assertEqual({line["end"] for line in started.access(2)}, {"route_full"})
+        # A limit that goes and comes back finds the places as they are.
+        self.reload(started, {"route": [route]})
+        held.append(self.served(started))
+        held.pop(0).close()
+        started.access(3)
+        self.reload(started, {"route": [route | {"connections": 2}]})
+        refused, _ = self.connect_hello(started)
+        self.assertTrue(backends.read_to_end(refused))
+        held.pop().close()
+        started.access(5)
         self.served(started)
 
 

@@ -2,8 +2,8 @@
 
 // Backends with an identity: one entry for each distinct backend over all routes and reloads, kept
 // as long as a route or a connection refers to it. An entry holds the state of a backend that
-// survives a reload. Its id is never reused in this process. The counts of routes that limit their
-// connections are kept here in the same way.
+// survives a reload. Its id is never reused in this process. The counts of routes' connections are
+// kept here in the same way.
 //
 // The table belongs to the thread that builds routing tables. Entries may be read from any thread;
 // their mutable fields are atomic.
@@ -80,8 +80,12 @@ class BackendTable {
   std::shared_ptr<RouteLoad> load_of(const RouteConfig& route);
   // All entries in use, sorted by id.
   std::vector<BackendRef> named() const;
-  // Replaces all limits of connections by those of the configuration.
+  // Replaces all limits of connections to backends by those of the configuration.
   void bound_connections(std::span<const RouteConfig> routes) const;
+  template <typename Visit>
+  void for_each_load(Visit&& visit) const {
+    loads_.for_each(visit);
+  }
   // Counts entries in use and some that were in use until recently.
   std::size_t size() const { return entries_.size(); }
 

@@ -106,7 +106,7 @@ Route make_route(const RouteConfig& config, BackendTable& backends) {
   }
   route.proxy_forms = make_proxy_forms(config, uses);
   if (config.access.is_set()) route.access = std::make_unique<const RouteAccess>(config.access);
-  if (config.connections != 0) route.load = backends.load_of(config);
+  route.load = backends.load_of(config);
   return route;
 }
 
@@ -123,6 +123,21 @@ std::string Route::captured_host(const Backend& backend, std::string_view server
     if (auto host = expression.expand(backend.host, server_name)) return *std::move(host);
   }
   return {};
+}
+
+bool RouteTable::bound_connections(const BackendTable& backends) const {
+  std::unordered_map<const RouteLoad*, std::uint32_t> bounds;
+  for (const RouteRef& route : routes_) {
+    if (route->config.connections != 0)
+      bounds.emplace(route->load.get(), route->config.connections);
+  }
+  bool more = false;
+  backends.for_each_load([&](const std::shared_ptr<RouteLoad>& load) {
+    const auto bound = bounds.find(load.get());
+    const std::uint32_t max = bound == bounds.end() ? 0 : bound->second;
+    more |= load->connections_max.exchange(max, std::memory_order_relaxed) == 0 && max != 0;
+  });
+  return more;
 }
 
 RouteTable::RouteTable(const Config& config, BackendTable& backends) {

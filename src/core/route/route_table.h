@@ -44,7 +44,7 @@ struct Route {
   std::shared_ptr<const Upstream> upstream;   // The way to them; null: they are reached directly.
   std::vector<NameRegex> expressions;         // Its names that are expressions.
   std::unique_ptr<const RouteAccess> access;  // Null: every source is served.
-  std::shared_ptr<RouteLoad> load;            // Null: its connections are not limited.
+  std::shared_ptr<RouteLoad> load;            // Its connections, if they are limited.
   // Parallel to `backends`; empty: all have that of `config`.
   std::vector<ProxyForm> proxy_forms;
   // The form for this one of `backends`; for a backend that is not one of them, that of `config`.
@@ -74,6 +74,9 @@ class RouteTable {
 
   // In the order of the configuration.
   std::span<const RouteRef> routes() const { return routes_; }
+  // Replaces the limits of all routes' connections, also of earlier tables, by those of this table.
+  // Returns whether some route is limited now that was not: its connections are to be counted.
+  bool bound_connections(const BackendTable& backends) const;
   // The most keys in one hash bucket: the highest number of comparisons of one probe.
   std::size_t probe_cost_max() const;
 

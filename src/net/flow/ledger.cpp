@@ -63,10 +63,17 @@ std::string backend_of(const FlowRecord& flow) {
   return flow.backend_address.port != 0 ? flow.backend_address.to_string() : flow.backend->text;
 }
 
+void take_route_place(Flow& flow) {
+  const RouteRef& route = flow.record.route;
+  if (route == nullptr || flow.route_place.is_counted()) return;
+  if (route->load->connections_max.load(std::memory_order_relaxed) == 0) return;
+  flow.route_place = RoutePlace::adopt(*route->load);
+}
+
 void take_places(Flow& flow) {
   const RouteRef& route = flow.record.route;
   if (route == nullptr) return;
-  if (route->load != nullptr) flow.route_place = RoutePlace::adopt(*route->load);
+  take_route_place(flow);
   for (const BackendRef& each : route->backends) {
     if (&each->backend != flow.record.backend) continue;
     flow.lease = BackendLease(*each, flow.record.backend_address.ip);

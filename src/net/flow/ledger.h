@@ -37,8 +37,10 @@ struct Flow {
   FlowRate rate;
 };
 
-// For a flow that an earlier process accepted: also counts it at its route and backend, regardless
-// of their limits.
+// Counts a flow at its route if that has a limit, regardless of it. For flows that are older than
+// the limit; those that are counted stay so.
+void take_route_place(Flow& flow);
+// For a flow that an earlier process accepted: counts it at its backend too, regardless of limits.
 void take_places(Flow& flow);
 
 // The address last tried or connected to, or its name in the configuration; empty: none yet.

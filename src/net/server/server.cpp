@@ -124,6 +124,7 @@ Result<void> Server::start(LoadedConfig loaded) {
   listeners_.emplace(settled.workers, std::move(passed_), cpus_);
   loaded_at_ = std::chrono::system_clock::now();
   backends_.bound_connections(settled.routes);
+  (*snapshot)->routes.bound_connections(backends_);
   if (auto adopted = adopt(std::move(*snapshot)); !adopted) return adopted;
   for (const std::string& name : listeners_->close_unused_passed()) {
     spdlog::warn("no listener takes the socket {} of the service manager; it is closed", name);

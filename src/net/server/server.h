@@ -81,6 +81,7 @@ class Server : private MetricsSource {
   bool all_ended() const;
   std::optional<Error> failure() const;
   void log_start(const Snapshot& snapshot) const;
+  void bound_connections(const Snapshot& snapshot);
   static void warn_of_lowered_limits(const Snapshot& snapshot);
   void log_totals() const;
   int wait_ms() const;

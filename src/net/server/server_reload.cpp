@@ -36,7 +36,7 @@ Server::Reloaded Server::reload() {
   if (!next) return refuse(next.error().what);
   const auto snapshot = *next;
   if (const auto adopted = adopt(std::move(*next)); !adopted) return refuse(adopted.error().what);
-  backends_.bound_connections(snapshot->config.routes);
+  bound_connections(*snapshot);
   check_backends();
   guard_->reload(guard_input(snapshot->config, std::move(loaded->block_file)));
   configure_logging(snapshot->config.log);
@@ -47,6 +47,14 @@ Server::Reloaded Server::reload() {
   spdlog::info("reloaded: {}, {}", counted(snapshot->config.listeners.size(), "listener"),
                counted(snapshot->config.routes.size(), "route"));
   return outcome;
+}
+
+void Server::bound_connections(const Snapshot& snapshot) {
+  backends_.bound_connections(snapshot.config.routes);
+  if (!snapshot.routes.bound_connections(backends_)) return;
+  for (const auto& worker : workers_) {
+    if (!worker->ended()) worker->tell(CountRoutes{});
+  }
 }
 
 // A rotation may have moved the file away.

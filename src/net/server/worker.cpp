@@ -273,6 +273,7 @@ void Worker::on_wake() {
     if (const auto* granted = std::get_if<PlaceGranted>(&command)) on_place(unpack(granted->tag));
     if (std::holds_alternative<Drain>(command)) drain();
     if (std::holds_alternative<Stop>(command)) stop();
+    if (std::holds_alternative<CountRoutes>(command)) loop_->ledger.for_each(take_route_place);
     if (auto* ask = std::get_if<Ask>(&command)) ask->ticket.answer(ask->question(*this));
   }
 }

@@ -53,7 +53,9 @@ struct Ask {
 struct PlaceGranted {
   std::uint64_t tag;
 };
-using Command = std::variant<NewListeners, NewNames, Drain, Stop, Ask, PlaceGranted>;
+// Routes have a limit of connections that had none: connections that began before count too.
+struct CountRoutes {};
+using Command = std::variant<NewListeners, NewNames, Drain, Stop, Ask, PlaceGranted, CountRoutes>;
 
 // For the worker's own thread: an answer to a WorkerQuestion.
 struct WorkerLoad {

@@ -79,13 +79,21 @@ TEST_CASE("a route that bounds its connections has one count over reloads, and o
       {.names = {"a.example"}, .backends = {backend("app.example:443")}, .listeners = {"tls"}}};
   BackendTable backends;
   const RouteTable unbounded(config, backends);
-  CHECK(unbounded.find(0, "a.example", {})->load == nullptr);
+  const RouteLoad& load = *unbounded.find(0, "a.example", {})->load;
+  CHECK_FALSE(unbounded.bound_connections(backends));
+  CHECK(load.connections_max == 0);
   config.routes[0].connections = 2;
   const RouteTable before(config, backends);
+  CHECK(before.bound_connections(backends));
+  CHECK(load.connections_max == 2);
   config.routes[0].connections = 1;
   config.routes[0].backends = {backend("other.example:443")};
   const RouteTable after(config, backends);
-  CHECK(before.find(0, "a.example", {})->load == after.find(0, "a.example", {})->load);
+  CHECK_FALSE(after.bound_connections(backends));
+  CHECK(load.connections_max == 1);
+  CHECK(after.find(0, "a.example", {})->load.get() == &load);
+  CHECK_FALSE(unbounded.bound_connections(backends));
+  CHECK(load.connections_max == 0);
   config.routes[0].alpn = {"h2"};
   CHECK(make_route(config.routes[0], backends).load != before.routes()[0]->load);
 }
