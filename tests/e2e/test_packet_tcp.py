@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""What TCP itself can do on a spliced connection: urgent bytes, keepalive of the ends, fast open."""
+
+import contextlib
+import select
+import socket
+import subprocess
+
+from support import backends, network, processes, tls
+from support.case import main
+from support.packet import Packet
+
+ENABLED_FOR_ALL = "1027"  # net.ipv4.tcp_fastopen: of clients, of servers, and of every listener.
+
+
+def urgent_byte(connection):
+    if not select.select([], [], [connection], 20)[2]:
+        raise AssertionError("waited 20 s in vain for an urgent byte")
+    connection.setblocking(True)  # A timeout would wait until ordinary bytes can be read.
+    return connection.recv(1, socket.MSG_OOB)
+
+
+def keep_alive(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1),
+                          (socket.TCP_KEEPCNT, 2)):
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+class Tcp(Packet):
+    def counter(self, namespace, name):
+        shown = subprocess.run(["ip", "netns", "exec", namespace, "nstat", "-asz", name],
+                               capture_output=True, text=True, timeout=20, check=True).stdout
+        return int(shown.split()[2])
+
+    def test_urgent_bytes_stay_urgent_both_ways(self):
+        def handler(connection):
+            while piece := connection.recv(backends.BLOCK):
+                if piece == b"urgent":
+                    break
+                connection.sendall(piece)
+            connection.sendall(b"ready")
+            connection.send(urgent_byte(connection), socket.MSG_OOB)
+            connection.recv(1)
+
+        started = self.started("container", handler)
+        connection, sent = self.handed_over(started)
+        connection.sendall(b"urgent")
+        self.assertEqual(backends.read_exactly(connection, 5), b"ready")
+        connection.send(b"!", socket.MSG_OOB)
+        self.assertEqual(urgent_byte(connection), b"!")
+        connection.shutdown(socket.SHUT_WR)
+        self.assertEqual(connection.recv(1), b"")
+        record = self.line(started)
+        self.assertEqual((record["client_bytes"], record["server_bytes"]), (sent + 7, sent + 6))
+
+    def test_keepalive_probes_of_either_end_reach_the_other(self):
+        def handler(connection):
+            keep_alive(connection)
+            with contextlib.suppress(TimeoutError):
+                backends.echo(connection)
+
+        started = self.started("container", handler)
+        connection, _ = self.handed_over(started)
+        keep_alive(connection)
+        # Of two unanswered ones the second would end the connection.
+        for namespace in (self.lab.client, self.lab.container):
+            processes.wait_until(lambda: self.counter(namespace, "TcpExtTCPKeepAlive") >= 4,
+                                 "keepalive probes")
+        connection.sendall(b"still")
+        self.assertEqual(backends.read_exactly(connection, 5), b"still")
+        network.ip("-n", self.lab.container, "link", "set", "eth0", "down")
+        with self.assertRaises(TimeoutError):
+            connection.settimeout(30)
+            connection.recv(1)
+
+    def test_a_client_that_sends_its_hello_in_the_syn_is_handed_over(self):
+        for namespace in (self.lab.client, self.lab.proxy):
+            subprocess.run(["ip", "netns", "exec", namespace, "sysctl", "-qw",
+                            f"net.ipv4.tcp_fastopen={ENABLED_FOR_ALL}"], check=True, timeout=20)
+        started = self.started("container", backends.echo)
+        hello = tls.client_hello("one.example")
+        opened = lambda: self.counter(self.lab.proxy, "TcpExtTCPFastOpenPassive")
+        for _ in range(2):  # The first gets the cookie.
+            before = opened()
+            connection = network.within(self.lab.client, socket.socket)
+            self.addCleanup(connection.close)
+            connection.sendto(hello, socket.MSG_FASTOPEN, (self.front, started.port))
+            connection.settimeout(60)
+            backends.read_exactly(connection, len(hello))
+        self.assertEqual(opened(), before + 1)
+        self.handed_over(started, connection=connection)
+        connection.close()
+        self.line(started)
+
+
+if __name__ == "__main__":
+    main()
