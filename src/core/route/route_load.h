@@ -6,48 +6,65 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
 
 namespace sni {
 
-struct RouteLoad {
-  // The limit in the running configuration; 0: unlimited, and connections are not counted.
-  std::atomic<std::uint32_t> connections_max{0};
+// Every route has one, and most routes have no limit: the count comes with the first limit.
+class RouteLoad {
+ public:
   // Has a cache line of its own: all workers change it.
-  alignas(64) std::atomic<std::uint32_t> connections{0};
+  struct alignas(64) Count {
+    std::atomic<std::uint32_t> connections{0};
+  };
+
+  // Sets the limit of the running configuration; 0: unlimited, and connections are not counted. For
+  // one thread. Returns whether there was none.
+  bool bound(std::uint32_t connections_max) {
+    if (connections_max != 0 && count_ == nullptr) count_ = std::make_unique<Count>();
+    return connections_max_.exchange(connections_max, std::memory_order_release) == 0;
+  }
+  std::uint32_t connections_max() const { return connections_max_.load(std::memory_order_acquire); }
+  // After connections_max() was not 0.
+  Count& count() { return *count_; }
+
+ private:
+  std::atomic<std::uint32_t> connections_max_{0};
+  std::unique_ptr<Count> count_;
 };
 
 // A connection's place among those of its route.
 class RoutePlace {
  public:
   RoutePlace() = default;  // Counted nowhere.
-  // nullopt: the route has `max` connections. `load` outlives the place.
-  static std::optional<RoutePlace> take(RouteLoad& load, std::uint32_t max) {
-    if (load.connections.fetch_add(1, std::memory_order_relaxed) < max) return RoutePlace(load);
-    load.connections.fetch_sub(1, std::memory_order_relaxed);
+  // nullopt: the route has `max` connections. `count` outlives the place.
+  static std::optional<RoutePlace> take(RouteLoad::Count& count, std::uint32_t max) {
+    if (count.connections.fetch_add(1, std::memory_order_relaxed) < max) return RoutePlace(count);
+    count.connections.fetch_sub(1, std::memory_order_relaxed);
     return std::nullopt;
   }
   // For a connection that is older than the limit, or that an earlier process accepted: counted
   // regardless of the limit.
-  static RoutePlace adopt(RouteLoad& load) {
-    load.connections.fetch_add(1, std::memory_order_relaxed);
-    return RoutePlace(load);
+  static RoutePlace adopt(RouteLoad::Count& count) {
+    count.connections.fetch_add(1, std::memory_order_relaxed);
+    return RoutePlace(count);
   }
-  bool is_counted() const { return load_ != nullptr; }
-  RoutePlace(RoutePlace&& other) noexcept : load_(std::exchange(other.load_, nullptr)) {}
+  bool is_counted() const { return count_ != nullptr; }
+  RoutePlace(RoutePlace&& other) noexcept : count_(std::exchange(other.count_, nullptr)) {}
   RoutePlace& operator=(RoutePlace&& other) noexcept {
-    std::swap(load_, other.load_);
+    std::swap(count_, other.count_);
     return *this;
   }
   ~RoutePlace() {
-    if (load_ != nullptr) load_->connections.fetch_sub(1, std::memory_order_relaxed);
+    if (count_ != nullptr) count_->connections.fetch_sub(1, std::memory_order_relaxed);
   }
 
  private:
-  explicit RoutePlace(RouteLoad& load) : load_(&load) {}
+  explicit RoutePlace(RouteLoad::Count& count) : count_(&count) {}
 
-  RouteLoad* load_ = nullptr;
+  RouteLoad::Count* count_ = nullptr;
 };
 
 }  // namespace sni

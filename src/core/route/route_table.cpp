@@ -135,7 +135,7 @@ bool RouteTable::bound_connections(const BackendTable& backends) const {
   backends.for_each_load([&](const std::shared_ptr<RouteLoad>& load) {
     const auto bound = bounds.find(load.get());
     const std::uint32_t max = bound == bounds.end() ? 0 : bound->second;
-    more |= load->connections_max.exchange(max, std::memory_order_relaxed) == 0 && max != 0;
+    more |= load->bound(max) && max != 0;
   });
   return more;
 }

@@ -225,9 +225,9 @@ std::optional<Event> Setup::turn_away(const FirstFlight& flight) {
     answer_ = std::move(redirect);
     return Event{.kind = Kind::flight_refused, .reason = EndReason::redirected};
   }
-  const std::uint32_t most = whole.load->connections_max.load(std::memory_order_relaxed);
+  const std::uint32_t most = whole.load->connections_max();
   if (most == 0) return std::nullopt;
-  auto place = RoutePlace::take(*whole.load, most);
+  auto place = RoutePlace::take(whole.load->count(), most);
   if (!place) return Event{.kind = Kind::flight_refused, .reason = EndReason::route_full};
   flow_.route_place = std::move(*place);
   return std::nullopt;

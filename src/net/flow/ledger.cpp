@@ -66,8 +66,8 @@ std::string backend_of(const FlowRecord& flow) {
 void take_route_place(Flow& flow) {
   const RouteRef& route = flow.record.route;
   if (route == nullptr || flow.route_place.is_counted()) return;
-  if (route->load->connections_max.load(std::memory_order_relaxed) == 0) return;
-  flow.route_place = RoutePlace::adopt(*route->load);
+  if (route->load->connections_max() == 0) return;
+  flow.route_place = RoutePlace::adopt(route->load->count());
 }
 
 void take_places(Flow& flow) {

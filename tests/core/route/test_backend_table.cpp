@@ -81,34 +81,34 @@ TEST_CASE("a route that bounds its connections has one count over reloads, and o
   const RouteTable unbounded(config, backends);
   const RouteLoad& load = *unbounded.find(0, "a.example", {})->load;
   CHECK_FALSE(unbounded.bound_connections(backends));
-  CHECK(load.connections_max == 0);
+  CHECK(load.connections_max() == 0);
   config.routes[0].connections = 2;
   const RouteTable before(config, backends);
   CHECK(before.bound_connections(backends));
-  CHECK(load.connections_max == 2);
+  CHECK(load.connections_max() == 2);
   config.routes[0].connections = 1;
   config.routes[0].backends = {backend("other.example:443")};
   const RouteTable after(config, backends);
   CHECK_FALSE(after.bound_connections(backends));
-  CHECK(load.connections_max == 1);
+  CHECK(load.connections_max() == 1);
   CHECK(after.find(0, "a.example", {})->load.get() == &load);
   CHECK_FALSE(unbounded.bound_connections(backends));
-  CHECK(load.connections_max == 0);
+  CHECK(load.connections_max() == 0);
   config.routes[0].alpn = {"h2"};
   CHECK(make_route(config.routes[0], backends).load != before.routes()[0]->load);
 }
 
 TEST_CASE("a place of a route is given back once, whoever owned it last") {
-  RouteLoad load;
-  auto first = RoutePlace::take(load, 2);
-  auto second = RoutePlace::take(load, 2);
+  RouteLoad::Count count;
+  auto first = RoutePlace::take(count, 2);
+  auto second = RoutePlace::take(count, 2);
   REQUIRE(first.has_value());
   REQUIRE(second.has_value());
-  CHECK_FALSE(RoutePlace::take(load, 2).has_value());
+  CHECK_FALSE(RoutePlace::take(count, 2).has_value());
   RoutePlace kept = std::move(*first);
   first.reset();
-  CHECK(load.connections == 2);
+  CHECK(count.connections == 2);
   kept = {};
   second.reset();
-  CHECK(load.connections == 0);
+  CHECK(count.connections == 0);
 }
