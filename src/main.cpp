@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <optional>
 #include <string>
 
 #include "bpf/xdp/xdp_probe.h"
@@ -19,6 +21,7 @@
 #include "net/loop/ring.h"
 #include "net/planes/fast_path.h"
 #include "net/server/privileges.h"
+#include "net/server/refused_start.h"
 #include "net/server/server.h"
 #include "net/server/signals.h"
 
@@ -38,16 +41,27 @@ int fail(const sni::Error& error) {
   return exit_failed;
 }
 
+// Says why the proxy does not start: like `check`, but in lines of the log where that is JSON.
+int refuse_start(const sni::LoadedConfig& loaded, const std::optional<sni::Error>& error) {
+  if (loaded.log_format == sni::LogFormat::text) {
+    print(loaded.diagnostics);
+    return error ? fail(*error) : exit_failed;
+  }
+  if (!sni::log_refused_start(loaded, error)) std::_Exit(exit_failed);
+  return exit_failed;
+}
+
 int run(const std::string& path) {
   // First of all, so that an early signal stays pending until the start.
   auto signals = sni::take_signals();
-  if (!signals) return fail(signals.error());
   auto loaded = sni::load_config(path);
   if (!loaded) return fail(loaded.error());
-  print(loaded->diagnostics);
-  if (!loaded->config) return exit_failed;
-  // While there is only one thread: the server's constructor starts another.
-  if (auto dropped = sni::drop_privileges(*loaded); !dropped) return fail(dropped.error());
+  if (!signals) return refuse_start(*loaded, signals.error());
+  if (!loaded->config) return refuse_start(*loaded, std::nullopt);
+  // While there is only one thread: the server's constructor starts another, as does the log.
+  if (auto dropped = sni::drop_privileges(*loaded); !dropped) {
+    return refuse_start(*loaded, dropped.error());
+  }
   sni::Server server(path, SNI_VERSION);
   return server.run(std::move(*loaded), std::move(*signals)) ? 0 : exit_failed;
 }

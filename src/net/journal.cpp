@@ -58,15 +58,15 @@ void add_text_members(std::string& entry, std::string_view text) {
 void add_object(std::string& entry, std::string_view text) {
   const auto object = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return add_field(entry, "MESSAGE", text);
-  if (const auto message = object.find("message"); message != object.end()) {
-    const auto* words = message->get_ptr<const std::string*>();
-    return add_field(entry, "MESSAGE", words != nullptr ? one_line(*words) : message->dump());
-  }
-  add_field(entry, "MESSAGE", text);
-  for (const auto& [key, value] : object.items()) {
-    if (key == "time" || key == "level") continue;
+  const auto text_of = [](const nlohmann::json& value) {
     const auto* string = value.get_ptr<const std::string*>();
-    add_field(entry, field_name(key), string != nullptr ? one_line(*string) : value.dump());
+    return string != nullptr ? one_line(*string) : value.dump();
+  };
+  const auto message = object.find("message");
+  add_field(entry, "MESSAGE", message != object.end() ? text_of(*message) : std::string(text));
+  for (const auto& [key, value] : object.items()) {
+    if (key == "time" || key == "level" || key == "message") continue;
+    add_field(entry, field_name(key), text_of(value));
   }
 }
 

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "bpf/libbpf_lines.h"
+#include "core/counted.h"
 #include "core/session/access_line.h"
 #include "net/environment.h"
 #include "net/journal.h"
@@ -26,7 +27,9 @@ namespace sni {
 
 namespace {
 
+// The lines of these loggers may be JSON objects already.
 constexpr std::string_view access_logger = "access";
+constexpr std::string_view diagnostic_logger = "diagnostic";
 
 std::atomic<LogFormat> current_format{LogFormat::text};
 std::atomic<spdlog::level::level_enum> current_level{spdlog::level::off};
@@ -94,8 +97,13 @@ std::string_view journal_priority(spdlog::level::level_enum level) {
   }
 }
 
+// Invalid UTF-8 becomes U+FFFD, and all non-ASCII characters are escaped.
+std::string json_text(const nlohmann::json& value) {
+  return value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
 // Formats a line in the currently configured format. JSON is one object a line. An access line
-// already is an object: its members are taken over.
+// and a diagnostic are objects already: their members are taken over.
 class LineFormatter : public spdlog::formatter {
  public:
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
@@ -111,13 +119,13 @@ class LineFormatter : public spdlog::formatter {
       out.append(part.data(), part.data() + part.size());
     };
     // A line may have been made as text before a reload switched to JSON.
-    if (name == access_logger && text.starts_with('{')) {
+    const bool may_be_object = name == access_logger || name == diagnostic_logger;
+    if (may_be_object && text.starts_with('{')) {
       append(",");
       append(text.substr(1));  // Skips the opening brace.
     } else {
       append(",\"message\":");
-      // Invalid UTF-8 becomes U+FFFD, and all non-ASCII characters are escaped.
-      append(nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+      append(json_text(text));
       append("}");
     }
     append("\n");
@@ -216,6 +224,18 @@ Result<void> open_access_file(const std::string& path) {
   return {};
 }
 
+void log_diagnostic(const Diagnostic& diagnostic, std::string_view context) {
+  const auto level =
+      diagnostic.severity == Severity::error ? spdlog::level::err : spdlog::level::warn;
+  const std::string message = std::string(context) + diagnostic.located();
+  const auto log = spdlog::default_logger()->clone(std::string(diagnostic_logger));
+  if (log_format() == LogFormat::text) return log->log(level, message);
+  log->log(level, json_text({{"message", message},
+                             {"file", diagnostic.file},
+                             {"line", diagnostic.position.line},
+                             {"column", diagnostic.position.column}}));
+}
+
 void set_log_level(LogLevel level) {
   configured_level.store(level, std::memory_order_relaxed);
   current_level.store(level_of(level), std::memory_order_relaxed);
@@ -289,7 +309,8 @@ void report_dropped_lines() {
   if (const std::uint64_t lost = lost_access_lines(); lost > access_lost_before) {
     const auto writer = access_writer.now();
     const int error = writer == nullptr ? 0 : writer->error();
-    spdlog::warn("{} access lines were dropped: {} {}", lost - access_lost_before, access_path,
+    spdlog::warn("{} {} dropped: {} {}", counted(lost - access_lost_before, "access line"),
+                 lost - access_lost_before == 1 ? "was" : "were", access_path,
                  error == 0 ? "is too slow"
                             : "cannot be written (" + std::generic_category().message(error) + ")");
     access_lost_before = lost;
@@ -297,7 +318,8 @@ void report_dropped_lines() {
   const auto writer = stderr_writer.now();
   const std::uint64_t lost = writer == nullptr ? 0 : writer->lost();
   if (lost <= lost_before) return;
-  spdlog::warn("{} log lines were dropped: the reader of stderr is too slow", lost - lost_before);
+  spdlog::warn("{} {} dropped: the reader of stderr is too slow",
+               counted(lost - lost_before, "log line"), lost - lost_before == 1 ? "was" : "were");
   lost_before = lost;
 }
 

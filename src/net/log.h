@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/config/config.h"
+#include "core/config/diagnostic.h"
 #include "core/error.h"
 
 namespace sni {
@@ -27,6 +28,10 @@ void configure_logging(const LogConfig& config);
 // Opens log.access_file, again if it was renamed, and writes to it from the next line on; the
 // previous file is closed. Empty: stderr. An error changes nothing.
 Result<void> open_access_file(const std::string& path);
+// Logs a mistake in a file, or a warning about it. The message begins with the place, for readers who
+// see nothing else; a JSON line has `file`, `line` and `column` too. `context`, such as "reload: ",
+// comes before it.
+void log_diagnostic(const Diagnostic& diagnostic, std::string_view context = {});
 // Until the next configure_logging().
 void set_log_level(LogLevel level);
 LogLevel log_level_now();

@@ -5,12 +5,13 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 import unittest
 
-from support import backends, processes, tls
+from support import backends, network as namespaces, processes, tls
 from support.case import ProxyTest, main
-from support.proxy import listener
+from support.proxy import BINARY, listener
 
 
 def with_alpn(protocols):
@@ -114,6 +115,64 @@ class AccessLine(ProxyTest):
         proxy.settle()
         proxy.end()
         self.assertEqual(proxy.log(), "")
+
+
+class RefusedStart(ProxyTest):
+    """What keeps the proxy from starting is in the format of the log, as far as that is known."""
+
+    GOOD = ('[log]\nformat = "json"\n[[listener]]\nname = "https"\naddress = "127.0.0.1:%d"\n'
+            '[[route]]\nnames = ["one.example"]\nbackend = "127.0.0.1:9"\n')
+
+    def errors(self, text):
+        path = self.directory / "config.toml"
+        path.write_text(text)
+        done = subprocess.run([BINARY, "--config", str(path)], stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=20, text=True)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        return str(path), done.stderr.splitlines()
+
+    def test_mistakes_are_json_lines_with_their_places(self):
+        text = self.GOOD % 44300 + '[timeouts]\nidel = "1m"\nhello = 5\n'
+        path, lines = self.errors(text)
+        records = [json.loads(line) for line in lines]
+        self.assertEqual([(each["level"], each["file"], each["line"], each["column"])
+                          for each in records], [("error", path, 10, 1), ("error", path, 11, 9)])
+        for record, part in zip(records, ("'idel'", "'hello'")):
+            self.assertRegex(record["message"], rf"^{path}:{record['line']}:\d+: .*{part}")
+            self.assertIn("time", record)
+
+    def test_so_are_mistakes_in_other_files_that_it_names(self):
+        entries = self.directory / "list"
+        entries.write_text("192.0.2.1\nnonsense\n")
+        _, lines = self.errors(self.GOOD % 44300 + f'[access]\nblock_file = "{entries}"\n')
+        self.assertEqual([(each["file"], each["line"]) for each in map(json.loads, lines)],
+                         [(str(entries), 2)])
+        path, lines = self.errors('include = ["none.toml"]\n' + self.GOOD % 44300)
+        self.assertEqual([each["file"] for each in map(json.loads, lines)], [path])
+
+    def test_so_is_everything_that_fails_later(self):
+        with backends.socket.create_server(("127.0.0.1", 0)) as taken:
+            _, lines = self.errors(self.GOOD % taken.getsockname()[1])
+        self.assertIn("cannot listen on", json.loads(lines[-1])["message"])
+        for line in lines:
+            json.loads(line)
+
+    def test_a_file_that_cannot_be_parsed_or_asks_for_text_has_mistakes_as_text(self):
+        for text in (self.GOOD % 44300 + "a = = b\n",
+                     (self.GOOD % 44300).replace("json", "text") + "[timeouts]\nidel = 5\n"):
+            path, lines = self.errors(text)
+            self.assertEqual(len(lines), 1)
+            self.assertRegex(lines[0], rf"^{path}:\d+:\d+: ")
+
+    def test_a_warning_is_a_line_of_the_log_where_the_proxy_starts(self):
+        entries = self.directory / "list"
+        entries.write_text("nonsense\n")
+        for format_, line in (("json", r'"level":"warning".*"line":1,"message":"\S+list:1:1: '),
+                              ("text", r"(?m)^\d+-\S+ warning \S+list:1:1: ")):
+            proxy = self.relay(log={"format": format_}, access={
+                "block_file": str(entries), "block_file_errors": "skip"})
+            self.assertRegex(proxy.log(), line)
+            proxy.end()
 
 
 class Journal(ProxyTest):

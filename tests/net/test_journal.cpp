@@ -65,6 +65,11 @@ TEST_CASE("an access line's members are fields, whatever the names in it look li
                                              object + "\nSNI_ATTEMPTS=1\nSNI_CLIENT=a\n");
 }
 
+TEST_CASE("members beside the message become fields") {
+  CHECK(journal_entry(R"(<3>{"time":"2026","level":"error","message":"f:3:1: no","line":3})") ==
+        "SYSLOG_IDENTIFIER=sni-proxy\nPRIORITY=3\nMESSAGE=f:3:1: no\nSNI_LINE=3\n");
+}
+
 TEST_CASE("broken lines become entries all the same") {
   for (const char* line : {"", "<", "<6>", "<6>{", "<6>{\"a\"", "<6>word", "<6>t info client=",
                            "<6>t info client=\"", "<6>t info client=\"\\", "<6>[]"}) {

@@ -83,6 +83,24 @@ TEST_CASE_FIXTURE(LogRestored, "an access line's members become those of its JSO
 }
 
 TEST_CASE_FIXTURE(LogRestored,
+                  "a diagnostic has its place in the message and in JSON by itself too") {
+  Diagnostic diagnostic{.file = "a \"b\".toml", .position = {14, 9}, .message = "unknown key"};
+  const auto log = [&] { log_diagnostic(diagnostic); };
+  auto lines = lines_of(as_json, log);
+  REQUIRE(lines.size() == 1);
+  CHECK(parse(lines[0]) == nlohmann::json{{"level", "error"},
+                                          {"message", "a \"b\".toml:14:9: unknown key"},
+                                          {"file", "a \"b\".toml"},
+                                          {"line", 14},
+                                          {"column", 9}});
+  diagnostic.severity = Severity::warning;
+  lines = lines_of(as_text, [&] { log_diagnostic(diagnostic, "reload: "); });
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].ends_with(" warning reload: a \"b\".toml:14:9: unknown key"));
+  CHECK(lines_of({.level = LogLevel::error, .format = LogFormat::json}, log).empty());
+}
+
+TEST_CASE_FIXTURE(LogRestored,
                   "an access line that was made as text before a reload to JSON stays valid") {
   const auto lines = lines_of(as_json, [] { log_access("client=192.0.2.1:1 ms=7"); });
   REQUIRE(lines.size() == 1);

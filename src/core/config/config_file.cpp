@@ -208,13 +208,16 @@ ConfigResult read_config(std::string_view text, std::string_view file_name,
                          const InterfaceLookup& interfaces, const IncludeFiles& files) {
   DiagnosticList diagnostics(file_name);
   ConfigResult result;
-  auto document = parse_toml(text, diagnostics);
-  if (document && take_includes(*document, text.size(), files, diagnostics)) {
-    TableReader root(*document, diagnostics);
+  if (auto document = parse_toml(text, diagnostics)) {
+    const bool whole = take_includes(*document, text.size(), files, diagnostics);
+    // What half a configuration lacks is no mistake.
+    DiagnosticList of_half = diagnostics;
+    TableReader root(*document, whole ? diagnostics : of_half);
     ConfigReader reader(interfaces);
     reader.read(root);
     result.config = reader.take();
-    check_config(*result.config, reader.places(), diagnostics);
+    result.log_format = result.config->log.format;
+    if (whole) check_config(*result.config, reader.places(), diagnostics);
     result.block_file = reader.places().block_file;
     result.accounts = reader.places().accounts;
     for (const auto& upstream : reader.places().upstreams) {

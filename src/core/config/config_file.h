@@ -22,6 +22,8 @@ struct ConfigResult {
   std::vector<Position> password_files;  // Of the upstreams, in their order.
   AccountPlaces accounts;
   std::vector<std::string> files;  // Which positions refer to: this file, then the included ones.
+  // Of log.format, for reporting the diagnostics: known in spite of other mistakes. Text: unknown.
+  LogFormat log_format = LogFormat::text;
 };
 
 // `file_name` appears in the diagnostics. At most limits::config_bytes_max bytes are read, included

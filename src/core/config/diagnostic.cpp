@@ -44,13 +44,19 @@ std::string suggestion(std::string_view word) {
   return "; did you mean " + in_quotes(word) + "?";
 }
 
+std::string place_of(const Diagnostic& diagnostic) {
+  return diagnostic.file + ':' + std::to_string(diagnostic.position.line) + ':' +
+         std::to_string(diagnostic.position.column) + ": ";
+}
+
 }  // namespace
 
+std::string Diagnostic::located() const {
+  return place_of(*this) + message;
+}
+
 std::string Diagnostic::to_string() const {
-  std::string text =
-      file + ':' + std::to_string(position.line) + ':' + std::to_string(position.column) + ": ";
-  if (severity == Severity::warning) text += "warning: ";
-  return text + message;
+  return place_of(*this) + (severity == Severity::warning ? "warning: " : "") + message;
 }
 
 std::uint32_t DiagnosticList::add_file(std::string_view file) {
@@ -91,7 +97,8 @@ std::vector<Diagnostic> DiagnosticList::take() {
     list_.push_back({.severity = errors_ != 0 ? Severity::error : Severity::warning,
                      .file = list_.back().file,
                      .position = list_.back().position,
-                     .message = std::to_string(dropped_) + " more are not shown"});
+                     .message = std::to_string(dropped_) +
+                                (dropped_ == 1 ? " more is not shown" : " more are not shown")});
   }
   errors_ = 0;
   dropped_ = 0;

@@ -33,7 +33,9 @@ struct Diagnostic {
   Position position;
   std::string message;
 
-  // "config.toml:14:9: unknown key ...", with "warning: " before the message of a warning.
+  // "config.toml:14:9: unknown key ...".
+  std::string located() const;
+  // The same with "warning: " before the message of a warning.
   std::string to_string() const;
   bool operator==(const Diagnostic&) const = default;
 };

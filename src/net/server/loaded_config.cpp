@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/config/config_file.h"
+#include "core/counted.h"
 #include "core/guard/block_file.h"
 #include "core/limits.h"
 #include "net/group_id.h"
@@ -35,9 +36,10 @@ void load_block_file(LoadedConfig& loaded, Position position) {
   if (access.block_file_errors == BlockFileErrors::skip && !file.too_long) {
     Diagnostic first = std::move(file.mistakes.front());
     first.severity = Severity::warning;
-    first.message += file.bad_lines == 1 ? "; the line is left out"
-                                         : "; this and " + std::to_string(file.bad_lines - 1) +
-                                               " more lines are left out";
+    first.message +=
+        file.bad_lines == 1
+            ? "; the line is left out"
+            : "; this and " + counted(file.bad_lines - 1, "more line") + " are left out";
     loaded.diagnostics.push_back(std::move(first));
     return;
   }
@@ -102,7 +104,8 @@ Result<LoadedConfig> load_config(const std::string& path) {
                       .diagnostics = std::move(result.diagnostics),
                       .block_file = {},
                       .warnings = {},
-                      .files = std::move(result.files)};
+                      .files = std::move(result.files),
+                      .log_format = result.log_format};
   if (!loaded.config) return loaded;
   check_accounts(loaded, result.accounts);
   if (loaded.config) load_passwords(loaded, result.password_files);

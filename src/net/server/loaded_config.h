@@ -17,9 +17,10 @@ namespace sni {
 struct LoadedConfig {
   std::optional<Config> config;  // Empty: there are mistakes.
   std::vector<Diagnostic> diagnostics;
-  std::vector<AccessEntry> block_file;  // Of access.block_file.
-  std::vector<std::string> warnings;    // Valid settings that would do harm on this host.
-  std::vector<std::string> files;       // The configuration file, then those that it includes.
+  std::vector<AccessEntry> block_file;     // Of access.block_file.
+  std::vector<std::string> warnings;       // Valid settings that would do harm on this host.
+  std::vector<std::string> files;          // The configuration file, then those that it includes.
+  LogFormat log_format = LogFormat::text;  // As in ConfigResult: known in spite of mistakes.
 };
 
 // An Error if the file cannot be read.

@@ -50,6 +50,7 @@ Server::~Server() = default;
 bool Server::run(LoadedConfig loaded, UniqueFd signals) {
   signals_ = std::move(signals);
   start_logging(loaded.config->log);
+  for (const Diagnostic& warning : loaded.diagnostics) log_diagnostic(warning);
   const auto result = serve(std::move(loaded));
   if (!result) spdlog::error("{}", result.error().what);
   if (!stop_logging()) std::_Exit(result ? EXIT_SUCCESS : EXIT_FAILURE);

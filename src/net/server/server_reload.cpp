@@ -25,7 +25,10 @@ Server::Reloaded Server::reload() {
   };
   auto loaded = load_config(config_path_);
   if (!loaded) return refuse(loaded.error().what);
-  for (const Diagnostic& diagnostic : loaded->diagnostics) warn(diagnostic.to_string());
+  for (const Diagnostic& diagnostic : loaded->diagnostics) {
+    log_diagnostic(diagnostic, "reload: ");
+    outcome.messages.push_back(diagnostic.to_string());
+  }
   if (!loaded->config) return refuse("the configuration has mistakes");
   for (const std::string& warning : loaded->warnings) warn(warning);
   settle(*loaded->config);

@@ -156,3 +156,18 @@ TEST_CASE("without a way to read files an include is a mistake") {
   CHECK(mistakes("include = 'a'\n") ==
         Messages{"c.toml:1:11: 'include' at the top level: no file can be included here"});
 }
+
+TEST_CASE("the format of the log is known in spite of mistakes, unless its file cannot be parsed") {
+  const std::string json = "[log]\nformat = 'json'\n";
+  CHECK(read(base + json, {}).log_format == LogFormat::json);
+  CHECK(read(json + "[timeouts]\nidel = '1s'\n", {}).log_format == LogFormat::json);
+  CHECK(read(base + json, {{"d/1", "a = = b"}}).log_format == LogFormat::json);
+  CHECK(read(base, {{"d/1", "[[["}, {"d/2", json}}).log_format == LogFormat::json);
+  CHECK(read(json + "a = = b", {}).log_format == LogFormat::text);
+  CHECK(read("[log]\nformat = 'jsno'\n", {}).log_format == LogFormat::text);
+  CHECK(read(base, {}).log_format == LogFormat::text);
+}
+
+TEST_CASE("half a configuration has only the mistake that made it half") {
+  CHECK(read("include = ['none']\n[timeouts]\nidel = '1s'\n", {}).diagnostics.size() == 1);
+}

@@ -18,6 +18,7 @@ TEST_CASE("a diagnostic reads file, line, column, message") {
   Diagnostic warning = error;
   warning.severity = Severity::warning;
   CHECK(warning.to_string() == "config.toml:14:9: warning: no");
+  CHECK(warning.located() == "config.toml:14:9: no");
 }
 
 TEST_CASE("diagnostics are sorted by position, then by text") {
@@ -45,6 +46,8 @@ TEST_CASE("more diagnostics than the bound are counted, and still are errors") {
   REQUIRE(taken.size() == limits::diagnostics_max + 1);
   CHECK(taken.back().message == "2 more are not shown");
   CHECK(taken.back().severity == Severity::error);
+  for (std::size_t i = 0; i <= limits::diagnostics_max; ++i) list.warning({}, "w");
+  CHECK(list.take().back().message == "1 more is not shown");
 }
 
 TEST_CASE("quoted input is bounded and harmless to a terminal") {
