@@ -71,11 +71,6 @@ class LocalPorts {
     std::uint16_t port;
     std::uint64_t until_ms;
   };
-  struct HashEndpoint {
-    std::size_t operator()(const Endpoint& each) const noexcept {
-      return std::hash<IpAddress>()(each.ip) ^ (std::size_t{each.port} << 16) ^ each.scope;
-    }
-  };
 
   void drop(const Endpoint& backend, std::uint16_t port);
 
@@ -84,7 +79,7 @@ class LocalPorts {
   std::unordered_map<std::uint16_t, Holder> holders_;
   std::vector<std::uint16_t> ports_;  // The ports of holders_.
   std::size_t cursor_ = 0;            // Into ports_: the next candidate for sharing.
-  std::unordered_map<Endpoint, std::unordered_set<std::uint16_t>, HashEndpoint> tuples_;
+  std::unordered_map<Endpoint, std::unordered_set<std::uint16_t>> tuples_;
   std::deque<Resting> resting_;  // Sorted by time.
 };
 

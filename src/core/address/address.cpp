@@ -150,9 +150,12 @@ std::string IpPrefix::to_string() const {
   return text + '/' + std::to_string(v4 ? length - v4_bits_offset : length);
 }
 
-std::string Endpoint::to_string() const {
+std::string Endpoint::to_string(InterfaceNames names) const {
   std::string text = ip.to_string();
-  if (scope != 0) text += '%' + std::to_string(scope);
+  if (scope != 0) {
+    const std::string name = names != nullptr ? names(scope) : std::string();
+    text += '%' + (name.empty() ? std::to_string(scope) : name);
+  }
   if (!ip.is_v4()) text = '[' + text + ']';
   return text + ':' + std::to_string(port);
 }
@@ -249,21 +252,3 @@ std::optional<Endpoint> from_sockaddr(const sockaddr_storage& address) {
 }
 
 }  // namespace sni
-
-std::size_t std::hash<sni::IpAddress>::operator()(const sni::IpAddress& address) const noexcept {
-  // Clients can choose their addresses, so the seed must be secret: it is the address at which the
-  // kernel loaded this program (ASLR), mixed in by a 64 by 64 bit multiplication whose halves are
-  // folded.
-  static constexpr char anchor = 0;
-  __extension__ using Product = unsigned __int128;
-  std::uint64_t high = 0;
-  std::uint64_t low = 0;
-  std::memcpy(&high, &address.bytes[0], sizeof high);
-  std::memcpy(&low, &address.bytes[8], sizeof low);
-  const std::uint64_t seed = reinterpret_cast<std::uintptr_t>(&anchor) * 0x9e37'79b9'7f4a'7c15;
-  const auto fold = [](Product product) {
-    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-  };
-  const std::uint64_t mixed = fold(Product{high ^ seed} * 0xa076'1d64'78bd'642f);
-  return static_cast<std::size_t>(fold(Product{low ^ mixed ^ seed} * 0xe703'7ed1'a0b4'28db));
-}

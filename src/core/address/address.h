@@ -41,14 +41,18 @@ struct IpPrefix {
   auto operator<=>(const IpPrefix&) const = default;
 };
 
+// The name of the network interface with this index; empty: unknown. core makes no system calls, so
+// without such a function (nullptr) text shows the index.
+using InterfaceNames = std::string (*)(std::uint32_t index);
+
 // Address and port. scope is the interface index of a link-local IPv6 address, else 0.
 struct Endpoint {
   IpAddress ip;
   std::uint16_t port = 0;  // Host order.
   std::uint32_t scope = 0;
 
-  // "192.0.2.1:443", "[2001:db8::1]:443".
-  std::string to_string() const;
+  // "192.0.2.1:443", "[2001:db8::1]:443", "[fe80::1%eth0]:443" or "[fe80::1%2]:443".
+  std::string to_string(InterfaceNames names = nullptr) const;
   auto operator<=>(const Endpoint&) const = default;
 };
 
@@ -93,7 +97,12 @@ AddressScope address_scope(const IpAddress& address);
 
 }  // namespace sni
 
+// Keyed, since clients and name servers choose addresses (core/address/address_hash.h).
 template <>
 struct std::hash<sni::IpAddress> {
   std::size_t operator()(const sni::IpAddress& address) const noexcept;
+};
+template <>
+struct std::hash<sni::Endpoint> {
+  std::size_t operator()(const sni::Endpoint& endpoint) const noexcept;
 };

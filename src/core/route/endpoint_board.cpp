@@ -1,7 +1,6 @@
 #include "core/route/endpoint_board.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace sni {
 namespace {
@@ -65,19 +64,6 @@ std::int64_t rank(std::uint64_t word, bool for_configured, std::uint64_t now) {
 }
 
 }  // namespace
-
-EndpointBoard::Id EndpointBoard::id_of(const Endpoint& endpoint) const {
-  struct Bytes {
-    IpAddress ip;
-    std::uint32_t scope;
-    std::uint32_t port;
-  };
-  static_assert(std::has_unique_object_representations_v<Bytes>);
-  const Bytes bytes{.ip = endpoint.ip, .scope = endpoint.scope, .port = endpoint.port};
-  std::array<char, sizeof bytes> text;
-  std::memcpy(text.data(), &bytes, sizeof bytes);
-  return siphash(key_, {text.data(), text.size()});
-}
 
 std::atomic<std::uint64_t>* EndpointBoard::find(Id id) {
   for (auto& word : set_of(id).words) {

@@ -32,6 +32,7 @@
 #include <string_view>
 
 #include "core/address/address.h"
+#include "core/address/address_hash.h"
 #include "core/limits.h"
 #include "core/siphash.h"
 
@@ -46,7 +47,7 @@ class EndpointBoard {
   EndpointBoard(const EndpointBoard&) = delete;
   EndpointBoard& operator=(const EndpointBoard&) = delete;
 
-  Id id_of(const Endpoint& endpoint) const;
+  Id id_of(const Endpoint& endpoint) const { return keyed_hash(key_, endpoint); }
   Id id_of(std::string_view unix_path) const { return siphash(key_, unix_path); }
 
   // Records the failure of a connect() that began at `begun_ms`. Returns whether that is news. It

@@ -56,12 +56,15 @@ class Traffic {
 // Sums reports of one kind.
 class TrafficSum {
  public:
+  // `key`: the hash key, unknown to clients, who choose names.
+  explicit TrafficSum(const SipKey& key) : counts_(0, KeyedStringHash{key}) {}
+
   void add(const TrafficReport& report);
   // The `top` heaviest by bytes, then by connections; `other` has the sum of the rest.
   TrafficReport heaviest(std::size_t top) const;
 
  private:
-  std::unordered_map<std::string, TrafficCount> counts_;
+  std::unordered_map<std::string, TrafficCount, KeyedStringHash> counts_;
   TrafficCount other_;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/random_key.h"
 #include "net/server/server.h"
 #include "net/server/stats_file.h"
 #include "net/server/stats_writer.h"
@@ -54,7 +55,7 @@ void Server::save_stats() {
 void Server::save_last_stats() {
   if (stats_writer_ == nullptr) return;
   const std::vector<TrafficKind> kinds = all_kinds();
-  std::vector<TrafficSum> sums(kinds.size());
+  std::vector<TrafficSum> sums(kinds.size(), TrafficSum(random_key()));
   for (const auto& worker : workers_) {
     const auto reports = worker->traffic_reports(kinds);
     for (std::size_t i = 0; i < reports.size(); ++i) sums[i].add(reports[i]);

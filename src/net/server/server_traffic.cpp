@@ -3,6 +3,7 @@
 #include <any>
 #include <utility>
 
+#include "net/random_key.h"
 #include "net/server/server.h"
 #include "net/server/traffic_round.h"
 
@@ -10,7 +11,7 @@ namespace sni {
 
 void Server::gather_traffic(std::vector<TrafficKind> kinds, TrafficDone done) {
   auto round = std::make_shared<TrafficRound>();
-  round->answer.sums.resize(kinds.size());
+  round->answer.sums.assign(kinds.size(), TrafficSum(random_key()));
   round->kinds = std::move(kinds);
   round->asked = workers_.size();
   round->done = std::move(done);

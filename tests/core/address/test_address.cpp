@@ -8,7 +8,6 @@
 
 #include <cstring>
 #include <random>
-#include <unordered_set>
 #include <vector>
 
 using namespace sni;
@@ -221,19 +220,12 @@ TEST_CASE("a v4-mapped sockaddr comes out as IPv4 and a UNIX one not at all") {
   CHECK_FALSE(from_sockaddr(storage).has_value());
 }
 
-TEST_CASE("neighbouring addresses spread over the hash's low bits") {
-  std::unordered_set<std::size_t> v4_buckets;
-  std::unordered_set<std::size_t> v6_buckets;
-  for (unsigned i = 0; i < 4096; ++i) {
-    const auto high = static_cast<std::uint8_t>(i >> 8);
-    const auto low = static_cast<std::uint8_t>(i);
-    v4_buckets.insert(std::hash<IpAddress>{}(IpAddress::v4(192, 0, high, low)) % 65'536);
-    IpAddress network = *parse_ip("2001:db8::1");
-    network.bytes[6] = high;
-    network.bytes[7] = low;
-    v6_buckets.insert(std::hash<IpAddress>{}(network) % 65'536);
-  }
-  // 4,096 random balls fill about 3,970 of 65,536 bins.
-  CHECK(v4_buckets.size() > 3'800);
-  CHECK(v6_buckets.size() > 3'800);
+TEST_CASE("a link-local endpoint shows its interface by name where that is known") {
+  const InterfaceNames names = [](std::uint32_t index) {
+    return index == 2 ? std::string("eth0") : std::string();
+  };
+  CHECK(parse_endpoint("[fe80::1%2]:443")->to_string(names) == "[fe80::1%eth0]:443");
+  CHECK(parse_endpoint("[fe80::1%3]:443")->to_string(names) == "[fe80::1%3]:443");
+  CHECK(parse_endpoint("[fe80::1%2]:443")->to_string() == "[fe80::1%2]:443");
+  CHECK(parse_endpoint("[2001:db8::1]:443")->to_string(names) == "[2001:db8::1]:443");
 }

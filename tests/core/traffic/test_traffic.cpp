@@ -2,7 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <cstring>
+#include <ctime>
+#include <functional>
 #include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
 
 using namespace sni;
 
@@ -20,6 +26,29 @@ FlowRecord record(const char* client, std::string name) {
 }
 
 constexpr TrafficCount some{.connections = 1, .to_backend = 10, .to_client = 20};
+
+// `count` names of 16 bytes that std::hash<std::string> of libstdc++ cannot tell apart. It is
+// MurmurHash64A with a known seed, whose rounds are invertible: the second half of each name undoes
+// what the first did (_Hash_bytes in libsupc++/hash_bytes.cc).
+std::vector<std::string> colliding_names(std::size_t count) {
+  constexpr std::uint64_t factor = 0xc6a4'a793'5bd1'e995;
+  constexpr std::uint64_t seed = 0xc70f'6907;
+  constexpr std::size_t length = 16;
+  std::uint64_t inverse = factor;  // Modulo 2^64, by Newton's iteration.
+  for (int i = 0; i < 6; ++i) inverse *= 2 - factor * inverse;
+  const auto mix = [](std::uint64_t value) { return value ^ (value >> 47); };  // Undoes itself.
+  std::vector<std::string> names;
+  for (std::uint64_t first = 1; first <= count; ++first) {
+    const std::uint64_t after =
+        ((seed ^ (length * factor)) ^ mix(first * factor) * factor) * factor;
+    const std::uint64_t second = mix(after * inverse) * inverse;
+    std::string name(length, '\0');
+    std::memcpy(name.data(), &first, sizeof first);
+    std::memcpy(name.data() + sizeof first, &second, sizeof second);
+    names.push_back(std::move(name));
+  }
+  return names;
+}
 
 }  // namespace
 
@@ -71,7 +100,7 @@ TEST_CASE("invalid names are shown as in the log") {
 }
 
 TEST_CASE("reports of workers are summed, the heaviest stand first, and the rest is other") {
-  TrafficSum sum;
+  TrafficSum sum({1, 2});
   sum.add({.rows = {{"a", {1, 10, 0}}, {"b", {1, 100, 0}}}, .other = {1, 1, 1}});
   sum.add({.rows = {{"a", {2, 20, 300}}, {"c", {5, 0, 0}}, {"d", {1, 0, 0}}}, .other = {}});
   const TrafficReport top = sum.heaviest(3);
@@ -81,6 +110,31 @@ TEST_CASE("reports of workers are summed, the heaviest stand first, and the rest
   CHECK(top.rows[1].key == "b");
   CHECK(top.rows[2].key == "c");
   CHECK(top.other == TrafficCount{2, 1, 1});
+}
+
+TEST_CASE("names that collide in an unkeyed hash are summed as fast as others") {
+  constexpr std::size_t count = 8192;
+  const std::vector<std::string> hostile = colliding_names(count);
+  std::unordered_set<std::size_t> hashes;
+  std::vector<std::string> harmless;
+  for (const std::string& name : hostile) {
+    hashes.insert(std::hash<std::string>{}(name));
+    harmless.push_back(name.substr(0, 8) + "harmless");
+  }
+  CHECK(hashes.size() == 1);
+  const auto seconds_for = [&](const std::vector<std::string>& names) {
+    TrafficReport report;
+    for (const std::string& name : names) report.rows.push_back({.key = name, .count = some});
+    TrafficSum sum({1, 2});
+    const std::clock_t begun = std::clock();
+    sum.add(report);
+    const std::clock_t took = std::clock() - begun;
+    CHECK(sum.heaviest(count).rows.size() == count);
+    return static_cast<double>(took) / CLOCKS_PER_SEC;
+  };
+  const double usual = seconds_for(harmless);
+  // If each looked at all before it, this would be about a hundred times as much.
+  CHECK(seconds_for(hostile) < 20 * usual + 0.005);
 }
 
 TEST_CASE("kinds have the names that they are asked for by") {
