@@ -84,6 +84,10 @@ class Http(ProxyTest):
         for request, status in (
             (b"GET / HTTP/1.1\r\n\r\n", 400),
             (b"GET / HTTP/1.0\n\n", 400),
+            (b"GET /\r\n", 400),  # HTTP/0.9, whose client sends nothing more.
+            (b"GET /\n", 400),
+            (b"\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: one.example\r\n\r\n", 400),
+            (b"\n\nGET / HTTP/1.1\r\nHost: one.example\r\n\r\n", 400),
             (b"GET / HTTP/1.1\r\nHost: b\xc3\xbccher.example\r\n\r\n", 400),
             (b"GET / HTTP/1.1\r\nHost: one.example\r\nHost: two.example\r\n\r\n", 400),
             (b"GET /a b HTTP/1.1\r\nHost: one.example\r\n\r\n", 400),
@@ -93,6 +97,19 @@ class Http(ProxyTest):
         ):
             with self.subTest(request=request[:60]):
                 self.assert_answer(self.exchange(proxy, request), status)
+
+    def test_what_answers_a_head_request_has_no_body(self):
+        proxy = self.start()
+        for request, status in ((b"HEAD /x HTTP/1.1\r\nHost: three.example\r\n\r\n", 421),
+                                (b"HEAD /x HTTP/1.1\r\nHost: down.example\r\n\r\n", 502),
+                                (b"HEAD /x HTTP/1.0\r\n\r\n", 404),
+                                (b"HEAD /x HTTP/1.1\r\n\r\n", 400),
+                                (b"\r\nHEAD /x\r\n", 400)):
+            with self.subTest(request=request):
+                head, body = self.exchange(proxy, request).split(b"\r\n\r\n", 1)
+                self.assertEqual(int(head.split()[1]), status, head)
+                self.assertRegex(head.decode(), r"(?i)\r\ncontent-length: [1-9]")
+                self.assertEqual(body, b"")
 
     def test_an_empty_line_before_the_request_is_passed_over(self):
         request = b"\r\nGET /x HTTP/1.1\r\nHost: two.example\r\nConnection: close\r\n\r\n"
@@ -111,10 +128,23 @@ class Http(ProxyTest):
         acme = "/.well-known/acme-challenge/token"
         self.assertTrue(self.get(proxy, "one.example", acme).startswith(b"HTTP/1.1 200 "))
         self.assertIn(f"https://two.example{acme}\r\n", self.get(proxy, "two.example", acme).decode())
+        self.assertIn(f"https://one.example{acme}/../x\r\n",
+                      self.get(proxy, "one.example", acme + "/../x").decode())
         self.assert_answer(self.exchange(proxy, b"GET / HTTP/1.0\r\n\r\n"), 400)
         # The backend's client keeps its side open, so its line is not written yet.
-        self.assertEqual(sorted(line["end"] for line in proxy.access(3)),
-                         ["malformed", "redirected", "redirected"])
+        self.assertEqual(sorted(line["end"] for line in proxy.access(4)),
+                         ["malformed", "redirected", "redirected", "redirected"])
+
+    def test_what_is_no_resource_is_not_redirected(self):
+        proxy = self.proxy({"listener": [listener("web", "http")], "route": [
+            {"names": ["*"], "listeners": ["web"], "redirect": "https"}]})
+        for request in (b"OPTIONS * HTTP/1.1\r\nHost: one.example\r\n\r\n",
+                        b"CONNECT one.example:443 HTTP/1.1\r\nHost: one.example:443\r\n\r\n"):
+            answer = self.exchange(proxy, request)
+            self.assert_answer(answer, 405)
+            self.assertIn(b"\r\nAllow:", answer)
+        self.assertEqual({(line["end"], line["error"]) for line in proxy.access(2)},
+                         {("refused", "the target cannot be redirected")})
 
     def test_a_route_that_refuses_answers_closes_or_says_nothing(self):
         web = {"listeners": ["web"]}

@@ -38,7 +38,7 @@ struct HttpAnswer {
 
 // The status is also the body. "no-store", because a 404 is otherwise cacheable (RFC 9110 15.1) and
 // would persist after the route is added.
-consteval HttpAnswer http_answer(std::string_view status) {
+consteval HttpAnswer http_answer(std::string_view status, std::string_view fields = {}) {
   HttpAnswer answer;
   const std::size_t body_size = status.size() + 1;
   const std::array digits{static_cast<char>('0' + body_size / 10),
@@ -46,6 +46,7 @@ consteval HttpAnswer http_answer(std::string_view status) {
   answer.append("HTTP/1.1 ");
   answer.append(status);
   answer.append("\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\nConnection: close\r\n");
+  answer.append(fields);
   answer.append("Content-Length: ");
   answer.append({digits.data(), digits.size()});
   answer.append("\r\n\r\n");
@@ -60,6 +61,8 @@ constexpr HttpAnswer bad_gateway = http_answer("502 Bad Gateway");
 constexpr HttpAnswer unavailable = http_answer("503 Service Unavailable");
 constexpr HttpAnswer gateway_timeout = http_answer("504 Gateway Timeout");
 constexpr HttpAnswer bad_request = http_answer("400 Bad Request");
+// No method is allowed for such a target (RFC 9110 10.2.1).
+constexpr HttpAnswer not_allowed = http_answer("405 Method Not Allowed", "Allow:\r\n");
 constexpr HttpAnswer head_too_large = http_answer("431 Request Header Fields Too Large");
 constexpr HttpAnswer version_not_supported = http_answer("505 HTTP Version Not Supported");
 
@@ -91,12 +94,20 @@ std::span<const std::uint8_t> answer_bytes(Answer answer) noexcept {
       return unexpected_message;
     case Answer::http_bad_request:
       return bad_request.view();
+    case Answer::http_not_allowed:
+      return not_allowed.view();
     case Answer::http_head_too_large:
       return head_too_large.view();
     case Answer::http_version:
       return version_not_supported.view();
   }
   return {};
+}
+
+std::string_view head_of_answer(std::string_view answer) {
+  constexpr std::string_view end = "\r\n\r\n";
+  const std::size_t at = answer.find(end);
+  return at == answer.npos ? answer : answer.substr(0, at + end.size());
 }
 
 std::optional<Answer> answer_to_fault(Protocol protocol, FlightError error) {

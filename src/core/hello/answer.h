@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "core/hello/first_flight.h"
 
@@ -24,6 +25,7 @@ enum class Answer : std::uint8_t {
   http_unavailable,      // The backend is at its limit of connections.
   http_gateway_timeout,  // The backend did not answer the connect in time.
   http_bad_request,      // The head breaks the grammar.
+  http_not_allowed,      // Its target cannot be redirected (RFC 9110 15.5.6).
   http_head_too_large,   // RFC 6585 5.
   http_version,          // HTTP/2 without TLS, and other versions (RFC 9110 15.6.6).
 };
@@ -34,5 +36,8 @@ std::optional<Answer> answer_to_fault(Protocol protocol, FlightError error);
 Answer answer_without_route(Protocol protocol, bool named, std::uint16_t tls_version);
 
 std::span<const std::uint8_t> answer_bytes(Answer answer) noexcept;
+// The head of an HTTP answer, for the method HEAD: it has the length that the body would have
+// (RFC 9110 9.3.2), but no body.
+std::string_view head_of_answer(std::string_view answer);
 
 }  // namespace sni

@@ -51,7 +51,9 @@ struct FirstFlight {
   std::uint16_t version = 0;  // Highest TLS version offered, 0x0303, 0x0304; HTTP: 0.
   bool ech = false;           // encrypted_client_hello is present, real or as GREASE.
   std::string_view raw_name;  // As the client sent it; HTTP: the host without its port.
-  std::string_view target;    // HTTP: path and query, "/" where the request names none.
+  // HTTP: path and query, "/" where the request names none; only a query stands without a path.
+  // Empty: the target is no resource of the host, as with CONNECT and "OPTIONS *".
+  std::string_view target;
 
   std::string_view name() const {
     return {name_bytes.data(), name_length};
@@ -68,6 +70,7 @@ struct FlightProgress {
   std::array<std::uint8_t, limits::handshake_header> handshake{};  // TLS: header bytes met so far.
   std::uint32_t records = 0;                                       // TLS: records before position.
   bool method_read = false;  // HTTP: the space after the method has been seen.
+  bool target_read = false;  // HTTP: so has the space after the target.
 };
 
 class FlightScanner {

@@ -74,9 +74,9 @@ bool read_authority(std::string_view authority, FirstFlight& flight) {
 
 // RFC 9112 3.2: the four forms of a request target. One that names a host sets the flight's name.
 bool read_target(std::string_view method, std::string_view target, FirstFlight& flight) {
-  flight.target = "/";
   if (method == "CONNECT") return !target.empty() && read_authority(target, flight);
   if (target == "*") return true;
+  flight.target = "/";
   if (target.starts_with('/')) {
     flight.target = target;
     return true;
@@ -90,7 +90,7 @@ bool read_target(std::string_view method, std::string_view target, FirstFlight& 
   // 4.2.4: an error) is not valid in a host, and the authority must not be empty (RFC 9110 4.2.1).
   const std::string_view authority = target.substr(0, target.find_first_of("/?#"));
   const std::string_view path = target.substr(authority.size());
-  if (path.starts_with('/')) flight.target = path;
+  if (path.starts_with('/') || path.starts_with('?')) flight.target = path;
   return !authority.empty() && read_authority(authority, flight);
 }
 
@@ -130,23 +130,24 @@ std::expected<std::size_t, FlightError> scan_http_head(std::span<const std::uint
                                                        FlightProgress& progress) {
   const auto head = bytes.first(std::min(bytes.size(), limits::http_head_max));
   std::size_t& at = progress.position;
-  const auto leading = head.first(std::min(head.size(), crlf.size()));
-  if (at < crlf.size() && !progress.method_read && !leading.empty() && leading[0] == '\r') {
-    if (leading.size() == 1) return 2;
-    if (leading[1] != '\n') return std::unexpected(FlightError::not_the_protocol);
-    at = crlf.size();
-  }
-  const std::size_t begin = !leading.empty() && leading[0] == '\r' ? crlf.size() : 0;
+  const std::size_t begin = !head.empty() && head[0] == '\r' ? crlf.size() : 0;
   while (at < head.size()) {
     const std::uint8_t byte = head[at];
-    if (!progress.method_read) {
-      // TLS, or a binary PROXY header: no method begins like that.
+    if (at < begin) {
+      if (byte != static_cast<std::uint8_t>(crlf[at])) {
+        return std::unexpected(FlightError::malformed);
+      }
+      ++at;
+    } else if (!progress.method_read) {
       progress.method_read = byte == ' ' && at > begin;
       if (!progress.method_read && !is_token_char(static_cast<char>(byte))) {
-        return std::unexpected(FlightError::not_the_protocol);
+        // A line end is HTTP gone wrong. TLS begins with other bytes.
+        const bool line_end = byte == '\r' || byte == '\n';
+        return std::unexpected(line_end ? FlightError::malformed : FlightError::not_the_protocol);
       }
       ++at;
     } else if (byte == '\r') {
+      if (!progress.target_read) return std::unexpected(FlightError::malformed);  // HTTP/0.9.
       if (at + 1 == head.size()) break;
       if (head[at + 1] != '\n') return std::unexpected(FlightError::malformed);
       const bool empty_line = head[at - 1] == '\n';
@@ -155,6 +156,7 @@ std::expected<std::size_t, FlightError> scan_http_head(std::span<const std::uint
     } else if (is_control(byte) && byte != '\t') {
       return std::unexpected(FlightError::malformed);
     } else {
+      progress.target_read |= byte == ' ';
       ++at;
     }
   }
@@ -188,6 +190,12 @@ std::expected<FirstFlight, FlightFault> parse_http_head(std::span<const std::uin
   if (host && !read_authority(*host, flight)) return malformed;
   if (!read_target(*method, *target, flight)) return malformed;
   return flight;
+}
+
+bool asks_for_head_alone(std::span<const std::uint8_t> bytes) {
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.starts_with(crlf)) text.remove_prefix(crlf.size());
+  return text.starts_with("HEAD ");
 }
 
 }  // namespace sni

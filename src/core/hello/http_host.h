@@ -7,7 +7,9 @@
 // difference allows request smuggling. Lines end with CRLF: a bare LF, which RFC 9112 2.2 lets a
 // server accept, is malformed, and so is a bare CR. Control characters, folded lines and spaces
 // before the colon are malformed too. There must be exactly one Host field. One empty line before
-// the request is skipped, as RFC 9112 2.2 asks: no backend can read it in another way.
+// the request is skipped, as RFC 9112 2.2 asks: no backend can read it in another way. Several are
+// malformed, since backends differ in how many they skip. So is HTTP/0.9, a request line without a
+// version, as soon as the line ends: its client sends nothing more.
 
 #include <cstddef>
 #include <cstdint>
@@ -29,5 +31,9 @@ std::expected<std::size_t, FlightError> scan_http_head(std::span<const std::uint
 // does CONNECT's authority-form, 3.3), else from Host. HTTP/1.0 may have none. A port is cut off;
 // an address literal is not a name.
 std::expected<FirstFlight, FlightFault> parse_http_head(std::span<const std::uint8_t> head);
+
+// Whether the request that begins like this has the method HEAD, whose answers have no body. Also for
+// heads that are malformed further on.
+bool asks_for_head_alone(std::span<const std::uint8_t> bytes);
 
 }  // namespace sni

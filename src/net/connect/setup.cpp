@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "core/hello/answer.h"
+#include "core/hello/http_host.h"
 #include "core/hello/redirect.h"
 #include "core/mix.h"
 #include "core/proxy_protocol/proxy_reader.h"
@@ -121,6 +122,8 @@ Event Setup::on_flight(const Completion& completion) {
   if (expects_proxy_header_) {
     if (const auto event = take_proxy_header()) return *event;
   }
+  bodiless_ =
+      flow_.record.listener->protocol == Protocol::http && asks_for_head_alone(flight_.bytes());
   const auto needed = scanner_.scan(flight_.bytes());
   if (!needed) return refuse(needed.error());
   needed_ = *needed;
@@ -220,6 +223,11 @@ std::optional<Event> Setup::turn_away(const FirstFlight& flight) {
   if (whole.access == nullptr && route.refuse != Refuse::no) return refuse_by(route.refuse);
   if (route.redirect == Redirect::https &&
       !(route.redirect_except_acme && is_acme_challenge(flight))) {
+    if (!can_redirect(flight)) {
+      answer_ = text_of(Answer::http_not_allowed);
+      flow_.record.hello_error = "the target cannot be redirected";
+      return Event{.kind = Kind::flight_refused, .reason = EndReason::refused};
+    }
     std::string redirect = redirect_to_https(flight);
     if (redirect.empty()) return refuse(FlightError::malformed);
     answer_ = std::move(redirect);
@@ -241,8 +249,14 @@ Event Setup::refuse_by(Refuse manner) {
   return {.kind = Kind::flight_invalid, .reason = EndReason::refused};
 }
 
-// To the client a forbidden target looks like a missing route.
 std::string Setup::answer(EndReason reason) const {
+  std::string text = whole_answer(reason);
+  if (bodiless_) text.resize(head_of_answer(text).size());
+  return text;
+}
+
+// To the client a forbidden target looks like a missing route.
+std::string Setup::whole_answer(EndReason reason) const {
   switch (reason) {
     case EndReason::not_the_protocol:
     case EndReason::malformed:

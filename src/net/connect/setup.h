@@ -82,6 +82,7 @@ class Setup {
   Event route(const FirstFlight& flight);
   std::optional<Event> turn_away(const FirstFlight& flight);
   Event refuse_by(Refuse manner);
+  std::string whole_answer(EndReason reason) const;
   void record_target();
   void on_resolve_timeout();
   std::optional<Event> leave_queue();
@@ -104,6 +105,7 @@ class Setup {
   Flight flight_;
   std::string answer_;  // For a flight that no backend gets.
   bool expects_proxy_header_;
+  bool bodiless_ = false;                // The request is a HEAD.
   std::optional<Endpoint> destination_;  // Where the client connected to, according to its proxy.
   std::size_t needed_ = 1;               // Bytes that must be there before the next scan.
   TargetList targets_;

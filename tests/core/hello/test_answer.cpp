@@ -20,7 +20,8 @@ constexpr std::array http_answers{
     std::pair{Answer::http_not_found, "404"},   std::pair{Answer::http_misdirected, "421"},
     std::pair{Answer::http_bad_gateway, "502"}, std::pair{Answer::http_gateway_timeout, "504"},
     std::pair{Answer::http_bad_request, "400"}, std::pair{Answer::http_head_too_large, "431"},
-    std::pair{Answer::http_version, "505"},     std::pair{Answer::http_unavailable, "503"}};
+    std::pair{Answer::http_version, "505"},     std::pair{Answer::http_unavailable, "503"},
+    std::pair{Answer::http_not_allowed, "405"}};
 
 }  // namespace
 
@@ -70,4 +71,19 @@ TEST_CASE("an HTTP answer has its status, closes, and is as long as it says") {
     CHECK(text.contains(length));
     CHECK(text.ends_with('\n'));
   }
+}
+
+TEST_CASE("the answer to a HEAD has the length of the body, but no body") {
+  for (const auto& [answer, status] : http_answers) {
+    const std::string whole = text_of(answer);
+    const std::string_view head = head_of_answer(whole);
+    CHECK(head.ends_with("\r\n\r\n"));
+    CHECK(whole.starts_with(head));
+    CHECK(head.contains("\r\nContent-Length: " + std::to_string(whole.size() - head.size())));
+  }
+  CHECK(head_of_answer("no head") == "no head");
+}
+
+TEST_CASE("a 405 says which methods are allowed: none") {
+  CHECK(text_of(Answer::http_not_allowed).contains("\r\nAllow:\r\n"));
 }

@@ -33,8 +33,9 @@ TEST_CASE("a redirect keeps host, path and query and drops the port") {
         "https://a.example/x?y=1");
   CHECK(location("GET http://b.example:80/z HTTP/1.1\r\nHost: a.example\r\n\r\n") ==
         "https://b.example/z");
-  CHECK(location("OPTIONS * HTTP/1.1\r\nHost: a.example\r\n\r\n") == "https://a.example/");
   CHECK(location("GET http://b.example?q HTTP/1.1\r\nHost: a.example\r\n\r\n") ==
+        "https://b.example/?q");
+  CHECK(location("GET http://b.example HTTP/1.1\r\nHost: a.example\r\n\r\n") ==
         "https://b.example/");
   CHECK(location("GET / HTTP/1.1\r\nHost: 192.0.2.1:80\r\n\r\n") == "https://192.0.2.1/");
   CHECK(location("GET / HTTP/1.1\r\nHost: [2001:db8::1]:80\r\n\r\n") == "https://[2001:db8::1]/");
@@ -42,6 +43,17 @@ TEST_CASE("a redirect keeps host, path and query and drops the port") {
 
 TEST_CASE("a request that names no host cannot be redirected") {
   CHECK(location("GET / HTTP/1.0\r\n\r\n").empty());
+}
+
+TEST_CASE("only a resource of the host can be redirected") {
+  const auto redirects = [](const std::string& line) {
+    return can_redirect(read_head(line + " HTTP/1.1\r\nHost: a.example\r\n\r\n"));
+  };
+  CHECK(redirects("GET /"));
+  CHECK(redirects("OPTIONS /x"));
+  CHECK(redirects("GET http://a.example"));
+  CHECK_FALSE(redirects("OPTIONS *"));
+  CHECK_FALSE(redirects("CONNECT a.example:443"));
 }
 
 TEST_CASE("a redirect is whole, permanent and keeps the method") {
@@ -59,6 +71,14 @@ TEST_CASE("ACME's path is distinguished from others") {
   };
   CHECK(acme("/.well-known/acme-challenge/token"));
   CHECK(acme("http://a.example/.well-known/acme-challenge/token"));
+  CHECK(acme("/.well-known/acme-challenge/evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA"));
+  CHECK(acme("/.well-known/acme-challenge/test.txt?x"));
+  for (const char* other : {"../x", "./token", "..", ".", "a/../../x", "a/b", "/x", "", "?x",
+                            "%2e%2e/x", "..%2fx", "..%5cx", "..\\x", "a%", "..;/x"}) {
+    CAPTURE(other);
+    CHECK_FALSE(acme(std::string("/.well-known/acme-challenge/") + other));
+  }
+  CHECK_FALSE(acme("/x/../.well-known/acme-challenge/token"));
   CHECK_FALSE(acme("/.well-known/acme-challenge"));
   CHECK_FALSE(acme("/x/.well-known/acme-challenge/token"));
 }
