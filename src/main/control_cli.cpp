@@ -12,6 +12,7 @@
 #include "core/address/address.h"
 #include "core/config/config.h"
 #include "core/config/duration.h"
+#include "core/counted.h"
 #include "main/control_command.h"
 #include "main/status_text.h"
 #include "net/control/control_client.h"
@@ -106,7 +107,7 @@ int blocklist_hits(const std::string& socket, bool as_json) {
                 member(hit, "kind").c_str(), member(hit, "prefix").c_str());
   }
   const std::uint64_t more = json_number(*result, "more");
-  if (more > 0) std::printf("and %llu entries with fewer\n", static_cast<unsigned long long>(more));
+  if (more > 0) std::printf("and %s with fewer\n", counted(more, "entry", "entries").c_str());
   return 0;
 }
 

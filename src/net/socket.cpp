@@ -10,6 +10,7 @@
 #include <string>
 
 #include "bpf/sockhash/tcp_counters.h"
+#include "net/interface_index.h"
 
 namespace sni {
 
@@ -33,7 +34,7 @@ void tune(int fd, const TcpConfig& tcp) {
 }
 
 std::unexpected<Error> refuse(const ListenerConfig& listener, int error) {
-  std::string act = "cannot listen on " + listener.address.to_string();
+  std::string act = "cannot listen on " + listener.address.to_string(interface_name);
   if (error == EADDRINUSE) act += " (another process, or another sni-proxy, listens there)";
   if (error == EACCES) act += " (ports below 1024 need CAP_NET_BIND_SERVICE)";
   if (error == EADDRNOTAVAIL)

@@ -101,12 +101,13 @@ class Answers(ProxyTest):
 
     def test_an_address_as_name_is_shown_and_counts_as_no_name(self):
         proxy = self.start()
-        before = len(self.lines(proxy))
-        answer = self.answer_to(proxy, tls.named_hello(b"192.0.2.1"))
-        self.assertTrue(tls.is_fatal_alert(answer, tls.UNRECOGNIZED_NAME), answer)
-        line = proxy.access(before + 1)[-1]
-        self.assertEqual(line["server_name"], "192.0.2.1")
-        self.assertEqual((line["end"], line["error"]), ("no_route", "the name is an address"))
+        for name, why in (("192.0.2.1", "is an address"), ("1.2.3.4.5", "ends in a number")):
+            before = len(self.lines(proxy))
+            answer = self.answer_to(proxy, tls.named_hello(name.encode()))
+            self.assertTrue(tls.is_fatal_alert(answer, tls.UNRECOGNIZED_NAME), answer)
+            line = proxy.access(before + 1)[-1]
+            self.assertEqual((line["server_name"], line["end"], line["error"]),
+                             (name, "no_route", f"the name {why}"))
 
     def test_a_port_behind_the_name_is_taken_off_where_that_is_wanted(self):
         proxy = self.start(listener=[listener() | {"strip_port": True}])

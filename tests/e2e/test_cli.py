@@ -123,7 +123,7 @@ class CommandLine(ProxyTest):
         self.assertEqual(status, 0, errors)
         self.assertEqual(len(errors.splitlines()), 1, errors)
         self.assertIn(f"{entries}:2:1: warning: ", errors)
-        self.assertIn("this and 1 more line", errors)
+        self.assertIn("this and 1 more line are left out", errors)
 
     def test_a_block_file_that_is_missing_is_a_mistake_of_the_key(self):
         path = self.file(GOOD + '[access]\nblock_file = "/nonexistent/list"\n')

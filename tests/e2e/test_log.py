@@ -190,6 +190,32 @@ class Journal(ProxyTest):
             self.assertRegex(line, r'^<[3467]>\{"time":')
 
 
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
+class LinkLocal(ProxyTest):
+    def test_addresses_have_the_names_of_their_interfaces(self):
+        network = namespaces.Network()
+        self.addCleanup(network.end)
+        for namespace, link, address in ((network.proxy, "near", "fe80::51"),
+                                         (network.client, "far", "fe80::52")):
+            namespaces.ip("-n", namespace, "address", "add", f"{address}/64", "dev", link, "nodad")
+        started = self.proxy({"listener": [listener(host="fe80::51%near", port=44300)]},
+                             command=network.command)
+        started.wait_log(re.escape("listening on [fe80::51%near]:44300"))
+
+        def call():
+            far = backends.socket.if_nametoindex("far")
+            connection = backends.socket.socket(backends.socket.AF_INET6)
+            connection.bind(("fe80::52", 0, 0, far))
+            connection.settimeout(20)
+            connection.connect(("fe80::51", 44300, 0, far))
+            connection.sendall(tls.client_hello("one.example"))
+            backends.drain(connection)
+            connection.close()
+
+        namespaces.within(network.client, call)
+        self.assertRegex(started.access()[0]["client"], r"^\[fe80::52%near\]:\d+$")
+
+
 class SlowLog(ProxyTest):
     def test_nobody_reading_the_log_costs_lines_and_no_connection(self):
         """stderr is a full pipe; when it is read again, the log says how many lines are missing."""

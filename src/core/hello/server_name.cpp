@@ -1,5 +1,7 @@
 #include "core/hello/server_name.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -19,6 +21,16 @@ bool is_ipv6_literal(std::string_view text) {
          std::ranges::all_of(text, [](char c) { return is_hex_digit(c) || c == ':' || c == '.'; });
 }
 
+// In any form that inet_aton(3) reads: "127.1" and "0x7f000001" too.
+bool is_ipv4_literal(std::string_view text) {
+  if (text.ends_with('.')) text.remove_suffix(1);
+  std::array<char, limits::server_name_max + 1> terminated{};
+  if (text.size() >= terminated.size()) return false;
+  std::ranges::copy(text, terminated.begin());
+  in_addr address{};
+  return inet_aton(terminated.data(), &address) != 0;
+}
+
 bool is_number(std::string_view label) {
   if (label.starts_with("0x")) return std::ranges::all_of(label.substr(2), is_hex_digit);
   return std::ranges::all_of(label, is_digit);
@@ -36,9 +48,9 @@ bool too_long(std::string_view text) {
 }  // namespace
 
 std::string_view to_string(NameProblem problem) {
-  static constexpr std::string_view names[] = {"is a name",      "is empty",     "is an address",
-                                               "has a port",     "is not ASCII", "is too long",
-                                               "is no host name"};
+  static constexpr std::string_view names[] = {
+      "is a name",  "is empty",     "is an address", "ends in a number",
+      "has a port", "is not ASCII", "is too long",   "is no host name"};
   static_assert(std::size(names) == static_cast<std::size_t>(NameProblem::syntax) + 1);
   return names[static_cast<std::size_t>(problem)];
 }
@@ -47,7 +59,9 @@ NameProblem name_problem(std::string_view text) {
   if (text.empty()) return NameProblem::empty;
   std::array<char, limits::server_name_max> name{};
   if (const auto length = canonical_server_name(text, name)) {
-    return *length == 0 ? NameProblem::address : NameProblem::none;
+    if (*length != 0) return NameProblem::none;
+    return is_ipv6_literal(text) || is_ipv4_literal(text) ? NameProblem::address
+                                                          : NameProblem::number;
   }
   const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
   if (!std::ranges::all_of(text, is_ascii)) return NameProblem::not_ascii;

@@ -27,6 +27,7 @@ enum class NameProblem : std::uint8_t {
   none,
   empty,
   address,    // RFC 6066 3 allows none; served as a client without a name.
+  number,     // "1.2.3.4.5", "a.123": its last label is a number, so it is treated like an address.
   port,       // "a.example:443".
   not_ascii,  // RFC 6066 3: internationalized names come as A-labels.
   too_long,   // A label, or the whole name.

@@ -110,10 +110,10 @@ std::string version_text(std::uint16_t version) {
 
 }  // namespace
 
-std::string access_line(const AccessRecord& record, LogFormat format) {
+std::string access_line(const AccessRecord& record, LogFormat format, InterfaceNames names) {
   Fields fields(format == LogFormat::json ? json_style : text_style);
-  fields.string("client", record.client.to_string());
-  if (record.proxy.port != 0) fields.string("proxy", record.proxy.to_string());
+  fields.string("client", record.client.to_string(names));
+  if (record.proxy.port != 0) fields.string("proxy", record.proxy.to_string(names));
   fields.string("listener", record.listener);
   fields.string("server_name", record.server_name.substr(0, logged_name_max));
   fields.string("alpn", record.alpn);

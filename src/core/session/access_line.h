@@ -45,7 +45,8 @@ struct AccessRecord {
 // Bytes logged of a name that is not a host name.
 inline constexpr std::size_t logged_name_max = 255;
 
-std::string access_line(const AccessRecord& record, LogFormat format);
+std::string access_line(const AccessRecord& record, LogFormat format,
+                        InterfaceNames names = nullptr);
 
 // Printable ASCII with quotes and backslashes as \" and \\, every other byte as \xHH.
 std::string escape_for_log(std::string_view text);

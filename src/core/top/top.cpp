@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/ascii.h"
+#include "core/counted.h"
 #include "core/quantity.h"
 #include "core/top/sparkline.h"
 
@@ -244,7 +245,7 @@ std::vector<TopLine> Top::head(std::size_t width, bool unicode) const {
   std::vector<TopLine> lines;
   const std::string title = "sni-proxy " + sample_.version + ", " + sample_.state + ", up " +
                             short_span(sample_.uptime_s * 1000) + ", " +
-                            std::to_string(sample_.living) + " connections";
+                            counted(sample_.living, "connection");
   lines.push_back({.text = top_fit(sample_.at_ms == 0 ? "sni-proxy" : title, width),
                    .style = TopStyle::strong});
   const auto course = [&](const std::string& name, const std::vector<std::uint64_t>& values,

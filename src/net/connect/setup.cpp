@@ -64,6 +64,8 @@ std::string_view name_error(NameProblem problem) {
       return "the name is empty";
     case NameProblem::address:
       return "the name is an address";
+    case NameProblem::number:
+      return "the name ends in a number";
     case NameProblem::port:
       return "the name has a port";
     case NameProblem::not_ascii:
@@ -191,7 +193,7 @@ Event Setup::route(const FirstFlight& flight) {
   record.server_name = flight.name();
   if (is_tls && flight.name_length == 0 && !flight.raw_name.empty()) {
     record.server_name = flight.raw_name;
-    record.hello_error = name_error(NameProblem::address);
+    record.hello_error = name_error(name_problem(flight.raw_name));
   }
   record.alpn = first_protocol(flight.alpn_list);
   record.tls_version = flight.version;

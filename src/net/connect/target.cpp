@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/session/access_line.h"
+#include "net/interface_index.h"
 
 namespace sni {
 namespace {
@@ -304,12 +305,12 @@ std::string TargetList::text_of(const Target& target) const {
   const Backend& backend = backend_of(target);
   const Upstream* const upstream = route_->upstream.get();
   if (backend.kind == Backend::Kind::address && upstream == nullptr) {
-    return target.endpoint.to_string();
+    return target.endpoint.to_string(interface_name);
   }
   std::string text = escape_for_log(backend.text);
   if (backend.is_of_client()) text += " as " + escape_for_log(host_of(backend));
   if (upstream != nullptr) text += " by upstream " + upstream->name;
-  if (target.endpoint.port != 0) text += " (" + target.endpoint.to_string() + ")";
+  if (target.endpoint.port != 0) text += " (" + target.endpoint.to_string(interface_name) + ")";
   return text;
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/session/access_line.h"
 #include "core/session/flow_id.h"
+#include "net/interface_index.h"
 
 namespace sni {
 
@@ -16,7 +17,7 @@ constexpr unsigned place_bits = 32;
 // Uses the keys of the access line for the same values.
 json described(const LiveFlow& flow) {
   return {{"id", flow_id(flow.serial)},
-          {"client", flow.client.to_string()},
+          {"client", flow.client.to_string(interface_name)},
           {"listener", flow.listener},
           {"server_name", escape_for_log(flow.server_name)},
           {"route", flow.route},

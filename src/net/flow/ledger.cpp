@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/session/access_line.h"
+#include "net/interface_index.h"
 #include "net/log.h"
 
 namespace sni {
@@ -51,7 +52,7 @@ std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t ru
        .end = to_string(end.reason),
        .unique_id = unique_id,
        .error = flow.hello_error.empty() ? to_string(flow.error) : flow.hello_error},
-      log_format());
+      log_format(), interface_name);
 }
 
 }  // namespace
@@ -60,7 +61,8 @@ std::string backend_of(const FlowRecord& flow) {
   if (flow.earlier != nullptr) return flow.earlier->backend;
   if (flow.backend == nullptr) return {};
   if (flow.route->upstream != nullptr) return backend_by_upstream(flow);
-  return flow.backend_address.port != 0 ? flow.backend_address.to_string() : flow.backend->text;
+  return flow.backend_address.port != 0 ? flow.backend_address.to_string(interface_name)
+                                        : flow.backend->text;
 }
 
 void take_route_place(Flow& flow) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/config/duration.h"
+#include "core/counted.h"
 #include "core/limits.h"
 
 namespace sni {
@@ -318,8 +319,8 @@ void Guard::finish_build() {
   const std::size_t addresses = admission_.list().addresses().size();
   const std::size_t prefixes = admission_.list().rules().size();
   spdlog::log(addresses + prefixes == 0 ? spdlog::level::debug : spdlog::level::info,
-              "guard: {} {} and {} {} listed", addresses, addresses == 1 ? "address" : "addresses",
-              prefixes, prefixes == 1 ? "prefix" : "prefixes");
+              "guard: {} and {} listed", counted(addresses, "address", "addresses"),
+              counted(prefixes, "prefix", "prefixes"));
   retiring_ = retire(std::move(list), std::move(old));
   if (next_input_) start_build(*std::exchange(next_input_, std::nullopt));
   advance();

@@ -12,6 +12,7 @@
 #include "core/limits.h"
 #include "core/mix.h"
 #include "core/session/access_line.h"
+#include "net/interface_index.h"
 #include "net/random_key.h"
 
 namespace sni {
@@ -184,7 +185,7 @@ void HealthProber::end(Number number, const std::string& failure) {
 
 void HealthProber::tell(const HealthTarget& target, const Place& place) const {
   std::string text = escape_for_log(target.backend->backend.text);
-  if (has_names(target)) text += " (" + place.endpoint.to_string() + ")";
+  if (has_names(target)) text += " (" + place.endpoint.to_string(interface_name) + ")";
   if (place.state.up()) {
     spdlog::info("backend {} is up: {} of health check {} in a row passed", text,
                  target.config.rise, target.config.name);

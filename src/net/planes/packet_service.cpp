@@ -116,7 +116,7 @@ Result<void> PacketService::set_up(const FastPathConfig& config, std::uint32_t f
     (link == PacketLink::ethernet ? ethernet_ : raw_ip_) = std::move(*attacher);
   }
   if (const std::size_t orphans = ethernet_->remove_orphans()) {
-    steps_.push_back("removed " + std::to_string(orphans) + " filters of a process that crashed");
+    steps_.push_back("removed " + counted(orphans, "filter") + " of a process that crashed");
   }
   auto lookup = RouteLookup::open();
   if (!lookup) return std::unexpected(lookup.error());

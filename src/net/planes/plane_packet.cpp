@@ -11,6 +11,7 @@
 
 #include "bpf/packet/monotonic.h"
 #include "bpf/packet/tcp_repair.h"
+#include "net/interface_index.h"
 #include "net/read_file.h"
 #include "net/socket.h"
 
@@ -159,8 +160,8 @@ HandoverPair PlanePacket::handover_pair(const Pair& pair, const PlaneView& view)
 PlaneAnswer PlanePacket::decline(PlaneTicket ticket, packet_decline why, const PlaneView& view) {
   counts_.declined[why].add();
   const Pair& pair = *pairs_.find(ticket);
-  spdlog::debug("packet: a connection to {} stays in the relay: {}", pair.target.to_string(),
-                to_string(why));
+  spdlog::debug("packet: a connection to {} stays in the relay: {}",
+                pair.target.to_string(interface_name), to_string(why));
   if (pair.name != 0) {
     free_windows(view.client, view.backend);
     service_.splice().unwatch(pair.keys.client, pair.name);
@@ -195,8 +196,9 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
                 .count()) +
         (retry_ms << pair.tries);
     if (step.decline == PACKET_DECLINE_PROMISE) match_windows(view.client, view.backend);
-    spdlog::debug("packet: a hand-over to {} is put off for {} ms: {}", pair.target.to_string(),
-                  retry_ms << pair.tries, to_string(step.decline));
+    spdlog::debug("packet: a hand-over to {} is put off for {} ms: {}",
+                  pair.target.to_string(interface_name), retry_ms << pair.tries,
+                  to_string(step.decline));
   } else {
     (void)decline(ticket, step.decline, view);
   }
@@ -217,8 +219,8 @@ void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
   counts_.taken.add();
   flow.seat.leave_sockets();
   save(pair.name, kept);
-  spdlog::debug("packet: a connection to {} was handed over after {} ms", pair.target.to_string(),
-                now_ms - flow.record.started_ms);
+  spdlog::debug("packet: a connection to {} was handed over after {} ms",
+                pair.target.to_string(interface_name), now_ms - flow.record.started_ms);
   --handovers_;
   pairs_.free(ticket);
 }

@@ -14,6 +14,7 @@
 #include "core/decimal.h"
 #include "core/limits.h"
 #include "net/environment.h"
+#include "net/interface_index.h"
 #include "net/socket.h"
 
 namespace sni {
@@ -51,8 +52,8 @@ bool is_listening(int fd) {
 std::string misfit(int fd, const ListenerConfig& listener) {
   if (!is_listening(fd)) return "does not listen";
   if (const Endpoint there = local_of(fd); there != listener.address) {
-    return "listens on " + there.to_string() + ", and its listener's address is " +
-           listener.address.to_string();
+    return "listens on " + there.to_string(interface_name) + ", and its listener's address is " +
+           listener.address.to_string(interface_name);
   }
   const bool v6only = socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
   if (listener.address.ip == IpAddress{} && v6only != listener.v6only) {

@@ -16,6 +16,7 @@
 #include "net/dns/dns_map_start.h"
 #include "net/guard/guard_commands.h"
 #include "net/health/prober.h"
+#include "net/interface_index.h"
 #include "net/log.h"
 #include "net/metrics/metrics_server.h"
 #include "net/server/cpu_count.h"
@@ -34,7 +35,7 @@ constexpr int drain_look_ms = 20;
 constexpr std::uint64_t addresses_settle_ms = 100;
 
 std::string described(const ListenerConfig& listener) {
-  return listener.address.to_string() + " (" + listener.name + ", " +
+  return listener.address.to_string(interface_name) + " (" + listener.name + ", " +
          (listener.protocol == Protocol::tls ? "tls" : "http") + ")";
 }
 

@@ -20,6 +20,8 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "net/interface_index.h"
+
 #include "net/server/server.h"
 
 namespace sni {
@@ -40,7 +42,7 @@ json listed(const std::vector<ListenerConfig>& listeners) {
   json list = json::array();
   for (const ListenerConfig& listener : listeners) {
     list.push_back({{"name", listener.name},
-                    {"address", listener.address.to_string()},
+                    {"address", listener.address.to_string(interface_name)},
                     {"protocol", listener.protocol == Protocol::tls ? "tls" : "http"}});
   }
   return list;

@@ -13,6 +13,8 @@
 #include <string>
 #include <system_error>
 
+#include "core/counted.h"
+
 namespace sni {
 
 namespace {
@@ -206,7 +208,8 @@ void Worker::expire_deadlines() {
     listener->retired ? close_retired(id) : arm(id);
   }
   if (const std::uint64_t lines = loop_->refusals_log.take_suppressed(loop_->now_ms)) {
-    spdlog::info("{} more lines about refused or failed connections were left out", lines);
+    spdlog::info("{} about refused or failed connections {} left out", counted(lines, "more line"),
+                 lines == 1 ? "was" : "were");
   }
 }
 

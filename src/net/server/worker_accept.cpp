@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <string_view>
 #include <system_error>
 
 #include "net/flow/doorman.h"
+#include "net/interface_index.h"
 #include "net/server/worker.h"
 #include "net/socket.h"
 
@@ -38,6 +40,13 @@ bool is_of_one_client(int error) {
   }
 }
 
+// What the operator can do about it, after the message. A limit of 1 cannot be lowered.
+std::string_view remedy(int error, std::uint32_t connections) {
+  if (!lacks_descriptors(error)) return {};
+  return connections == 1 ? " (raise the limit of open files)"
+                          : " (raise the limit of open files, or lower limits.connections)";
+}
+
 }  // namespace
 
 void Worker::arm(std::uint32_t id) {
@@ -60,10 +69,9 @@ void Worker::on_accept(const Completion& completion) {
   counters_.accept_errors.add();
   listener.retry_ms = loop_->now_ms + accept_pause_ms;
   if (!loop_->refusals_log.admit(loop_->now_ms)) return;
-  const bool crowded = lacks_descriptors(-completion.result);
-  spdlog::warn("accepting on {} pauses: {}{}", listener.config.address.to_string(),
+  spdlog::warn("accepting on {} pauses: {}{}", listener.config.address.to_string(interface_name),
                std::generic_category().message(-completion.result),
-               crowded ? " (raise the limit of open files, or lower limits.connections)" : "");
+               remedy(-completion.result, listener.snapshot->config.limits.connections));
 }
 
 void Worker::accept(Listener& listener, int fd) {
@@ -100,7 +108,7 @@ void Worker::accept(Listener& listener, int fd) {
 void Worker::refuse(Refusal refusal, const Endpoint& peer) {
   counters_.refused[static_cast<std::size_t>(refusal)].add();
   if (!loop_->refusals_log.admit(loop_->now_ms)) return;
-  spdlog::info("refused {}: {}", peer.to_string(), to_string(refusal));
+  spdlog::info("refused {}: {}", peer.to_string(interface_name), to_string(refusal));
 }
 
 // A kept listener continues with its socket under the new snapshot; one that is no longer

@@ -80,6 +80,14 @@ TEST_CASE("the problem of a name is reported") {
   CHECK(problem("192.0.2.1") == NameProblem::address);
   CHECK(problem("2001:db8::1") == NameProblem::address);
   CHECK(problem("[2001:db8::1]") == NameProblem::address);
+  for (const auto text : {"127.1", "0x7f000001", "192.0.2.1.", "1.2.3", "::1"}) {
+    CAPTURE(text);
+    CHECK(problem(text) == NameProblem::address);
+  }
+  for (const auto text : {"1.2.3.4.5", "a.example.1", "999.0.2.1", "a.0x1", "1.2.3.4.5."}) {
+    CAPTURE(text);
+    CHECK(problem(text) == NameProblem::number);
+  }
   CHECK(problem("a.example:443") == NameProblem::port);
   CHECK(problem("b\xc3\xbc"
                 "cher.example:443") == NameProblem::not_ascii);
@@ -90,6 +98,8 @@ TEST_CASE("the problem of a name is reported") {
     CHECK(problem(text) == NameProblem::syntax);
   }
   CHECK(to_string(NameProblem::port) == "has a port");
+  CHECK(to_string(NameProblem::number) == "ends in a number");
+  CHECK(to_string(NameProblem::syntax) == "is no host name");
 }
 
 TEST_CASE("a port is taken off where there is one and nothing else") {

@@ -43,6 +43,15 @@ bool is_printable(std::string_view text) {
 
 }  // namespace
 
+TEST_CASE("link-local clients and proxies are shown with the name of their interface") {
+  AccessRecord record = sample();
+  record.client = *parse_endpoint("[fe80::1%2]:1000");
+  record.proxy = *parse_endpoint("[fe80::2%2]:2000");
+  const std::string line =
+      access_line(record, LogFormat::text, [](std::uint32_t) { return std::string("v0"); });
+  CHECK(line.starts_with("client=[fe80::1%v0]:1000 proxy=[fe80::2%v0]:2000 "));
+}
+
 TEST_CASE("the text line has every field in a fixed order") {
   CHECK(access_line(sample(), LogFormat::text) ==
         "client=192.0.2.7:50123 listener=https server_name=a.example alpn=h2 tls=1.3 ech=offered "
