@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/limits.h"
+#include "net/interface_index.h"
 
 namespace sni {
 namespace {
@@ -27,8 +28,8 @@ json health_of(const HealthSummary& health) {
 json addresses_of(const HealthSummary& health, const EndpointBoard& board) {
   json list = json::array();
   for (const auto& each : health.addresses) {
-    list.push_back(
-        {{"address", each.endpoint.to_string()}, {"state", board_state(board, each.id)}});
+    list.push_back({{"address", each.endpoint.to_string(interface_name)},
+                    {"state", board_state(board, each.id)}});
   }
   return list;
 }
