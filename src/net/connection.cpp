@@ -262,7 +262,8 @@ void Connection::begin_relay() {
                             .sockets = sockets_,
                             .session = session_,
                             .flow = flow_,
-                            .settings = *settings_},
+                            .settings = *settings_,
+                            .may_retreat = setup_->may_retry()},
                  setup_->take_pair(),
                  setup_->may_retry() ? Flight(loop_.shared.flights) : setup_->take_flight(), first,
                  header_bytes);

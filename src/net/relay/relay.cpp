@@ -27,7 +27,7 @@ Relay::Relay(const RelayPlace& place, PlanePair pair, Flight flight,
 // ---- Receive ----------------------------------------------------------------------------------
 
 std::optional<Event> Relay::start_receive(Side side) {
-  if (side == Side::backend && loop().planes.offer(pair_, view())) {
+  if (side == Side::backend && is_settled() && loop().planes.offer(pair_, view())) {
     gated_.start_receive(loop(), place_.sockets, pair_.sockhash, pipe(side).receive_length());
     return std::nullopt;
   }

@@ -34,6 +34,8 @@ struct RelayPlace {
   const Session& session;
   Flow& flow;
   const FlowSettings& settings;
+  // Another backend takes this one's place if it ends before either side has sent a byte more.
+  bool may_retreat = false;
 };
 
 class Relay {
@@ -79,7 +81,12 @@ class Relay {
   Event on_buffer(Side side, const Completion& completion);
   Event on_buffer_sent(Side side, const Completion& completion);
   std::optional<Event> counted(Side side, std::optional<Event> event, std::uint64_t sent_before);
-  void progress() { wanted_ = loop().planes.progress(pair_, view(), loop().now_ms) || wanted_; }
+  // Whether planes may take the pair: what they move cannot be sent to another backend.
+  bool is_settled() const { return !place_.may_retreat || place_.session.spoken(); }
+  void progress() {
+    if (!is_settled()) return;
+    wanted_ = loop().planes.progress(pair_, view(), loop().now_ms) || wanted_;
+  }
   PlaneView view() const;
   std::uint32_t receive_length(Side side) const;
   std::uint32_t unacknowledged() const;
