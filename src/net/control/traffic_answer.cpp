@@ -8,7 +8,7 @@ namespace {
 
 using nlohmann::json;
 
-json counted(const TrafficCount& count) {
+json count_answer(const TrafficCount& count) {
   return {{"connections", count.connections},
           {"client_bytes", count.to_backend},
           {"server_bytes", count.to_client}};
@@ -19,11 +19,12 @@ json counted(const TrafficCount& count) {
 json traffic_answer(TrafficKind kind, const TrafficReport& report) {
   json rows = json::array();
   for (const TrafficRow& row : report.rows) {
-    json told = counted(row.count);
+    json told = count_answer(row.count);
     told["key"] = row.key;
     rows.push_back(std::move(told));
   }
-  return {{"by", to_string(kind)}, {"rows", std::move(rows)}, {"other", counted(report.other)}};
+  return {
+      {"by", to_string(kind)}, {"rows", std::move(rows)}, {"other", count_answer(report.other)}};
 }
 
 }  // namespace sni

@@ -48,7 +48,7 @@ json listed(const std::vector<ListenerConfig>& listeners) {
   return list;
 }
 
-json counted(const std::vector<Total>& totals) {
+json totals_object(const std::vector<Total>& totals) {
   json counts = json::object();
   for (const auto& [name, reason, value] : totals) {
     json& place = counts[std::string(name)];
@@ -77,7 +77,7 @@ json Server::status() const {
 }
 
 json Server::counted_totals() const {
-  return counted(totals());
+  return totals_object(totals());
 }
 
 std::vector<Total> Server::totals() const {

@@ -138,14 +138,15 @@ TEST_CASE("a flow that was taken over counts at its backend and its route until 
   Today today;
   today.config.routes[0].connections = 1;
   const RouteTable routes = today.routes();
+  CHECK(routes.bound_connections(today.backends));
   const SavedFlow saved = saved_from(record_of(today, routes));
   const Route& route = *routes.routes()[0];
   {
     Flow flow{.record = restored_record(saved, routes, today.listeners)};
     take_places(flow);
     CHECK(route.backends[0]->connections == 1);
-    CHECK(route.load->connections == 1);
+    CHECK(route.load->count().connections == 1);
   }
   CHECK(route.backends[0]->connections == 0);
-  CHECK(route.load->connections == 0);
+  CHECK(route.load->count().connections == 0);
 }
