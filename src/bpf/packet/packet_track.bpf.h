@@ -42,6 +42,10 @@ static __always_inline void track_reset(struct packet_flow* flow, struct packet_
                                         const struct packet* packet) {
   __u32 acked = (__u32)flow->acked;
   if (packet->seq == acked || packet->seq == flow->sent) {
+    /* S may have put off its last acknowledgement, which then comes with the RST. */
+    __u32 received = packet->ack + flow->ack_delta;
+    if ((packet->flags & TCP_ACK) && !is_before(peer->sent, received))
+      raise_extended(&peer->acked, received);
     count(PACKET_RESETS, 1);
     mark(flow, PACKET_RESET);
     finish(flow, peer, PACKET_EVENT_RESET);

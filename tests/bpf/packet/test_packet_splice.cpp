@@ -262,6 +262,25 @@ TEST_CASE("only the exact reset ends a flow, and a SYN on it afterwards frees it
   CHECK(flow.entry(flow.keys.client).state == PACKET_OBSERVED);
 }
 
+TEST_CASE("a reset counts the bytes that it acknowledges, and no others") {
+  if (geteuid() != 0) return skip("needs root");
+  for (const std::uint32_t beyond : {0U, 1U}) {
+    SplicedFlow flow;
+    flow.splice();
+    Segment data = flow.from_client();
+    data.payload = Bytes(10, 1);
+    flow.run(data);
+    Segment reset = flow.from_backend();
+    reset.flags = rst | ack;
+    reset.ack = data.seq + 10 + beyond + SplicedFlow::seq_delta;
+    flow.run(reset);
+    std::vector<packet_event> events;
+    flow.plane->take_events(events);
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].bytes[PACKET_CLIENT] == (beyond == 0 ? 10 : 0));
+  }
+}
+
 TEST_CASE("bytes count when the receiver has acknowledged them, past 4 GiB too") {
   if (geteuid() != 0) return skip("needs root");
   SplicedFlow flow;
