@@ -172,13 +172,7 @@ class Ends(Packet):
 
     def test_an_idle_flow_is_reset_both_ways(self):
         seen = []
-
-        def handler(connection):
-            with contextlib.suppress(ConnectionResetError):
-                return backends.echo(connection)
-            seen.append("reset")
-
-        started = self.started("remote", handler, timeouts={"idle": "2s"})
+        started = self.started("remote", backends.echo_until_reset(seen), timeouts={"idle": "2s"})
         connection, sent = self.handed_over(started)
         self.assertTrue(backends.is_reset(connection, 40))
         processes.wait_until(lambda: seen, "the backend to be reset", 20)

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Commands about connections that have left the proxy by the packet plane."""
 
-import contextlib
-
 from support import backends, packet, processes
 from support.case import main
 
@@ -28,15 +26,9 @@ class Operated(packet.Packet):
 
     def test_a_proxy_without_root_resets_both_ends_of_a_killed_connection(self):
         seen = []
-
-        def handler(connection):
-            with contextlib.suppress(ConnectionResetError):
-                return backends.echo(connection)
-            seen.append("reset")
-
         self.directory.chmod(0o755)
         sockets = self.directory / "run"  # The proxy makes it.
-        started = self.started("remote", handler, server={"user": "nobody"},
+        started = self.started("remote", backends.echo_until_reset(seen), server={"user": "nobody"},
                                control={"socket": str(sockets / "control.sock")})
         connection, _ = self.handed_over(started)
         found, = self.command(started, "connections")

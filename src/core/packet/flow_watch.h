@@ -42,8 +42,8 @@ class FlowWatch {
  private:
   struct SideState {
     std::uint64_t acked = 0;     // At the last look.
+    std::uint64_t last_ns = 0;   // When it was last looked at for probes.
     std::uint64_t waits_ns = 0;  // Since when its bytes are unacknowledged; 0: they are not.
-    std::uint64_t last_ns = 0;   // Likewise.
     std::uint64_t probed_ns = 0;
     std::uint32_t probes = 0;  // Without an answer.
   };

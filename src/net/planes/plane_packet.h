@@ -43,6 +43,10 @@ namespace sni {
 
 // What an entry says of the end whose packets it describes.
 SeenEnd seen_end(const packet_flow& flow);
+// The end of a flow that was reset by `side` (enum packet_side).
+constexpr EndReason reset_by(std::uint32_t side) {
+  return side == PACKET_CLIENT ? EndReason::client_reset : EndReason::backend_reset;
+}
 
 class PlanePacket {
  public:

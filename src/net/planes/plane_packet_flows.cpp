@@ -35,10 +35,8 @@ void PlanePacket::on_event(const packet_event& event, std::uint64_t now_ms,
   const auto found = flows_.find(event.flow);
   if (found == flows_.end() || event.kind == PACKET_EVENT_FIN) return;
   const Spliced& flow = found->second;
-  EndReason reason = EndReason::done;
-  if (event.kind == PACKET_EVENT_RESET) {
-    reason = event.side == PACKET_CLIENT ? EndReason::client_reset : EndReason::backend_reset;
-  }
+  const EndReason reason =
+      event.kind == PACKET_EVENT_RESET ? reset_by(event.side) : EndReason::done;
   end(event.flow,
       {.reason = reason,
        .to_backend = flow.relayed[0] + event.bytes[PACKET_CLIENT],
@@ -140,7 +138,7 @@ std::optional<FlowProgress> PlanePacket::progress(std::uint64_t name) const {
   for (const std::size_t side : {0UZ, 1UZ}) {
     const auto entry = service_.splice().read(*keys[side]);
     if (!entry || entry->flow != name) continue;
-    *bytes[side] += PacketEntry{.key = *keys[side], .flow = *entry}.bytes();
+    *bytes[side] += packet_flow_bytes(&*entry);
     ends[side] = seen_end(*entry);
   }
   const std::uint64_t now = monotonic_ns();

@@ -23,7 +23,7 @@ std::optional<EndReason> reset_seen(const packet_flow& flow, const packet_flow& 
   const bool maybe = (flow.marks & PACKET_RESET_MAYBE) != 0 && other.last_ns <= flow.reset_ns &&
                      now_ns > flow.reset_ns + reset_settled_ns;
   if ((flow.marks & PACKET_RESET) == 0 && !maybe) return std::nullopt;
-  return flow.side == PACKET_CLIENT ? EndReason::client_reset : EndReason::backend_reset;
+  return reset_by(flow.side);
 }
 
 }  // namespace
@@ -60,8 +60,8 @@ bool PlanePacket::look_at(std::uint64_t name, const Rules& rules, std::uint64_t 
     end(name, last, false, now_ms, ended);
     return true;
   }
-  last.to_backend += PacketEntry{.key = flow.keys.client, .flow = *client}.bytes();
-  last.to_client += PacketEntry{.key = flow.keys.backend, .flow = *backend}.bytes();
+  last.to_backend += packet_flow_bytes(&*client);
+  last.to_client += packet_flow_bytes(&*backend);
   if (const auto why = verdict_on(flow, rules, *client, *backend)) {
     last.reason = *why;
     const bool over = client->state == PACKET_FINISHED && backend->state == PACKET_FINISHED;

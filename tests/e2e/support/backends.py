@@ -68,6 +68,15 @@ def echo(connection):
         connection.sendall(piece)
 
 
+def echo_until_reset(resets):
+    """A handler like echo that appends to `resets` when the connection is reset."""
+    def handler(connection):
+        with contextlib.suppress(ConnectionResetError):
+            return echo(connection)
+        resets.append(connection)
+    return handler
+
+
 def say(mark):
     """A handler that reads the hello (a close over unread input would send an RST) and sends
     `mark`."""
