@@ -1,12 +1,15 @@
 #include "net/socket.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 
+#include <array>
 #include <cerrno>
+#include <cstddef>
 #include <string>
 
 #include "bpf/sockhash/tcp_counters.h"
@@ -75,6 +78,25 @@ Result<void> adopt_listener(int fd, const TcpConfig& tcp) {
     return fail_sys("cannot listen on a socket of the service manager", errno);
   }
   return {};
+}
+
+// The kernel asks the filter of the listener about the last ACK of a handshake too (tcp_v4_rcv), with
+// the packet from its TCP header on. A client sends its ignored SYN again after a second.
+void ignore_syns(int fd) {
+  constexpr std::uint32_t flags_at = offsetof(tcphdr, th_flags);
+  constexpr std::uint32_t whole = 0xffff'ffff;
+  std::array<sock_filter, 4> program = {
+      sock_filter BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_at),
+      sock_filter BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, TH_SYN, 0, 1),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, 0),
+      sock_filter BPF_STMT(BPF_RET | BPF_K, whole),
+  };
+  const sock_fprog filter{.len = program.size(), .filter = program.data()};
+  setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+}
+
+void admit_syns(int fd) {
+  set_option(fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
 }
 
 Result<UniqueFd> open_backend_socket(int family, const TcpConfig& tcp) {

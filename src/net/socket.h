@@ -26,6 +26,11 @@ inline bool set_option(int fd, int level, int option, int value) {
 // Sets up a listening socket that another process has opened, as listen_on() would.
 Result<void> adopt_listener(int fd, const TcpConfig& tcp);
 
+// Makes a listening socket ignore new connections, and still finish the handshakes that it has
+// begun. Accepted sockets inherit that; admit_syns() takes it from them.
+void ignore_syns(int fd);
+void admit_syns(int fd);
+
 // A socket for connecting; family is AF_INET, AF_INET6 or AF_UNIX.
 Result<UniqueFd> open_backend_socket(int family, const TcpConfig& tcp);
 

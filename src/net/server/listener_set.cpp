@@ -93,6 +93,10 @@ std::vector<ListenerConfig> ListenerSet::commit(Change change) {
     Entry& entry = entries_.at(id);
     entry.retired = true;
     retired.push_back(entry.config);
+    // The service manager's socket stays open, and its next process is to get what comes.
+    if (!passed_.has(entry.config.address)) {
+      for (const Socket& socket : entry.sockets) ignore_syns(socket.fd.get());
+    }
     close_returned(entry);
   }
   forget_closed();

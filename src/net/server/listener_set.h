@@ -12,9 +12,11 @@
 // workers are pinned, by the CPU on which the SYN arrives (SO_INCOMING_CPU,
 // reuseport_select_sock_by_hash()).
 //
-// A listener that the new configuration does not name is retired: each worker accepts connections
-// that have completed their handshake and gives its socket back, and only then is the socket
-// closed. So a descriptor number in a worker's submission queue never refers to another file.
+// A listener that the new configuration does not name is retired: its sockets ignore new
+// connections, each worker accepts those that have completed their handshake by then or do so soon
+// after, and gives its socket back. Only then is the socket closed. So a close resets no client in
+// the middle of its handshake, and a descriptor number in a worker's submission queue never refers
+// to another file.
 
 #include <chrono>
 #include <condition_variable>

@@ -106,6 +106,11 @@ Result<UniqueFd> PassedSockets::find(const ListenerConfig& listener, const TcpCo
   return fd;
 }
 
+bool PassedSockets::has(const Endpoint& address) const {
+  return std::ranges::any_of(
+      sockets_, [&](const Passed& each) { return local_of(each.fd.get()) == address; });
+}
+
 std::vector<std::string> PassedSockets::close_unused() {
   std::vector<std::string> names;
   std::erase_if(sockets_, [&names](const Passed& each) {

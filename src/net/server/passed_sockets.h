@@ -24,6 +24,9 @@ class PassedSockets {
   // new descriptor of the same socket, and the original is kept for later calls.
   Result<UniqueFd> find(const ListenerConfig& listener, const TcpConfig& tcp);
 
+  // Whether one of them listens on this address. Our options on it outlive us.
+  bool has(const Endpoint& address) const;
+
   // Closes those that find() has never returned; returns their names for the log.
   std::vector<std::string> close_unused();
 

@@ -102,6 +102,7 @@ class Worker final : private ResolverIo, private PlaceBell {
     bool armed = false;
     bool retired = false;
     std::uint64_t retry_ms = 0;  // Accepting pauses until then; 0: it does not.
+    std::uint64_t close_ms = 0;  // If retired: when it is closed.
   };
 
   Worker(unsigned number, Shared& shared);

@@ -21,6 +21,10 @@ namespace {
 // How long accepting pauses after a failure, instead of spinning.
 constexpr std::uint64_t accept_pause_ms = 100;
 
+// How long a retired listener waits for the ends of handshakes: a long round trip. Less than
+// ListenerSet waits for its port.
+constexpr std::uint64_t handshake_grace_ms = 250;
+
 // Errors of accept(2) that concern the connection at the head of the backlog, not the listener.
 bool is_of_one_client(int error) {
   switch (error) {
@@ -161,29 +165,31 @@ std::uint32_t Worker::place_of(ListenerId id) const {
   return static_cast<std::uint32_t>(known - listeners_.begin());
 }
 
-// Stops accepting.
+// Stops accepting; ListenerSet has its socket ignore new connections.
 void Worker::retire(std::uint32_t id) {
   Listener* listener = listeners_[id].get();
   if (listener == nullptr) return;
-  if (listener->armed) {
-    if (!std::exchange(listener->retired, true)) loop_->ring.cancel({.op = Op::accept, .slot = id});
-    return;
-  }
-  listener->retired = true;
-  close_retired(id);
+  const bool was_retired = std::exchange(listener->retired, true);
+  if (!was_retired) listener->close_ms = loop_->now_ms + handshake_grace_ms;
+  if (!listener->armed) return close_retired(id);
+  if (!was_retired) loop_->ring.cancel({.op = Op::accept, .slot = id});
 }
 
-// Connections that have completed their handshake are still served, as soon as there are
-// descriptors for them.
+// Connections that complete their handshake in time are still served, as soon as there are
+// descriptors for them. A process that ends does not wait: nobody listens there after it.
 void Worker::close_retired(std::uint32_t id) {
   Listener& listener = *listeners_[id];
   fcntl(listener.socket.fd(), F_SETFL, O_NONBLOCK);
   for (;;) {
     const int fd = accept4(listener.socket.fd(), nullptr, nullptr, SOCK_CLOEXEC);
     if (fd >= 0) {
+      admit_syns(fd);
       accept(listener, fd);
     } else if (!stopping_ && (lacks_descriptors(errno) || errno == ENOMEM)) {
       listener.retry_ms = loop_->now_ms + accept_pause_ms;
+      return;
+    } else if (errno == EAGAIN && !draining_ && loop_->now_ms < listener.close_ms) {
+      listener.retry_ms = listener.close_ms;
       return;
     } else if (errno == EAGAIN || !is_of_one_client(errno)) {
       listeners_[id].reset();
