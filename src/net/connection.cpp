@@ -1,11 +1,10 @@
+// The actions of the session, performed.
+
 #include "net/connection.h"
 
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cassert>
-#include <cerrno>
 
 #include "net/socket.h"
 
@@ -19,10 +18,6 @@ constexpr std::chrono::milliseconds linger_max{limits::linger_ms_max};
 // How long a side may be half-closed before it is watched for a reset. Most connections end sooner
 // and need no watch.
 constexpr std::chrono::milliseconds half_closed_unwatched{1000};
-// Likewise during set-up.
-constexpr std::uint64_t set_up_unwatched_ms = 50;
-// How often a draining send queue is polled; the kernel has no event for it.
-constexpr std::chrono::milliseconds flush_interval{10};
 
 constexpr Op op_of(Operation operation) {
   switch (operation) {
@@ -72,8 +67,6 @@ void Connection::drop_kept() {
   if (phase == Phase::retreating || (phase == Phase::relaying && !session_.spoken())) return;
   if (!session_.armed(Operation::send, Side::client)) kept_.reset();
 }
-
-// ---- Actions of the session -------------------------------------------------------------------
 
 void Connection::perform(const Action& action) {
   switch (action.kind) {
@@ -126,6 +119,34 @@ void Connection::start_receive(Side side) {
   if (setup_ != nullptr) return setup_->start_receive();
   if (answering_ != nullptr) return answering_->start_receive();
   next_ = relay_->start_receive(side);
+}
+
+void Connection::begin_relay() {
+  setup_->tell_backend();
+  // Moving a flight leaves its bytes where they are.
+  const auto first = setup_->flight();
+  const std::size_t header_bytes = setup_->header_bytes();
+  relay_.emplace(RelayPlace{.loop = loop_,
+                            .sockets = sockets_,
+                            .session = session_,
+                            .flow = flow_,
+                            .settings = *settings_,
+                            .may_retreat = setup_->may_retry()},
+                 setup_->take_pair(),
+                 setup_->may_retry() ? Flight(loop_.shared.flights) : setup_->take_flight(), first,
+                 header_bytes);
+  if (setup_->may_retry()) kept_ = std::move(setup_);
+  setup_.reset();
+  loop_.ledger.begin(flow_, loop_.now_ms);
+  set_deadline(idle_timeouts().idle);
+}
+
+void Connection::retreat() {
+  relay_->release();
+  relay_.reset();
+  sockets_.fds[index(Side::backend)].reset();
+  setup_ = std::move(kept_);
+  setup_->turned_away(reset_early_);
 }
 
 void Connection::start_send(Side side) {
@@ -190,187 +211,6 @@ void Connection::close() {
   loop_.resolver->cancel(pack(sockets_.tag(Op::resolver, Side::backend)));
   if (!taken_over_) loop_.ledger.end(flow_, end, loop_.refusals_log, loop_.now_ms);
   for (UniqueFd& each : sockets_.fds) each.reset();
-}
-
-// ---- Completions ------------------------------------------------------------------------------
-
-void Connection::on_completion(const Completion& completion) {
-  const Side side = completion.tag.side;
-  // Any result can have a buffer; only received bytes keep it.
-  if ((completion.flags & IORING_CQE_F_BUFFER) != 0 && completion.result <= 0) {
-    const auto buffer = static_cast<BufferId>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
-    loop_.buffers->take(buffer);
-    loop_.buffers->give(buffer);
-  }
-  std::optional<Event> event;
-  switch (completion.tag.op) {
-    case Op::receive:
-      event = on_receive(side, completion);
-      break;
-    case Op::send:
-      event = on_send(side, completion);
-      break;
-    case Op::connect:
-      event = on_connect(completion);
-      break;
-    case Op::watch:
-      event = on_watch(side, completion);
-      break;
-    default:
-      assert(false && "not an operation of a connection");
-  }
-  if (event) advance(*event);
-}
-
-std::optional<Event> Connection::on_receive(Side side, const Completion& completion) {
-  if (setup_ != nullptr) return setup_->on_received(completion);
-  if (answering_ != nullptr) return answering_->on_received(completion);
-  const auto event = relay_->on_receive(side, completion);
-  if (kept_ == nullptr || side != Side::backend || !event) return event;
-  return turned_away(*event);
-}
-
-// Whether another backend is tried after this one's end. The kernel may have moved bytes that no
-// receive has seen.
-std::optional<Event> Connection::turned_away(const Event& event) {
-  if (event.kind != Kind::eof && event.kind != Kind::reset) return event;
-  if (session_.phase() != Phase::relaying || session_.spoken()) return event;
-  if (relay_->carrier() != PlaneId::userspace || relay_->forwarded(Side::backend) != 0)
-    return event;
-  reset_early_ = event.kind == Kind::reset;
-  return Event{.kind = Kind::turned_away, .side = Side::backend};
-}
-
-std::optional<Event> Connection::on_send(Side side, const Completion& completion) {
-  if (answering_ != nullptr) return answering_->on_sent(completion);
-  return relay_->on_send(side, completion);
-}
-
-std::optional<Event> Connection::on_connect(const Completion& completion) {
-  if (session_.phase() == Phase::closing) {
-    return Event{.kind = Kind::cancelled, .side = Side::backend, .operation = Operation::connect};
-  }
-  return setup_->on_connected(completion);
-}
-
-void Connection::begin_relay() {
-  setup_->tell_backend();
-  // Moving a flight leaves its bytes where they are.
-  const auto first = setup_->flight();
-  const std::size_t header_bytes = setup_->header_bytes();
-  relay_.emplace(RelayPlace{.loop = loop_,
-                            .sockets = sockets_,
-                            .session = session_,
-                            .flow = flow_,
-                            .settings = *settings_,
-                            .may_retreat = setup_->may_retry()},
-                 setup_->take_pair(),
-                 setup_->may_retry() ? Flight(loop_.shared.flights) : setup_->take_flight(), first,
-                 header_bytes);
-  if (setup_->may_retry()) kept_ = std::move(setup_);
-  setup_.reset();
-  loop_.ledger.begin(flow_, loop_.now_ms);
-  set_deadline(idle_timeouts().idle);
-}
-
-std::optional<Event> Connection::on_watch(Side side, const Completion& completion) {
-  if (completion.result == -ECANCELED) {
-    return Event{.kind = Kind::cancelled, .side = side, .operation = Operation::watch};
-  }
-  if (session_.phase() == Phase::handing && completion.result == -ETIME) {
-    return Event{.kind = Kind::hand_over_waits, .side = side};
-  }
-  if (completion.result < 0 && session_.phase() != Phase::closing) {
-    watch_again(side, completion.result);
-    return std::nullopt;
-  }
-  // An armed receive finds the reset itself, after the bytes that precede it; reading the error
-  // here would take it away. A failed send has taken it too, and shows it by broken().
-  const bool asked = setup_ != nullptr || session_.holding(side) || session_.eof(side);
-  const int error = asked ? take_error(sockets_.fd(side)) : 0;
-  if (setup_ != nullptr && error == 0 && completion.result > 0) {
-    if (settings_->abort_on_close) return Event{.kind = Kind::hung_up, .side = side};
-    half_closed_ = true;
-    loop_.deadlines.set(sockets_.slot, loop_.now_ms + set_up_unwatched_ms);
-  }
-  if (error != 0 || (asked && session_.broken(side))) {
-    return Event{.kind = Kind::hung_up, .side = side, .lost = error != 0 && is_lost(error)};
-  }
-  return Event{.kind = Kind::watch_ended, .side = side};
-}
-
-// The poll got no memory. The pause that replaces it ends with -ETIME.
-void Connection::watch_again(Side side, std::int32_t result) {
-  if (result == -ETIME) return watch(side);
-  loop_.ring.pause(sockets_.tag(Op::watch, side));
-}
-
-void Connection::on_deadline() {
-  switch (session_.phase()) {
-    case Phase::handing:  // The hand-over has its own bounds.
-      return set_deadline(settings_->timeouts.idle);
-    case Phase::draining:
-      advance({.kind = Kind::half_closed});
-      [[fallthrough]];
-    case Phase::relaying: {
-      const bool draining = session_.phase() == Phase::draining;
-      const auto [idle, half_closed] = idle_timeouts();
-      const auto limit = static_cast<std::uint64_t>((draining ? half_closed : idle).count());
-      if (const auto at = relay_->idle_at(limit)) return loop_.deadlines.set(sockets_.slot, *at);
-      const bool own = draining && half_closed < idle;
-      return advance({.kind = Kind::deadline,
-                      .reason = own ? EndReason::half_closed_timeout : EndReason::idle_timeout});
-    }
-    case Phase::resolving:
-    case Phase::queued:
-    case Phase::connecting:
-      return on_setup_deadline();
-    case Phase::resetting:
-      if (!relay_->flushed()) return set_deadline(flush_interval);
-      return advance({.kind = Kind::flushed});
-    default:
-      break;
-  }
-  advance({.kind = Kind::deadline});
-}
-
-void Connection::retreat() {
-  relay_->release();
-  relay_.reset();
-  sockets_.fds[index(Side::backend)].reset();
-  setup_ = std::move(kept_);
-  setup_->turned_away(reset_early_);
-}
-
-void Connection::on_place() {
-  if (session_.phase() != Phase::queued) return;
-  if (const auto event = setup_->on_place()) advance(*event);
-}
-
-void Connection::on_setup_deadline() {
-  // A poll would find the FIN again and again, so this looks for a reset after it.
-  if (half_closed_ && take_error(sockets_.fd(Side::client)) != 0) {
-    return kill(EndReason::client_left);
-  }
-  if (const auto event = setup_->due(session_.phase())) {
-    advance(*event);
-  } else if (!half_closed_) {
-    advance({.kind = Kind::set_up_slowly});
-  }
-  const Phase phase = session_.phase();
-  if (phase == Phase::resolving || phase == Phase::queued || phase == Phase::connecting) {
-    watch_setup();
-  }
-}
-
-// Most attempts end quickly and need no watch of the client.
-void Connection::watch_setup() {
-  const bool watched = session_.armed(Operation::watch, Side::client) && !half_closed_;
-  const std::uint64_t look_ms = watched ? UINT64_MAX : loop_.now_ms + set_up_unwatched_ms;
-  const std::uint64_t due_ms = setup_->due_at_ms(session_.phase());
-  const std::uint64_t next_ms = std::min(due_ms, look_ms);
-  if (next_ms == UINT64_MAX) return loop_.deadlines.clear(sockets_.slot);
-  loop_.deadlines.set(sockets_.slot, next_ms);
 }
 
 IdleTimeouts Connection::idle_timeouts() const {

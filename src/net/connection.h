@@ -63,6 +63,9 @@ class Connection {
   bool closed() const { return session_.phase() == Phase::closed; }
 
  private:
+  // How often a draining send queue is polled; the kernel has no event for it.
+  static constexpr std::chrono::milliseconds flush_interval{10};
+
   void advance(Event event);
   void perform(const Action& action);
 
