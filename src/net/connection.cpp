@@ -194,8 +194,11 @@ void Connection::cancel(bool sends_too) {
 }
 
 void Connection::hand_over() {
-  next_ = relay_->hand_over();
-  if (!next_) return loop_.ring.pause(sockets_.tag(Op::watch, Side::client));
+  const auto step = relay_->hand_over();
+  if (const auto* again = std::get_if<std::chrono::milliseconds>(&step)) {
+    return loop_.ring.pause(sockets_.tag(Op::watch, Side::client), *again);
+  }
+  next_ = std::get<Event>(step);
   if (next_->kind == Kind::handed_over) taken_over_ = true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cerrno>
@@ -9,6 +10,8 @@
 #include <string>
 
 namespace sni {
+
+using std::chrono::milliseconds;
 
 namespace {
 
@@ -29,6 +32,14 @@ constexpr unsigned kernel_threads_max = 16;
 
 // How long a turn without memory for its requests waits for completions: 1 ms.
 __kernel_timespec memory_pause{.tv_sec = 0, .tv_nsec = 1'000'000};
+
+// Intervals of pause() by their milliseconds: the kernel reads one only when its request is
+// submitted.
+auto pauses = [] {
+  std::array<__kernel_timespec, Ring::pause_max.count() + 1> all{};
+  for (long long i = 0; auto& each : all) each.tv_nsec = 1'000'000 * i++;
+  return all;
+}();
 
 constexpr unsigned deferred = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 
@@ -129,10 +140,11 @@ void Ring::receive_now(int fd, std::uint16_t group, std::uint32_t length, OpTag 
   sqe->user_data = pack(tag);
 }
 
-void Ring::pause(OpTag tag) {
-  static __kernel_timespec interval{.tv_sec = 0, .tv_nsec = 2'000'000};
+void Ring::pause(OpTag tag, milliseconds delay) {
   io_uring_sqe* sqe = next_sqe();
-  io_uring_prep_timeout(sqe, &interval, 0, 0);
+  const auto length =
+      static_cast<std::size_t>(std::clamp(delay, milliseconds(1), pause_max).count());
+  io_uring_prep_timeout(sqe, &pauses[length], 0, 0);
   sqe->user_data = pack(tag);
 }
 

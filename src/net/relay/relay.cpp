@@ -159,14 +159,14 @@ std::optional<Event> Relay::counted(Side side, std::optional<Event> event,
 
 // ---- Hand-over --------------------------------------------------------------------------------
 
-std::optional<Event> Relay::hand_over() {
+std::variant<Event, std::chrono::milliseconds> Relay::hand_over() {
   const FlowRecord& record = place_.flow.record;
   const IdleTimeouts timeouts =
       idle_timeouts(place_.settings.timeouts, *record.listener, record.route->config);
   const HandoverStep step = loop().planes.packet().step(pair_.packet, view(), timeouts.idle);
   switch (step.state) {
     case HandoverState::waiting:
-      return std::nullopt;
+      return step.again;
     case HandoverState::spliced:
       // Bytes moved by the relay count for the relay, not for the next plane.
       loop().ledger.settle(place_.flow, forwarded(Side::client), forwarded(Side::backend));

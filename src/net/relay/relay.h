@@ -10,11 +10,13 @@
 // session's event. No event: the operation continues in another form.
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <utility>
+#include <variant>
 
 #include "core/session/session.h"
 #include "net/connect/flight.h"
@@ -52,8 +54,8 @@ class Relay {
 
   // Whether a plane has asked for both sockets since the last call.
   bool take_wanted() { return std::exchange(wanted_, false); }
-  // One step of the hand-over, to be called at rest. nullopt: call it again soon.
-  std::optional<Event> hand_over();
+  // One step of the hand-over, to be called at rest: its event, or when to call it again.
+  std::variant<Event, std::chrono::milliseconds> hand_over();
 
   // LowWaterQueue::expire() calls it.
   std::optional<std::uint64_t> on_low_water_due(Side side) {

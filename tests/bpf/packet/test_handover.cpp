@@ -206,6 +206,21 @@ TEST_CASE("more unread bytes may wait at the hand-over than a socket takes at on
   });
 }
 
+TEST_CASE("a pair with nothing to carry is looked at a few times only") {
+  in_lab([](SpliceLab& lab) {
+    auto pair = lab_pair(lab, remote(lab));
+    Handover handover(*lab.plane, lab.grace, pair.pair);
+    HandoverStep step;
+    int steps = 0;
+    for (; steps < 1000 && step.state == HandoverState::waiting; ++steps) {
+      if (steps > 0) std::this_thread::sleep_for(step.again);
+      step = handover.step(std::chrono::steady_clock::now());
+    }
+    check_taken(step);
+    CHECK(steps <= 10);
+  });
+}
+
 TEST_CASE("an end that acknowledges nothing is given up, and the other one is reset") {
   in_lab([](SpliceLab& lab) {
     auto pair = lab_pair(lab, {.backend_net = &lab.backend, .proxy_buffer = 8192});
