@@ -1,6 +1,6 @@
 // sni-micro: the cost of one operation of the hot paths, in nanoseconds and heap allocations:
-// reading a ClientHello, looking up a route, a limit, dispatching a completion. Each line is the
-// median of several runs of about 50 ms; the allocations are exact.
+// reading a ClientHello, looking up a route, a limit, dispatching a completion, an access line. Each
+// line is the median of several runs of about 50 ms; the allocations are exact.
 
 #include <algorithm>
 #include <array>
@@ -17,6 +17,7 @@
 #include "core/hello/first_flight.h"
 #include "core/limits.h"
 #include "core/route/route_table.h"
+#include "core/session/access_line.h"
 #include "net/loop/ring.h"
 #include "support/count_allocations.h"
 
@@ -158,6 +159,29 @@ void measure_dispatch() {
   keep(counts);
 }
 
+void measure_access_line() {
+  const auto client = parse_endpoint("198.18.0.2:43210");
+  const AccessRecord record{.client = *client,
+                            .listener = "https",
+                            .server_name = "www.bench.example",
+                            .alpn = "h2",
+                            .tls_version = 0x0304,
+                            .ech = true,
+                            .route = "www.bench.example",
+                            .backend = "198.18.1.2:8443",
+                            .attempts = 1,
+                            .connect_ms = 1,
+                            .client_bytes = 1'789,
+                            .server_bytes = 123'456,
+                            .duration_ms = 12,
+                            .plane = "userspace",
+                            .end = "done"};
+  for (const auto& [name, format] : {std::pair{"access line, text", LogFormat::text},
+                                     std::pair{"access line, JSON", LogFormat::json}}) {
+    measure(name, 1, [&] { keep(access_line(record, format)); });
+  }
+}
+
 }  // namespace
 }  // namespace sni::bench
 
@@ -166,5 +190,6 @@ int main() {
   sni::bench::measure_routes();
   sni::bench::measure_limits();
   sni::bench::measure_dispatch();
+  sni::bench::measure_access_line();
   return 0;
 }

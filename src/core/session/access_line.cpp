@@ -1,6 +1,9 @@
 #include "core/session/access_line.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
 #include <utility>
 
 #include "core/hello/byte_reader.h"
@@ -39,31 +42,38 @@ constexpr Style json_style{.open = "{",
                            .hex_prefix = "\\u00",
                            .bare_words = false};
 
+constexpr bool is_plain(char c) {
+  return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+}
+
 void append_escaped(std::string& out, std::string_view text, std::string_view hex_prefix) {
-  for (const char c : text) {
-    const auto byte = static_cast<std::uint8_t>(c);
+  for (;;) {
+    const auto odd = std::ranges::find_if_not(text, is_plain);
+    const auto plain = static_cast<std::size_t>(odd - text.begin());
+    out += text.substr(0, plain);
+    if (plain == text.size()) return;
+    const char c = *odd;
     if (c == '"' || c == '\\') {
       out += '\\';
       out += c;
-    } else if (byte < 0x20 || byte >= 0x7f) {
+    } else {
+      const auto byte = static_cast<std::uint8_t>(c);
       out += hex_prefix;
       out += hex_digits[byte >> 4];
       out += hex_digits[byte & 15];
-    } else {
-      out += c;
     }
+    text.remove_prefix(plain + 1);
   }
 }
 
 bool is_bare_word(std::string_view value) {
-  return !value.empty() && std::ranges::all_of(value, [](char c) {
-    return c > ' ' && c <= '~' && c != '"' && c != '\\' && c != '=';
-  });
+  return !value.empty() &&
+         std::ranges::all_of(value, [](char c) { return is_plain(c) && c != ' ' && c != '='; });
 }
 
 class Fields {
  public:
-  explicit Fields(const Style& style) : style_(style) {}
+  explicit Fields(const Style& style) : style_(style) { line_.reserve(usual_length); }
 
   void string(std::string_view key, std::string_view value) {
     begin(key);
@@ -74,7 +84,8 @@ class Fields {
   }
   void number(std::string_view key, std::uint64_t value) {
     begin(key);
-    line_ += std::to_string(value);
+    std::array<char, std::numeric_limits<std::uint64_t>::digits10 + 1> digits;
+    line_.append(digits.data(), std::to_chars(digits.begin(), digits.end(), value).ptr);
   }
   std::string finish() {
     line_ += style_.close;
@@ -89,6 +100,8 @@ class Fields {
     line_ += style_.key_quote;
     line_ += style_.assign;
   }
+
+  static constexpr std::size_t usual_length = 512;
 
   const Style& style_;
   std::string line_;
