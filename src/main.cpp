@@ -41,9 +41,10 @@ int fail(const sni::Error& error) {
   return exit_failed;
 }
 
-// Says why the proxy does not start: like `check`, but in lines of the log where that is JSON.
+// Says why the proxy does not start: like `check`, but in lines of the log where that is JSON or
+// goes to the journal, which needs their priority.
 int refuse_start(const sni::LoadedConfig& loaded, const std::optional<sni::Error>& error) {
-  if (loaded.log_format == sni::LogFormat::text) {
+  if (loaded.log_format == sni::LogFormat::text && !sni::stderr_is_journal()) {
     print(loaded.diagnostics);
     return error ? fail(*error) : exit_failed;
   }
@@ -55,7 +56,7 @@ int run(const std::string& path) {
   // First of all, so that an early signal stays pending until the start.
   auto signals = sni::take_signals();
   auto loaded = sni::load_config(path);
-  if (!loaded) return fail(loaded.error());
+  if (!loaded) return refuse_start({}, loaded.error());
   if (!signals) return refuse_start(*loaded, signals.error());
   if (!loaded->config) return refuse_start(*loaded, std::nullopt);
   // While there is only one thread: the server's constructor starts another, as does the log.

@@ -62,14 +62,6 @@ std::atomic<LogLevel> configured_level{LogLevel::info};
 std::atomic<std::uint32_t> access_sample{1};
 std::atomic<bool> to_journal{false};
 
-// systemd gives the device and inode of its stream in $JOURNAL_STREAM (systemd.exec(5)).
-bool stderr_is_journal() {
-  const std::string_view stream = environment("JOURNAL_STREAM");
-  struct stat status{};
-  return !stream.empty() && fstat(STDERR_FILENO, &status) == 0 &&
-         stream == std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino);
-}
-
 // Lines for the journal go to its socket, as entries with fields; where it does not take them, as
 // from a mount namespace without the socket, they go to stderr, from which it gets them too.
 LogWriter::Write stderr_or_journal() {
@@ -181,7 +173,7 @@ spdlog::level::level_enum level_of(LogLevel level) {
 // Writes out its queue. False: it hangs.
 bool close_access_writer(const std::shared_ptr<LogWriter>& writer) {
   if (writer == nullptr) return true;
-  const bool written = writer->stop(flush_patience);
+  const bool written = writer->stop(flush_timeout);
   lost_in_files.fetch_add(writer->lost(), std::memory_order_relaxed);
   return written;
 }
@@ -192,6 +184,14 @@ std::uint64_t lost_access_lines() {
 }
 
 }  // namespace
+
+// systemd gives the device and inode of its stream in $JOURNAL_STREAM (systemd.exec(5)).
+bool stderr_is_journal() {
+  const std::string_view stream = environment("JOURNAL_STREAM");
+  struct stat status{};
+  return !stream.empty() && fstat(STDERR_FILENO, &status) == 0 &&
+         stream == std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino);
+}
 
 void start_logging(const LogConfig& config) {
   to_journal.store(stderr_is_journal(), std::memory_order_relaxed);
@@ -255,7 +255,7 @@ bool stop_logging() {
   has_access_file.store(false, std::memory_order_relaxed);
   const bool access_written = close_access_writer(access_writer.exchange(nullptr));
   const auto writer = stderr_writer.exchange(nullptr);
-  return (writer == nullptr || writer->stop(flush_patience)) && access_written;
+  return (writer == nullptr || writer->stop(flush_timeout)) && access_written;
 }
 
 // A file gets them regardless of the log level.

@@ -18,6 +18,7 @@
 
 namespace sni {
 
+bool stderr_is_journal();
 // Access lines go to stderr until open_access_file(). If stderr is the journal, lines go to it as
 // entries with fields (net/journal.h), or begin with their priority in the form of sd-daemon(3), which
 // the journal strips.
@@ -35,10 +36,10 @@ void log_diagnostic(const Diagnostic& diagnostic, std::string_view context = {})
 // Until the next configure_logging().
 void set_log_level(LogLevel level);
 LogLevel log_level_now();
-// Writes out the queue. False: nobody read stderr for flush_patience, and a thread still hangs in
+// Writes out the queue. False: nobody read stderr for flush_timeout, and a thread still hangs in
 // write(2), so the process must end by std::_Exit().
 [[nodiscard]] bool stop_logging();
-inline constexpr std::chrono::seconds flush_patience{1};
+inline constexpr std::chrono::seconds flush_timeout{1};
 
 bool access_lines_wanted();
 // Whether log.access_sample selects the connection with this number among a worker's connections

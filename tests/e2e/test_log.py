@@ -189,6 +189,23 @@ class Journal(ProxyTest):
         for line in found:
             self.assertRegex(line, r'^<[3467]>\{"time":')
 
+    def test_so_do_the_reasons_why_it_does_not_start(self):
+        for name, text in (("mistake", "[timeouts]\nidel = 5\n"), ("none", None)):
+            path = self.directory / f"{name}.toml"
+            if text:
+                path.write_text(text)
+            with open(self.directory / "log", "w+b") as log:
+                status = os.fstat(log.fileno())
+                environment = os.environ | {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+                done = subprocess.run([BINARY, "--config", str(path)], stdin=subprocess.DEVNULL,
+                                      stderr=log, env=environment, timeout=20)
+                log.seek(0)
+                lines = log.read().decode().splitlines()
+            self.assertEqual(done.returncode, 1)
+            self.assertTrue(lines)
+            for line in lines:
+                self.assertRegex(line, rf"^<3>\S+ error .*{path}")
+
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root")
 class LinkLocal(ProxyTest):
