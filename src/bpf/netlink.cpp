@@ -48,8 +48,8 @@ Result<NetlinkSocket> NetlinkSocket::open(int protocol) {
   NetlinkSocket made;
   made.fd_ = UniqueFd::adopt(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
   if (!made.fd_) return fail_sys("cannot ask the kernel over netlink", errno);
-  const timeval patience{.tv_sec = 1, .tv_usec = 0};
-  ::setsockopt(made.fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  const timeval timeout{.tv_sec = 1, .tv_usec = 0};
+  ::setsockopt(made.fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
   // Older kernels refuse these options and give bare error numbers.
   const int on = 1;
   ::setsockopt(made.fd_.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);

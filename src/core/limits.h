@@ -172,10 +172,10 @@ inline constexpr std::size_t control_request_max = 64 * 1024;
 inline constexpr std::size_t control_answer_max = 16 * 1024 * 1024;
 inline constexpr int control_answer_s = 30;
 // How long a client may read nothing of a waiting answer.
-inline constexpr std::uint64_t control_patience_ms = 10'000;
+inline constexpr std::uint64_t control_timeout_ms = 10'000;
 // Concurrent scrapers and health checks, and how long one may neither send nor read.
 inline constexpr std::size_t scrape_clients_max = 32;
-inline constexpr std::uint64_t scrape_patience_ms = 10'000;
+inline constexpr std::uint64_t scrape_timeout_ms = 10'000;
 inline constexpr std::size_t control_page_entries = 1000;
 inline constexpr std::size_t control_hits_max = 10'000;  // The entries with the most hits.
 inline constexpr std::uint32_t block_for_max_s = 10u * 365 * 86'400;

@@ -97,13 +97,13 @@ void LogWriter::run(const Write& write, Queue& queue) {
   queue.ended.notify_all();
 }
 
-bool LogWriter::stop(std::chrono::milliseconds patience) {
+bool LogWriter::stop(std::chrono::milliseconds timeout) {
   bool done = false;
   {
     std::unique_lock lock(queue_->mutex);
     queue_->stopping = true;
     queue_->filled.notify_one();
-    done = queue_->ended.wait_for(lock, patience, [this] { return queue_->done; });
+    done = queue_->ended.wait_for(lock, timeout, [this] { return queue_->done; });
     queue_->done = true;
   }
   done ? thread_.join() : thread_.detach();

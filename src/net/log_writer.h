@@ -46,9 +46,9 @@ class LogWriter {
   std::uint64_t lost() const;
   // The errno of the latest failed write, such as ENOSPC; 0: none failed.
   int error() const;
-  // Writes all queued lines and ends the thread. False: nobody read for `patience`, and the thread
+  // Writes all queued lines and ends the thread. False: nobody read for `timeout`, and the thread
   // is left running with its data. Later lines are dropped.
-  [[nodiscard]] bool stop(std::chrono::milliseconds patience);
+  [[nodiscard]] bool stop(std::chrono::milliseconds timeout);
 
  private:
   struct Chunk {

@@ -14,7 +14,7 @@ namespace sni {
 namespace {
 
 // How long a pipe may have a writer that writes nothing ("--config <(generate)").
-constexpr int writer_patience_ms = 10'000;
+constexpr int writer_timeout_ms = 10'000;
 
 }  // namespace
 
@@ -29,7 +29,7 @@ Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
     if (length == 0) return text;
     if (length < 0) {
       pollfd writer{.fd = file.get(), .events = POLLIN, .revents = 0};
-      if (errno == EINTR || (errno == EAGAIN && poll(&writer, 1, writer_patience_ms) > 0)) continue;
+      if (errno == EINTR || (errno == EAGAIN && poll(&writer, 1, writer_timeout_ms) > 0)) continue;
       return fail_sys("cannot read " + path, errno);
     }
     text.append(chunk.data(), static_cast<std::size_t>(length));

@@ -22,7 +22,7 @@ struct GracePeriods::Service {
 
   void run() {
     // Without membarrier (CPUs in nohz_full): no CPU stays in one softirq for this long.
-    constexpr std::chrono::milliseconds patience{500};
+    constexpr std::chrono::milliseconds softirq_max{500};
     std::unique_lock held(lock);
     for (;;) {
       wake.wait(held, [&] { return stop || asked > over.load(std::memory_order_relaxed); });
@@ -31,7 +31,7 @@ struct GracePeriods::Service {
       held.unlock();
       const bool waited = ::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
       held.lock();
-      if (!waited) wake.wait_for(held, patience, [&] { return stop; });
+      if (!waited) wake.wait_for(held, softirq_max, [&] { return stop; });
       over.store(ticket, std::memory_order_release);
     }
   }

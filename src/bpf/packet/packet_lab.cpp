@@ -24,7 +24,7 @@ namespace sni {
 namespace {
 
 // The kernel processes link changes once a second if there are many (linkwatch_nextevent).
-constexpr int running_patience_ms = 5000;
+constexpr int running_timeout_ms = 5000;
 constexpr std::uint16_t create = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
 
 Result<UniqueFd> new_space() {
@@ -96,7 +96,7 @@ Result<void> await_running(const char* name) {
   const auto socket = UniqueFd::adopt(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};
   std::ranges::copy(std::string_view(name), request.ifr_name);
-  for (int waited_ms = 0; waited_ms < running_patience_ms; ++waited_ms) {
+  for (int waited_ms = 0; waited_ms < running_timeout_ms; ++waited_ms) {
     if (::ioctl(socket.get(), SIOCGIFFLAGS, &request) != 0)
       return fail_sys("cannot look at an interface", errno);
     if (request.ifr_flags & IFF_RUNNING) return {};

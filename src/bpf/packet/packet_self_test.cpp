@@ -24,9 +24,9 @@ using std::chrono::milliseconds;
 
 // A healthy kernel answers within microseconds, and a grace period takes about 20 ms; on a busy
 // host a SYN may be sent twice.
-constexpr int answer_patience_ms = 3000;
+constexpr int answer_timeout_ms = 3000;
 // While a host starts all its services, CPU may be short for seconds.
-constexpr milliseconds handover_patience{8000};
+constexpr milliseconds handover_timeout{8000};
 constexpr std::size_t stream_bytes = 256 * 1024;
 // Names that no connection gets: those of connections count up from 1.
 constexpr std::uint64_t first_flow = ~std::uint64_t{0} - 16;
@@ -83,7 +83,7 @@ Endpoint local_name(int fd) {
 
 bool await(int fd, short events) {
   pollfd poll{.fd = fd, .events = events, .revents = 0};
-  return ::poll(&poll, 1, answer_patience_ms) == 1;
+  return ::poll(&poll, 1, answer_timeout_ms) == 1;
 }
 
 // Starts the connection; accept_from() completes it.
@@ -163,10 +163,10 @@ Result<void> connect_trial(PacketSplice& plane, const PacketLab& lab, const Plac
 // Relays the first bytes of each direction.
 std::string greet(PacketTrial& trial) {
   const auto pass = [](int from, int near, int far, int to) {
-    return send_patiently(from, "hello", answer_patience_ms) &&
-           receive_patiently(near, 5, answer_patience_ms) == "hello" &&
-           send_patiently(far, "hello", answer_patience_ms) &&
-           receive_patiently(to, 5, answer_patience_ms) == "hello";
+    return send_within(from, "hello", answer_timeout_ms) &&
+           receive_within(near, 5, answer_timeout_ms) == "hello" &&
+           send_within(far, "hello", answer_timeout_ms) &&
+           receive_within(to, 5, answer_timeout_ms) == "hello";
   };
   if (!pass(trial.client.get(), trial.client_side.get(), trial.backend_side.get(),
             trial.backend.get()) ||
@@ -179,8 +179,8 @@ std::string greet(PacketTrial& trial) {
 }
 
 std::string hand_over(PacketSplice& plane, GracePeriods& grace, PacketTrial& trial) {
-  Handover handover(plane, grace, trial.pair, {.quiesce = handover_patience});
-  const auto deadline = Clock::now() + handover_patience;
+  Handover handover(plane, grace, trial.pair, {.quiesce = handover_timeout});
+  const auto deadline = Clock::now() + handover_timeout;
   for (;;) {
     const auto step = handover.step(Clock::now());
     if (step.state == HandoverState::spliced) break;
@@ -197,8 +197,8 @@ std::string hand_over(PacketSplice& plane, GracePeriods& grace, PacketTrial& tri
 std::string carry(const char* direction, int from, int to) {
   const std::string stream = test_stream(0, stream_bytes);
   std::string got;
-  std::jthread reader([&] { got = receive_patiently(to, stream.size(), answer_patience_ms); });
-  const bool sent = send_patiently(from, stream, answer_patience_ms);
+  std::jthread reader([&] { got = receive_within(to, stream.size(), answer_timeout_ms); });
+  const bool sent = send_within(from, stream, answer_timeout_ms);
   reader.join();
   if (!sent || got.size() < stream.size())
     return std::string(direction) + ": only " + std::to_string(got.size()) + " of " +
@@ -214,7 +214,7 @@ std::string end(PacketSplice& plane, PacketTrial& trial) {
       !await(trial.client.get(), POLLIN) || ::recv(trial.client.get(), &byte, 1, 0) != 0)
     return "a FIN does not arrive";
   std::vector<packet_event> events;
-  const auto deadline = Clock::now() + milliseconds{answer_patience_ms};
+  const auto deadline = Clock::now() + milliseconds{answer_timeout_ms};
   do {
     plane.take_events(events);
     for (const packet_event& event : events) {
@@ -224,7 +224,7 @@ std::string end(PacketSplice& plane, PacketTrial& trial) {
       return "";
     }
     pollfd poll{.fd = plane.events_fd(), .events = POLLIN, .revents = 0};
-    ::poll(&poll, 1, answer_patience_ms);
+    ::poll(&poll, 1, answer_timeout_ms);
   } while (Clock::now() < deadline);
   return "the end is not noticed";
 }

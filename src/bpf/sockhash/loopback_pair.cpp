@@ -11,11 +11,11 @@ namespace sni {
 namespace {
 
 constexpr int client_receive_buffer = 32 * 1024;
-constexpr int connect_patience_ms = 200;
+constexpr int connect_timeout_ms = 200;
 
-bool wait_for(int fd, short events, int patience_ms) {
+bool wait_for(int fd, short events, int timeout_ms) {
   pollfd poll{.fd = fd, .events = events, .revents = 0};
-  return ::poll(&poll, 1, patience_ms) > 0;
+  return ::poll(&poll, 1, timeout_ms) > 0;
 }
 
 UniqueFd open_socket() {
@@ -46,8 +46,7 @@ Result<UniqueFd> connect_and_accept(int listener, int fd) {
   if (::getsockname(listener, generic, &size) != 0 ||
       (::connect(fd, generic, size) != 0 && errno != EINPROGRESS))
     return fail_sys("cannot connect on loopback", errno);
-  if (!wait_for(listener, POLLIN, connect_patience_ms) ||
-      !wait_for(fd, POLLOUT, connect_patience_ms))
+  if (!wait_for(listener, POLLIN, connect_timeout_ms) || !wait_for(fd, POLLOUT, connect_timeout_ms))
     return fail("loopback does not answer (is the interface lo up?)");
   auto accepted =
       UniqueFd::adopt(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -97,25 +96,25 @@ std::string test_stream(std::uint64_t offset, std::size_t size) {
   return bytes;
 }
 
-bool send_patiently(int fd, std::string_view bytes, int patience_ms) {
+bool send_within(int fd, std::string_view bytes, int timeout_ms) {
   while (!bytes.empty()) {
     const auto sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent > 0)
       bytes.remove_prefix(static_cast<std::size_t>(sent));
-    else if (sent == 0 || errno != EAGAIN || !wait_for(fd, POLLOUT, patience_ms))
+    else if (sent == 0 || errno != EAGAIN || !wait_for(fd, POLLOUT, timeout_ms))
       return false;
   }
   return true;
 }
 
-std::string receive_patiently(int fd, std::size_t size, int patience_ms) {
+std::string receive_within(int fd, std::size_t size, int timeout_ms) {
   std::string bytes(size, '\0');
   std::size_t have = 0;
   while (have < size) {
     const auto got = ::recv(fd, bytes.data() + have, size - have, 0);
     if (got > 0)
       have += static_cast<std::size_t>(got);
-    else if (got == 0 || errno != EAGAIN || !wait_for(fd, POLLIN, patience_ms))
+    else if (got == 0 || errno != EAGAIN || !wait_for(fd, POLLIN, timeout_ms))
       break;
   }
   bytes.resize(have);

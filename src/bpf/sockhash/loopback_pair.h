@@ -31,10 +31,10 @@ Result<void> renew_backend_side(LoopbackPair& pair);
 // A byte stream without a short period, so that lost, repeated or moved pieces are detected.
 std::string test_stream(std::uint64_t offset, std::size_t size);
 
-// Sends all of it; false if the socket accepts nothing for `patience_ms`.
-bool send_patiently(int fd, std::string_view bytes, int patience_ms);
+// Sends all of it; false if the socket accepts nothing for `timeout_ms`.
+bool send_within(int fd, std::string_view bytes, int timeout_ms);
 
-// Receives `size` bytes, or fewer at end of file or when nothing arrives for `patience_ms`.
-std::string receive_patiently(int fd, std::size_t size, int patience_ms);
+// Receives `size` bytes, or fewer at end of file or when nothing arrives for `timeout_ms`.
+std::string receive_within(int fd, std::size_t size, int timeout_ms);
 
 }  // namespace sni

@@ -16,7 +16,7 @@ namespace {
 
 // A healthy kernel answers within microseconds; the longest wait of a sick one stays below a
 // second.
-constexpr int patience_ms = 100;
+constexpr int step_timeout_ms = 100;
 constexpr std::size_t burst_bytes = 4 << 20;
 constexpr std::size_t write_bytes = 64 * 1024;
 constexpr std::uint32_t bound = 512 * 1024;
@@ -39,10 +39,10 @@ Result<void> teach(SockSlots& slots, LoopbackPair& pair) {
   auto done = slots.expect_backend(*slot, socket_cookie(pair.client_side.get()));
   if (done) done = connect_backend(pair);
   for (int i = 0; done && i <= SOCK_LOOKS; i++) {
-    send_patiently(pair.backend_side.get(), "request", patience_ms);
-    receive_patiently(pair.backend.get(), 7, patience_ms);
-    send_patiently(pair.backend.get(), "answer", patience_ms);
-    receive_patiently(pair.backend_side.get(), 6, patience_ms);
+    send_within(pair.backend_side.get(), "request", step_timeout_ms);
+    receive_within(pair.backend.get(), 7, step_timeout_ms);
+    send_within(pair.backend.get(), "answer", step_timeout_ms);
+    receive_within(pair.backend_side.get(), 6, step_timeout_ms);
   }
   slots.give_back(*slot);
   if (!done) return done;
@@ -79,7 +79,7 @@ std::string arm(Trial& trial, std::uint32_t backlog_max) {
 }
 
 std::string expect_at_client(Trial& trial, std::uint64_t offset, std::size_t size) {
-  const auto got = receive_patiently(trial.pair.client.get(), size, patience_ms);
+  const auto got = receive_within(trial.pair.client.get(), size, step_timeout_ms);
   if (got.size() != size)
     return "only " + std::to_string(got.size()) + " of " + std::to_string(size) + " bytes arrived";
   if (got != test_stream(offset, size)) return "bytes arrived changed or out of order";
@@ -93,7 +93,7 @@ std::string local_order(Trial& trial) {
   constexpr std::size_t message = 1000;
   constexpr std::size_t messages = 16;
   for (std::size_t i = 0; i < messages; i++)
-    if (!send_patiently(trial.pair.backend.get(), test_stream(i * message, message), patience_ms))
+    if (!send_within(trial.pair.backend.get(), test_stream(i * message, message), step_timeout_ms))
       return "a backend cannot write";
   if (trial.slots.redirected(trial.slot) != message * messages) return "nothing was redirected";
   return expect_at_client(trial, 0, message * messages);
@@ -116,9 +116,9 @@ std::string local_full_target(Trial& trial) {
   const auto redirected = trial.slots.redirected(trial.slot);
   const auto client = read_tcp_counters(trial.pair.client_side.get());
   if (!client || client->written != redirected) return "redirected bytes are missing";
-  const auto got = receive_patiently(trial.pair.client.get(), redirected, patience_ms);
+  const auto got = receive_within(trial.pair.client.get(), redirected, step_timeout_ms);
   const auto rest =
-      receive_patiently(trial.pair.backend_side.get(), written - redirected, patience_ms);
+      receive_within(trial.pair.backend_side.get(), written - redirected, step_timeout_ms);
   if (got.size() != redirected || rest.size() != written - redirected) return "bytes were lost";
   if (redirected == 0) return "nothing was redirected";
   return "";
@@ -128,10 +128,10 @@ std::string local_full_target(Trial& trial) {
 // until a later fix adds those in TCP. nginx then believes that there are no more bytes and does
 // not read them.
 std::string local_unread(Trial& trial) {
-  if (!send_patiently(trial.pair.backend_side.get(), "request", patience_ms))
+  if (!send_within(trial.pair.backend_side.get(), "request", step_timeout_ms))
     return "the proxy cannot write";
   pollfd poll{.fd = trial.pair.backend.get(), .events = POLLIN, .revents = 0};
-  ::poll(&poll, 1, patience_ms);
+  ::poll(&poll, 1, step_timeout_ms);
   int unread = 0;
   ::ioctl(trial.pair.backend.get(), FIONREAD, &unread);
   if (unread == 7) return "";
@@ -144,7 +144,7 @@ std::string remote_order(Trial& trial) {
   constexpr std::size_t message = 1000;
   constexpr std::size_t messages = 16;
   for (std::size_t i = 0; i < messages; i++)
-    if (!send_patiently(trial.pair.backend.get(), test_stream(i * message, message), patience_ms))
+    if (!send_within(trial.pair.backend.get(), test_stream(i * message, message), step_timeout_ms))
       return "a backend cannot write";
   if (auto failure = expect_at_client(trial, 0, message * messages); !failure.empty())
     return failure;
@@ -155,26 +155,26 @@ std::string remote_order(Trial& trial) {
 // retransmitted bytes, which a test cannot provoke.
 std::string remote_repeated(Trial& trial) {
   constexpr std::size_t message = 20'000;
-  if (!send_patiently(trial.pair.backend.get(), test_stream(0, message), patience_ms))
+  if (!send_within(trial.pair.backend.get(), test_stream(0, message), step_timeout_ms))
     return "a backend cannot write";
   constexpr std::size_t read = 9000;
-  if (receive_patiently(trial.pair.backend_side.get(), read, patience_ms).size() != read)
+  if (receive_within(trial.pair.backend_side.get(), read, step_timeout_ms).size() != read)
     return "a backend's bytes do not arrive";
   if (auto failure = arm(trial, bound); !failure.empty()) return failure;
   return expect_at_client(trial, read, message - read);
 }
 
 std::string remote_kick(Trial& trial) {
-  if (!send_patiently(trial.pair.backend.get(), test_stream(0, 100), patience_ms))
+  if (!send_within(trial.pair.backend.get(), test_stream(0, 100), step_timeout_ms))
     return "a backend cannot write";
   pollfd poll{.fd = trial.pair.backend_side.get(), .events = POLLIN, .revents = 0};
-  ::poll(&poll, 1, patience_ms);
+  ::poll(&poll, 1, step_timeout_ms);
   if (auto failure = arm(trial, bound); !failure.empty()) return failure;
   return expect_at_client(trial, 0, 100);
 }
 
 bool wait_until_drained(Trial& trial) {
-  for (int i = 0; i < patience_ms; i++) {
+  for (int i = 0; i < step_timeout_ms; i++) {
     if (trial.slots.target_drained(trial.slot, trial.pair.client_side.get())) return true;
     ::poll(nullptr, 0, 1);
   }
@@ -186,7 +186,7 @@ bool wait_until_drained(Trial& trial) {
 std::string remote_burst(Trial& trial) {
   if (auto failure = arm(trial, 0xffffffff); !failure.empty()) return failure;
   for (std::size_t at = 0; at < burst_bytes; at += write_bytes)
-    if (!send_patiently(trial.pair.backend.get(), test_stream(at, write_bytes), patience_ms))
+    if (!send_within(trial.pair.backend.get(), test_stream(at, write_bytes), step_timeout_ms))
       return "the burst was not taken";
   if (trial.slots.target_drained(trial.slot, trial.pair.client_side.get()))
     return "the stuck client was not stuck";
@@ -196,11 +196,11 @@ std::string remote_burst(Trial& trial) {
 
 std::string remote_fin(Trial& trial) {
   if (auto failure = arm(trial, bound); !failure.empty()) return failure;
-  if (!send_patiently(trial.pair.backend.get(), test_stream(0, 100), patience_ms))
+  if (!send_within(trial.pair.backend.get(), test_stream(0, 100), step_timeout_ms))
     return "a backend cannot write";
   ::shutdown(trial.pair.backend.get(), SHUT_WR);
   pollfd poll{.fd = trial.pair.backend_side.get(), .events = POLLRDHUP, .revents = 0};
-  if (::poll(&poll, 1, patience_ms) != 1) return "the backend's FIN is not reported";
+  if (::poll(&poll, 1, step_timeout_ms) != 1) return "the backend's FIN is not reported";
   const auto received = read_tcp_counters(trial.pair.backend_side.get());
   if (!received || !trial.slots.source_drained(trial.slot, *received, true))
     return "the counters of received and redirected bytes differ";

@@ -79,7 +79,7 @@ std::optional<std::uint64_t> ControlServer::deadline_ms() const {
   std::optional<std::uint64_t> first;
   for (const auto& [id, client] : clients_) {
     if (client.output.empty()) continue;
-    const std::uint64_t due = client.progress_ms + limits::control_patience_ms;
+    const std::uint64_t due = client.progress_ms + limits::control_timeout_ms;
     first = std::min(first.value_or(due), due);
   }
   return first;
@@ -88,7 +88,7 @@ std::optional<std::uint64_t> ControlServer::deadline_ms() const {
 void ControlServer::cut_slow_clients() {
   std::erase_if(clients_, [this](const auto& each) {
     const Client& client = each.second;
-    return !client.output.empty() && now_ms_ >= client.progress_ms + limits::control_patience_ms;
+    return !client.output.empty() && now_ms_ >= client.progress_ms + limits::control_timeout_ms;
   });
 }
 

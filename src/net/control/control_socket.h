@@ -11,7 +11,7 @@
 //
 // The main thread serves it among other things and never waits for a client. Unread output of a
 // client stays queued, and no further request of that client is read meanwhile. A client that reads
-// nothing for limits::control_patience_ms is disconnected. A command may be answered later, when
+// nothing for limits::control_timeout_ms is disconnected. A command may be answered later, when
 // workers or a thread of its own have done their part; only its client waits. The answer to a
 // client that has left is dropped. A client may also ask for pushed lines; one that does not read
 // them fast enough is disconnected.

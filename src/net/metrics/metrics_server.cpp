@@ -78,14 +78,14 @@ Result<UniqueFd> MetricsServer::open_unix(const std::string& path) {
 }
 
 bool MetricsServer::is_late(const Client& client, std::uint64_t now_ms) {
-  return client.waits && now_ms >= client.progress_ms + limits::scrape_patience_ms;
+  return client.waits && now_ms >= client.progress_ms + limits::scrape_timeout_ms;
 }
 
 std::optional<std::uint64_t> MetricsServer::deadline_ms() const {
   std::optional<std::uint64_t> first;
   for (const auto& [id, client] : clients_) {
     if (!client.waits) continue;
-    const std::uint64_t due = client.progress_ms + limits::scrape_patience_ms;
+    const std::uint64_t due = client.progress_ms + limits::scrape_timeout_ms;
     first = std::min(first.value_or(due), due);
   }
   return first;

@@ -3,7 +3,7 @@
 // Theory of operation: /metrics for Prometheus, /healthz and /readyz for service monitors, over
 // HTTP/1.x on a TCP or a UNIX socket of its own. The main thread serves it among other things, like
 // the control socket, and waits for no client. The request head is bounded, a client gets its
-// answer as fast as it reads, and it is disconnected after limits::scrape_patience_ms without
+// answer as fast as it reads, and it is disconnected after limits::scrape_timeout_ms without
 // progress. A scraper may keep its connection for the next scrape. Metrics may be answered later,
 // when the workers have reported; only their scraper waits.
 

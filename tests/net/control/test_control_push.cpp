@@ -94,6 +94,6 @@ TEST_CASE(
   Followed slow;
   CHECK(slow.server->push(slow.follower, std::string(ControlServer::push_backlog / 2, 'x')));
   CHECK(slow.server->push(slow.follower, "x"));
-  slow.server->dispatch(1000 + limits::control_patience_ms);
+  slow.server->dispatch(1000 + limits::control_timeout_ms);
   CHECK_FALSE(slow.server->push(slow.follower, "x"));
 }

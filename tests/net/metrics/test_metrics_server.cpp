@@ -97,7 +97,7 @@ TEST_CASE(
   const UniqueFd other = served.connected();
   CHECK(served.asked(other, "GET /healthz HTTP/1.1\n\n").starts_with("HTTP/1.1 200 "));
   left.reset();
-  served.now += 2 * limits::scrape_patience_ms;  // The scraper is not the slow part.
+  served.now += 2 * limits::scrape_timeout_ms;  // The scraper is not the slow part.
   served.dispatch();
   REQUIRE(served.source.late.size() == 2);
   for (const MetricsReply& reply : served.source.late) reply("a 1\n");
@@ -120,8 +120,8 @@ TEST_CASE("a client that sends half a head, or nothing, is cut after its time") 
   const UniqueFd silent = served.connected();
   const UniqueFd slow = served.connected();
   CHECK(served.asked(slow, "GET /met") == "nothing");
-  CHECK(served.server->deadline_ms() == served.now + limits::scrape_patience_ms);
-  served.now += limits::scrape_patience_ms - 1;
+  CHECK(served.server->deadline_ms() == served.now + limits::scrape_timeout_ms);
+  served.now += limits::scrape_timeout_ms - 1;
   CHECK(served.asked(slow, "rics HTTP/1.1\r\n") == "nothing");
   served.now += 1;
   served.dispatch();
