@@ -5,6 +5,7 @@ import contextlib
 import select
 import socket
 import subprocess
+import time
 
 from support import backends, network, processes, tls
 from support.case import main
@@ -32,6 +33,29 @@ class Tcp(Packet):
         shown = subprocess.run(["ip", "netns", "exec", namespace, "nstat", "-asz", name],
                                capture_output=True, text=True, timeout=20, check=True).stdout
         return int(shown.split()[2])
+
+    def test_no_packet_of_a_hand_over_is_too_old_by_its_timestamp(self):
+        """The receiver would drop it (PAWS), and the sender send it again 200 ms later."""
+        started = self.started("remote", backends.echo, log={"level": "info"}, fast_path={
+            "packet_after": "20ms", "packet_after_bytes": "1MiB"})
+        hello = tls.client_hello("one.example")
+        before = self.counter(self.lab.client, "TcpExtPAWSEstab")
+        for _ in range(4):
+            connections = [self.connect(started) for _ in range(48)]
+            for each in connections:
+                each.sendall(hello)
+            poller, end = select.poll(), time.monotonic() + 0.4
+            for each in connections:
+                poller.register(each, select.POLLIN)
+            by_fd = {each.fileno(): each for each in connections}
+            while time.monotonic() < end:
+                for fd, _ in poller.poll(1000):
+                    by_fd[fd].sendall(by_fd[fd].recv(backends.BLOCK))
+            for each in connections:
+                each.close()
+        taken = sum(line["plane"] == "packet" for line in started.access(4 * 48))
+        self.assertGreater(taken, 150)
+        self.assertEqual(self.counter(self.lab.client, "TcpExtPAWSEstab"), before)
 
     def test_urgent_bytes_stay_urgent_both_ways(self):
         def handler(connection):

@@ -59,6 +59,9 @@ class RepairMode {
   bool on_ = false;
 };
 
+// TCPI_OPT_USEC_TS of Linux 6.7: a route asks for timestamps in microseconds.
+constexpr unsigned in_microseconds = 64;
+
 // Bytes can arrive between two calls, so it repeats them until none did.
 constexpr int stable_tries = 100;
 
@@ -85,6 +88,7 @@ Result<TcpFacts> read_tcp_facts(int fd) {
   return TcpFacts{
       .terms = {.established = info.tcpi_state == BPF_TCP_ESTABLISHED,
                 .timestamps = (info.tcpi_options & TCPI_OPT_TIMESTAMPS) != 0,
+                .microseconds = (info.tcpi_options & in_microseconds) != 0,
                 .sack = (info.tcpi_options & TCPI_OPT_SACK) != 0,
                 .window_scaling = (info.tcpi_options & TCPI_OPT_WSCALE) != 0,
                 .ecn = (info.tcpi_options & TCPI_OPT_ECN) != 0,
@@ -137,7 +141,9 @@ Result<TcpPosition> read_tcp_position(int fd) {
 Result<std::uint32_t> read_tcp_stamp(int fd) {
   std::uint32_t stamp = 0;
   if (!get_tcp(fd, TCP_TIMESTAMP, stamp)) return fail_sys("cannot read TCP_TIMESTAMP", errno);
-  return stamp;
+  // Since Linux 6.7 the lowest bit is 0 here, since it says whether the unit is the microsecond
+  // (do_tcp_getsockopt), and the running millisecond may be all but over.
+  return stamp + 2;
 }
 
 std::uint32_t receive_room(int fd) {

@@ -30,7 +30,7 @@ void match_windows(int client_fd, int backend_fd);
 // Ends the effect of match_windows().
 void free_windows(int client_fd, int backend_fd);
 
-// The timestamp that the socket would send now.
+// A timestamp that is no older than what the socket sends now, and at most 2 ms newer.
 Result<std::uint32_t> read_tcp_stamp(int fd);
 
 // Bytes: the socket's window never reaches further than this beyond the last byte read from it.

@@ -26,6 +26,8 @@ PairFit compare_terms(const TcpTerms& client, const TcpTerms& backend) {
   if (client.timestamps != backend.timestamps || client.sack != backend.sack ||
       client.window_scaling != backend.window_scaling)
     return PairFit::options;
+  // The programs continue the timestamps of the proxy's sockets in milliseconds.
+  if (client.microseconds || backend.microseconds) return PairFit::options;
   if (client.ecn != backend.ecn) return PairFit::ecn;
   if (!carries(client, backend) || !carries(backend, client)) return PairFit::mss;
   return PairFit::fits;

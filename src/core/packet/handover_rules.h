@@ -12,6 +12,7 @@ namespace sni {
 struct TcpTerms {
   bool established = false;
   bool timestamps = false;
+  bool microseconds = false;  // The unit of the timestamps, instead of the millisecond.
   bool sack = false;
   bool window_scaling = false;
   bool ecn = false;

@@ -39,11 +39,18 @@ TEST_CASE("terms must be the same on both sides, and each side's segments fit th
   };
   differs([](TcpTerms& terms) { terms.established = false; }, PairFit::closing);
   differs([](TcpTerms& terms) { terms.timestamps = false; }, PairFit::options);
+  differs([](TcpTerms& terms) { terms.microseconds = true; }, PairFit::options);
   differs([](TcpTerms& terms) { terms.sack = false; }, PairFit::options);
   differs([](TcpTerms& terms) { terms.window_scaling = false; }, PairFit::options);
   differs([](TcpTerms& terms) { terms.ecn = true; }, PairFit::ecn);
   differs([](TcpTerms& terms) { terms.advertised_mss = 1461; }, PairFit::mss);
   differs([](TcpTerms& terms) { terms.sending_mss = 1447; }, PairFit::mss);
+}
+
+TEST_CASE("timestamps in microseconds are not continued, even if both sides have them") {
+  TcpTerms terms = good_terms();
+  terms.microseconds = true;
+  CHECK(compare_terms(terms, terms) == PairFit::options);
 }
 
 TEST_CASE("no byte beyond the other end's window must have been offered") {
