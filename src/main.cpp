@@ -100,7 +100,7 @@ int check(const std::string& path, CheckOptions& options) {
   if (!options.source.empty()) {
     options.question.source = sni::parse_ip(options.source);
     if (!options.question.source) {
-      return fail({.what = "--source: '" + options.source + "' is no address"});
+      return fail({.what = "--source: '" + options.source + "' is not an address"});
     }
   }
   const auto loaded = sni::load_config(path);

@@ -35,7 +35,7 @@ std::optional<int> TopCli::run() const {
   if (!*options_->top) return std::nullopt;
   const auto interval = parse_duration(options_->interval);
   if (!interval || *interval < 200ms || *interval > 1min) {
-    return complain("--interval: '" + options_->interval + "' is no duration of 200ms to 1m");
+    return complain("--interval: '" + options_->interval + "' is not a duration of 200ms to 1m");
   }
   return run_top(options_->socket, *interval);
 }

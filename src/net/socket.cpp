@@ -41,9 +41,7 @@ std::unexpected<Error> refuse(const ListenerConfig& listener, int error) {
   if (error == EADDRINUSE) act += " (another process, or another sni-proxy, listens there)";
   if (error == EACCES) act += " (ports below 1024 need CAP_NET_BIND_SERVICE)";
   if (error == EADDRNOTAVAIL)
-    act +=
-        " (no interface of this host has that address; freebind = true listens all the "
-        "same)";
+    act += " (no interface of this host has that address; freebind = true listens anyway)";
   return fail_sys(act, error);
 }
 

@@ -96,7 +96,7 @@ class AccessFile(ProxyTest):
         self.lines(second, 1)
         started.config["log"]["access_file"] = str(self.file / "no" / "directory")
         started.reload(started.config)
-        started.wait_log("cannot open log.access_file .*: Not a directory; lines go to the old one")
+        started.wait_log("cannot open log.access_file .*: Not a directory; nothing is changed")
         self.visit(started)
         self.lines(second, 2)
 

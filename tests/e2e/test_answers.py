@@ -80,8 +80,8 @@ class Answers(ProxyTest):
         for name, shown, why in (
             (b"one.example:443", "one.example:443", "has a port"),
             ("b\u00fccher.example".encode(), "b\u00c3\u00bccher.example", "is not ASCII"),
-            (b"a b", "a b", "is no host name"),
-            (b"a\0b", "a\0b", "is no host name"),
+            (b"a b", "a b", "is not a host name"),
+            (b"a\0b", "a\0b", "is not a host name"),
             (b"[2001:db8::1]", "[2001:db8::1]", "is an address"),
             (b"a" * 64 + b".example", "a" * 64 + ".example", "is too long"),
             (b"", "", "is empty"),

@@ -74,7 +74,7 @@ class CommandLine(ProxyTest):
             self.assertEqual((status, errors), (1, ""))
             self.assertEqual(output.splitlines()[-1], last)
         for arguments, error in ((["--explain", "a b"], "'a b'"), (["--alpn", "h2"], "--explain"),
-                                 (["--explain", "a", "--source", "x"], "'x' is no address")):
+                                 (["--explain", "a", "--source", "x"], "'x' is not an address")):
             status, _, errors = self.call("check", path, *arguments)
             self.assertEqual(status, 1)
             self.assertIn(error, errors)

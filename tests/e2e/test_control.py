@@ -155,13 +155,13 @@ class Control(ProxyTest):
         done = subprocess.run([proxy.BINARY, "check", "--config", str(started.config_path)],
                               capture_output=True, text=True, timeout=20)
         self.assertEqual(done.returncode, 2)
-        self.assertIn(f"{path}:2:1: 'nonsense' is no address or prefix", done.stderr)
+        self.assertIn(f"{path}:2:1: 'nonsense' is not an address or prefix", done.stderr)
 
     def test_wrong_arguments_are_refused_with_a_reason(self):
         started = self.relay()
         for arguments, error in (
                 (("block", "192.0.2.1/24"), "did you mean '192.0.2.0/24'?"),
-                (("block", "nonsense"), "is no address or prefix"),
+                (("block", "nonsense"), "is not an address or prefix"),
                 (("block", SOURCE, "--for", "soon"), "--for: write a number and a unit"),
                 (("blocklist", "--hits"), "hits are counted by XDP, which is not loaded")):
             status, _, stderr = self.call(started, *arguments)

@@ -123,7 +123,7 @@ class Operate(ProxyTest):
         status, out, errors = self.call(started, "reload")
         self.assertEqual((status, out), (1, ""))
         self.assertRegex(errors, r"config.toml:\d+:1: unknown key 'helo' in \[timeouts\]")
-        self.assertRegex(errors, r"config.toml:\d+:8: 'idle' in \[timeouts\]: 'x' is no duration")
+        self.assertRegex(errors, r"config.toml:\d+:8: 'idle' in \[timeouts\]: 'x' is not a duration")
         self.assertTrue(errors.endswith(
             "sni-proxy: the configuration has mistakes; nothing is changed\n"), errors)
         status, out, _ = self.call(started, "reload", "--json")
@@ -200,7 +200,7 @@ class Operate(ProxyTest):
         self.assertEqual(len(started.access()), 1)
         status, _, errors = self.call(started, "log-level", "loud")
         self.assertEqual(status, 1)
-        self.assertIn("'loud' is none of", errors)
+        self.assertIn("'loud' is not one of", errors)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_the_socket_belongs_to_the_group_of_the_configuration(self):

@@ -73,8 +73,8 @@ class SystemNames(ProxyTest):
         backend = self.backend(backends.say(b"here"))
         proxy = self.start("127.0.0.1 a.test\n", "nameserver fe80::1%nowhere0\nnameserver dns.test\n",
                            f"a.test:{backend.port}")
-        proxy.wait_log("nameserver fe80::1%nowhere0 is no address of a network interface")
-        proxy.wait_log("nameserver dns.test is no address")
+        proxy.wait_log("nameserver fe80::1%nowhere0 is not an address of a network interface")
+        proxy.wait_log("nameserver dns.test is not an address")
         self.assertEqual(self.answer(proxy), b"here")
 
     def test_an_absolute_name_is_not_completed_by_the_search_list(self):

@@ -109,6 +109,7 @@ struct Handover::State {
   Result<bool> receive(Carrier& from, Carrier& to);
   Result<bool> send(Carrier& to);
   Result<void> pass_fin(Carrier& from, Carrier& to);
+  bool has_all(const Carrier& carrier) const;
   bool is_done(const Carrier& carrier) const;
   bool is_stalled(Carrier& carrier, Clock::time_point now) const;
   HandoverStep leave();
@@ -143,6 +144,9 @@ HandoverStep Handover::step(Clock::time_point now) {
 HandoverStep Handover::State::quiesce(Clock::time_point now) {
   if (const auto decline = check_handover(plane, pair); decline != PACKET_TAKEN)
     return give_up(decline, "");
+  // An end that misses acknowledgements takes bytes that a socket has for lost, and sends them again
+  // by way of the programs.
+  for (const Carrier& carrier : carriers) acknowledge_now(carrier.fd);
   const auto client = read_tcp_position(pair.client_fd);
   if (!client) return give_up(PACKET_DECLINE_REFUSED, client.error().what);
   const auto backend = read_tcp_position(pair.backend_fd);
@@ -234,6 +238,7 @@ Result<void> Handover::State::publish_received(Carrier& from) {
   const auto position = read_tcp_position(from.fd);
   if (!position || !is_before(from.local_seq, position->received_seq)) return {};
   from.local_seq = position->received_seq;
+  acknowledge_now(from.fd);
   return plane.widen(from.key, pair.flow, from.local_seq, room_behind(from.fd, from.read_seq));
 }
 
@@ -251,8 +256,11 @@ Result<bool> Handover::State::drain(Carrier& from, Carrier& to) {
   }
 }
 
-// true: nothing is left to send.
+// true: nothing is left to send. An end that sent bytes again may have brought all of them to the
+// other one by way of the programs. That one's acknowledgements are then beyond what the socket has
+// sent, which discards them and never has room again.
 Result<bool> Handover::State::send(Carrier& to) {
+  if (!to.unsent.empty() && has_all(to)) to.unsent.clear();
   while (!to.unsent.empty()) {
     const auto sent =
         ::send(to.fd, to.unsent.data(), to.unsent.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -304,11 +312,15 @@ Result<void> Handover::State::pass_fin(Carrier& from, Carrier& to) {
   return plane.note_fin(from.key, pair.flow, to.owned_end - entry->seq_delta);
 }
 
+// The end has acknowledged all that we owe it.
+bool Handover::State::has_all(const Carrier& carrier) const {
+  const auto entry = plane.read(carrier.key);
+  return entry && !is_before(entry->ack_seen, carrier.owned_end);
+}
+
 // Everything that the socket received has been read, and the end has all that we owe it.
 bool Handover::State::is_done(const Carrier& carrier) const {
-  const auto entry = plane.read(carrier.key);
-  if (!entry || !carrier.unsent.empty() || is_before(entry->ack_seen, carrier.owned_end))
-    return false;
+  if (!carrier.unsent.empty() || !has_all(carrier)) return false;
   // A FIN has a number too.
   const auto position = read_tcp_position(carrier.fd);
   return position && position->received_seq == carrier.read_seq + (carrier.ended ? 1 : 0);

@@ -138,6 +138,10 @@ Result<TcpPosition> read_tcp_position(int fd) {
   return position;
 }
 
+void acknowledge_now(int fd) {
+  set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 1);
+}
+
 Result<std::uint32_t> read_tcp_stamp(int fd) {
   std::uint32_t stamp = 0;
   if (!get_tcp(fd, TCP_TIMESTAMP, stamp)) return fail_sys("cannot read TCP_TIMESTAMP", errno);

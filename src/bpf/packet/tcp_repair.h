@@ -30,6 +30,10 @@ void match_windows(int client_fd, int backend_fd);
 // Ends the effect of match_windows().
 void free_windows(int client_fd, int backend_fd);
 
+// Has the socket acknowledge at once what it received. One whose bytes nobody reads waits for 40 ms
+// and more (__tcp_ack_snd_check).
+void acknowledge_now(int fd);
+
 // A timestamp that is no older than what the socket sends now, and at most 2 ms newer.
 Result<std::uint32_t> read_tcp_stamp(int fd);
 

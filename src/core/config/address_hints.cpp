@@ -125,7 +125,7 @@ std::string route_name_hint(std::string_view text) {
            did_you_mean_exactly(std::string(text.substr(0, colon)));
   }
   if (text.find_first_of("~^$()[]\\|+?") != text.npos) {
-    return " is no host name; a regular expression stands between slashes, as in "
+    return " is not a host name; a regular expression is written between slashes, as in "
            "'/(.+)\\.example\\.com/'";
   }
   return {};

@@ -42,7 +42,7 @@ std::string name_problem(std::string_view text) {
   if (text.find('*') != text.npos) {
     return " has a wildcard that is neither \"*\" nor a leading \"*.\"";
   }
-  return " is no valid host name";
+  return " is not a valid host name";
 }
 
 // The name of a user or a group.
@@ -54,7 +54,7 @@ Result<std::string> account(std::string_view text, const char* what) {
   if (text.size() <= account_name_max && std::ranges::all_of(text, is_plain)) {
     return std::string(text);
   }
-  return fail(in_quotes(text) + " is no name of a " + what);
+  return fail(in_quotes(text) + " is not a name for a " + what);
 }
 
 }  // namespace
@@ -63,8 +63,9 @@ Form<Milliseconds> duration(Milliseconds min, Milliseconds max) {
   return [min, max](std::string_view text) -> Result<Milliseconds> {
     const auto value = parse_duration(text);
     if (!value) {
-      return fail(in_quotes(text) +
-                  " is no duration; write a number and a unit: \"250ms\", \"5s\", \"10m\", \"1h\"");
+      return fail(
+          in_quotes(text) +
+          " is not a duration; write a number and a unit: \"250ms\", \"5s\", \"10m\", \"1h\"");
     }
     if (*value < min || *value > max) {
       return out_of_range(text, format_duration(min), format_duration(max));
@@ -91,8 +92,9 @@ Form<std::uint64_t> size(std::uint64_t min, std::uint64_t max) {
   return [min, max](std::string_view text) -> Result<std::uint64_t> {
     const auto value = parse_size(text);
     if (!value) {
-      return fail(in_quotes(text) +
-                  " is no size; write a whole number and a unit: \"64KiB\", \"256MiB\", \"1GiB\"");
+      return fail(
+          in_quotes(text) +
+          " is not a size; write a whole number and a unit: \"64KiB\", \"256MiB\", \"1GiB\"");
     }
     if (*value < min || *value > max) {
       return out_of_range(text, format_size(min), format_size(max));
@@ -105,7 +107,7 @@ std::string interface_problem(std::string_view text, const std::optional<Endpoin
                               const InterfaceLookup& interfaces) {
   const std::string_view name = interface_part(text);
   if (!endpoint && !name.empty() && interfaces && !interfaces(name)) {
-    return in_quotes(text) + " has no network interface of this host behind its '%'";
+    return in_quotes(text) + " has no network interface of this host after its '%'";
   }
   if (endpoint && endpoint->scope == 0 && !endpoint->ip.is_v4() &&
       address_scope(endpoint->ip) == AddressScope::link_local) {
@@ -123,7 +125,7 @@ Result<Endpoint> listen_address(std::string_view text, const InterfaceLookup& in
     if (const std::string hint = listen_hint(text); !hint.empty())
       return fail(in_quotes(text) + hint);
     return fail(in_quotes(text) +
-                " is no address and port, as in \"0.0.0.0:443\", \"[::]:443\" or "
+                " is not an address and port, as in \"0.0.0.0:443\", \"[::]:443\" or "
                 "\"[fe80::1%eth0]:443\"");
   }
   if (endpoint->port == 0) return fail(in_quotes(text) + " needs a port from 1 to 65535");
@@ -144,7 +146,7 @@ Result<Endpoint> dns_server(std::string_view text, const InterfaceLookup& interf
   }
   if (!server) {
     return fail(in_quotes(text) +
-                " is no resolver's address, as in \"192.0.2.53\" or \"[2001:db8::53]:5353\"");
+                " is not a resolver's address, as in \"192.0.2.53\" or \"[2001:db8::53]:5353\"");
   }
   const AddressScope scope = address_scope(server->ip);
   if (server->port == 0 || scope == AddressScope::unspecified || scope == AddressScope::multicast) {
@@ -156,11 +158,11 @@ Result<Endpoint> dns_server(std::string_view text, const InterfaceLookup& interf
 Result<IpPrefix> prefix(std::string_view text) {
   if (const auto prefix = parse_prefix(text)) return *prefix;
   if (const auto enclosing = parse_enclosing_prefix(text)) {
-    return fail(in_quotes(text) + " has bits set behind its prefix; did you mean " +
+    return fail(in_quotes(text) + " has host bits set; did you mean " +
                 in_quotes(enclosing->to_string()) + "?");
   }
   return fail(in_quotes(text) +
-              " is no address or prefix, as in \"192.0.2.7\" or \"2001:db8::/32\"");
+              " is not an address or prefix, as in \"192.0.2.7\" or \"2001:db8::/32\"");
 }
 
 Result<std::string> listener_name(std::string_view text) {
@@ -197,7 +199,7 @@ Result<std::string> route_name(std::string_view text) {
 
 Result<std::string> alpn(std::string_view text) {
   if (text.empty() || text.size() > alpn_max) {
-    return fail(in_quotes(text) + " is no protocol name of 1 to " + std::to_string(alpn_max) +
+    return fail(in_quotes(text) + " is not a protocol name of 1 to " + std::to_string(alpn_max) +
                 " bytes, as in \"h2\"");
   }
   return std::string(text);
@@ -208,7 +210,7 @@ Result<std::string> include_pattern(std::string_view text) {
   const std::string_view directory = text.substr(0, slash == text.npos ? 0 : slash);
   if (text.empty() || text.ends_with('/') || text.size() > path_max ||
       text.find('\0') != text.npos) {
-    return fail(in_quotes(text) + " is no path of files, as in \"conf.d/*.toml\"");
+    return fail(in_quotes(text) + " is not a path of files, as in \"conf.d/*.toml\"");
   }
   // A pattern covers one directory, not a tree of them.
   if (directory.find_first_of("*?[") != directory.npos) {
@@ -222,7 +224,7 @@ Result<std::string> interface(std::string_view text) {
   const bool valid =
       std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':'; });
   if (!valid || text.empty() || text.size() > interface_max || text == "." || text == "..") {
-    return fail(in_quotes(text) + " is no name that a network interface can have");
+    return fail(in_quotes(text) + " is not a name that a network interface can have");
   }
   return std::string(text);
 }
@@ -234,11 +236,11 @@ Result<std::string> optional_interface(std::string_view text) {
 
 Result<std::string> optional_path(std::string_view text) {
   if (text.empty() || is_absolute_path(text)) return std::string(text);
-  return fail(in_quotes(text) + " is no absolute path");
+  return fail(in_quotes(text) + " is not an absolute path");
 }
 
 Result<std::string> socket_path(std::string_view text) {
-  if (!is_absolute_path(text)) return fail(in_quotes(text) + " is no absolute path");
+  if (!is_absolute_path(text)) return fail(in_quotes(text) + " is not an absolute path");
   if (text.size() >= sizeof(sockaddr_un::sun_path)) {
     return fail(in_quotes(text) + " is longer than the " +
                 std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
@@ -263,7 +265,7 @@ Result<std::uint32_t> socket_mode(std::string_view text) {
     for (const char c : text) mode = mode * 8 + static_cast<std::uint32_t>(c - '0');
   }
   if (!digits || mode > 0777) {
-    return fail(in_quotes(text) + " is no mode; write it in octal, as in \"0660\"");
+    return fail(in_quotes(text) + " is not a mode; write it in octal, as in \"0660\"");
   }
   if ((mode & 0600) != 0600) {
     return fail(in_quotes(text) + " shuts out the socket's owner; write at least \"0600\"");
@@ -286,7 +288,7 @@ Result<std::string> metrics_address(std::string_view text, const InterfaceLookup
 Result<std::size_t> one_of(std::string_view text, std::span<const std::string_view> names) {
   const auto found = std::ranges::find(names, text);
   if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
-  std::string what = in_quotes(text) + " is none of ";
+  std::string what = in_quotes(text) + " is not one of ";
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (i != 0) what += i + 1 == names.size() ? " and " : ", ";
     what += '"' + std::string(names[i]) + '"';
@@ -296,7 +298,7 @@ Result<std::size_t> one_of(std::string_view text, std::span<const std::string_vi
 
 Result<IpAddress> bind_address(std::string_view text) {
   const auto address = parse_ip(text);
-  if (!address) return fail(in_quotes(text) + " is no address");
+  if (!address) return fail(in_quotes(text) + " is not an address");
   switch (address_scope(*address)) {
     case AddressScope::unspecified:
     case AddressScope::multicast:
@@ -321,7 +323,7 @@ Result<PortRange> port_range(std::string_view text) {
                        .last = static_cast<std::uint16_t>(*last)};
     }
   }
-  return fail(in_quotes(text) + " is no range of ports, as in \"20000-60000\"");
+  return fail(in_quotes(text) + " is not a range of ports, as in \"20000-60000\"");
 }
 
 Result<std::string> socks_username(std::string_view text) {

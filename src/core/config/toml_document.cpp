@@ -91,7 +91,7 @@ std::string quote_hint(std::string_view text, std::uint32_t line_number) {
   // Several words, brackets and commas are other kinds of mistakes.
   const bool alone = take_word(line).substr(0, 1).find_first_not_of('#') == line.npos;
   if (!is_text || !alone || key.empty() || value.find_first_of("\"',{}") != value.npos) return {};
-  return "; text stands in quotes: " + printable(key) + " = \"" + printable(value) + '"';
+  return "; strings need quotes: " + printable(key) + " = \"" + printable(value) + '"';
 }
 
 Position position_of(const toml::source_region& region, std::uint32_t file) {

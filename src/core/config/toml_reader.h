@@ -6,7 +6,7 @@
 // Keys that were not read are reported when their table is done.
 //
 // A Form<T> defines the syntax of a string: it takes the text and returns a T, or an Error that
-// continues the key's name and a colon ("'10x' is no duration; ...").
+// continues the key's name and a colon ("'10x' is not a duration; ...").
 
 #include <concepts>
 #include <cstdint>

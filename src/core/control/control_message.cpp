@@ -20,7 +20,7 @@ std::string line_of(const json& message) {
 
 Result<json> parse_control_request(std::string_view line) {
   json request = json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!request.is_object()) return fail("the request is no JSON object");
+  if (!request.is_object()) return fail("the request is not a JSON object");
   const auto version = request.find("version");
   if (version == request.end() || *version != control_version) {
     return fail("this proxy speaks version " + std::to_string(control_version));
@@ -55,7 +55,7 @@ Result<std::optional<std::uint32_t>> requested_seconds(const json& request) {
   const auto given = request.find("for_s");
   if (given == request.end()) return std::nullopt;
   if (!given->is_number_unsigned() || *given == 0 || *given > limits::block_for_max_s) {
-    return fail("for_s is no number of seconds from 1 to " +
+    return fail("for_s is not a number of seconds from 1 to " +
                 std::to_string(limits::block_for_max_s));
   }
   return given->get<std::uint32_t>();
@@ -64,7 +64,7 @@ Result<std::optional<std::uint32_t>> requested_seconds(const json& request) {
 Result<std::size_t> requested_position(const json& request) {
   const auto from = request.find("from");
   if (from == request.end()) return 0;
-  if (!from->is_number_unsigned()) return fail("from is no position");
+  if (!from->is_number_unsigned()) return fail("from is not a position");
   return from->get<std::size_t>();
 }
 
@@ -74,14 +74,14 @@ Result<std::optional<TrafficKind>> requested_traffic(const json& request) {
   const auto kind = by->is_string() ? parse_traffic_kind(by->get_ref<const std::string&>())
                                     : std::optional<TrafficKind>();
   if (kind) return kind;
-  return fail("by is none of listener, route, backend, name, source and plane");
+  return fail("by is not one of listener, route, backend, name, source and plane");
 }
 
 Result<std::size_t> requested_top(const json& request) {
   const auto top = request.find("top");
   if (top == request.end()) return limits::traffic_top_default;
   if (!top->is_number_unsigned() || *top == 0 || *top > limits::traffic_top_max) {
-    return fail("top is no number from 1 to " + std::to_string(limits::traffic_top_max));
+    return fail("top is not a number from 1 to " + std::to_string(limits::traffic_top_max));
   }
   return top->get<std::size_t>();
 }

@@ -16,7 +16,7 @@ using nlohmann::json;
 Result<std::optional<std::string>> text_of(const json& request, const char* member) {
   const auto found = request.find(member);
   if (found == request.end()) return std::nullopt;
-  if (!found->is_string()) return fail(std::string(member) + " is no text");
+  if (!found->is_string()) return fail(std::string(member) + " is not a string");
   return found->get<std::string>();
 }
 
@@ -48,7 +48,7 @@ Result<FlowFilter> requested_flows(const json& request) {
   }
   if (*id) {
     filter.serial = parse_flow_id(**id);
-    if (!filter.serial) return fail("'" + **id + "' is no id of a connection, as in 1-42");
+    if (!filter.serial) return fail("'" + **id + "' is not an id of a connection, as in 1-42");
   }
   if (*source) {
     const auto prefix = forms::prefix(**source);

@@ -35,8 +35,8 @@ std::string read_server(std::string_view word, const InterfaceLookup& interfaces
                         ResolvConf& conf) {
   auto server = parse_scoped_ip(word, interfaces);
   if (!server) {
-    return interface_part(word).empty() ? " is no address"
-                                        : " is no address of a network interface of this host";
+    return interface_part(word).empty() ? " is not an address"
+                                        : " is not an address of a network interface of this host";
   }
   if (!server->ip.is_v4() && server->scope == 0 &&
       address_scope(server->ip) == AddressScope::link_local) {

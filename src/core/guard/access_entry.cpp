@@ -38,7 +38,7 @@ Result<AccessEntry> parse_access_entry(std::string_view text) {
   if (keyword != "until") return fail(in_quotes(keyword) + " is not expected behind the address");
   const std::string_view time = take_word(text);
   entry.until = parse_utc_time(time);
-  if (!entry.until) return fail(in_quotes(time) + " is no time, as in \"2026-12-01T00:00:00Z\"");
+  if (!entry.until) return fail(in_quotes(time) + " is not a time, as in \"2026-12-01T00:00:00Z\"");
   const std::string_view rest = take_word(text);
   if (!rest.empty()) return fail(in_quotes(rest) + " is not expected behind the time");
   return entry;

@@ -20,6 +20,10 @@ std::uint32_t first_column(std::string_view line) {
 BlockFile parse_block_file(std::string_view text, std::string_view file_name) {
   DiagnosticList mistakes(file_name);
   BlockFile file;
+  if (constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+      text.starts_with(byte_order_mark)) {
+    text.remove_prefix(byte_order_mark.size());
+  }
   for (std::uint32_t line_number = 1; !text.empty(); ++line_number) {
     std::string_view line = take_line(text);
     line = line.substr(0, line.find_first_of("#;"));

@@ -50,7 +50,7 @@ bool too_long(std::string_view text) {
 std::string_view to_string(NameProblem problem) {
   static constexpr std::string_view names[] = {
       "is a name",  "is empty",     "is an address", "ends in a number",
-      "has a port", "is not ASCII", "is too long",   "is no host name"};
+      "has a port", "is not ASCII", "is too long",   "is not a host name"};
   static_assert(std::size(names) == static_cast<std::size_t>(NameProblem::syntax) + 1);
   return names[static_cast<std::size_t>(problem)];
 }

@@ -1,6 +1,36 @@
 #include "core/route/attempt.h"
 
 namespace sni {
+namespace {
+
+const char* upstream_error(AttemptError error) {
+  switch (error) {
+    case AttemptError::upstream_closed:
+      return "upstream closed the connection";
+    case AttemptError::upstream_protocol:
+      return "upstream does not speak SOCKS5";
+    case AttemptError::upstream_method:
+      return "upstream wants another kind of login";
+    case AttemptError::upstream_login:
+      return "upstream refused the login";
+    case AttemptError::upstream_failed:
+      return "upstream says: general failure";
+    case AttemptError::upstream_forbids:
+      return "upstream says: not allowed";
+    case AttemptError::upstream_refused:
+      return "upstream says: connection refused";
+    case AttemptError::upstream_host_unreachable:
+      return "upstream says: host unreachable";
+    case AttemptError::upstream_network_unreachable:
+      return "upstream says: network unreachable";
+    case AttemptError::upstream_unsupported:
+      return "upstream does not support the request";
+    default:
+      return "system error";
+  }
+}
+
+}  // namespace
 
 const char* to_string(AttemptError error) {
   switch (error) {
@@ -22,8 +52,12 @@ const char* to_string(AttemptError error) {
       return "max_connections is reached and the queue is full";
     case AttemptError::queue_timeout:
       return "max_connections is reached and no place was left in time";
+    case AttemptError::setup_timeout:
+      return "timeouts.setup was over";
     case AttemptError::forbidden:
       return "address is not allowed";
+    case AttemptError::no_interface:
+      return "link-local address without an interface";
     case AttemptError::refused:
       return "connection refused";
     case AttemptError::no_answer:
@@ -46,30 +80,9 @@ const char* to_string(AttemptError error) {
       return "no file descriptor is left";
     case AttemptError::no_source:
       return "source address is not available";
-    case AttemptError::upstream_closed:
-      return "upstream closed the connection";
-    case AttemptError::upstream_protocol:
-      return "upstream does not speak SOCKS5";
-    case AttemptError::upstream_method:
-      return "upstream wants another kind of login";
-    case AttemptError::upstream_login:
-      return "upstream refused the login";
-    case AttemptError::upstream_failed:
-      return "upstream says: general failure";
-    case AttemptError::upstream_forbids:
-      return "upstream says: not allowed";
-    case AttemptError::upstream_refused:
-      return "upstream says: connection refused";
-    case AttemptError::upstream_host_unreachable:
-      return "upstream says: host unreachable";
-    case AttemptError::upstream_network_unreachable:
-      return "upstream says: network unreachable";
-    case AttemptError::upstream_unsupported:
-      return "upstream does not support the request";
-    case AttemptError::other:
-      break;
+    default:
+      return upstream_error(error);
   }
-  return "system error";
 }
 
 }  // namespace sni

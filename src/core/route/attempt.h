@@ -18,8 +18,10 @@ enum class AttemptError : std::uint8_t {
   disabled,             // By command, and there is no other backend.
   full,                 // It has max_connections, and its queue is full.
   queue_timeout,        // As full, and no place became free in time.
+  setup_timeout,        // timeouts.setup was over before anything was tried.
   // The address.
   forbidden,
+  no_interface,  // Link-local, by DNS, which cannot say the interface.
   // The connection.
   refused,
   no_answer,  // Not within timeouts.connect, or another attempt was faster.

@@ -55,7 +55,7 @@ Result<Backend> parse_captured(std::string_view text, std::string_view host, std
   const auto length = canonical_server_name(sample, name);
   if (!length || *length == 0) {
     return fail(in_quotes(text) +
-                " is no host name with groups (\"\\1\" to \"\\9\") of a regular expression");
+                " is not a host name with groups (\"\\1\" to \"\\9\") of a regular expression");
   }
   std::string lower(host);
   std::ranges::transform(lower, lower.begin(), to_lower);
@@ -92,7 +92,7 @@ Result<Backend> parse_service(std::string_view text) {
   if (!host.starts_with('_') || dot == host.npos || !host.substr(dot + 1).starts_with('_')) {
     return fail(
         in_quotes(text) +
-        " is no service, as in \"srv:_https._tcp.example.internal\"; its ports come by DNS");
+        " is not a service, as in \"srv:_https._tcp.example.internal\"; its ports come by DNS");
   }
   return Backend{.kind = Backend::Kind::service,
                  .endpoint = {},

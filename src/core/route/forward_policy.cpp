@@ -10,10 +10,12 @@ const IpAddress any_v4 = IpAddress::v4(0, 0, 0, 0);
 
 // A connect() to an unspecified address goes to this host, and so does all of 127.0.0.0/8, whatever
 // addresses the interfaces have.
-bool is_own(const IpAddress& address, std::span<const IpAddress> own_addresses) {
+bool is_own(const IpAddress& address, const ForwardPolicy& policy) {
   const AddressScope scope = address_scope(address);
+  const auto within = [&](const IpPrefix& prefix) { return prefix.contains(address); };
   return scope == AddressScope::loopback || scope == AddressScope::unspecified ||
-         std::ranges::find(own_addresses, address) != own_addresses.end();
+         std::ranges::find(policy.own_addresses, address) != policy.own_addresses.end() ||
+         std::ranges::any_of(policy.own_prefixes, within);
 }
 
 // Whether `listener` would accept a connection to `target`, an address of this host.
@@ -31,7 +33,7 @@ bool accepts(const ListenerEndpoint& listener, const Endpoint& target) {
 ForwardVerdict ForwardPolicy::judge_configured(const Endpoint& target) const {
   const bool loops = std::ranges::any_of(listeners, [&](const ListenerEndpoint& listener) {
     return accepts(listener, target) &&
-           (listener.endpoint.ip == target.ip || is_own(target.ip, own_addresses));
+           (listener.endpoint.ip == target.ip || is_own(target.ip, *this));
   });
   return loops ? ForwardVerdict::own_listener : ForwardVerdict::allowed;
 }
@@ -40,7 +42,7 @@ ForwardVerdict ForwardPolicy::judge_requested(const Endpoint& target, bool allow
   const ForwardVerdict loop = judge_configured(target);
   if (loop != ForwardVerdict::allowed || allow_private) return loop;
   if (address_scope(target.ip) != AddressScope::global) return ForwardVerdict::not_global;
-  if (is_own(target.ip, own_addresses)) return ForwardVerdict::own_address;
+  if (is_own(target.ip, *this)) return ForwardVerdict::own_address;
   return ForwardVerdict::allowed;
 }
 

@@ -35,6 +35,7 @@ struct ForwardPolicy {
   std::span<const ListenerEndpoint> listeners;
   // Those of all interfaces (net/server/own_addresses.h).
   std::span<const IpAddress> own_addresses;
+  std::span<const IpPrefix> own_prefixes;
 
   // For every route.
   ForwardVerdict judge_configured(const Endpoint& target) const;

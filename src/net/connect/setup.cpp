@@ -73,7 +73,7 @@ std::string_view name_error(NameProblem problem) {
     case NameProblem::too_long:
       return "the name is too long";
     case NameProblem::syntax:
-      return "the name is no host name";
+      return "the name is not a host name";
   }
   return {};
 }
@@ -288,7 +288,11 @@ std::string Setup::whole_answer(EndReason reason) const {
 // ---- Resolve ----------------------------------------------------------------------------------
 
 Event Setup::choose_target() {
-  if (loop_.now_ms >= until_ms_) return {.kind = Kind::target_exhausted, .reason = targets_.why()};
+  if (loop_.now_ms >= until_ms_) {
+    targets_.late();
+    record_target();
+    return {.kind = Kind::target_exhausted, .reason = targets_.why()};
+  }
   const TargetList::Next next = targets_.next(loop_.policy, target_context());
   record_target();
   switch (next) {

@@ -37,6 +37,8 @@ AttemptError attempt_error(int sys_errno) {
     case EACCES:
     case EPERM:
       return AttemptError::not_permitted;
+    case EINVAL:  // tcp_v6_connect()
+      return AttemptError::no_interface;
     case EADDRNOTAVAIL:
       return AttemptError::no_local_port;
     case EMFILE:
@@ -265,7 +267,7 @@ void TargetList::tell_out(const Target& target, std::uint64_t waited_ms, TargetC
     return;
   }
   if (!configured && !context.log.admit(context.now_ms)) return;
-  spdlog::warn("backend {} is out: {}; tried last for {} s, and longer after each try in vain",
+  spdlog::warn("backend {} is out: {}; tried last for {} s, and longer after each failed attempt",
                text_of(target), to_string(error_), limits::out_ms / 1000);
 }
 
@@ -314,6 +316,10 @@ std::string TargetList::text_of(const Target& target) const {
   return text;
 }
 
+void TargetList::late() {
+  if (error_ == AttemptError::none) error_ = AttemptError::setup_timeout;
+}
+
 EndReason TargetList::why() const {
   switch (error_) {
     case AttemptError::name_unknown:
@@ -326,6 +332,7 @@ EndReason TargetList::why() const {
     case AttemptError::forbidden:
       return EndReason::forbidden;
     case AttemptError::no_answer:
+    case AttemptError::setup_timeout:
       return EndReason::connect_timeout;
     case AttemptError::full:
       return EndReason::queue_full;

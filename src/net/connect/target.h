@@ -113,6 +113,8 @@ class TargetList {
   const Target& latest() const { return latest_; }
   AttemptError error() const { return error_; }
   EndReason why() const;
+  // No target is tried any more, since timeouts.setup is over.
+  void late();
 
  private:
   // The first choice, if it failed.

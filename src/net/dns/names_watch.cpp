@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstdlib>
 #include <memory>
@@ -16,7 +17,10 @@
 namespace sni {
 namespace {
 
-constexpr long settle_ns = 200'000'000;
+constexpr std::chrono::milliseconds names_settling{200};
+// How often a missing file is looked for. It may be a link into a directory that is missing too, as
+// before systemd-resolved has started, and inotify cannot watch what is not there.
+constexpr std::chrono::milliseconds names_missing{2000};
 
 constexpr std::uint32_t file_events =
     IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF;
@@ -70,7 +74,10 @@ void NamesWatch::watch_all() {
   for (const std::string& path : paths_) {
     inotify_add_watch(changes_.get(), directory_of(path).c_str(), directory_events);
     const std::string real = real_path(path);
-    if (real.empty()) continue;
+    if (real.empty()) {
+      if (!settling_) look_in(names_missing);
+      continue;
+    }
     inotify_add_watch(changes_.get(), directory_of(real).c_str(), directory_events);
     inotify_add_watch(changes_.get(), real.c_str(), file_events);
   }
@@ -103,19 +110,24 @@ bool NamesWatch::is_ours(std::string_view name) const {
   return false;
 }
 
-void NamesWatch::settle_later() {
-  const itimerspec after{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = settle_ns}};
+void NamesWatch::look_in(std::chrono::milliseconds delay) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(delay);
+  const itimerspec after{
+      .it_interval = {},
+      .it_value = {.tv_sec = seconds.count(),
+                   .tv_nsec = std::chrono::nanoseconds(delay - seconds).count()}};
   timerfd_settime(settled_.get(), 0, &after, nullptr);
 }
 
 bool NamesWatch::take() {
   if (read_events()) {
     watch_all();
-    if (!std::exchange(settling_, true)) settle_later();
+    if (!std::exchange(settling_, true)) look_in(names_settling);
   }
   std::uint64_t expired = 0;
   if (read(settled_.get(), &expired, sizeof expired) != sizeof expired) return false;
   settling_ = false;
+  watch_all();
   return true;
 }
 

@@ -8,8 +8,10 @@
 // a symbolic link to a file in another directory (systemd-resolved) that is replaced there. So both
 // directories and the file itself are watched, and watched again after each change, since the path
 // may then lead to another file. Programs write in several steps, so changes are reported together,
-// a fifth of a second after the first. The caller finds out whether any value has changed.
+// a fifth of a second after the first. A file that is missing is looked for every two seconds. The
+// caller finds out whether any value has changed.
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,11 +36,11 @@ class NamesWatch {
   void watch_all();
   bool read_events();
   bool is_ours(std::string_view name) const;
-  void settle_later();
+  void look_in(std::chrono::milliseconds delay);
 
   std::vector<std::string> paths_;
   UniqueFd changes_;  // inotify.
-  UniqueFd settled_;  // A timer that expires a moment after the first change.
+  UniqueFd settled_;  // A timer: a moment after the first change, or for a missing file.
   UniqueFd both_;     // epoll over both.
   bool settling_ = false;
 };

@@ -78,7 +78,8 @@ Result<std::vector<NeededSource>> needed_sources(const Config& config) {
   if (!names) return std::unexpected(names.error());
 
   std::vector<NeededSource> needed;
-  for (const IpAddress& address : *own) needed.push_back({address, "an address of this host"});
+  for (const IpAddress& address : own->addresses)
+    needed.push_back({address, "an address of this host"});
   const auto gateways = parse_gateways(text_of("/proc/net/route"), text_of("/proc/net/ipv6_route"));
   for (const IpAddress& gateway : gateways) needed.push_back({gateway, "the gateway"});
   const auto& servers =

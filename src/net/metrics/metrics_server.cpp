@@ -28,7 +28,7 @@ constexpr int metrics_backlog = 64;
 Result<UniqueFd> open_tcp(const std::string& text) {
   const std::string act = "cannot serve metrics on " + text;
   const auto address = parse_endpoint(text, interface_index);
-  if (!address) return fail(act + ": it is no address and port");
+  if (!address) return fail(act + ": it is not an address and port");
   sockaddr_storage storage{};
   const socklen_t size = to_sockaddr(*address, storage);
   UniqueFd fd =

@@ -38,7 +38,7 @@ void load_block_file(LoadedConfig& loaded, Position position) {
     first.severity = Severity::warning;
     first.message +=
         file.bad_lines == 1
-            ? "; the line is left out"
+            ? "; the line is ignored"
             : "; this and " + counted(file.bad_lines - 1, "more line") + " are left out";
     loaded.diagnostics.push_back(std::move(first));
     return;

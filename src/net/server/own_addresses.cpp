@@ -12,10 +12,16 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "bpf/netlink.h"
 
 namespace sni {
+namespace {
 
-Result<std::vector<IpAddress>> own_addresses() {
+Result<std::vector<IpAddress>> interface_addresses() {
   ifaddrs* first = nullptr;
   if (::getifaddrs(&first) != 0) return fail_sys("cannot list the addresses of this host", errno);
   const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owned(first, &::freeifaddrs);
@@ -33,6 +39,44 @@ Result<std::vector<IpAddress>> own_addresses() {
   const auto repeated = std::ranges::unique(addresses);
   addresses.erase(repeated.begin(), repeated.end());
   return addresses;
+}
+
+std::optional<IpPrefix> local_prefix(NetlinkBytes body) {
+  const auto route = netlink_value<rtmsg>(body);
+  if (!route || route->rtm_type != RTN_LOCAL || route->rtm_table != RT_TABLE_LOCAL) return {};
+  const bool is_v4 = route->rtm_family == AF_INET;
+  const auto bits =
+      static_cast<std::uint8_t>(route->rtm_dst_len + (is_v4 ? v4_mapped_offset * 8 : 0));
+  if (bits >= IpPrefix{}.length) return {};  // An address of an interface.
+  IpPrefix prefix{.base = is_v4 ? IpAddress::v4(0, 0, 0, 0) : IpAddress{}, .length = bits};
+  for_each_attribute(attributes_behind<rtmsg>(body), [&](std::uint16_t type, NetlinkBytes value) {
+    const auto base = std::as_writable_bytes(std::span(prefix.base.bytes));
+    if (type != RTA_DST || value.size() > base.size()) return;
+    std::ranges::copy(value, base.last(value.size()).begin());
+  });
+  return prefix;
+}
+
+Result<std::vector<IpPrefix>> local_prefixes() {
+  auto kernel = NetlinkSocket::open(NETLINK_ROUTE);
+  if (!kernel) return std::unexpected(kernel.error());
+  std::vector<IpPrefix> prefixes;
+  NetlinkRequest request(RTM_GETROUTE, NLM_F_DUMP, rtmsg{});
+  const auto asked = kernel->ask(request, [&](std::uint16_t, NetlinkBytes body) {
+    if (const auto prefix = local_prefix(body)) prefixes.push_back(*prefix);
+  });
+  if (!asked) return std::unexpected(asked.error());
+  return prefixes;
+}
+
+}  // namespace
+
+Result<OwnAddresses> own_addresses() {
+  auto addresses = interface_addresses();
+  if (!addresses) return std::unexpected(addresses.error());
+  auto prefixes = local_prefixes();
+  if (!prefixes) return std::unexpected(prefixes.error());
+  return OwnAddresses{.addresses = std::move(*addresses), .prefixes = std::move(*prefixes)};
 }
 
 Result<UniqueFd> watch_own_addresses() {

@@ -147,7 +147,7 @@ void Server::log_start(const Snapshot& snapshot) const {
 // The proxy also serves without a control socket: a user other than root may have no place for it.
 void Server::open_control(const ControlConfig& config) {
   auto control = ControlServer::listen(config);
-  if (!control) return spdlog::warn("{}; commands are not taken", control.error().what);
+  if (!control) return spdlog::warn("{}; control commands are unavailable", control.error().what);
   control_ = std::move(*control);
   control_->add(std::make_unique<GuardCommands>(*guard_));
   control_->add(commands());
@@ -246,7 +246,7 @@ void Server::note_address_event() {
 void Server::take_own_addresses() {
   addresses_due_ms_.reset();
   auto addresses = own_addresses();
-  if (draining_ || !addresses || *addresses == snapshot_->own_addresses) return;
+  if (draining_ || !addresses || *addresses == snapshot_->own) return;
   const auto adopted = adopt(with_own_addresses(*snapshot_, std::move(*addresses)));
   if (!adopted) return spdlog::error("{}", adopted.error().what);
   spdlog::info("the addresses of this host have changed");

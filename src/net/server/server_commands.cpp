@@ -225,7 +225,7 @@ void Server::Commands::reopen(const json& /*request*/, const ControlReply& reply
 void Server::Commands::log_level(const json& request, const ControlReply& reply) {
   if (const auto given = request.find("level"); given != request.end()) {
     const auto level = given->is_string() ? parse_log_level(given->get_ref<const std::string&>())
-                                          : Result<LogLevel>(fail("level is no text"));
+                                          : Result<LogLevel>(fail("level is not a string"));
     if (!level) return reply(std::unexpected(level.error()));
     set_log_level(*level);
   }

@@ -38,12 +38,18 @@ Server::Reloaded Server::reload() {
   auto next = make_snapshot(std::move(*loaded->config), backends_, &reaper_);
   if (!next) return refuse(next.error().what);
   const auto snapshot = *next;
-  if (const auto adopted = adopt(std::move(*next)); !adopted) return refuse(adopted.error().what);
+  // A rotation may have moved the file away, so it is opened even if its path is the same.
+  if (const auto opened = open_access_file(snapshot->config.log.access_file); !opened) {
+    return refuse(opened.error().what);
+  }
+  if (const auto adopted = adopt(std::move(*next)); !adopted) {
+    static_cast<void>(reopen_log());
+    return refuse(adopted.error().what);
+  }
   bound_connections(*snapshot);
   check_backends();
   guard_->reload(guard_input(snapshot->config, std::move(loaded->block_file)));
   configure_logging(snapshot->config.log);
-  if (const auto opened = reopen_log(); !opened) outcome.messages.push_back(opened.error().what);
   loaded_at_ = std::chrono::system_clock::now();
   warn_of_lowered_limits(*snapshot);
   manager_.ready(summary());

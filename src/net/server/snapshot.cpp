@@ -99,14 +99,14 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTabl
   return std::shared_ptr<const Snapshot>(new Snapshot{
       .settled = reaper != nullptr ? reaper->own(std::move(settled))
                                    : std::make_shared<const Settled>(std::move(settled)),
-      .own_addresses = std::move(*addresses),
+      .own = std::move(*addresses),
       .system_names = std::move(*names)});
 }
 
 std::shared_ptr<const Snapshot> with_own_addresses(const Snapshot& snapshot,
-                                                   std::vector<IpAddress> addresses) {
+                                                   OwnAddresses addresses) {
   return std::shared_ptr<const Snapshot>(new Snapshot{.settled = snapshot.settled,
-                                                      .own_addresses = std::move(addresses),
+                                                      .own = std::move(addresses),
                                                       .system_names = snapshot.system_names});
 }
 

@@ -17,6 +17,7 @@
 #include "core/route/route_table.h"
 #include "net/dns/system_names.h"
 #include "net/flow/flow_settings.h"
+#include "net/server/own_addresses.h"
 #include "net/server/reaper.h"
 
 namespace sni {
@@ -33,7 +34,7 @@ struct Settled {
 
 struct Snapshot {
   std::shared_ptr<const Settled> settled;
-  std::vector<IpAddress> own_addresses;
+  OwnAddresses own;
   std::shared_ptr<const SystemNames> system_names;
 
   const Config& config = settled->config;
@@ -43,7 +44,9 @@ struct Snapshot {
       settled->listener_configs;
   const std::shared_ptr<const FlowSettings>& settings = settled->settings;
 
-  ForwardPolicy policy() const { return {.listeners = listeners, .own_addresses = own_addresses}; }
+  ForwardPolicy policy() const {
+    return {.listeners = listeners, .own_addresses = own.addresses, .own_prefixes = own.prefixes};
+  }
 };
 
 // Reads interfaces, /etc/hosts and resolv.conf, and raises the soft limit of open files to the hard
@@ -54,6 +57,6 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTabl
 
 // The same configuration for new addresses of the host.
 std::shared_ptr<const Snapshot> with_own_addresses(const Snapshot& snapshot,
-                                                   std::vector<IpAddress> addresses);
+                                                   OwnAddresses addresses);
 
 }  // namespace sni

@@ -41,7 +41,7 @@ TEST_CASE("names of routes are host names or wildcards") {
   const std::string wildcard = " has a wildcard that is neither \"*\" nor a leading \"*.\"";
   const std::string address =
       " is an address, and clients ask for names (RFC 6066); \"-\" takes those that ask for none";
-  const std::string invalid = " is no valid host name";
+  const std::string invalid = " is not a valid host name";
   const std::vector<std::pair<std::string, std::string>> table = {
       {"", "''" + invalid},
       {"a..example", "'a..example'" + invalid},
@@ -50,7 +50,8 @@ TEST_CASE("names of routes are host names or wildcards") {
        "'a.example:443' has a port, which clients do not send; did you mean 'a.example'?"},
       {"https://a.example/x", "'https://a.example/x' is a URL; did you mean 'a.example'?"},
       {"~^(.+)\\.example$",
-       "'~^(.+)\\.example$' is no host name; a regular expression stands between slashes, as in "
+       "'~^(.+)\\.example$' is not a host name; a regular expression is written between slashes, "
+       "as in "
        "'/(.+)\\.example\\.com/'"},
       {"a b.example", "'a b.example'" + invalid},
       {"*.", "'*.'" + invalid},

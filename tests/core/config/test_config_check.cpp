@@ -75,7 +75,7 @@ TEST_CASE("listeners must differ in name and address") {
         Messages{"c.toml:1:37: 'address' in [[listener]]: '[fe80::1]:443' is link-local and needs "
                  "its interface, as in \"[fe80::1%eth0]:443\""});
   CHECK(listeners("listener = [{ name = 'a', address = '0.0.0.0:443', protocol = 'https' }]") ==
-        Messages{"c.toml:1:63: 'protocol' in [[listener]]: 'https' is none of \"tls\" and "
+        Messages{"c.toml:1:63: 'protocol' in [[listener]]: 'https' is not one of \"tls\" and "
                  "\"http\"; did you mean 'http'?"});
 }
 
@@ -103,7 +103,8 @@ TEST_CASE("routes must be whole and name listeners that exist") {
        {"c.toml:7:8: 'alpn' in [[route]] can never match on listener 'web', whose protocol is "
         "\"http\""}},
       {"names = ['a.example']\nbackend = 'b.example:1'\nalpn = ['']\n",
-       {"c.toml:6:9: 'alpn' in [[route]]: '' is no protocol name of 1 to 255 bytes, as in \"h2\""}},
+       {"c.toml:6:9: 'alpn' in [[route]]: '' is not a protocol name of 1 to 255 bytes, as in "
+        "\"h2\""}},
       {"names = ['a.example']\nbackend = 'b.example:1'\nallow_private = true\n",
        {"c.toml:6:17: warning: 'allow_private' in [[route]] has no effect without a \"{name}\" "
         "backend, or one with groups of an expression"}},
@@ -209,7 +210,7 @@ TEST_CASE("balancing keys without effect give a warning") {
        {warning + "'balance' in [[route]] has no effect with a single backend address"}},
       {names + "balance = 'round_robin'\nbackend = 'b.example:1'\n", {}},
       {names + "balance = 'turns'\nbackend = 'b.example:1'\n",
-       {"c.toml:5:11: 'balance' in [[route]]: 'turns' is none of \"first\", \"round_robin\", "
+       {"c.toml:5:11: 'balance' in [[route]]: 'turns' is not one of \"first\", \"round_robin\", "
         "\"least_connections\", \"random_two\" and \"source_hash\""}},
   });
 }

@@ -274,7 +274,7 @@ TEST_CASE("a value of the wrong type says which type it must have") {
        {"c.toml:3:10: 'server' at the top level must be a table, written [server], not an "
         "integer"}},
       {"[timeouts]\nhello = 5\n",
-       {"c.toml:4:9: 'hello' in [timeouts]: '5' is no duration; write a number and a unit: "
+       {"c.toml:4:9: 'hello' in [timeouts]: '5' is not a duration; write a number and a unit: "
         "\"250ms\", \"5s\", \"10m\", \"1h\""}},
       {"[control]\nsocket = true\n",
        {"c.toml:4:10: 'socket' in [control] must be a string, not a boolean"}},
@@ -301,14 +301,15 @@ TEST_CASE("values out of their range are refused") {
       {"[server]\nworkers = 1025\n",
        {"c.toml:4:11: 'workers' in [server] must be between 0 and 1024, not 1025"}},
       {"[timeouts]\nhello = '5'\n",
-       {"c.toml:4:9: 'hello' in [timeouts]: '5' is no duration; write a number and a unit: "
+       {"c.toml:4:9: 'hello' in [timeouts]: '5' is not a duration; write a number and a unit: "
         "\"250ms\", \"5s\", \"10m\", \"1h\""}},
       {"[timeouts]\nhello = '0s'\n",
        {"c.toml:4:9: 'hello' in [timeouts]: '0s' is not between 10ms and 1h"}},
       {"[timeouts]\nidle = '169h'\n",
        {"c.toml:4:8: 'idle' in [timeouts]: '169h' is not between 1s and 168h"}},
       {"[limits]\nrelay_memory = '0.5GiB'\n",
-       {"c.toml:4:16: 'relay_memory' in [limits]: '0.5GiB' is no size; write a whole number and a "
+       {"c.toml:4:16: 'relay_memory' in [limits]: '0.5GiB' is not a size; write a whole number and "
+        "a "
         "unit: \"64KiB\", \"256MiB\", \"1GiB\""}},
       {"[limits]\nrelay_memory = 1024\n",
        {"c.toml:4:16: 'relay_memory' in [limits]: '1024' is not between 1MiB and 1TiB"}},
@@ -321,15 +322,15 @@ TEST_CASE("values out of their range are refused") {
       {"[limits]\npending_hellos = 0\n",
        {"c.toml:4:18: 'pending_hellos' in [limits] must be between 1 and 10000000, not 0"}},
       {"[fast_path]\nmode = 'sokhash'\n",
-       {"c.toml:4:8: 'mode' in [fast_path]: 'sokhash' is none of \"auto\", \"packet\", "
+       {"c.toml:4:8: 'mode' in [fast_path]: 'sokhash' is not one of \"auto\", \"packet\", "
         "\"sockhash\" and \"userspace\"; did you mean 'sockhash'?"}},
       {"[access]\ndefault = 'block'\n",
-       {"c.toml:4:11: 'default' in [access]: 'block' is none of \"allow\" and \"deny\""}},
+       {"c.toml:4:11: 'default' in [access]: 'block' is not one of \"allow\" and \"deny\""}},
       {"[log]\nlevel = 'warn'\n",
-       {"c.toml:4:9: 'level' in [log]: 'warn' is none of \"debug\", \"info\", \"warning\" and "
+       {"c.toml:4:9: 'level' in [log]: 'warn' is not one of \"debug\", \"info\", \"warning\" and "
         "\"error\"; did you mean 'warning'?"}},
       {"[log]\nformat = 'JSON'\n",
-       {"c.toml:4:10: 'format' in [log]: 'JSON' is none of \"text\" and \"json\"; did you mean "
+       {"c.toml:4:10: 'format' in [log]: 'JSON' is not one of \"text\" and \"json\"; did you mean "
         "'json'?"}},
   });
 }
@@ -337,30 +338,31 @@ TEST_CASE("values out of their range are refused") {
 TEST_CASE("addresses, prefixes, paths and interfaces are checked") {
   check_after_base({
       {"[dns]\nservers = ['dns.example']\n",
-       {"c.toml:4:12: 'servers' in [dns]: 'dns.example' is no resolver's address, as in "
+       {"c.toml:4:12: 'servers' in [dns]: 'dns.example' is not a resolver's address, as in "
         "\"192.0.2.53\" or \"[2001:db8::53]:5353\""}},
       {"[dns]\nservers = ['0.0.0.0']\n",
        {"c.toml:4:12: 'servers' in [dns]: '0.0.0.0' is not an address to ask"}},
       {"[access]\nblock = ['192.0.2.1/24']\n",
-       {"c.toml:4:10: 'block' in [access]: '192.0.2.1/24' has bits set behind its prefix; did you "
+       {"c.toml:4:10: 'block' in [access]: '192.0.2.1/24' has host bits set; did you "
         "mean '192.0.2.0/24'?"}},
       {"[access]\nblock = ['192.0.2.1 until then']\n",
-       {"c.toml:4:10: 'block' in [access]: 'then' is no time, as in \"2026-12-01T00:00:00Z\""}},
+       {"c.toml:4:10: 'block' in [access]: 'then' is not a time, as in \"2026-12-01T00:00:00Z\""}},
       {"[access]\nblock_file = 'blocklist'\n",
-       {"c.toml:4:14: 'block_file' in [access]: 'blocklist' is no absolute path"}},
+       {"c.toml:4:14: 'block_file' in [access]: 'blocklist' is not an absolute path"}},
       {"[access]\nallow = ['192.0.2.0/33', 'example.com']\n",
-       {"c.toml:4:10: 'allow' in [access]: '192.0.2.0/33' is no address or prefix, as in "
+       {"c.toml:4:10: 'allow' in [access]: '192.0.2.0/33' is not an address or prefix, as in "
         "\"192.0.2.7\" or \"2001:db8::/32\"",
-        "c.toml:4:26: 'allow' in [access]: 'example.com' is no address or prefix, as in "
+        "c.toml:4:26: 'allow' in [access]: 'example.com' is not an address or prefix, as in "
         "\"192.0.2.7\" or \"2001:db8::/32\""}},
       {"[xdp]\ninterfaces = ['eth0/1', 'sixteen-letters-', '']\n",
-       {"c.toml:4:15: 'interfaces' in [xdp]: 'eth0/1' is no name that a network interface can have",
-        "c.toml:4:25: 'interfaces' in [xdp]: 'sixteen-letters-' is no name that a network "
+       {"c.toml:4:15: 'interfaces' in [xdp]: 'eth0/1' is not a name that a network interface can "
+        "have",
+        "c.toml:4:25: 'interfaces' in [xdp]: 'sixteen-letters-' is not a name that a network "
         "interface "
         "can have",
-        "c.toml:4:45: 'interfaces' in [xdp]: '' is no name that a network interface can have"}},
+        "c.toml:4:45: 'interfaces' in [xdp]: '' is not a name that a network interface can have"}},
       {"[control]\nsocket = 'control.sock'\n",
-       {"c.toml:4:10: 'socket' in [control]: 'control.sock' is no absolute path"}},
+       {"c.toml:4:10: 'socket' in [control]: 'control.sock' is not an absolute path"}},
   });
 }
 
@@ -374,11 +376,12 @@ TEST_CASE("all mistakes are reported at once, in the order of the file") {
             "c.toml:3:1: unknown key 'threads' in [server]; threads are 'workers'",
             "c.toml:4:1: [[listener]] has no 'address'",
             "c.toml:6:1: unknown key 'adress' in [[listener]]; did you mean 'address'?",
-            "c.toml:8:10: 'names' in [[route]]: '*.' is no valid host name",
+            "c.toml:8:10: 'names' in [[route]]: '*.' is not a valid host name",
             "c.toml:9:11: 'backend' in [[route]]: 'x' has no port; write \"address:port\", "
             "\"[v6-address]:port\", \"name:port\", \"unix:/path\" or \"{name}:port\"",
             "c.toml:10:14: unknown listener 'http' in [[route]]; did you mean 'https'?",
-            "c.toml:12:9: 'hello' in [timeouts]: 'soon' is no duration; write a number and a unit: "
+            "c.toml:12:9: 'hello' in [timeouts]: 'soon' is not a duration; write a number and a "
+            "unit: "
             "\"250ms\", \"5s\", \"10m\", \"1h\"",
         });
 }

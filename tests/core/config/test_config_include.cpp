@@ -123,7 +123,7 @@ TEST_CASE("an invalid pattern is reported once") {
       messages(
           "include = ['', '*/x.toml', 7]\n" + base.substr(base.find('\n') + 1) + route("a.example"),
           {}) ==
-      Messages{"c.toml:1:12: 'include' at the top level: '' is no path of files, as in "
+      Messages{"c.toml:1:12: 'include' at the top level: '' is not a path of files, as in "
                "\"conf.d/*.toml\"",
                "c.toml:1:16: 'include' at the top level: '*/x.toml' has wildcards in a directory; "
                "only the last part may have them",

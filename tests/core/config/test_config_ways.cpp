@@ -64,7 +64,7 @@ TEST_CASE("a backend may have its own send_proxy, which replaces that of its rou
        {"c.toml:5:11: 'send_proxy_fields' of a backend needs send_proxy = \"v2\" beside it, which "
         "alone has fields"}},
       {"names = ['a.example']\nbackend = { address = 'b:1', send_proxy = 'v3' }\n",
-       {"c.toml:5:43: 'send_proxy' in 'backend': 'v3' is none of \"no\", \"v1\" and \"v2\"; did "
+       {"c.toml:5:43: 'send_proxy' in 'backend': 'v3' is not one of \"no\", \"v1\" and \"v2\"; did "
         "you mean 'v1'?"}},
   });
 }
@@ -113,7 +113,7 @@ TEST_CASE("a route says which sources it serves, and how many connections") {
       {route + "connections = -1\n",
        {"c.toml:6:15: 'connections' in [[route]] must be between 0 and 10000000, not -1"}},
       {route + "access = { block = ['192.0.2.1/24'] }\n",
-       {"c.toml:6:21: 'block' in [route.access]: '192.0.2.1/24' has bits set behind its prefix; "
+       {"c.toml:6:21: 'block' in [route.access]: '192.0.2.1/24' has host bits set; "
         "did "
         "you mean '192.0.2.0/24'?"}},
       {route + "access = { blok = [] }\n",
@@ -244,10 +244,10 @@ TEST_CASE("connections come from one address of each family, or from the client'
        {"c.toml:6:16: 'bind_address' in [[route]]: 'fe80::1' is link-local; 'bind_interface' says "
         "where to connect from"}},
       {route + "source_ports = '60000-20000'\n",
-       {"c.toml:6:16: 'source_ports' in [[route]]: '60000-20000' is no range of ports, as in "
+       {"c.toml:6:16: 'source_ports' in [[route]]: '60000-20000' is not a range of ports, as in "
         "\"20000-60000\""}},
       {route + "source_ports = '0-1'\n",
-       {"c.toml:6:16: 'source_ports' in [[route]]: '0-1' is no range of ports, as in "
+       {"c.toml:6:16: 'source_ports' in [[route]]: '0-1' is not a range of ports, as in "
         "\"20000-60000\""}},
   });
 }

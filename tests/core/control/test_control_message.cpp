@@ -24,7 +24,7 @@ TEST_CASE("a request is an object with our version and a command") {
   CHECK(refusal(R"({"version": 1, "command": "status"})") == "taken");
   for (const std::string_view line : {"", "[]", "{", "1", "null", "{} {}", "\xff"}) {
     CAPTURE(line);
-    CHECK(refusal(line) == "the request is no JSON object");
+    CHECK(refusal(line) == "the request is not a JSON object");
   }
   for (const std::string_view line :
        {"{}", R"({"version": 2})", R"({"version": "1", "command": "status"})"}) {
@@ -36,9 +36,9 @@ TEST_CASE("a request is an object with our version and a command") {
 }
 
 TEST_CASE("a request that nests deeply is refused without harm") {
-  CHECK(refusal(std::string(60'000, '[')) == "the request is no JSON object");
+  CHECK(refusal(std::string(60'000, '[')) == "the request is not a JSON object");
   CHECK(refusal(std::string(30'000, '[') + std::string(30'000, ']')) ==
-        "the request is no JSON object");
+        "the request is not a JSON object");
 }
 
 TEST_CASE("the members of a request are checked") {

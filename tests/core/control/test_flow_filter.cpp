@@ -57,9 +57,9 @@ TEST_CASE("a client without a name is found by the empty one, and has no backend
 
 TEST_CASE("an invalid condition is refused with the reason") {
   const auto error = [](const json& request) { return requested_flows(request).error().what; };
-  CHECK(error({{"id", "seven"}}) == "'seven' is no id of a connection, as in 1-42");
-  CHECK(error({{"id", 7}}) == "id is no text");
-  CHECK(error({{"name", json::array()}}) == "name is no text");
+  CHECK(error({{"id", "seven"}}) == "'seven' is not an id of a connection, as in 1-42");
+  CHECK(error({{"id", 7}}) == "id is not a string");
+  CHECK(error({{"name", json::array()}}) == "name is not a string");
   CHECK(error({{"source", "192.0.2.1/24"}}).find("192.0.2.0/24") != std::string::npos);
   CHECK(requested_flows(json::object())->empty());
 }

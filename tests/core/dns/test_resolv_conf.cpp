@@ -66,12 +66,12 @@ TEST_CASE("every nameserver line that is not used says why") {
     return conf.unused;
   };
   CHECK(unused("nameserver fe80::1%eth9") ==
-        Names{"nameserver fe80::1%eth9 is no address of a network interface of this host"});
+        Names{"nameserver fe80::1%eth9 is not an address of a network interface of this host"});
   CHECK(unused("nameserver fe80::1") ==
         Names{"nameserver fe80::1 is link-local and needs its interface, as in fe80::1%eth0"});
-  CHECK(unused("nameserver dns.example") == Names{"nameserver dns.example is no address"});
+  CHECK(unused("nameserver dns.example") == Names{"nameserver dns.example is not an address"});
   CHECK(unused("nameserver 192.0.2.1%eth9") ==
-        Names{"nameserver 192.0.2.1%eth9 is no address of a network interface of this host"});
+        Names{"nameserver 192.0.2.1%eth9 is not an address of a network interface of this host"});
   CHECK(unused("nameserver").size() == 1);
   CHECK(unused("nameserver " + std::string(5000, 'x')).front().size() < 100);
 }

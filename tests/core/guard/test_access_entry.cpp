@@ -21,11 +21,10 @@ TEST_CASE("an entry is a prefix, and may say how long it holds") {
 
 TEST_CASE("any other text in an entry is refused by name") {
   const std::vector<std::pair<std::string, std::string>> refused = {
-      {"", "'' is no address or prefix, as in \"192.0.2.7\" or \"2001:db8::/32\""},
-      {"192.0.2.7/24",
-       "'192.0.2.7/24' has bits set behind its prefix; did you mean '192.0.2.0/24'?"},
-      {"192.0.2.8 until", "'' is no time, as in \"2026-12-01T00:00:00Z\""},
-      {"192.0.2.8 until tomorrow", "'tomorrow' is no time, as in \"2026-12-01T00:00:00Z\""},
+      {"", "'' is not an address or prefix, as in \"192.0.2.7\" or \"2001:db8::/32\""},
+      {"192.0.2.7/24", "'192.0.2.7/24' has host bits set; did you mean '192.0.2.0/24'?"},
+      {"192.0.2.8 until", "'' is not a time, as in \"2026-12-01T00:00:00Z\""},
+      {"192.0.2.8 until tomorrow", "'tomorrow' is not a time, as in \"2026-12-01T00:00:00Z\""},
       {"192.0.2.8 for 10m", "'for' is not expected behind the address"},
       {"192.0.2.8 until 2026-12-01T00:00:00Z now", "'now' is not expected behind the time"},
   };

@@ -50,7 +50,7 @@ TEST_CASE("every mistake is named with its place and the rest is read") {
   CHECK(file.bad_lines == 2);
   CHECK_FALSE(file.too_long);
   CHECK(mistakes_of(file) ==
-        std::vector<std::string>{"list:2:3: '192.0.2.300' is no address or prefix, as in "
+        std::vector<std::string>{"list:2:3: '192.0.2.300' is not an address or prefix, as in "
                                  "\"192.0.2.7\" or \"2001:db8::/32\"",
                                  "list:3:1: 'forever' is not expected behind the address"});
 }

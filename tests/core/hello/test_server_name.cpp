@@ -99,7 +99,7 @@ TEST_CASE("the problem of a name is reported") {
   }
   CHECK(to_string(NameProblem::port) == "has a port");
   CHECK(to_string(NameProblem::number) == "ends in a number");
-  CHECK(to_string(NameProblem::syntax) == "is no host name");
+  CHECK(to_string(NameProblem::syntax) == "is not a host name");
 }
 
 TEST_CASE("a port is taken off where there is one and nothing else") {

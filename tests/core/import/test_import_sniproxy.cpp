@@ -172,17 +172,18 @@ table t {
   ^c.example$ 10.0.0.2
 }
 )");
-  CHECK(all.notes ==
-        "1: 'listener unix:/run/x.sock': listeners are TCP only\n"
-        "6: 'source client': taken over as 'transparent', which needs routes on this host: "
-        "docs/source.md\n"
-        "7: 'shiny on': unknown here\n"
-        "9: 'search example.com': it is in /etc/resolv.conf here\n"
-        "10: 'nobody' is no resolver's address, as in \"192.0.2.53\" or \"[2001:db8::53]:5353\"\n"
-        "13: '^a(?=b)$ 10.0.0.1': no names stand for this expression\n"
-        "14: 'nowhere..:1' has no valid host name before the port\n"
-        "15: '^c.example$ 10.0.0.1 fast': 'fast' is unknown here\n"
-        "16: 'c.example' goes where line 15 says, which comes first\n");
+  CHECK(
+      all.notes ==
+      "1: 'listener unix:/run/x.sock': listeners are TCP only\n"
+      "6: 'source client': taken over as 'transparent', which needs routes on this host: "
+      "docs/source.md\n"
+      "7: 'shiny on': unknown here\n"
+      "9: 'search example.com': it is in /etc/resolv.conf here\n"
+      "10: 'nobody' is not a resolver's address, as in \"192.0.2.53\" or \"[2001:db8::53]:5353\"\n"
+      "13: '^a(?=b)$ 10.0.0.1': no names stand for this expression\n"
+      "14: 'nowhere..:1' has no valid host name before the port\n"
+      "15: '^c.example$ 10.0.0.1 fast': 'fast' is unknown here\n"
+      "16: 'c.example' goes where line 15 says, which comes first\n");
 }
 
 TEST_CASE("a file without a listener or a route is an error that has the reasons") {

@@ -46,7 +46,7 @@ TEST_CASE("a link-local backend may name its interface") {
   const auto gone = parse_backend("[fe80::1%eth9]:443", interfaces);
   REQUIRE_FALSE(gone);
   CHECK(gone.error().what ==
-        "'[fe80::1%eth9]:443' has no network interface of this host behind its '%'");
+        "'[fe80::1%eth9]:443' has no network interface of this host after its '%'");
 }
 
 TEST_CASE("the dot at the end of a name is kept, and is no other name without") {
@@ -87,7 +87,7 @@ TEST_CASE("a host may have groups of the expression that took the client") {
                                  R"(\1.in ternal:443)", R"(\:443)"}) {
     CAPTURE(text);
     CHECK(refusal(text).ends_with(
-        R"( is no host name with groups ("\1" to "\9") of a regular expression)"));
+        R"( is not a host name with groups ("\1" to "\9") of a regular expression)"));
   }
 }
 
@@ -98,9 +98,9 @@ TEST_CASE("a service has its ports by DNS") {
   CHECK(backend.text == "srv:_https._TCP.Example.internal.");
   for (const std::string text : {"srv:", "srv:example.internal", "srv:_https.example",
                                  "srv:_https._tcp.a:443", "srv:_https._tcp.a b", "srv:_https"}) {
-    CHECK(refusal(text) ==
-          "'" + text +
-              "' is no service, as in \"srv:_https._tcp.example.internal\"; its ports come by DNS");
+    CHECK(refusal(text) == "'" + text +
+                               "' is not a service, as in \"srv:_https._tcp.example.internal\"; "
+                               "its ports come by DNS");
   }
 }
 
@@ -112,9 +112,9 @@ TEST_CASE("a UNIX socket has an absolute path that fits") {
   CHECK(parsed("unix:/" + std::string(106, 'a')).host.size() == 107);
   CHECK(refusal("unix:/" + std::string(107, 'a'))
             .ends_with(" is longer than the 107 bytes that a UNIX socket can have"));
-  CHECK(refusal("unix:run/app.sock") == "'run/app.sock' is no absolute path");
-  CHECK(refusal("unix:") == "'' is no absolute path");
-  CHECK(refusal(std::string_view("unix:/a\0b", 9)) == "'/a\\x00b' is no absolute path");
+  CHECK(refusal("unix:run/app.sock") == "'run/app.sock' is not an absolute path");
+  CHECK(refusal("unix:") == "'' is not an absolute path");
+  CHECK(refusal(std::string_view("unix:/a\0b", 9)) == "'/a\\x00b' is not an absolute path");
 }
 
 TEST_CASE("a backend without a port is refused") {

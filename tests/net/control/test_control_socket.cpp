@@ -198,9 +198,9 @@ TEST_CASE("an invalid request is answered with the reason, and the connection co
     const Serving serving(path);
     const UniqueFd fd = connected(path);
     const std::vector<std::pair<std::string, std::string>> wrong = {
-        {"hello", "the request is no JSON object"},
-        {"[1]", "the request is no JSON object"},
-        {"", "the request is no JSON object"},
+        {"hello", "the request is not a JSON object"},
+        {"[1]", "the request is not a JSON object"},
+        {"", "the request is not a JSON object"},
         {"{}", "this proxy speaks version 1"},
         {R"({"version":2,"command":"echo"})", "this proxy speaks version 1"},
         {R"({"version":"1","command":"echo"})", "this proxy speaks version 1"},

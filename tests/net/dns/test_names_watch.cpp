@@ -119,3 +119,16 @@ TEST_CASE("other files of the directory are ignored") {
   fs::remove(files.directory / "passwd");
   CHECK(files.quiet());
 }
+
+TEST_CASE("a link whose directory does not exist yet is found once its target is there") {
+  Watched files;
+  fs::remove(files.directory / "resolv.conf");
+  fs::create_symlink("run/resolve/stub.conf", files.directory / "resolv.conf");
+  files.open();
+  fs::create_directories(files.directory / "run/resolve");
+  write(files.directory / "run/resolve/stub.conf", "nameserver 192.0.2.2\n");
+  CHECK(files.tells());
+  CHECK(files.quiet());
+  write(files.directory / "run/resolve/stub.conf", "nameserver 192.0.2.3\n");
+  CHECK(files.tells());
+}

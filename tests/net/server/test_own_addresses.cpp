@@ -17,7 +17,7 @@ namespace {
 std::vector<IpAddress> listed() {
   auto addresses = own_addresses();
   REQUIRE(addresses);
-  return std::move(*addresses);
+  return std::move(addresses->addresses);
 }
 
 bool lists(const char* address) {
@@ -63,6 +63,22 @@ TEST_CASE("of a pair of addresses the own one is listed, not the peer's") {
     ip("address add 198.18.0.1 peer 198.18.0.9 dev first");
     CHECK(lists("198.18.0.1"));
     CHECK_FALSE(lists("198.18.0.9"));
+  });
+}
+
+TEST_CASE(
+    "a prefix that a route gives to this host is its own, but not one for a transparent proxy") {
+  if (geteuid() != 0) return skip("needs root");
+  in_own_network([] {
+    add_interfaces();
+    ip("route add local 198.18.44.0/24 dev lo");
+    ip("route add local 2001:db8:44::/64 dev lo");
+    ip("route add local 0.0.0.0/0 dev lo table 100");
+    const auto own = own_addresses();
+    REQUIRE(own);
+    CHECK(std::ranges::count(own->prefixes, *parse_prefix("198.18.44.0/24")) == 1);
+    CHECK(std::ranges::count(own->prefixes, *parse_prefix("2001:db8:44::/64")) == 1);
+    CHECK(std::ranges::count(own->prefixes, *parse_prefix("0.0.0.0/0")) == 0);
   });
 }
 
