@@ -107,7 +107,7 @@ struct Handover::State {
   Result<void> publish_received(Carrier& from);
   Result<bool> drain(Carrier& from, Carrier& to);
   Result<bool> receive(Carrier& from, Carrier& to);
-  Result<bool> send(Carrier& to);
+  Result<bool> send(Carrier& to) const;
   Result<void> pass_fin(Carrier& from, Carrier& to);
   bool has_all(const Carrier& carrier) const;
   bool is_done(const Carrier& carrier) const;
@@ -259,7 +259,7 @@ Result<bool> Handover::State::drain(Carrier& from, Carrier& to) {
 // true: nothing is left to send. An end that sent bytes again may have brought all of them to the
 // other one by way of the programs. That one's acknowledgements are then beyond what the socket has
 // sent, which discards them and never has room again.
-Result<bool> Handover::State::send(Carrier& to) {
+Result<bool> Handover::State::send(Carrier& to) const {
   if (!to.unsent.empty() && has_all(to)) to.unsent.clear();
   while (!to.unsent.empty()) {
     const auto sent =

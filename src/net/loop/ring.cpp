@@ -11,8 +11,6 @@
 
 namespace sni {
 
-using std::chrono::milliseconds;
-
 namespace {
 
 // Room for completions in one turn besides those of submitted requests: multishot accepts and
@@ -140,10 +138,10 @@ void Ring::receive_now(int fd, std::uint16_t group, std::uint32_t length, OpTag 
   sqe->user_data = pack(tag);
 }
 
-void Ring::pause(OpTag tag, milliseconds delay) {
+void Ring::pause(OpTag tag, std::chrono::milliseconds delay) {
   io_uring_sqe* sqe = next_sqe();
   const auto length =
-      static_cast<std::size_t>(std::clamp(delay, milliseconds(1), pause_max).count());
+      static_cast<std::size_t>(std::clamp(delay, std::chrono::milliseconds(1), pause_max).count());
   io_uring_prep_timeout(sqe, &pauses[length], 0, 0);
   sqe->user_data = pack(tag);
 }

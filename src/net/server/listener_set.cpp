@@ -86,6 +86,8 @@ bool ListenerSet::has_port(std::uint16_t port, bool retired) const {
 
 std::vector<ListenerConfig> ListenerSet::commit(Change change) {
   std::vector<ListenerConfig> retired;
+  // A process that ends closes its sockets at once, so that clients are refused and need not wait.
+  const bool ends = change.listeners.empty();
   const std::lock_guard lock(mutex_);
   for (const ListenerId id : current_) {
     const auto& wanted = change.listeners;
@@ -94,7 +96,7 @@ std::vector<ListenerConfig> ListenerSet::commit(Change change) {
     entry.retired = true;
     retired.push_back(entry.config);
     // The service manager's socket stays open, and its next process is to get what comes.
-    if (!passed_.has(entry.config.address)) {
+    if (!ends && !passed_.has(entry.config.address)) {
       for (const Socket& socket : entry.sockets) ignore_syns(socket.fd.get());
     }
     close_returned(entry);
