@@ -88,7 +88,7 @@ class Start(ProxyTest):
     def start(self, config):
         """A proxy that is expected not to start."""
         proxy = self.proxy(config, wait=False)
-        return proxy.wait(15), proxy
+        return proxy.wait(60), proxy
 
     def test_a_second_instance_on_the_same_port_is_refused(self):
         first = self.relay()

@@ -113,7 +113,7 @@ PlaneAnswer PlanePacket::wants(PlaneTicket ticket, const PlaneView& view, std::u
   if (why == PACKET_TAKEN) {
     return handovers_ < handovers_max_ ? PlaneAnswer::wanted : PlaneAnswer::undecided;
   }
-  if (why == PACKET_DECLINE_UNSEEN && now_ms - pair.watched_ms < unseen_ms) {
+  if (why == PACKET_DECLINE_UNSEEN && now_ms < pair.watched_ms + unseen_ms) {
     return PlaneAnswer::undecided;
   }
   return decline(ticket, why, view);
@@ -144,7 +144,8 @@ packet_decline PlanePacket::watch(Pair& pair, const PlaneView& view, std::uint64
     return watched.error().sys_errno == E2BIG ? PACKET_DECLINE_FULL : PACKET_DECLINE_REFUSED;
   }
   pair.name = name;
-  pair.watched_ms = now_ms;
+  // Attaching to an interface may have taken seconds on a busy host.
+  pair.watched_ms = monotonic_ns() / 1'000'000;
   return PACKET_TAKEN;
 }
 
