@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 
@@ -30,6 +31,15 @@ std::string explanation_of(NetlinkBytes message, const nlmsghdr& header) {
 }
 
 }  // namespace
+
+std::optional<IpAddress> netlink_address(NetlinkBytes value) {
+  IpAddress address = IpAddress::v4(0, 0, 0, 0);
+  const auto into = std::as_writable_bytes(std::span(address.bytes));
+  if (value.size() != into.size() && value.size() != into.size() - v4_mapped_offset)
+    return std::nullopt;
+  std::ranges::copy(value, into.last(value.size()).begin());
+  return address;
+}
 
 void NetlinkRequest::put_string(std::uint16_t type, std::string_view text) {
   const std::string terminated(text);

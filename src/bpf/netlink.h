@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/address/address.h"
 #include "core/error.h"
 #include "core/unique_fd.h"
 
@@ -40,6 +41,9 @@ inline std::string netlink_text(NetlinkBytes value) {
   if (value.empty()) return {};
   return {reinterpret_cast<const char*>(value.data()), value.size() - 1};
 }
+
+// Of 4 or 16 bytes.
+std::optional<IpAddress> netlink_address(NetlinkBytes value);
 
 // Calls back with type and value of each complete attribute.
 template <typename Use>

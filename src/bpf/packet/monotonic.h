@@ -12,4 +12,8 @@ inline std::uint64_t monotonic_ns() {
                                         .count());
 }
 
+inline std::uint64_t monotonic_ms() {
+  return monotonic_ns() / 1'000'000;
+}
+
 }  // namespace sni

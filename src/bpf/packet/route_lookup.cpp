@@ -5,7 +5,6 @@
 #include <net/if.h>
 #include <netinet/in.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <span>
@@ -19,19 +18,10 @@ NetlinkBytes wire(const IpAddress& address) {
   return address.is_v4() ? bytes.subspan(v4_mapped_offset) : bytes;
 }
 
-std::optional<IpAddress> address_of(NetlinkBytes value) {
-  IpAddress address = IpAddress::v4(0, 0, 0, 0);
-  const auto into = std::as_writable_bytes(std::span(address.bytes));
-  if (value.size() != into.size() && value.size() != into.size() - v4_mapped_offset)
-    return std::nullopt;
-  std::ranges::copy(value, into.last(value.size()).begin());
-  return address;
-}
-
 // RTA_VIA: a gateway of the other family, as a family and an address.
 std::optional<IpAddress> via(NetlinkBytes value) {
   const std::size_t family = sizeof(std::uint16_t);
-  return value.size() < family ? std::nullopt : address_of(value.subspan(family));
+  return value.size() < family ? std::nullopt : netlink_address(value.subspan(family));
 }
 
 std::uint32_t path_mtu(NetlinkBytes metrics) {
@@ -49,7 +39,7 @@ PacketRoute route_of(NetlinkBytes body) {
   route.local = header->rtm_type == RTN_LOCAL;
   for_each_attribute(attributes_behind<rtmsg>(body), [&](std::uint16_t type, NetlinkBytes value) {
     if (type == RTA_OIF) route.interface = netlink_value<std::uint32_t>(value).value_or(0);
-    if (type == RTA_GATEWAY) route.gateway = address_of(value);
+    if (type == RTA_GATEWAY) route.gateway = netlink_address(value);
     if (type == RTA_VIA) route.gateway = via(value);
     if (type == RTA_METRICS) route.mtu = path_mtu(value);
   });

@@ -26,7 +26,7 @@ const char* upstream_error(AttemptError error) {
     case AttemptError::upstream_unsupported:
       return "upstream does not support the request";
     default:
-      return "system error";
+      return "";
   }
 }
 
@@ -80,9 +80,21 @@ const char* to_string(AttemptError error) {
       return "no file descriptor is left";
     case AttemptError::no_source:
       return "source address is not available";
-    default:
+    case AttemptError::upstream_closed:
+    case AttemptError::upstream_protocol:
+    case AttemptError::upstream_method:
+    case AttemptError::upstream_login:
+    case AttemptError::upstream_failed:
+    case AttemptError::upstream_forbids:
+    case AttemptError::upstream_refused:
+    case AttemptError::upstream_host_unreachable:
+    case AttemptError::upstream_network_unreachable:
+    case AttemptError::upstream_unsupported:
       return upstream_error(error);
+    case AttemptError::other:
+      break;
   }
+  return "system error";
 }
 
 }  // namespace sni

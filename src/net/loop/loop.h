@@ -4,10 +4,10 @@
 // `shared`, which belongs to the process.
 
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <memory>
 
+#include "bpf/packet/monotonic.h"
 #include "core/route/forward_policy.h"
 #include "core/route/place_queue.h"
 #include "core/session/counters.h"
@@ -44,11 +44,5 @@ struct Loop {
   // Joins a ClientHello that is spread over several records; used within one call.
   std::array<std::uint8_t, limits::hello_bytes_max + limits::handshake_header> hello_scratch;
 };
-
-inline std::uint64_t monotonic_ms() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                        std::chrono::steady_clock::now().time_since_epoch())
-                                        .count());
-}
 
 }  // namespace sni

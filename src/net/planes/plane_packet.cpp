@@ -145,7 +145,7 @@ packet_decline PlanePacket::watch(Pair& pair, const PlaneView& view, std::uint64
   }
   pair.name = name;
   // Attaching to an interface may have taken seconds on a busy host.
-  pair.watched_ms = monotonic_ns() / 1'000'000;
+  pair.watched_ms = monotonic_ms();
   return PACKET_TAKEN;
 }
 
@@ -191,11 +191,7 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
   if (step.state != HandoverState::declined) return step;
   end_handover(pair, false, 0);
   if (may_come_back(step.decline) && ++pair.tries < tries_max) {
-    pair.retry_ms =
-        static_cast<std::uint64_t>(
-            std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch())
-                .count()) +
-        (retry_ms << pair.tries);
+    pair.retry_ms = monotonic_ms() + (retry_ms << pair.tries);
     if (step.decline == PACKET_DECLINE_PROMISE) match_windows(view.client, view.backend);
     spdlog::debug("packet: a hand-over to {} is put off for {} ms: {}",
                   pair.target.to_string(interface_name), retry_ms << pair.tries,

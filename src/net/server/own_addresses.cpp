@@ -13,7 +13,6 @@
 #include <cstring>
 #include <memory>
 #include <optional>
-#include <span>
 #include <utility>
 
 #include "bpf/netlink.h"
@@ -50,9 +49,7 @@ std::optional<IpPrefix> local_prefix(NetlinkBytes body) {
   if (bits >= IpPrefix{}.length) return {};  // An address of an interface.
   IpPrefix prefix{.base = is_v4 ? IpAddress::v4(0, 0, 0, 0) : IpAddress{}, .length = bits};
   for_each_attribute(attributes_behind<rtmsg>(body), [&](std::uint16_t type, NetlinkBytes value) {
-    const auto base = std::as_writable_bytes(std::span(prefix.base.bytes));
-    if (type != RTA_DST || value.size() > base.size()) return;
-    std::ranges::copy(value, base.last(value.size()).begin());
+    if (type == RTA_DST) prefix.base = netlink_address(value).value_or(prefix.base);
   });
   return prefix;
 }
