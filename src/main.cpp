@@ -53,7 +53,6 @@ int refuse_start(const sni::LoadedConfig& loaded, const std::optional<sni::Error
 }
 
 int run(const std::string& path) {
-  // First of all, so that an early signal stays pending until the start.
   auto signals = sni::take_signals();
   auto loaded = sni::load_config(path);
   if (!loaded) return refuse_start({}, loaded.error());
@@ -137,6 +136,8 @@ int probe() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // First of all, so that an early signal stays pending until the start.
+  sni::block_signals();
   CLI::App app("TLS-SNI passthrough proxy: routes by server name, never decrypts");
   std::string config;
   app.add_option("--config", config, "Configuration file (TOML); runs in the foreground");
@@ -166,6 +167,9 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : exit_failed;
   }
 
+  const bool is_proxy = app.get_subcommands().empty() && !config.empty();
+  if (is_proxy) return run(config);
+  sni::unblock_signals();
   if (const auto status = config_cli.run()) return *status;
   if (const auto status = control.run()) return *status;
   if (const auto status = operate.run()) return *status;
@@ -174,9 +178,6 @@ int main(int argc, char** argv) {
   if (*check_command) return check(config, check_options);
   if (*probe_command) return probe();
   if (*bench_command) return sni::become_bench(bench_command->remaining());
-  if (config.empty()) {
-    app.exit(CLI::RequiredError("--config"));
-    return exit_failed;
-  }
-  return run(config);
+  app.exit(CLI::RequiredError("--config"));
+  return exit_failed;
 }

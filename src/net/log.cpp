@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -26,6 +27,9 @@
 namespace sni {
 
 namespace {
+
+// A disk may stay full for days.
+constexpr std::chrono::minutes drop_report_interval{1};
 
 // The lines of these loggers may be JSON objects already.
 constexpr std::string_view access_logger = "access";
@@ -58,6 +62,7 @@ std::string access_path;                      // Only for the thread that config
 std::atomic<std::uint64_t> lost_in_files{0};  // From closed access files.
 std::uint64_t lost_before = 0;
 std::uint64_t access_lost_before = 0;
+std::chrono::steady_clock::time_point next_drop_report;
 std::atomic<LogLevel> configured_level{LogLevel::info};
 std::atomic<std::uint32_t> access_sample{1};
 std::atomic<bool> to_journal{false};
@@ -198,6 +203,7 @@ void start_logging(const LogConfig& config) {
   auto writer = std::make_shared<LogWriter>(stderr_or_journal());
   stderr_writer.exchange(writer);
   lost_before = 0;
+  next_drop_report = {};
   spdlog::set_default_logger(
       std::make_shared<spdlog::logger>("sni-proxy", std::make_shared<QueueSink>(writer)));
   configure_logging(config);
@@ -247,6 +253,7 @@ LogLevel log_level_now() {
 }
 
 bool stop_logging() {
+  next_drop_report = {};
   report_dropped_lines();
   // Later callers still find a logger, but it is silent.
   current_level.store(spdlog::level::off, std::memory_order_relaxed);
@@ -306,6 +313,11 @@ std::uint64_t dropped_log_lines() {
 }
 
 void report_dropped_lines() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_drop_report) return;
+  if (dropped_log_lines() > lost_before + access_lost_before) {
+    next_drop_report = now + drop_report_interval;
+  }
   if (const std::uint64_t lost = lost_access_lines(); lost > access_lost_before) {
     const auto writer = access_writer.now();
     const int error = writer == nullptr ? 0 : writer->error();

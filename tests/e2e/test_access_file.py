@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import socket
 import re
 import shutil
 import signal
@@ -94,9 +95,13 @@ class AccessFile(ProxyTest):
         processes.wait_until(second.exists, "the second file")
         self.visit(started)
         self.lines(second, 1)
-        started.config["log"]["access_file"] = str(self.file / "no" / "directory")
+        taken = self.file.with_suffix(".socket")
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind(str(taken))
+        started.config["log"]["access_file"] = str(taken)
         started.reload(started.config)
-        started.wait_log("cannot open log.access_file .*: Not a directory; nothing is changed")
+        started.wait_log(
+            "cannot open log.access_file .*: No such device or address; nothing is changed")
         self.visit(started)
         self.lines(second, 2)
 
@@ -113,7 +118,7 @@ class AccessFile(ProxyTest):
         started = self.proxy({"log": {"access_file": str(self.file)},
                               "route": [{"names": ["*"], "backend": "127.0.0.1:9"}]}, wait=False)
         self.assertEqual(started.wait(20), 1)
-        self.assertRegex(started.log(), "cannot open log.access_file .*: No such file or directory")
+        self.assertRegex(started.log(), "'access_file' in .log.: .* is not a directory of this host")
 
     @unittest.skipUnless(LOGROTATE, "needs logrotate")
     def test_the_logrotate_example_rotates(self):

@@ -57,6 +57,16 @@ class ConfigFiles(ProxyTest):
             self.assertEqual((status, output), (2, ""))
             self.assertIn(f"{self.included}/one.toml:3:1: unknown key 'bakend'", errors)
 
+    def test_an_output_file_without_a_directory_is_a_mistake(self):
+        missing = self.directory / "missing"
+        self.config.write_text(f"{MAIN}[log]\naccess_file = '{missing}/access.log'\n"
+                               f"[stats]\nfile = '{self.included}'\n")
+        status, output, errors = self.call("check", self.config)
+        self.assertEqual((status, output), (2, ""))
+        self.assertIn(f"config.toml:11:15: 'access_file' in [log]: {missing} is not a directory of "
+                      "this host", errors)
+        self.assertIn(f"config.toml:13:8: 'file' in [stats]: {self.included} is a directory", errors)
+
     def test_a_directory_that_is_missing_is_a_mistake(self):
         self.included.rmdir()
         status, _, errors = self.call("check", self.config)

@@ -105,9 +105,9 @@ class Services(Dns):
         self.assert_alert(self.answer(proxy))
         other = self.start(server, "srv:_none._tcp.example.internal")
         self.assert_alert(self.answer(other))
-        for started in (proxy, other):
+        for started, error in ((proxy, "name has no address"), (other, "name does not exist")):
             line, = started.access(1)
-            self.assertEqual((line["end"], line["error"]), ("unresolved", "name does not exist"))
+            self.assertEqual((line["end"], line["error"]), ("unresolved", error))
 
 
 class Names(Dns):
@@ -213,6 +213,13 @@ class Names(Dns):
                 line, = proxy.access(1)
                 self.assertEqual((line["backend"], line["end"], line["error"]),
                                  ("gone.test:443", "unresolved", expected))
+
+    def test_a_name_without_an_address_is_not_said_to_be_missing(self):
+        proxy = self.start(self.server({"six.test": ["::1"]}), "six.test:443",
+                           dns={"family": "ipv4"})
+        self.assert_alert(self.answer(proxy))
+        line, = proxy.access(1)
+        self.assertEqual((line["end"], line["error"]), ("unresolved", "name has no address"))
 
     def test_the_families_that_the_configuration_wants_are_asked_for_and_used(self):
         four = self.backend(backends.say(b"four"))

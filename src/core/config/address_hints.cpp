@@ -66,6 +66,19 @@ std::string endpoint_of(const Url& url) {
   return endpoint;
 }
 
+// "host:port", an address or a name: what a list with commas is made of.
+bool has_port(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  return colon != text.npos && colon != 0 && is_nonzero_port(text.substr(colon + 1));
+}
+
+std::string comma_hint(std::string_view text) {
+  const std::size_t comma = text.find(',');
+  if (comma == text.npos || !has_port(text.substr(0, comma))) return {};
+  return " has a comma; several backends are an array, as in [\"" +
+         printable(text.substr(0, comma)) + "\", ...]";
+}
+
 std::string port_hint(std::string_view text) {
   const std::size_t colon = text.rfind(':');
   if (colon == text.npos || is_nonzero_port(text.substr(colon + 1))) return {};
@@ -106,11 +119,16 @@ std::string backend_hint(std::string_view text) {
   if (is_nonzero_port(port)) {
     return " has no host before the port; this host is \"127.0.0.1:" + std::string(port) + '"';
   }
+  if (text.starts_with('/')) return " is a path" + did_you_mean_exactly("unix:" + std::string(text));
+  if (std::string hint = comma_hint(text); !hint.empty()) return hint;
+  if (text == "{name}") return " has no port" + did_you_mean_exactly("{name}:443");
   if (text.find(':') == text.npos || parse_ip(text)) return unbracketed_hint(text);
   return {};
 }
 
 std::string route_name_hint(std::string_view text) {
+  if (text.empty()) return " is empty; \"-\" takes clients that ask for no name";
+  if (text.find(',') != text.npos) return " has a comma; several names are an array of them";
   if (const auto url = split_url(text)) {
     const std::string host(url->authority.substr(0, url->authority.find(':')));
     return " is a URL" + did_you_mean_exactly(host);

@@ -36,6 +36,7 @@ class ConfigCheck {
     if (config_.listeners.size() <= limits::listeners_max) check_routes();
     check_clients(config_, places_, diagnostics_);
     check_ways(config_, places_, diagnostics_);
+    check_metrics();
     check_numbers();
   }
 
@@ -51,6 +52,7 @@ class ConfigCheck {
   void check_balance(std::size_t index);
   void check_alpn(std::size_t index);
   void check_outcome(std::size_t index);
+  void check_metrics();
   void check_numbers();
 
   void error(Position position, std::string message) {
@@ -290,6 +292,28 @@ void ConfigCheck::check_outcome(std::size_t index) {
   if (names != route.names.end() && std::ranges::any_of(route.backends, is_dynamic)) {
     error(place.names[static_cast<std::size_t>(names - route.names.begin())],
           "clients without a name (\"-\") have no \"{name}\" to connect to");
+  }
+}
+
+// Metrics listen beside the listeners and the control socket.
+void ConfigCheck::check_metrics() {
+  constexpr std::string_view unix_prefix = "unix:";
+  const std::string& listen = config_.metrics.listen;
+  if (listen.starts_with(unix_prefix)) {
+    if (listen.substr(unix_prefix.size()) != config_.control.socket) return;
+    return error(places_.metrics, "'listen' in [metrics] is the path of 'socket' in [control]");
+  }
+  // A scope does not matter here: no two listeners differ by it alone.
+  const auto metrics = parse_endpoint(listen, [](std::string_view) { return 1u; });
+  if (!metrics) return;
+  for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
+    const ListenerConfig& listener = config_.listeners[i];
+    const bool same = listener.address.ip == metrics->ip || takes(listener, metrics->ip) ||
+                      takes({.address = *metrics}, listener.address.ip);
+    if (listener.address.port != metrics->port || !same) continue;
+    error(places_.metrics, "'listen' in [metrics] conflicts with the listener in " +
+                               line_of(places_.listeners[i].address, places_.metrics) +
+                               ", which has port " + std::to_string(metrics->port));
   }
 }
 

@@ -17,6 +17,12 @@ struct AccountPlaces {
   Position control_group;
 };
 
+// Files that the proxy writes. Only the host knows whether their directories exist.
+struct OutputPlaces {
+  Position access_file;
+  Position stats_file;
+};
+
 // The position of each value in the file. The lists are parallel to those of the Config that was
 // read from it.
 struct ConfigPlaces {
@@ -67,7 +73,9 @@ struct ConfigPlaces {
   Position access;
   Position block_file;
   AccountPlaces accounts;
+  OutputPlaces outputs;
   Position bans;
+  Position metrics;
   Position drain_spliced;
 };
 

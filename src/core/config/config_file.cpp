@@ -67,17 +67,20 @@ void ConfigReader::read(TableReader& root) {
   root.read_table("metrics", [this](TableReader& table) {
     table.read<std::string>("listen", config_.metrics.listen,
                             with_interface(forms::metrics_address));
+    places_.metrics = table.position_of("listen");
     table.read("names", config_.metrics.names, 0, limits::traffic_top_max);
     table.read("sources", config_.metrics.sources, 0, limits::traffic_top_max);
   });
   root.read_table("stats", [this](TableReader& table) {
     table.read<std::string>("file", config_.stats.file, forms::optional_path);
+    places_.outputs.stats_file = table.position_of("file");
     table.read("interval", config_.stats.interval, forms::duration(1s, 24h));
   });
   root.read_table("log", [this](TableReader& table) {
     table.read("level", config_.log.level, log_level_form);
     table.read("format", config_.log.format, forms::choice(choices::log_format));
     table.read<std::string>("access_file", config_.log.access_file, forms::optional_path);
+    places_.outputs.access_file = table.position_of("access_file");
     table.read("access_sample", config_.log.access_sample, 1, 1'000'000);
   });
   root.reject_unknown();
@@ -220,6 +223,7 @@ ConfigResult read_config(std::string_view text, std::string_view file_name,
     if (whole) check_config(*result.config, reader.places(), diagnostics);
     result.block_file = reader.places().block_file;
     result.accounts = reader.places().accounts;
+    result.outputs = reader.places().outputs;
     for (const auto& upstream : reader.places().upstreams) {
       result.password_files.push_back(upstream.password_file);
     }

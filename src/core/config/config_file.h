@@ -21,6 +21,7 @@ struct ConfigResult {
   Position block_file;                   // Where access.block_file is given.
   std::vector<Position> password_files;  // Of the upstreams, in their order.
   AccountPlaces accounts;
+  OutputPlaces outputs;
   std::vector<std::string> files;  // Which positions refer to: this file, then the included ones.
   // Of log.format, for reporting the diagnostics: known in spite of other mistakes. Text: unknown.
   LogFormat log_format = LogFormat::text;

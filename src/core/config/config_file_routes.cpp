@@ -46,12 +46,17 @@ void ConfigReader::read_route(TableReader& table) {
   const Position at = table.position();
   table.require("names");
   table.reject_empty("names");
-  table.read("refuse", route.refuse, forms::choice(choices::refuse));
-  table.read("redirect", route.redirect, forms::choice(choices::redirect));
+  const bool refuse_known =
+      table.read("refuse", route.refuse, forms::choice(choices::refuse)) || !table.has("refuse");
+  const bool redirect_known = table.read("redirect", route.redirect,
+                                         forms::choice(choices::redirect)) ||
+                              !table.has("redirect");
   table.read("redirect_except_acme", route.redirect_except_acme);
   const bool redirects = route.redirect != Redirect::no && !route.redirect_except_acme;
   table.read_table("access", [&](TableReader& access) { read_access_lists(access, route.access); });
-  if ((route.refuse == Refuse::no || route.access.is_set()) && !redirects) {
+  const bool serves = (route.refuse == Refuse::no || route.access.is_set()) && !redirects;
+  // What a misspelt value asks for is not known.
+  if (serves && refuse_known && redirect_known) {
     table.require("backend");
     table.reject_empty("backend");
   }

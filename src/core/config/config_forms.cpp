@@ -36,7 +36,7 @@ std::unexpected<Error> out_of_range(std::string_view text, const std::string& mi
 
 // Why canonical_server_name() refused a name that only looks valid.
 std::string name_problem(std::string_view text) {
-  if (std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; })) {
+  if (!is_ascii(text)) {
     return " must be written in its ASCII form (\"xn--...\"), as clients send it";
   }
   if (text.find('*') != text.npos) {
@@ -63,9 +63,10 @@ Form<Milliseconds> duration(Milliseconds min, Milliseconds max) {
   return [min, max](std::string_view text) -> Result<Milliseconds> {
     const auto value = parse_duration(text);
     if (!value) {
-      return fail(
-          in_quotes(text) +
-          " is not a duration; write a number and a unit: \"250ms\", \"5s\", \"10m\", \"1h\"");
+      const auto meant = guess_duration(text);
+      return fail(in_quotes(text) + " is not a duration; " +
+                  (meant ? "did you mean " + in_quotes(format_duration(*meant)) + "?"
+                         : "write a number and a unit: \"250ms\", \"5s\", \"10m\", \"1h\""));
     }
     if (*value < min || *value > max) {
       return out_of_range(text, format_duration(min), format_duration(max));

@@ -14,6 +14,8 @@ namespace sni {
 
 // Units ms, s, m, h, d.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
+// What a text that is no duration was meant to be: "10min", "5 seconds".
+std::optional<std::chrono::milliseconds> guess_duration(std::string_view text);
 // In the largest unit that is exact: 90000 ms is "90s".
 std::string format_duration(std::chrono::milliseconds duration);
 

@@ -26,7 +26,10 @@ constexpr std::string_view accept_proxy_hint =
 constexpr std::string_view weight_hint =
     "; a backend has it in its table form, { address = \"10.0.0.5:443\", weight = 3 }";
 constexpr std::string_view idle_hint = "; for established connections there is 'idle'";
-constexpr std::string_view stderr_log_hint = "; the log goes to standard error";
+constexpr std::string_view stderr_log_hint =
+    "; the log goes to standard error, and access lines go to 'access_file'";
+constexpr std::string_view family_hint =
+    "; which addresses are used is its 'family', as in family = \"prefer_ipv4\"";
 
 // nginx, HAProxy, Traefik, Caddy, Envoy and sniproxy.
 constexpr ForeignKey foreign_keys[] = {
@@ -82,7 +85,6 @@ constexpr ForeignKey foreign_keys[] = {
     {"[[listener]]", "certificate", passthrough_hint},
     {"[[listener]]", "ssl_certificate", passthrough_hint},
     {"[server]", "listen", "; a [[listener]] says where clients connect"},
-    {"[server]", "user", "; the service manager sets the user"},
     {"[server]", "threads", "; threads are 'workers'"},
     {"[server]", "worker_processes", "; threads are 'workers'"},
     {"[server]", "nbthread", "; threads are 'workers'"},
@@ -98,6 +100,11 @@ constexpr ForeignKey foreign_keys[] = {
     {"[dns]", "resolvers", "; resolvers are 'servers'"},
     {"[dns]", "nameserver", "; resolvers are 'servers'"},
     {"[dns]", "nameservers", "; resolvers are 'servers'"},
+    {"[dns]", "prefer", family_hint},
+    {"[dns]", "prefer_ipv4", family_hint},
+    {"[dns]", "ipv4", family_hint},
+    {"[dns]", "ipv6", family_hint},
+    {"[dns]", "mode", family_hint},
     {"[log]", "file", stderr_log_hint},
     {"[log]", "path", stderr_log_hint},
     {"[log]", "output", stderr_log_hint},
@@ -106,6 +113,8 @@ constexpr ForeignKey foreign_keys[] = {
 }  // namespace
 
 std::string_view foreign_key_hint(std::string_view table, std::string_view key) {
+  // TOML gives it to the last table above it.
+  if (key == "include") return "; it belongs above the first table of the file";
   const auto* found = std::ranges::find_if(
       foreign_keys, [&](const ForeignKey& each) { return each.table == table && each.key == key; });
   return found == std::end(foreign_keys) ? std::string_view() : found->hint;

@@ -71,6 +71,7 @@ class TableReader {
       std::string_view key, const Form<T>& form,
       const std::function<std::optional<T>(TableReader&)>& read);
 
+  bool has(std::string_view key) const { return peek(key) != nullptr; }
   // Reports `key` as missing unless it is present.
   void require(std::string_view key);
   // Reports the array at `key` if it is present and empty.

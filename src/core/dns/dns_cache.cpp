@@ -71,7 +71,7 @@ DnsCache::Entry& DnsCache::insert(std::string_view name) {
 
 std::uint64_t DnsCache::store(std::string_view name, const Resolution& answer, std::uint64_t ttl_ms,
                               std::uint64_t now_ms) {
-  assert(answer.status == Resolution::Status::ok || answer.status == Resolution::Status::not_found);
+  assert(answer.status == Resolution::Status::ok || answer.is_negative());
   const bool found = answer.status == Resolution::Status::ok;
   const std::uint64_t kept_ms =
       found ? std::clamp(ttl_ms, ttl_min_ms_, ttl_max_ms_) : negative_ttl_ms_;

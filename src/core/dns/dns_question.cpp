@@ -53,7 +53,8 @@ bool DnsQuestion::advance() {
     return false;
   }
   if (current_ + 1 == candidates_.size()) return false;
-  if (any(DnsReply::Status::failed) && !any(DnsReply::Status::no_name)) earlier_failed_ = true;
+  const bool denied = any(DnsReply::Status::no_name);
+  if (!denied) (any(DnsReply::Status::failed) ? earlier_failed_ : earlier_empty_) = true;
   ++current_;
   await_replies();
   return true;
@@ -68,9 +69,13 @@ Resolution DnsQuestion::outcome() const {
     return Resolution::of(family(DnsFamily::v6).reply.addresses,
                           family(DnsFamily::v4).reply.addresses, wanted_);
   }
-  const bool denied = any(Status::no_name) || (complete() && !any(Status::failed) &&
-                                               !any(Status::unreachable) && !any(Status::silent));
-  if (denied && !earlier_failed_) return {.status = Resolution::Status::not_found};
+  const bool denied = any(Status::no_name);
+  const bool empty = complete() && !any(Status::failed) && !any(Status::unreachable) &&
+                     !any(Status::silent);
+  if ((denied || empty) && !earlier_failed_) {
+    return {.status = denied && !earlier_empty_ ? Resolution::Status::not_found
+                                                : Resolution::Status::no_address};
+  }
   // Refused and unparsable replies count as answers.
   const bool silent = any(Status::silent) && !any(Status::failed) && !earlier_failed_;
   return {.status = silent ? Resolution::Status::unanswered : Resolution::Status::failed};

@@ -4,8 +4,8 @@
 // one, IPv6 and IPv4 apart. Pure: net/dns/resolver.h sends the questions and reports the replies.
 //
 // A and AAAA are judged together. Any address makes an answer, whatever happened to the other
-// family. Without an address, "no such address" takes a negative reply for both families, or
-// NXDOMAIN for one. A negative reply beside a failure is a failure: a retry may succeed and a stale
+// family. Without an address, "not found" takes NXDOMAIN for one family, and "no address" a negative
+// reply for both. A negative reply beside a failure is a failure: a retry may succeed and a stale
 // answer may be used, whereas a negative answer would be believed and cached.
 
 #include <algorithm>
@@ -59,8 +59,8 @@ class DnsQuestion {
   // search but turns "not found" into "failed". Unreachable resolvers end it.
   bool advance();
 
-  // The addresses known so far. Without any: not_found, failed or unanswered, valid once complete()
-  // holds and advance() has returned false.
+  // The addresses known so far. Without any: why there are none, valid once complete() holds and
+  // advance() has returned false.
   Resolution outcome() const;
   // The TTL of an outcome with addresses. At most `failure_ttl_ms` where one family failed, so that
   // it is asked for again soon.
@@ -81,6 +81,7 @@ class DnsQuestion {
   bool service_ = false;  // Instead of addresses.
   std::array<Family, dns_families.size()> families_;
   bool earlier_failed_ = false;  // A candidate before this one.
+  bool earlier_empty_ = false;   // One before this one exists without addresses.
 };
 
 }  // namespace sni

@@ -20,7 +20,8 @@ namespace sni {
 struct Resolution {
   enum class Status : std::uint8_t {
     ok,          // There is at least one address or service target.
-    not_found,   // The name has no address, or is not a valid DNS name.
+    not_found,   // The name does not exist, or is not a valid DNS name.
+    no_address,  // The name exists and has no address of the wanted families, or no target.
     failed,      // The resolvers fail or answer garbage.
     unanswered,  // No resolver answers in time.
     overloaded,  // Too many questions or waiters are pending (core/limits.h).
@@ -43,6 +44,8 @@ struct Resolution {
   // For addresses that are not in that order yet.
   static Resolution sorted(std::span<const IpAddress> addresses, AddressFamilies families);
 
+  // The resolver's answer is that there is no address.
+  bool is_negative() const { return status == Status::not_found || status == Status::no_address; }
   std::span<const IpAddress> list() const {
     return addresses ? std::span<const IpAddress>(*addresses) : std::span<const IpAddress>();
   }

@@ -38,6 +38,8 @@ const char* to_string(AttemptError error) {
       return "";
     case AttemptError::name_unknown:
       return "name does not exist";
+    case AttemptError::no_address:
+      return "name has no address";
     case AttemptError::resolver_silent:
       return "resolver did not answer";
     case AttemptError::resolver_failed:

@@ -10,7 +10,8 @@ namespace sni {
 enum class AttemptError : std::uint8_t {
   none,
   // The name.
-  name_unknown,         // It does not exist, or has no address of the wanted families.
+  name_unknown,         // It does not exist.
+  no_address,           // It has no address of the wanted families, or the service no target.
   resolver_silent,      // No resolver answered in time.
   resolver_failed,      // Resolvers answered with a failure.
   resolver_overloaded,  // Too many questions are pending.

@@ -125,7 +125,7 @@ inline const char* to_string(PacketDecline reason) {
       "timestamps, SACK or window scaling on one side only",
       "ECN on one side only",
       "TCP options that are not understood",
-      "segments of one side do not fit the other side's path",
+      "segments of one side do not fit the path of the other",
       "one side was promised more than the other has room for",
       "bytes stay unacknowledged",
       "the connection is closing",

@@ -323,6 +323,7 @@ void TargetList::late() {
 EndReason TargetList::why() const {
   switch (error_) {
     case AttemptError::name_unknown:
+    case AttemptError::no_address:
     case AttemptError::resolver_silent:
     case AttemptError::resolver_failed:
     case AttemptError::resolver_overloaded:

@@ -14,6 +14,8 @@ AttemptError resolution_error(Resolution::Status status) {
     case Resolution::Status::ok:
     case Resolution::Status::not_found:
       return AttemptError::name_unknown;
+    case Resolution::Status::no_address:
+      return AttemptError::no_address;
     case Resolution::Status::unanswered:
       return AttemptError::resolver_silent;
     case Resolution::Status::failed:

@@ -226,7 +226,7 @@ void Resolver::finish(Question& question, std::uint64_t now_ms) {
     cache.store_failure(key, outcome.status, now_ms);
     if (const auto stale = cache.find_stale(key, now_ms)) outcome = *stale;
   } else {
-    counters_.not_found.add(outcome.status == Resolution::Status::not_found);
+    counters_.not_found.add(outcome.is_negative());
     const auto failure_ttl_ms = static_cast<std::uint64_t>(config_.negative_ttl.count());
     const std::uint64_t kept_ms =
         cache.store(key, outcome, question.asked.ttl_ms(failure_ttl_ms), now_ms);

@@ -283,6 +283,11 @@ void Guard::reload(GuardInput input) {
   }
 }
 
+void Guard::when_in_force(std::function<void()> done) {
+  if (!build_) return done();
+  in_force_.push_back(std::move(done));
+}
+
 void Guard::start_build(GuardInput input) {
   build_ = std::make_unique<GuardBuild>();
   build_->input = std::move(input);
@@ -322,7 +327,11 @@ void Guard::finish_build() {
               "guard: {} and {} listed", counted(addresses, "address", "addresses"),
               counted(prefixes, "prefix", "prefixes"));
   retiring_ = retire(std::move(list), std::move(old));
-  if (next_input_) start_build(*std::exchange(next_input_, std::nullopt));
+  if (next_input_) {
+    start_build(*std::exchange(next_input_, std::nullopt));
+  } else {
+    for (const auto& done : std::exchange(in_force_, {})) done();
+  }
   advance();
 }
 

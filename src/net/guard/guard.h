@@ -45,6 +45,8 @@ class Guard {
 
   void reload(GuardInput input);
   bool is_rebuilding() const { return build_ != nullptr; }
+  // Calls `done` when the newest lists are in force: now, or later from work().
+  void when_in_force(std::function<void()> done);
 
   // Blocks for seconds; nullopt: until unblocked. Both report the result when it is in force:
   // immediately, or later from work().
@@ -110,6 +112,7 @@ class Guard {
   std::unique_ptr<GuardBuild> build_;
   std::set<IpPrefix> touched_;            // Changed by commands since the build began.
   std::optional<GuardInput> next_input_;  // A reload that came during a build.
+  std::vector<std::function<void()>> in_force_;
   std::jthread retiring_;
   GuardTime expired_at_ = 0;
   std::uint64_t bans_made_ = 0;

@@ -1,6 +1,8 @@
 #include "net/server/loaded_config.h"
 
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "core/config/config_file.h"
 #include "core/counted.h"
@@ -94,6 +96,30 @@ void check_accounts(LoadedConfig& loaded, const AccountPlaces& places) {
   loaded.config.reset();
 }
 
+// Reports files to write whose directory is missing.
+void check_outputs(LoadedConfig& loaded, const OutputPlaces& places) {
+  const auto check = [&](const std::string& path, Position position, const char* key) {
+    if (path.empty()) return;
+    const std::string directory = std::filesystem::path(path).parent_path();
+    std::error_code ignored;
+    std::string mistake;
+    if (std::filesystem::is_directory(path, ignored)) {
+      mistake = path + " is a directory";
+    } else if (!std::filesystem::is_directory(directory, ignored)) {
+      mistake = directory + " is not a directory of this host";
+    }
+    if (mistake.empty()) return;
+    loaded.diagnostics.push_back({.severity = Severity::error,
+                                  .file = loaded.files[position.file],
+                                  .position = position,
+                                  .message = std::string(key) + ": " + mistake});
+  };
+  const std::size_t before = loaded.diagnostics.size();
+  check(loaded.config->stats.file, places.stats_file, "'file' in [stats]");
+  check(loaded.config->log.access_file, places.access_file, "'access_file' in [log]");
+  if (loaded.diagnostics.size() != before) loaded.config.reset();
+}
+
 }  // namespace
 
 Result<LoadedConfig> load_config(const std::string& path) {
@@ -108,6 +134,7 @@ Result<LoadedConfig> load_config(const std::string& path) {
                       .log_format = result.log_format};
   if (!loaded.config) return loaded;
   check_accounts(loaded, result.accounts);
+  if (loaded.config) check_outputs(loaded, result.outputs);
   if (loaded.config) load_passwords(loaded, result.password_files);
   if (loaded.config) load_block_file(loaded, result.block_file);
   if (!loaded.config) return loaded;

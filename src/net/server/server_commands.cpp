@@ -204,7 +204,7 @@ void Server::Commands::reload(const json& /*request*/, const ControlReply& reply
   Reloaded outcome = server_.reload();
   json result = {{"reloaded", outcome.failure.empty()}, {"messages", std::move(outcome.messages)}};
   if (!outcome.failure.empty()) result["failure"] = std::move(outcome.failure);
-  reply(std::move(result));
+  server_.guard_->when_in_force([reply, result] { reply(result); });
 }
 
 // A second one does not cut the connections that the first waits for.

@@ -69,7 +69,7 @@ void Server::bound_connections(const Snapshot& snapshot) {
 // A rotation may have moved the file away.
 Result<void> Server::reopen_log() {
   auto opened = open_access_file(snapshot_->config.log.access_file);
-  if (!opened) spdlog::error("{}; lines go to the old one", opened.error().what);
+  if (!opened) spdlog::error("{}; nothing is changed", opened.error().what);
   return opened;
 }
 

@@ -8,15 +8,31 @@
 
 namespace sni {
 
-Result<UniqueFd> take_signals() {
+namespace {
+
+sigset_t handled_signals() {
   sigset_t set;
   sigemptyset(&set);
   for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2}) {
     sigaddset(&set, number);
   }
-  if (const int error = pthread_sigmask(SIG_BLOCK, &set, nullptr); error != 0) {
-    return fail_sys("cannot block signals", error);
-  }
+  return set;
+}
+
+}  // namespace
+
+void block_signals() {
+  const sigset_t set = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+void unblock_signals() {
+  const sigset_t set = handled_signals();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+Result<UniqueFd> take_signals() {
+  const sigset_t set = handled_signals();
   signal(SIGPIPE, SIG_IGN);
   UniqueFd fd = UniqueFd::adopt(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd) return fail_sys("cannot open a signalfd", errno);

@@ -7,7 +7,7 @@
 //   SIGUSR1                    reopen the access file, as logrotate's users expect
 //   SIGUSR2                    nothing
 //
-// After take_signals() none of them has its default action, so signals during the start stay
+// After block_signals() none of them has its default action, so signals during the start stay
 // pending.
 
 #include "core/error.h"
@@ -15,8 +15,12 @@
 
 namespace sni {
 
-// Blocks them in the calling thread, which must not have started others yet: threads inherit the
-// mask. The descriptor is readable when a signal is pending.
+// The calling thread must not have started others yet: threads inherit the mask.
+void block_signals();
+// For a process that is not to be the proxy: signals end it, those that came meanwhile too.
+void unblock_signals();
+
+// The blocked signals: readable when one is pending.
 Result<UniqueFd> take_signals();
 
 // Signals since the last call.

@@ -43,7 +43,9 @@ TEST_CASE("names of routes are host names or wildcards") {
       " is an address, and clients ask for names (RFC 6066); \"-\" takes those that ask for none";
   const std::string invalid = " is not a valid host name";
   const std::vector<std::pair<std::string, std::string>> table = {
-      {"", "''" + invalid},
+      {"", "'' is empty; \"-\" takes clients that ask for no name"},
+      {"a.example,b.example",
+       "'a.example,b.example' has a comma; several names are an array of them"},
       {"a..example", "'a..example'" + invalid},
       {".example", "'.example' begins with a dot; write \"example\" and \"*.example\""},
       {"a.example:443",

@@ -142,6 +142,12 @@ TEST_CASE("a route serves, refuses or redirects, one of the three") {
         "'redirect'"}},
       {"names = ['-']\nbackend = '{name}:443'\n",
        {"c.toml:4:10: clients without a name (\"-\") have no \"{name}\" to connect to"}},
+      {"names = ['a.example']\nrefuse = 'alrt'\n",
+       {"c.toml:5:10: 'refuse' in [[route]]: 'alrt' is not one of \"no\", \"alert\", \"close\" and "
+        "\"drop\"; did you mean 'alert'?"}},
+      {web + "redirect = 'http'\n",
+       {"c.toml:6:12: 'redirect' in [[route]]: 'http' is not one of \"no\" and \"https\"; did you "
+        "mean 'https'?"}},
       {"names = ['-', '-']\nbackend = 'b:1'\n",
        {"c.toml:4:15: name '-' is given twice in [[route]]"}},
   });
@@ -174,6 +180,14 @@ TEST_CASE("backends that cannot be used are refused") {
       {route("'a.example'"),
        {key + ": 'a.example' has no port; write \"address:port\", \"[v6-address]:port\", "
               "\"name:port\", \"unix:/path\" or \"{name}:port\""}},
+      {route("'{name}'"), {key + ": '{name}' has no port; did you mean '{name}:443'?"}},
+      {route("'/run/x.sock'"), {key + ": '/run/x.sock' is a path; did you mean 'unix:/run/x.sock'?"}},
+      {route("'a.example:1,b.example:2'"),
+       {key + ": 'a.example:1,b.example:2' has a comma; several backends are an array, as in "
+              "[\"a.example:1\", ...]"}},
+      {route("'b\xc3\xbc"
+             "cher.example:443'"),
+       {key + ": 'b\\xc3\\xbccher.example:443' must be written in its ASCII form (\"xn--...\")"}},
       {route("['b.example:1', 'a.example:0']"),
        {"c.toml:5:27: 'backend' in [[route]]: 'a.example:0' must end in a port from 1 to 65535"}},
       {route("'127.0.0.1:443'"),
@@ -261,6 +275,15 @@ TEST_CASE("values that do not go together are found") {
       {"[bans]\nrefused_per_minute = 5\n",
        {"c.toml:3:1: warning: 'refused_per_minute' in [bans] has no effect without "
         "'connections_per_source' in [limits]"}},
+      {"[metrics]\nlisten = 'unix:/run/x.sock'\n[control]\nsocket = '/run/x.sock'\n",
+       {"c.toml:4:10: 'listen' in [metrics] is the path of 'socket' in [control]"}},
+      {"[metrics]\nlisten = '127.0.0.1:443'\n",
+       {"c.toml:4:10: 'listen' in [metrics] conflicts with the listener in line 1, which has port "
+        "443"}},
+      {"[metrics]\nlisten = '[::]:443'\n",
+       {"c.toml:4:10: 'listen' in [metrics] conflicts with the listener in line 1, which has port "
+        "443"}},
+      {"[metrics]\nlisten = '127.0.0.1:9443'\n", {}},
       {"[access]\ndefault = 'deny'\n",
        {"c.toml:3:1: warning: nobody is served: [access] denies by default and allows no address"}},
   });

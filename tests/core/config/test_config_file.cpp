@@ -276,6 +276,9 @@ TEST_CASE("a value of the wrong type says which type it must have") {
       {"[timeouts]\nhello = 5\n",
        {"c.toml:4:9: 'hello' in [timeouts]: '5' is not a duration; write a number and a unit: "
         "\"250ms\", \"5s\", \"10m\", \"1h\""}},
+      {"[timeouts]\nhello = '10min'\nsetup = '5 Seconds'\n",
+       {"c.toml:4:9: 'hello' in [timeouts]: '10min' is not a duration; did you mean '10m'?",
+        "c.toml:5:9: 'setup' in [timeouts]: '5 Seconds' is not a duration; did you mean '5s'?"}},
       {"[control]\nsocket = true\n",
        {"c.toml:4:10: 'socket' in [control] must be a string, not a boolean"}},
       {"[timeouts]\nhello = 07:32:00\n",

@@ -13,7 +13,14 @@ TEST_CASE("keys of other proxies are answered with their counterparts") {
         "what "
         "no other route does"}},
       {"[log]\nfile = '/var/log/x'\n",
-       {"c.toml:4:1: unknown key 'file' in [log]; the log goes to standard error"}},
+       {"c.toml:4:1: unknown key 'file' in [log]; the log goes to standard error, and access "
+        "lines go to 'access_file'"}},
+      {"[dns]\nprefer = 'ipv4'\n",
+       {"c.toml:4:1: unknown key 'prefer' in [dns]; which addresses are used is its 'family', as "
+        "in family = \"prefer_ipv4\""}},
+      {"[limits]\ninclude = ['conf.d/*.toml']\n",
+       {"c.toml:4:1: unknown key 'include' in [limits]; it belongs above the first table of the "
+        "file"}},
   });
   check_routes({
       {"names = ['a.example']\nbackend = 'b.example:1'\nproxy_protocol = true\n",

@@ -74,9 +74,10 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("not found needs both families, or one that denies the name; a failure is a failure") {
+TEST_CASE("a name without an address is told from one that does not exist, and from a failure") {
   using Status = Resolution::Status;
-  CHECK(verdict(Reply::no_data, Reply::no_data) == Status::not_found);
+  CHECK(verdict(Reply::no_data, Reply::no_data) == Status::no_address);
+  CHECK(verdict(Reply::no_data, Reply::no_name) == Status::not_found);
   CHECK(verdict(Reply::no_name, Reply::no_name) == Status::not_found);
   CHECK(verdict(Reply::no_name, Reply::failed) == Status::not_found);
   CHECK(verdict(Reply::unreachable, Reply::no_name) == Status::not_found);
@@ -104,6 +105,17 @@ TEST_CASE("a candidate without addresses leads to the next one") {
   question.on_reply(DnsFamily::v4, none(Reply::no_name));
   CHECK_FALSE(question.advance());
   CHECK(question.outcome().status == Resolution::Status::not_found);
+}
+
+TEST_CASE("one candidate that exists without addresses is enough to say so") {
+  DnsQuestion question({"web.a", "web"});
+  question.on_reply(DnsFamily::v6, none(Reply::no_data));
+  question.on_reply(DnsFamily::v4, none(Reply::no_data));
+  REQUIRE(question.advance());
+  question.on_reply(DnsFamily::v6, none(Reply::no_name));
+  question.on_reply(DnsFamily::v4, none(Reply::no_name));
+  CHECK_FALSE(question.advance());
+  CHECK(question.outcome().status == Resolution::Status::no_address);
 }
 
 TEST_CASE("a candidate that fails does not end the search but is remembered") {

@@ -95,9 +95,11 @@ TEST_CASE("a name that does not exist is remembered for a short time") {
   DnsServer dns;
   dns.set_addresses("empty.example", {});
   ResolverDriver loop(asking({&dns}));
-  for (const char* name : {"gone.example", "empty.example"}) {
-    CHECK(loop.ask(name) == not_found);
-    CHECK(loop.ask(name) == not_found);
+  const Resolution no_address{.status = Resolution::Status::no_address};
+  for (const auto& [name, expected] :
+       {std::pair("gone.example", not_found), std::pair("empty.example", no_address)}) {
+    CHECK(loop.ask(name) == expected);
+    CHECK(loop.ask(name) == expected);
     CHECK(dns.asked(name, DnsType::a) == 1);
   }
   loop.put_forward(6'000);

@@ -17,16 +17,16 @@ namespace {
 
 using Source = Resolver::Source;
 
-constexpr std::uint32_t names = 1024;
+constexpr std::uint32_t names_max = 1024;
 
 std::optional<DnsMap> new_map() {
-  auto map = DnsMap::create(names);
+  auto map = DnsMap::create(names_max);
   REQUIRE_MESSAGE(map, map.error().what);
   return std::move(*map);
 }
 
 std::optional<DnsMap> pinned_map(const DnsPins& pins) {
-  auto map = DnsMap::open_pinned(pins.path, names);
+  auto map = DnsMap::open_pinned(pins.path, names_max);
   REQUIRE_MESSAGE(map, map.error().what);
   return std::move(*map);
 }

@@ -114,6 +114,22 @@ TEST_CASE("a configured block that is unblocked and blocked again is as it was")
   CHECK(!gone->configured);
 }
 
+TEST_CASE("who reloads is told when the newest lists are in force") {
+  Guarding guarding(blocking({}));
+  int told = 0;
+  guarding.guard->when_in_force([&] { ++told; });
+  CHECK(told == 1);
+  guarding.guard->reload(blocking({"192.0.2.1"}));
+  guarding.guard->when_in_force([&] {
+    told += guarding.refuses("192.0.2.2") == Refusal::blocked ? 1 : 100;
+  });
+  guarding.guard->reload(blocking({"192.0.2.2"}));
+  guarding.guard->when_in_force([&] { ++told; });
+  CHECK(told == 1);
+  guarding.finish_reload();
+  CHECK(told == 3);
+}
+
 TEST_CASE("changes of a long list are planned beside the caller, and hold in their order") {
   std::vector<std::string> many;
   for (int i = 0; i < 12'000; ++i) {
