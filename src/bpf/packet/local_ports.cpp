@@ -71,7 +71,7 @@ std::optional<std::uint16_t> LocalPorts::share(const Endpoint& backend) {
     if (taken != tuples_.end() && taken->second.contains(port)) continue;
     tuples_[backend].insert(port);
     ++holders_[port].tuples;
-    ++counters_.shared;
+    counts_.shared.add();
     return port;
   }
   return std::nullopt;
@@ -81,12 +81,12 @@ bool LocalPorts::hold(const Endpoint& backend, std::uint16_t port) {
   auto found = holders_.find(port);
   if (found == holders_.end()) {
     if (holders_.size() >= limits_.holders) {
-      ++counters_.exhausted;
+      counts_.exhausted.add();
       return false;
     }
     auto bound = bound_on_any(port);
     if (!bound) {
-      ++counters_.refused;
+      counts_.refused.add();
       return false;
     }
     found =

@@ -25,6 +25,7 @@
 
 #include "core/address/address.h"
 #include "core/error.h"
+#include "core/session/counters.h"
 #include "core/unique_fd.h"
 
 namespace sni {
@@ -36,14 +37,9 @@ class LocalPorts {
     std::uint32_t sharing_from = 1024;  // From this many holders on, their ports are shared.
     std::uint64_t rest_ms = 60'000;     // TCP_TIMEWAIT_LEN of include/net/tcp.h.
   };
-  struct Counters {
-    std::uint64_t shared = 0;
-    std::uint64_t exhausted = 0;  // Failures at the maximum of holders.
-    // Ports that the kernel did not let us hold, for want of descriptors or other reasons.
-    std::uint64_t refused = 0;
-  };
 
-  explicit LocalPorts(const Limits& limits) : limits_(limits) {}
+  // `counts` outlives it.
+  LocalPorts(const Limits& limits, PortCounts& counts) : limits_(limits), counts_(counts) {}
 
   // A held port whose tuple with this backend is free, for bind_local_port() before connect().
   // nullopt: let the kernel choose.
@@ -57,7 +53,6 @@ class LocalPorts {
   // Frees the tuples whose rest is over.
   void expire(std::uint64_t now_ms);
 
-  const Counters& counters() const { return counters_; }
   std::size_t holders() const { return holders_.size(); }
 
  private:
@@ -75,7 +70,7 @@ class LocalPorts {
   void drop(const Endpoint& backend, std::uint16_t port);
 
   Limits limits_;
-  Counters counters_;
+  PortCounts& counts_;
   std::unordered_map<std::uint16_t, Holder> holders_;
   std::vector<std::uint16_t> ports_;  // The ports of holders_.
   std::size_t cursor_ = 0;            // Into ports_: the next candidate for sharing.

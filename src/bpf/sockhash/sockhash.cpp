@@ -225,6 +225,14 @@ SockCounters Sockhash::counters() const {
   return sums;
 }
 
+std::uint32_t Sockhash::backlog_peak() const {
+  std::uint32_t peak = 0;
+  for (std::uint32_t slot = 0; slot < slots_; ++slot) {
+    peak = std::max(peak, __atomic_load_n(&state_[slot].backlog_peak, __ATOMIC_RELAXED));
+  }
+  return peak;
+}
+
 int Sockhash::map_fd(const char* name) const {
   return bpf_object__find_map_fd_by_name(object_, name);
 }

@@ -54,6 +54,8 @@ class Sockhash {
   // The steps taken, one line each, for the log.
   const std::vector<std::string>& steps() const { return steps_; }
   SockCounters counters() const;
+  // The longest backlog that any living pair has had, in bytes.
+  std::uint32_t backlog_peak() const;
 
   std::uint32_t slots() const { return slots_; }
   unsigned workers() const { return static_cast<unsigned>(rings_.size()); }

@@ -33,6 +33,9 @@ constexpr std::array families{
     Family{"packet_taken", "", "Connections joined at packet level."},
     Family{"packet_broken", "", "Hand-overs to the packet plane that ended in a reset."},
     Family{"packet_declined", "reason", "Connections that the packet plane left to the relay."},
+    Family{"packet_ports", "event", "Local ports of connections that the packet plane has."},
+    Family{"packet_events", "event", "Events of the packet plane's programs."},
+    Family{"sockhash_events", "event", "Events of the SOCKHASH's programs."},
     Family{"dns", "event", "Events of the workers' resolvers."},
 };
 
@@ -82,8 +85,7 @@ std::string seconds(std::uint64_t ms) {
   return text + '.' + digits;
 }
 
-void add_totals(Text& text, std::span<const Counters* const> workers) {
-  const std::vector<Total> rows = totals(workers);
+void add_totals(Text& text, std::span<const Total> rows) {
   for (const Family& family : families) {
     const std::string name = std::string(family.name) + "_total";
     text.head(name, "counter", family.help);
@@ -180,17 +182,21 @@ void add_state(Text& text, const ProcessState& state) {
   text.gauge("relay_memory_bytes", "Bytes held for readers that stall.", state.relay_bytes);
   text.gauge("descriptors", "Open file descriptors.", state.descriptors);
   text.gauge("descriptors_max", "Their limit.", state.descriptors_max);
+  text.gauge("sockhash_backlog_peak_bytes",
+             "The longest backlog that a living connection has had in the SOCKHASH.",
+             state.sockhash_backlog_peak);
   text.head("log_lines_dropped_total", "counter", "Log lines that were not read in time.");
   text.sample("log_lines_dropped_total", "", std::to_string(state.log_lines_dropped));
 }
 
 }  // namespace
 
-std::string metrics_text(std::span<const Counters* const> workers, const ProcessState& state,
+std::string metrics_text(std::span<const Total> totals, std::span<const Counters* const> workers,
+                         const ProcessState& state,
                          std::span<const TrafficFamily> traffic) {
   Text text;
   add_state(text, state);
-  add_totals(text, workers);
+  add_totals(text, totals);
   for (const TrafficFamily& family : traffic) add_traffic(text, family);
   add_xdp(text, state.xdp_drops);
   add_histogram<set_up_bounds_ms>(text, "hello_seconds", "From accept to a complete first flight.",

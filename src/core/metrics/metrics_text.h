@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/session/counters.h"
+#include "core/session/totals.h"
 #include "core/traffic/traffic.h"
 
 namespace sni {
@@ -48,9 +49,12 @@ struct ProcessState {
   std::uint64_t log_lines_dropped = 0;
   std::uint32_t workers_silent = 0;  // Whose traffic is missing from this scrape.
   std::vector<XdpDrops> xdp_drops;
+  std::uint64_t sockhash_backlog_peak = 0;  // In bytes, of the living pairs.
 };
 
-std::string metrics_text(std::span<const Counters* const> workers, const ProcessState& state,
+// `totals` are all rows that have a count; `workers` add their histograms.
+std::string metrics_text(std::span<const Total> totals, std::span<const Counters* const> workers,
+                         const ProcessState& state,
                          std::span<const TrafficFamily> traffic);
 
 }  // namespace sni

@@ -134,8 +134,16 @@ inline const char* to_string(PacketDecline reason) {
   return names[static_cast<std::size_t>(reason)];
 }
 
+// Counts of the local ports that connections to backends share or hold.
+struct PortCounts {
+  Counter shared;
+  Counter exhausted;  // Failures at the maximum of holders.
+  Counter refused;    // Ports that the kernel did not let us hold, for want of descriptors or so.
+};
+
 // Counts of a worker's packet plane.
 struct PacketCounts {
+  PortCounts ports;
   Counter taken;                                  // Connections handed over.
   Counter broken;                                 // Hand-overs that ended in a reset of both sides.
   std::array<Counter, packet_declines> declined;  // Connections that stay in the relay for good.

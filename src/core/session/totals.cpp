@@ -41,6 +41,9 @@ void add(std::vector<Total>& rows, const Counters& counters) {
   table.row("packet_taken", counters.packet.taken);
   table.row("packet_broken", counters.packet.broken);
   table.rows<PacketDecline>("packet_declined", counters.packet.declined);
+  table.row("packet_ports", counters.packet.ports.shared, "shared");
+  table.row("packet_ports", counters.packet.ports.exhausted, "exhausted");
+  table.row("packet_ports", counters.packet.ports.refused, "refused");
   table.row("dns", counters.dns.questions, "questions");
   table.row("dns", counters.dns.merged, "merged");
   table.row("dns", counters.dns.cache_hits, "cache_hits");

@@ -125,6 +125,22 @@ std::vector<std::string> probe_sockhash() {
 
 }  // namespace
 
+void add_kernel_totals(const FastPath& path, std::vector<Total>& rows) {
+  const PacketCounters packet =
+      path.packet ? path.packet->splice().counters() : PacketCounters{};
+  for (std::size_t i = 0; i < packet.size(); ++i) {
+    rows.push_back({.name = "packet_events",
+                    .reason = to_string(static_cast<packet_stat>(i)),
+                    .value = packet[i]});
+  }
+  const SockCounters sockhash = path.sockhash ? path.sockhash->counters() : SockCounters{};
+  for (std::size_t i = 0; i < sockhash.size(); ++i) {
+    rows.push_back({.name = "sockhash_events",
+                    .reason = counter_name(static_cast<sock_stat>(i)),
+                    .value = sockhash[i]});
+  }
+}
+
 std::vector<std::string> probe_fast_path() {
   std::vector<std::string> lines = probe_packet_plane();
   std::ranges::move(probe_sockhash(), std::back_inserter(lines));

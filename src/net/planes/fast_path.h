@@ -12,6 +12,7 @@
 
 #include "bpf/sockhash/sockhash.h"
 #include "core/config/config.h"
+#include "core/session/totals.h"
 #include "net/planes/packet_service.h"
 
 namespace sni {
@@ -30,6 +31,9 @@ Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections
 
 // For the start line: "packet plane", "sockhash for backends on this host".
 std::string in_words(const FastPath& path);
+
+// Appends the counts of the programs: all their rows, of a plane that is not there with 0.
+void add_kernel_totals(const FastPath& path, std::vector<Total>& rows);
 
 // Lines for `sni-proxy probe`: what is possible, found out by loading and testing it.
 std::vector<std::string> probe_fast_path();

@@ -67,7 +67,7 @@ PlanePacket::PlanePacket(PacketService& service, const FastPathConfig& config, P
       // Names of an earlier process, whose flows may still exist, are not reused.
       next_number_((monotonic_ns() >> 10) & 0xffff'ffff'ffff),
       handovers_max_(share.handovers),
-      ports_({.holders = share.holders, .sharing_from = share.holders / 4}),
+      ports_({.holders = share.holders, .sharing_from = share.holders / 4}, counts.ports),
       conntrack_(Conntrack::open()) {
   if (auto lookup = RouteLookup::open()) lookup_ = std::move(*lookup);
 }

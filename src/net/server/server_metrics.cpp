@@ -98,6 +98,7 @@ std::string Server::metrics_now(const std::vector<TrafficKind>& kinds,
   }
   std::vector<const Counters*> counters;
   for (const auto& worker : workers_) counters.push_back(&worker->counters());
+  const auto& sockhash = shared_.fast_path.sockhash;
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
   const auto ended =
@@ -105,7 +106,7 @@ std::string Server::metrics_now(const std::vector<TrafficKind>& kinds,
   const auto age = std::chrono::steady_clock::now() - started_;
   const auto started = std::chrono::system_clock::now() -
                        std::chrono::duration_cast<std::chrono::system_clock::duration>(age);
-  return metrics_text(counters,
+  return metrics_text(totals(), counters,
                       {.version = version_,
                        .serving = ready(),
                        .started_s = since_epoch_s(started),
@@ -123,7 +124,8 @@ std::string Server::metrics_now(const std::vector<TrafficKind>& kinds,
                        .descriptors_max = files.rlim_cur,
                        .log_lines_dropped = dropped_log_lines(),
                        .workers_silent = static_cast<std::uint32_t>(traffic.unanswered.size()),
-                       .xdp_drops = guard_->xdp_drops()},
+                       .xdp_drops = guard_->xdp_drops(),
+                       .sockhash_backlog_peak = sockhash ? sockhash->backlog_peak() : 0},
                       families);
 }
 

@@ -83,7 +83,9 @@ json Server::counted_totals() const {
 std::vector<Total> Server::totals() const {
   std::vector<const Counters*> counters;
   for (const auto& worker : workers_) counters.push_back(&worker->counters());
-  return sni::totals(counters);
+  std::vector<Total> rows = sni::totals(counters);
+  add_kernel_totals(shared_.fast_path, rows);
+  return rows;
 }
 
 }  // namespace sni

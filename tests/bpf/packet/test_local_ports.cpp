@@ -46,7 +46,8 @@ TEST_CASE("the kernel chooses no port that is held, though nothing is connected 
   in_own_network([] {
     set_port_range(40'000, 40'007);
     const auto listener = Listener::open(30'000);
-    LocalPorts ports({.holders = 4, .sharing_from = 4});
+    PortCounts counts;
+    LocalPorts ports({.holders = 4, .sharing_from = 4}, counts);
     std::set<std::uint16_t> held;
     for (int i = 0; i < 4; ++i) {
       const auto connection = connected_to(listener.port);
@@ -75,7 +76,8 @@ TEST_CASE("the kernel chooses no port that is held, though nothing is connected 
 
 TEST_CASE("few holders are not shared, and many serve other backends") {
   in_own_network([] {
-    LocalPorts ports({.holders = 3, .sharing_from = 2});
+    PortCounts counts;
+    LocalPorts ports({.holders = 3, .sharing_from = 2}, counts);
     REQUIRE(ports.hold(backend(1), 40'000));
     CHECK(!ports.share(backend(2)));
     REQUIRE(ports.hold(backend(1), 40'001));
@@ -84,13 +86,14 @@ TEST_CASE("few holders are not shared, and many serve other backends") {
     CHECK(!ports.share(backend(2)));  // Both of its tuples are in use.
     CHECK(!ports.share(backend(1)));
     CHECK(ports.holders() == 2);
-    CHECK(ports.counters().shared == 2);
+    CHECK(counts.shared.value() == 2);
   });
 }
 
 TEST_CASE("our own sockets connect from one held port to many backends at once") {
   in_own_network([] {
-    LocalPorts ports({.holders = 1, .sharing_from = 1});
+    PortCounts counts;
+    LocalPorts ports({.holders = 1, .sharing_from = 1}, counts);
     REQUIRE(ports.hold(backend(1), 40'000));
     std::vector<UniqueFd> connections;
     for (const auto& listener : {Listener::open(), Listener::open()}) {
@@ -107,7 +110,8 @@ TEST_CASE("our own sockets connect from one held port to many backends at once")
 
 TEST_CASE("a tuple that was used rests, and a port is held until its last tuple has rested") {
   in_own_network([] {
-    LocalPorts ports({.holders = 1, .sharing_from = 1, .rest_ms = 60'000});
+    PortCounts counts;
+    LocalPorts ports({.holders = 1, .sharing_from = 1, .rest_ms = 60'000}, counts);
     REQUIRE(ports.hold(backend(1), 40'000));
     REQUIRE(ports.share(backend(2)) == 40'000);
     ports.release(backend(2), 40'000, true, 1000);
@@ -127,11 +131,12 @@ TEST_CASE("a tuple that was used rests, and a port is held until its last tuple 
 
 TEST_CASE("a tuple is held once, and holders have an end") {
   in_own_network([] {
-    LocalPorts ports({.holders = 1, .sharing_from = 1});
+    PortCounts counts;
+    LocalPorts ports({.holders = 1, .sharing_from = 1}, counts);
     REQUIRE(ports.hold(backend(1), 40'000));
     CHECK(!ports.hold(backend(1), 40'000));
     CHECK(!ports.hold(backend(1), 40'001));
-    CHECK(ports.counters().exhausted == 1);
+    CHECK(counts.exhausted.value() == 1);
     REQUIRE(ports.hold(backend(2), 40'000));
     ports.release(backend(1), 40'000, false, 0);
     ports.release(backend(2), 40'000, false, 0);
@@ -144,9 +149,10 @@ TEST_CASE("a port that another process has exclusively is not held") {
     const auto other = tcp_socket();
     auto address = loopback(40'000);
     REQUIRE(bind(other.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-    LocalPorts ports({});
+    PortCounts counts;
+    LocalPorts ports({}, counts);
     CHECK(!ports.hold(backend(1), 40'000));
-    CHECK(ports.counters().refused == 1);
+    CHECK(counts.refused.value() == 1);
     CHECK(ports.holders() == 0);
   });
 }
