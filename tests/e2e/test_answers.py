@@ -169,7 +169,7 @@ class Answers(ProxyTest):
             "http": b"GET / HTTP/1.1\r\nHost: one.example\r\n\r\n",
             "ssh": b"SSH-2.0-OpenSSH_9.2\r\n",
             "zeros": bytes(64),
-            "application data": b"\x17\x03\x03\x00\x05hello",
+            "no TLS version": b"\x17\x02\x03\x00\x05hello",
             "an alert": b"\x15\x03\x01\x00\x02\x02\x28",
         }
         for what, sent in garbage.items():

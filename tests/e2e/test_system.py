@@ -123,6 +123,26 @@ class OwnAddresses(ProxyTest):
         line, = proxy.access(1)
         self.assertEqual((line["client"].split(":")[0], line["end"]), ("127.0.0.1", "forbidden"))
 
+    def test_an_interface_that_is_made_again_is_used_under_its_new_index(self):
+        """A VPN that reconnects: the listener's and the backend's addresses name the interface."""
+        port = processes.free_port()
+        make = ("ip link add near type veth peer name far && ip link set near up && "
+                "ip link set far up && ip address add fe80::1/64 dev far nodad && "
+                "ip address add fe80::2/64 dev near nodad")
+        proxy = self.proxy(
+            {"listener": [{"name": "https", "address": f"[fe80::2%near]:{port}"}],
+             "route": [{"names": ["*"], "backend": "[fe80::1%near]:1"}]},
+            command=("unshare", "--net", "sh", "-c", f'ip link set lo up && {make} && exec "$@"', "sh"),
+            wait=False)
+        proxy.wait_log("listening")
+        for lines in (1, 2):
+            self.inside(proxy, "openssl", "s_client", "-connect", f"[fe80::2%near]:{port}")
+            line = proxy.access(lines)[-1]
+            self.assertEqual((line["end"], line["error"]), ("unreachable", "connection refused"))
+            if lines == 1:
+                self.inside(proxy, "sh", "-c", f"ip link delete near && {make}")
+                proxy.wait_log("an interface was made again")
+
 
 if __name__ == "__main__":
     main()

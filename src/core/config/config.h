@@ -6,6 +6,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -326,8 +328,14 @@ struct Config {
   MetricsConfig metrics;
   StatsConfig stats;
   LogConfig log;
+  // The interfaces that addresses name ("%eth0"), with their indices when the file was read.
+  std::map<std::string, std::uint32_t, std::less<>> interfaces;
   bool operator==(const Config&) const = default;
 };
+
+// Puts new indices of interfaces (old to new) into all addresses that have a scope, and into
+// `interfaces`.
+void renumber_interfaces(Config& config, const std::map<std::uint32_t, std::uint32_t>& moved);
 
 // How long a backend address of this route may take to answer a connect.
 std::chrono::milliseconds connect_timeout(const TimeoutConfig& timeouts, const RouteConfig& route);

@@ -29,8 +29,15 @@ GuardList::GuardList(std::vector<GuardEntry> entries) {
     GuardTerm& term = addresses_[entry->prefix.base];
     term = united(term, entry->term);
   }
-  entries.erase(first_single, entries.end());
-  rules_ = std::move(entries);
+  std::map<IpPrefix, std::size_t> places;  // Of rules_, which keep the order of the entries.
+  for (auto entry = entries.begin(); entry != first_single; ++entry) {
+    const auto [known, is_new] = places.try_emplace(entry->prefix, rules_.size());
+    if (is_new) {
+      rules_.push_back(*entry);
+    } else {
+      rules_[known->second].term = united(rules_[known->second].term, entry->term);
+    }
+  }
   prefixes_ = GuardPrefixes(rules_);
 }
 

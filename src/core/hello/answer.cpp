@@ -24,6 +24,7 @@ constexpr Alert internal_error = fatal_alert(80);
 constexpr Alert missing_extension = fatal_alert(109);
 constexpr Alert decode_error = fatal_alert(50);
 constexpr Alert record_overflow = fatal_alert(22);
+constexpr Alert illegal_parameter = fatal_alert(47);
 constexpr Alert unexpected_message = fatal_alert(10);
 
 struct HttpAnswer {
@@ -92,6 +93,8 @@ std::span<const std::uint8_t> answer_bytes(Answer answer) noexcept {
       return record_overflow;
     case Answer::tls_unexpected_message:
       return unexpected_message;
+    case Answer::tls_illegal_parameter:
+      return illegal_parameter;
     case Answer::http_bad_request:
       return bad_request.view();
     case Answer::http_not_allowed:
@@ -123,6 +126,8 @@ std::optional<Answer> answer_to_fault(Protocol protocol, FlightError error) {
       return Answer::tls_record_overflow;
     case FlightError::unexpected_message:
       return Answer::tls_unexpected_message;
+    case FlightError::repeated_extension:
+      return Answer::tls_illegal_parameter;
     case FlightError::bad_name:
       return Answer::tls_unrecognized_name;
     case FlightError::other_version:

@@ -19,6 +19,7 @@ enum class Answer : std::uint8_t {
   tls_decode_error,
   tls_record_overflow,
   tls_unexpected_message,
+  tls_illegal_parameter,
   http_not_found,        // No route, and the client sent no host.
   http_misdirected,      // No route takes this host (RFC 9110 15.5.20).
   http_bad_gateway,      // The backend cannot be reached.

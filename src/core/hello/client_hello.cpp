@@ -26,6 +26,7 @@ struct HelloReading {
   FirstFlight flight;
   bool strip_port = false;
   bool bad_name = false;
+  bool repeated = false;
 };
 
 // RFC 6066 3: a list of {u8 type, u16-prefixed name}. Only host_name (0) is defined; other types
@@ -109,7 +110,8 @@ bool read_extensions(ByteReader extensions, HelloReading& reading) {
   while (!extensions.empty()) {
     std::uint16_t type = 0;
     ByteReader content;
-    if (!extensions.u16(type) || !extensions.prefixed_u16(content) || seen[type]) return false;
+    if (!extensions.u16(type) || !extensions.prefixed_u16(content)) return false;
+    reading.repeated |= seen[type];
     seen[type] = true;
     if (!read_extension(type, content, reading)) return false;
   }
@@ -137,6 +139,9 @@ std::expected<FirstFlight, FlightFault> parse_client_hello(std::span<const std::
   HelloReading reading{.flight = {}, .strip_port = strip_port};
   if (!read_hello(ByteReader(hello), reading)) {
     return std::unexpected(FlightFault{.error = FlightError::malformed, .name = {}});
+  }
+  if (reading.repeated) {
+    return std::unexpected(FlightFault{.error = FlightError::repeated_extension, .name = {}});
   }
   if (reading.bad_name) {
     return std::unexpected(

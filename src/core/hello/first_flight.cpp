@@ -6,6 +6,19 @@
 
 namespace sni {
 
+std::string_view to_string(FlightError error) {
+  switch (error) {
+    case FlightError::record_overflow:
+      return "a record of more than 2^14 bytes";
+    case FlightError::unexpected_message:
+      return "not a ClientHello";
+    case FlightError::repeated_extension:
+      return "an extension is given twice";
+    default:
+      return {};
+  }
+}
+
 std::expected<std::size_t, FlightError> FlightScanner::scan(std::span<const std::uint8_t> bytes) {
   switch (options_.protocol) {
     case Protocol::tls:

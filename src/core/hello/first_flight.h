@@ -25,9 +25,13 @@ enum class FlightError : std::uint8_t {
   oversized,           // Longer than limits.hello_bytes or core/limits.h allow.
   record_overflow,     // A TLS record of more than 2^14 bytes.
   unexpected_message,  // TLS, but not exactly one ClientHello.
+  repeated_extension,  // A ClientHello with two extensions of a type.
   bad_name,            // A valid ClientHello whose name is not a host name.
   other_version,       // HTTP, but not HTTP/1.x: the preface of HTTP/2 above all.
 };
+
+// For the access line; empty where the end reason says it all.
+std::string_view to_string(FlightError error);
 
 // Why a complete flight cannot be used.
 struct FlightFault {

@@ -18,9 +18,20 @@ std::size_t record_length(std::span<const std::uint8_t> record) {
   return static_cast<std::size_t>(record[3]) << 8 | record[4];
 }
 
+// Types of records with which a client may not begin. An alert is left out: who sends one goes, and
+// is not answered (RFC 8446 6.2).
+bool may_not_be_first(std::uint8_t type) {
+  return type == content_change_cipher_spec || type == content_application_data;
+}
+
 // Checks the available part of a record header. A peer whose first bytes are wrong does not speak
 // TLS; an error later on is malformed TLS.
 std::optional<FlightError> header_error(std::span<const std::uint8_t> record, bool first) {
+  if (first && !record.empty() && may_not_be_first(record[0])) {
+    if (record.size() < 2) return std::nullopt;
+    return record[1] == version_major ? FlightError::unexpected_message
+                                      : FlightError::not_the_protocol;
+  }
   const auto wrong = [first](FlightError later) {
     return first ? FlightError::not_the_protocol : later;
   };

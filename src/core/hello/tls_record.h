@@ -17,8 +17,10 @@
 namespace sni {
 
 // Content types of records (RFC 8446 5.1).
+inline constexpr std::uint8_t content_change_cipher_spec = 20;
 inline constexpr std::uint8_t content_alert = 21;
 inline constexpr std::uint8_t content_handshake = 22;
+inline constexpr std::uint8_t content_application_data = 23;
 
 // FlightScanner::scan() for TLS, for a hello of at most `hello_bytes` and limits::hello_records_max
 // records. Returns 0 when the hello is complete, else the number of bytes to wait for. The first

@@ -32,6 +32,7 @@ const char* to_string(EndReason reason) {
                                           "queue_full",
                                           "queue_timeout",
                                           "no_local_port",
+                                          "no_descriptor",
                                           "connect_timeout",
                                           "idle_timeout",
                                           "half_closed_timeout",

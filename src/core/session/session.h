@@ -80,6 +80,7 @@ enum class EndReason : std::uint8_t {
   queue_full,       // Every backend is at its limit of connections, and its queue is full.
   queue_timeout,    // Every backend was full, and no place became free in time.
   no_local_port,    // As unreachable, for want of a local port.
+  no_descriptor,    // As unreachable, for want of a file descriptor.
   connect_timeout,  // As unreachable, and the last address did not answer at all.
   idle_timeout,
   half_closed_timeout,  // One side had sent its FIN, and the other sent nothing more.

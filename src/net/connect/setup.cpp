@@ -30,6 +30,7 @@ EndReason reason_of(FlightError error) {
     case FlightError::malformed:
     case FlightError::record_overflow:
     case FlightError::unexpected_message:
+    case FlightError::repeated_extension:
     case FlightError::bad_name:
       return EndReason::malformed;
   }
@@ -171,6 +172,7 @@ Event Setup::refuse_proxy_header(std::string_view why) {
 
 Event Setup::refuse(FlightError error) {
   EndReason reason = reason_of(error);
+  if (flow_.record.hello_error.empty()) flow_.record.hello_error = to_string(error);
   // Long enough not to be a coincidence.
   if (flight_.bytes().size() >= proxy_wire::v1_prefix.size() &&
       begins_proxy_header(flight_.bytes())) {

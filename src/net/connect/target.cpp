@@ -341,6 +341,8 @@ EndReason TargetList::why() const {
       return EndReason::queue_timeout;
     case AttemptError::no_local_port:
       return EndReason::no_local_port;
+    case AttemptError::no_descriptor:
+      return EndReason::no_descriptor;
     default:
       return EndReason::unreachable;
   }

@@ -24,8 +24,9 @@ constexpr std::uint64_t listener_id = 0;
 
 }  // namespace
 
-Result<std::unique_ptr<ControlServer>> ControlServer::listen(const ControlConfig& config) {
-  auto server = std::unique_ptr<ControlServer>(new ControlServer(config.socket));
+Result<std::unique_ptr<ControlServer>> ControlServer::listen(const ControlConfig& config,
+                                                             std::size_t clients_max) {
+  auto server = std::unique_ptr<ControlServer>(new ControlServer(config.socket, clients_max));
   if (auto opened = server->open(config); !opened) {
     server->path_.clear();
     return std::unexpected(opened.error());
@@ -116,7 +117,7 @@ void ControlServer::accept_clients() {
         UniqueFd::adopt(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) return;
     // The oldest client is dropped, so that forgotten ones cannot lock the operator out.
-    if (clients_.size() >= limits::control_clients_max) clients_.erase(clients_.begin());
+    if (clients_.size() >= clients_max_) clients_.erase(clients_.begin());
     const ClientId id = ++last_id_;
     epoll_event event{.events = EPOLLIN, .data = {.u64 = id}};
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) continue;

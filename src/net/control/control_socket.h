@@ -30,6 +30,7 @@
 #include "core/config/config.h"
 #include "core/control/control_message.h"
 #include "core/error.h"
+#include "core/limits.h"
 #include "core/unique_fd.h"
 
 namespace sni {
@@ -51,7 +52,9 @@ class ControlCommands {
 class ControlServer {
  public:
   // Makes the last directory of the path if it is missing, and replaces a stale socket.
-  static Result<std::unique_ptr<ControlServer>> listen(const ControlConfig& config);
+  // With more than `clients_max` the oldest client is dropped.
+  static Result<std::unique_ptr<ControlServer>> listen(
+      const ControlConfig& config, std::size_t clients_max = limits::control_clients_max);
   ~ControlServer();
 
   void add(std::unique_ptr<ControlCommands> commands) { commands_.push_back(std::move(commands)); }
@@ -79,7 +82,8 @@ class ControlServer {
     std::uint64_t progress_ms = 0;  // When it last read some of the output, or the output began.
   };
 
-  explicit ControlServer(std::string path) : path_(std::move(path)) {}
+  ControlServer(std::string path, std::size_t clients_max)
+      : path_(std::move(path)), clients_max_(clients_max) {}
   Result<void> open(const ControlConfig& config);
   Result<void> give_away(const ControlConfig& config) const;
   void cut_slow_clients();
@@ -93,6 +97,7 @@ class ControlServer {
   void reply(ClientId id, const Result<nlohmann::json>& result);
 
   std::string path_;
+  std::size_t clients_max_;
   UniqueFd listener_;
   UniqueFd epoll_;
   std::map<ClientId, Client> clients_;

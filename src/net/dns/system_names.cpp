@@ -18,14 +18,13 @@ Result<std::string> read_names(const std::string& path) {
 
 }  // namespace
 
-Result<std::shared_ptr<const SystemNames>> load_system_names(const SystemNamesPaths& paths) {
+Result<SystemNames> load_system_names(const SystemNamesPaths& paths) {
   Result<std::string> hosts = read_names(paths.hosts);
   if (!hosts) return std::unexpected(std::move(hosts.error()));
   Result<std::string> resolv_conf = read_names(paths.resolv_conf);
   if (!resolv_conf) return std::unexpected(std::move(resolv_conf.error()));
-  return std::make_shared<const SystemNames>(
-      SystemNames{.hosts = HostsTable::parse(*hosts),
-                  .resolv_conf = parse_resolv_conf(*resolv_conf, interface_index)});
+  return SystemNames{.hosts = HostsTable::parse(*hosts),
+                     .resolv_conf = parse_resolv_conf(*resolv_conf, interface_index)};
 }
 
 }  // namespace sni

@@ -4,7 +4,6 @@
 // at start, at every reload and when they change (net/dns/names_watch.h), so that no worker waits
 // for a file.
 
-#include <memory>
 #include <string>
 
 #include "core/dns/hosts_table.h"
@@ -26,6 +25,6 @@ struct SystemNamesPaths {
 
 // A missing file counts as empty (containers may have neither). A file that cannot be read, or is
 // longer than limits::system_file_max, is an error.
-Result<std::shared_ptr<const SystemNames>> load_system_names(const SystemNamesPaths& paths = {});
+Result<SystemNames> load_system_names(const SystemNamesPaths& paths = {});
 
 }  // namespace sni

@@ -83,7 +83,7 @@ Result<std::vector<NeededSource>> needed_sources(const Config& config) {
   const auto gateways = parse_gateways(text_of("/proc/net/route"), text_of("/proc/net/ipv6_route"));
   for (const IpAddress& gateway : gateways) needed.push_back({gateway, "the gateway"});
   const auto& servers =
-      config.dns.servers.empty() ? (*names)->resolv_conf.servers : config.dns.servers;
+      config.dns.servers.empty() ? names->resolv_conf.servers : config.dns.servers;
   for (const Endpoint& server : servers) needed.push_back({server.ip, "a resolver"});
   for (const RouteConfig& route : config.routes) {
     for (const Backend& backend : route.backends) {

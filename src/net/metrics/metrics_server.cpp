@@ -43,8 +43,9 @@ Result<UniqueFd> open_tcp(const std::string& text) {
 }  // namespace
 
 Result<std::unique_ptr<MetricsServer>> MetricsServer::listen(const std::string& address,
-                                                             MetricsSource& source) {
-  auto server = std::unique_ptr<MetricsServer>(new MetricsServer(source));
+                                                             MetricsSource& source,
+                                                             std::size_t clients_max) {
+  auto server = std::unique_ptr<MetricsServer>(new MetricsServer(source, clients_max));
   if (auto opened = server->open(address); !opened) return std::unexpected(opened.error());
   return server;
 }
@@ -115,7 +116,7 @@ void MetricsServer::accept_clients() {
         UniqueFd::adopt(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) return;
     // The oldest client is dropped, so that forgotten ones cannot lock the scraper out.
-    if (clients_.size() >= limits::scrape_clients_max) clients_.erase(clients_.begin());
+    if (clients_.size() >= clients_max_) clients_.erase(clients_.begin());
     const ClientId id = ++last_id_;
     epoll_event event{.events = EPOLLIN, .data = {.u64 = id}};
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) != 0) continue;

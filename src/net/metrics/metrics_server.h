@@ -17,6 +17,7 @@
 
 #include "core/error.h"
 #include "core/metrics/http_request.h"
+#include "core/limits.h"
 #include "core/unique_fd.h"
 
 namespace sni {
@@ -37,8 +38,10 @@ class MetricsServer {
  public:
   // `address`: "address:port", or "unix:/path", whose socket is of mode 0660. `source` outlives the
   // server.
-  static Result<std::unique_ptr<MetricsServer>> listen(const std::string& address,
-                                                       MetricsSource& source);
+  // With more than `clients_max` the oldest client is dropped.
+  static Result<std::unique_ptr<MetricsServer>> listen(
+      const std::string& address, MetricsSource& source,
+      std::size_t clients_max = limits::scrape_clients_max);
   ~MetricsServer();
 
   // Readable when dispatch() has work; dispatch() must also be called at deadline_ms(). `now_ms`:
@@ -60,7 +63,8 @@ class MetricsServer {
     std::uint64_t progress_ms = 0;  // Time of the last progress.
   };
 
-  explicit MetricsServer(MetricsSource& source) : source_(source) {}
+  MetricsServer(MetricsSource& source, std::size_t clients_max)
+      : source_(source), clients_max_(clients_max) {}
   Result<void> open(const std::string& address);
   Result<UniqueFd> open_unix(const std::string& path);
   void accept_clients();
@@ -76,6 +80,7 @@ class MetricsServer {
   static bool is_late(const Client& client, std::uint64_t now_ms);
 
   MetricsSource& source_;
+  std::size_t clients_max_;
   std::string path_;  // Of a UNIX socket; empty: it is a TCP socket.
   UniqueFd listener_;
   UniqueFd epoll_;

@@ -127,17 +127,17 @@ std::vector<std::string> probe_sockhash() {
 
 void add_kernel_totals(const FastPath& path, std::vector<Total>& rows) {
   const PacketCounters packet =
-      path.packet ? path.packet->splice().counters() : PacketCounters{};
+      path.packet ? path.packet->splice().counters() : path.packet_before;
   for (std::size_t i = 0; i < packet.size(); ++i) {
     rows.push_back({.name = "packet_events",
                     .reason = to_string(static_cast<packet_stat>(i)),
-                    .value = packet[i]});
+                    .value = packet[i] - path.packet_before[i]});
   }
-  const SockCounters sockhash = path.sockhash ? path.sockhash->counters() : SockCounters{};
+  const SockCounters sockhash = path.sockhash ? path.sockhash->counters() : path.sockhash_before;
   for (std::size_t i = 0; i < sockhash.size(); ++i) {
     rows.push_back({.name = "sockhash_events",
                     .reason = counter_name(static_cast<sock_stat>(i)),
-                    .value = sockhash[i]});
+                    .value = sockhash[i] - path.sockhash_before[i]});
   }
 }
 
@@ -179,6 +179,8 @@ Result<FastPath> start_fast_path(const Config& config, std::uint32_t connections
     if (!started) note(path, "sockhash: not possible (" + started.error().what + ")");
     if (!path.local && !path.remote) path.sockhash.reset();
   }
+  if (path.packet) path.packet_before = path.packet->splice().counters();
+  if (path.sockhash) path.sockhash_before = path.sockhash->counters();
   return path;
 }
 

@@ -23,6 +23,8 @@ struct FastPath {
   bool remote = false;                    // All others.
   std::unique_ptr<PacketService> packet;  // Empty: no packet plane.
   PacketShare packet_share;               // The share of each worker.
+  PacketCounters packet_before{};         // Counted by the self-test, or for an earlier process.
+  SockCounters sockhash_before{};         // Counted by the self-test.
   std::vector<std::string> missing;       // What `auto` lacks, and why; for the operator.
 };
 

@@ -1,6 +1,11 @@
 #include "net/server/descriptor_budget.h"
 
+#include <dirent.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <string>
 
 #include "core/limits.h"
 
@@ -16,6 +21,9 @@ constexpr std::uint64_t per_worker = 3;
 // Per server: UDP, and TCP for truncated answers.
 constexpr std::uint64_t per_name_server = 2;
 constexpr std::uint64_t connections_ceiling = 1u << 24;  // Slot numbers, with room to spare.
+
+// A sixteenth of all goes to those who look at the proxy, half to the socket and half to metrics.
+constexpr std::uint64_t limit_per_client = 32;
 
 // Besides the workers', as observed with a minimal configuration.
 constexpr std::uint64_t least_to_start = 16;
@@ -50,6 +58,44 @@ DescriptorBudget share_descriptors(const DescriptorNeeds& needs) {
   return {.connections = static_cast<std::uint32_t>(
               std::clamp<std::uint64_t>(left / per_connection, 1, connections_ceiling)),
           .splices = static_cast<std::uint32_t>(splices)};
+}
+
+std::size_t control_clients(std::uint64_t limit) {
+  return std::clamp<std::uint64_t>(limit / limit_per_client, 1, limits::control_clients_max);
+}
+
+std::size_t scrape_clients(std::uint64_t limit) {
+  return std::clamp<std::uint64_t>(limit / limit_per_client, 1, limits::scrape_clients_max);
+}
+
+std::uint64_t descriptor_limit() {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  return files.rlim_cur;
+}
+
+// Linux 6.2 and newer give the number as the directory's size (proc_fd_getattr in fs/proc/fd.c);
+// older kernels only have the list.
+std::uint64_t open_descriptors() {
+  constexpr const char* path = "/proc/self/fd";
+  struct stat status{};
+  if (stat(path, &status) == 0 && status.st_size > 0) {
+    return static_cast<std::uint64_t>(status.st_size);
+  }
+  DIR* directory = opendir(path);
+  if (directory == nullptr) return 0;
+  std::uint64_t entries = 0;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone.
+  while (readdir(directory) != nullptr) ++entries;
+  closedir(directory);
+  return entries > 3 ? entries - 3 : 0;  // ".", "..", and the directory itself.
+}
+
+Result<void> check_room_for_one(std::uint64_t limit) {
+  const std::uint64_t open = open_descriptors();
+  if (open + per_connection + 1 <= limit) return {};  // One more is accepted, to be refused.
+  return fail(std::to_string(open) + " files are open before the first connection, and the limit is " +
+              std::to_string(limit) + " (ulimit -n, LimitNOFILE=)");
 }
 
 std::uint64_t descriptors_to_start(const DescriptorNeeds& needs) {

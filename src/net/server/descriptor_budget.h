@@ -7,7 +7,10 @@
 // (limits.connections), and a connection beyond it is refused at once, not when the socket to its
 // backend fails.
 
+#include <cstddef>
 #include <cstdint>
+
+#include "core/error.h"
 
 namespace sni {
 
@@ -26,6 +29,17 @@ struct DescriptorBudget {
 };
 
 DescriptorBudget share_descriptors(const DescriptorNeeds& needs);
+
+// How many clients of the control socket, and how many scrapers of metrics, a process with this
+// limit keeps at once.
+std::size_t control_clients(std::uint64_t limit);
+std::size_t scrape_clients(std::uint64_t limit);
+
+// RLIMIT_NOFILE of this process, and its open file descriptors.
+std::uint64_t descriptor_limit();
+std::uint64_t open_descriptors();
+// Whether one more client can be accepted and connected; Error: it cannot, with the figures.
+Result<void> check_room_for_one(std::uint64_t limit);
 
 // The open files that the process needs to start at all.
 std::uint64_t descriptors_to_start(const DescriptorNeeds& needs);

@@ -1,6 +1,8 @@
 #include "net/server/loaded_config.h"
 
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <string>
 #include <system_error>
 
@@ -125,7 +127,14 @@ void check_outputs(LoadedConfig& loaded, const OutputPlaces& places) {
 Result<LoadedConfig> load_config(const std::string& path) {
   const auto text = read_file(path, limits::config_bytes_max);
   if (!text) return std::unexpected(text.error());
-  ConfigResult result = read_config(*text, path, interface_index, include_files(path));
+  std::map<std::string, std::uint32_t, std::less<>> interfaces;
+  const auto lookup = [&interfaces](std::string_view name) {
+    const auto index = interface_index(name);
+    if (index) interfaces.emplace(name, *index);
+    return index;
+  };
+  ConfigResult result = read_config(*text, path, lookup, include_files(path));
+  if (result.config) result.config->interfaces = std::move(interfaces);
   LoadedConfig loaded{.config = std::move(result.config),
                       .diagnostics = std::move(result.diagnostics),
                       .block_file = {},

@@ -20,6 +20,7 @@
 #include "net/log.h"
 #include "net/metrics/metrics_server.h"
 #include "net/server/cpu_count.h"
+#include "net/server/descriptor_budget.h"
 #include "net/server/fixed_settings.h"
 #include "net/server/own_addresses.h"
 #include "net/server/stats_writer.h"
@@ -30,9 +31,6 @@ namespace {
 
 // How often the main thread checks its workers while they drain; otherwise the guard decides.
 constexpr int drain_look_ms = 20;
-
-// How long to wait for further address events.
-constexpr std::uint64_t addresses_settle_ms = 100;
 
 std::string described(const ListenerConfig& listener) {
   return listener.address.to_string(interface_name) + " (" + listener.name + ", " +
@@ -97,7 +95,7 @@ Result<void> Server::start(LoadedConfig loaded) {
   auto names_watch = NamesWatch::open();
   if (!names_watch) spdlog::warn("{}; they are read at a reload", names_watch.error().what);
   if (names_watch) names_watch_ = std::move(*names_watch);
-  auto snapshot = make_snapshot(std::move(config), backends_, &reaper_);
+  auto snapshot = make_snapshot(std::move(config), backends_, nullptr, &reaper_);
   if (!snapshot) return std::unexpected(snapshot.error());
   const RingFeatures ring = probe_ring();
   if (!ring.available) return fail(ring.reason);
@@ -132,7 +130,7 @@ Result<void> Server::start(LoadedConfig loaded) {
     spdlog::warn("no listener takes the socket {} of the service manager; it is closed", name);
   }
   check_backends();
-  return {};
+  return check_room_for_one(descriptor_limit());
 }
 
 void Server::log_start(const Snapshot& snapshot) const {
@@ -146,7 +144,7 @@ void Server::log_start(const Snapshot& snapshot) const {
 
 // The proxy also serves without a control socket: a user other than root may have no place for it.
 void Server::open_control(const ControlConfig& config) {
-  auto control = ControlServer::listen(config);
+  auto control = ControlServer::listen(config, control_clients(descriptor_limit()));
   if (!control) return spdlog::warn("{}; control commands are unavailable", control.error().what);
   control_ = std::move(*control);
   control_->add(std::make_unique<GuardCommands>(*guard_));
@@ -234,43 +232,6 @@ int Server::wait_ms() const {
     if (due) wait = std::min(wait, *due <= now ? 0 : *due - now);
   }
   return static_cast<int>(wait);
-}
-
-// A container that starts or ends causes several events, and a host may start many.
-void Server::note_address_event() {
-  rearm(addresses_);
-  if (!addresses_due_ms_) addresses_due_ms_ = monotonic_ms() + addresses_settle_ms;
-}
-
-// Another host's former address may now lead back into the proxy, or open this host to clients.
-void Server::take_own_addresses() {
-  addresses_due_ms_.reset();
-  auto addresses = own_addresses();
-  if (draining_ || !addresses || *addresses == snapshot_->own) return;
-  const auto adopted = adopt(with_own_addresses(*snapshot_, std::move(*addresses)));
-  if (!adopted) return spdlog::error("{}", adopted.error().what);
-  spdlog::info("the addresses of this host have changed");
-}
-
-// Workers with a snapshot already have its names.
-void Server::take_names(std::shared_ptr<const SystemNames> names) {
-  const bool news = names_ == nullptr || names_->resolv_conf != names->resolv_conf;
-  names_ = std::move(names);
-  if (!news || !snapshot_->config.dns.servers.empty()) return;
-  for (const std::string& unused : names_->resolv_conf.unused) {
-    spdlog::warn("/etc/resolv.conf: {}; it is not used", escape_for_log(unused));
-  }
-}
-
-void Server::on_names_changed() {
-  if (!names_watch_->take()) return;
-  auto names = load_system_names();
-  if (!names) return spdlog::warn("{}; names are resolved as before", names.error().what);
-  if (**names == *names_) return;
-  spdlog::info("/etc/hosts or /etc/resolv.conf has changed");
-  for (const auto& worker : workers_) worker->tell(NewNames{*names});
-  if (health_) health_->take_names(*names, monotonic_ms());
-  take_names(std::move(*names));
 }
 
 std::string Server::summary() const {

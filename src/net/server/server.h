@@ -68,6 +68,7 @@ class Server : private MetricsSource {
   Reloaded reload();  // server_reload.cpp.
   void note_address_event();
   void take_own_addresses();
+  bool follow_interfaces();
   void on_names_changed();
   void take_names(std::shared_ptr<const SystemNames> names);
   Result<void> adopt(std::shared_ptr<const Snapshot> next);

@@ -1,9 +1,6 @@
 // The metrics of the process for scrapers.
 
-#include <dirent.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,6 +9,7 @@
 #include "core/metrics/metrics_text.h"
 #include "net/log.h"
 #include "net/metrics/metrics_server.h"
+#include "net/server/descriptor_budget.h"
 #include "net/server/server.h"
 
 namespace sni {
@@ -40,29 +38,12 @@ std::uint64_t since_epoch_s(std::chrono::system_clock::time_point time) {
       std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
 }
 
-// Linux 6.2 and newer give the number as the directory's size (proc_fd_getattr in fs/proc/fd.c);
-// older kernels only have the list.
-std::uint64_t open_descriptors() {
-  constexpr const char* path = "/proc/self/fd";
-  struct stat status{};
-  if (stat(path, &status) == 0 && status.st_size > 0) {
-    return static_cast<std::uint64_t>(status.st_size);
-  }
-  DIR* directory = opendir(path);
-  if (directory == nullptr) return 0;
-  std::uint64_t entries = 0;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone.
-  while (readdir(directory) != nullptr) ++entries;
-  closedir(directory);
-  return entries > 3 ? entries - 3 : 0;  // ".", "..", and the directory itself.
-}
-
 }  // namespace
 
 // If metrics are configured, a failure to listen is an error.
 Result<void> Server::open_metrics(const MetricsConfig& config) {
   if (config.listen.empty()) return {};
-  auto server = MetricsServer::listen(config.listen, *this);
+  auto server = MetricsServer::listen(config.listen, *this, scrape_clients(descriptor_limit()));
   if (!server) return std::unexpected(server.error());
   metrics_ = std::move(*server);
   spdlog::info("serving metrics on {}", config.listen);
@@ -99,8 +80,6 @@ std::string Server::metrics_now(const std::vector<TrafficKind>& kinds,
   std::vector<const Counters*> counters;
   for (const auto& worker : workers_) counters.push_back(&worker->counters());
   const auto& sockhash = shared_.fast_path.sockhash;
-  rlimit files{};
-  getrlimit(RLIMIT_NOFILE, &files);
   const auto ended =
       std::ranges::count_if(workers_, [](const auto& worker) { return worker->ended(); });
   const auto age = std::chrono::steady_clock::now() - started_;
@@ -121,7 +100,7 @@ std::string Server::metrics_now(const std::vector<TrafficKind>& kinds,
                        .hello_bytes = shared_.flights.used.load(std::memory_order_relaxed),
                        .relay_bytes = shared_.relay_memory.used(),
                        .descriptors = open_descriptors(),
-                       .descriptors_max = files.rlim_cur,
+                       .descriptors_max = descriptor_limit(),
                        .log_lines_dropped = dropped_log_lines(),
                        .workers_silent = static_cast<std::uint32_t>(traffic.unanswered.size()),
                        .xdp_drops = guard_->xdp_drops(),

@@ -35,7 +35,7 @@ Server::Reloaded Server::reload() {
   for (const std::string& key : keep_fixed(snapshot_->config, *loaded->config)) {
     warn(key + " takes effect at the next start");
   }
-  auto next = make_snapshot(std::move(*loaded->config), backends_, &reaper_);
+  auto next = make_snapshot(std::move(*loaded->config), backends_, names_, &reaper_);
   if (!next) return refuse(next.error().what);
   const auto snapshot = *next;
   // A rotation may have moved the file away, so it is opened even if its path is the same.

@@ -43,11 +43,14 @@ DescriptorNeeds descriptor_needs(const Config& config, const SystemNames& names)
   const std::size_t servers =
       config.dns.servers.empty() ? names.resolv_conf.servers.size() : config.dns.servers.size();
   const auto counted = static_cast<std::uint32_t>(std::min(servers, limits::dns_servers_max));
-  std::uint64_t process = process_descriptors;
+  const std::uint64_t limit = raised_descriptor_limit();
+  // One more client is accepted before the oldest is dropped.
+  std::uint64_t process = process_descriptors + control_clients(limit) + 1;
+  if (!config.metrics.listen.empty()) process += scrape_clients(limit) + 2;
   if (config.fast_path.mode != FastPathMode::userspace) process += bpf_descriptors;
   if (!config.xdp.interfaces.empty()) process += bpf_descriptors;
   if (!config.healths.empty()) process += limits::health_checks_max + counted + 1;
-  return {.limit = raised_descriptor_limit(),
+  return {.limit = limit,
           .process = process,
           .workers = std::max(config.workers, 1U),
           .listeners = static_cast<std::uint32_t>(config.listeners.size()),
@@ -56,9 +59,16 @@ DescriptorNeeds descriptor_needs(const Config& config, const SystemNames& names)
                           config.fast_path.mode == FastPathMode::automatic};
 }
 
+template <typename T>
+std::shared_ptr<const T> owned(T object, Reaper* reaper) {
+  return reaper != nullptr ? reaper->own(std::move(object))
+                           : std::make_shared<const T>(std::move(object));
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTable& backends,
+                                                      std::shared_ptr<const SystemNames> known,
                                                       Reaper* reaper) {
   auto addresses = own_addresses();
   if (!addresses) return std::unexpected(addresses.error());
@@ -71,7 +81,7 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTabl
     listeners.push_back({.endpoint = listener.address, .v6only = listener.v6only});
     listener_configs.push_back(std::make_shared<const ListenerConfig>(listener));
   }
-  const DescriptorNeeds needs = descriptor_needs(config, **names);
+  const DescriptorNeeds needs = descriptor_needs(config, *names);
   if (const std::uint64_t least = descriptors_to_start(needs); needs.limit < least) {
     return fail(counted(needs.workers, "worker") + " with " + counted(needs.listeners, "listener") +
                 " need " + std::to_string(least) + " open files, and the limit is " +
@@ -97,10 +107,10 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTabl
       .settings = std::move(settings),
   };
   return std::shared_ptr<const Snapshot>(new Snapshot{
-      .settled = reaper != nullptr ? reaper->own(std::move(settled))
-                                   : std::make_shared<const Settled>(std::move(settled)),
+      .settled = owned(std::move(settled), reaper),
       .own = std::move(*addresses),
-      .system_names = std::move(*names)});
+      .system_names = known != nullptr && *known == *names ? std::move(known)
+                                                           : owned(*std::move(names), reaper)});
 }
 
 std::shared_ptr<const Snapshot> with_own_addresses(const Snapshot& snapshot,

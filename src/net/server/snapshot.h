@@ -50,10 +50,12 @@ struct Snapshot {
 };
 
 // Reads interfaces, /etc/hosts and resolv.conf, and raises the soft limit of open files to the hard
-// one. Errors name what cannot be read. `reaper`, if given, frees the data derived from the
-// configuration, and outlives all its owners.
-Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTable& backends,
-                                                      Reaper* reaper = nullptr);
+// one. Errors name what cannot be read. `known` are the names so far, which stay if they are the same.
+// `reaper`, if given, frees what is large: the data derived from the configuration, and the names.
+// It outlives all their owners.
+Result<std::shared_ptr<const Snapshot>> make_snapshot(
+    Config config, BackendTable& backends, std::shared_ptr<const SystemNames> known = nullptr,
+    Reaper* reaper = nullptr);
 
 // The same configuration for new addresses of the host.
 std::shared_ptr<const Snapshot> with_own_addresses(const Snapshot& snapshot,

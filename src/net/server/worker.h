@@ -158,6 +158,7 @@ class Worker final : private ResolverIo, private PlaceBell {
   UniqueFd wake_fd_;
   std::array<std::uint8_t, 8> wake_count_{};
   bool draining_ = false;
+  std::uint64_t accept_warning_due_ms_ = 0;
   bool stopping_ = false;  // Connections still accepted from the backlog are cut as well.
   std::uint32_t cut_ = 0;
   std::uint32_t left_ = 0;

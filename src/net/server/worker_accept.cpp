@@ -21,6 +21,9 @@ namespace {
 // How long accepting pauses after a failure, instead of spinning.
 constexpr std::uint64_t accept_pause_ms = 100;
 
+// How often a failure that lasts is told.
+constexpr std::uint64_t accept_warning_ms = 10'000;
+
 // How long a retired listener waits for the ends of handshakes: a long round trip. Less than
 // ListenerSet waits for its port.
 constexpr std::uint64_t handshake_grace_ms = 250;
@@ -72,7 +75,8 @@ void Worker::on_accept(const Completion& completion) {
   // stay in the backlog.
   counters_.accept_errors.add();
   listener.retry_ms = loop_->now_ms + accept_pause_ms;
-  if (!loop_->refusals_log.admit(loop_->now_ms)) return;
+  if (loop_->now_ms < accept_warning_due_ms_) return;
+  accept_warning_due_ms_ = loop_->now_ms + accept_warning_ms;
   spdlog::warn("accepting on {} pauses: {}{}", listener.config.address.to_string(interface_name),
                std::generic_category().message(-completion.result),
                remedy(-completion.result, listener.snapshot->config.limits.connections));
@@ -179,13 +183,16 @@ void Worker::retire(std::uint32_t id) {
 // descriptors for them. A process that ends does not wait: nobody listens there after it.
 void Worker::close_retired(std::uint32_t id) {
   Listener& listener = *listeners_[id];
+  // In a drain that nothing else holds up, descriptors are not waited for long.
+  const bool may_free = !draining_ || loop_->now_ms < listener.close_ms ||
+                        shared_.connections.load(std::memory_order_relaxed) > 0;
   fcntl(listener.socket.fd(), F_SETFL, O_NONBLOCK);
   for (;;) {
     const int fd = accept4(listener.socket.fd(), nullptr, nullptr, SOCK_CLOEXEC);
     if (fd >= 0) {
       admit_syns(fd);
       accept(listener, fd);
-    } else if (!stopping_ && (lacks_descriptors(errno) || errno == ENOMEM)) {
+    } else if (!stopping_ && may_free && (lacks_descriptors(errno) || errno == ENOMEM)) {
       listener.retry_ms = loop_->now_ms + accept_pause_ms;
       return;
     } else if (errno == EAGAIN && !draining_ && loop_->now_ms < listener.close_ms) {

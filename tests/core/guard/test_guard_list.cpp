@@ -48,6 +48,14 @@ TEST_CASE("term_of returns the term given for exactly that prefix") {
   CHECK(list.term_of(prefix("192.0.2.0/25")) == GuardTerm{});
 }
 
+TEST_CASE("a prefix that is given twice is one rule, at its first place") {
+  const GuardList list({blocked("198.51.100.0/24", 5), blocked("192.0.2.0/24"),
+                        blocked("198.51.100.0/24", 50), allowed("192.0.2.0/24")});
+  REQUIRE(list.rules().size() == 2);
+  CHECK(list.rules().front().prefix == prefix("198.51.100.0/24"));
+  CHECK(list.rules().front().term.block_until == 50);
+}
+
 TEST_CASE("after any changes the installed set equals that of a new list") {
   std::mt19937 random(3);
   for (int round = 0; round < 200; ++round) {

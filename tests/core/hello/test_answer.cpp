@@ -42,6 +42,7 @@ TEST_CASE("a fault in a flight has its answer, and another protocol has none") {
   CHECK(description(FlightError::oversized) == 50);
   CHECK(description(FlightError::record_overflow) == 22);
   CHECK(description(FlightError::unexpected_message) == 10);
+  CHECK(description(FlightError::repeated_extension) == 47);
   CHECK(description(FlightError::bad_name) == 112);
   for (const Protocol protocol : {Protocol::tls, Protocol::http}) {
     CHECK_FALSE(answer_to_fault(protocol, FlightError::not_the_protocol).has_value());

@@ -130,10 +130,12 @@ TEST_CASE("the name list must fill its extension and hold whole entries") {
   CHECK(malformed(with_extension(server_name, list)));
 }
 
-TEST_CASE("an extension that comes twice is malformed, known or not") {
-  CHECK(malformed(ClientHelloBuilder().server_name("a.example").server_name("a.example")));
-  CHECK(malformed(ClientHelloBuilder().extension(0x1234, {}).alpn({"h2"}).extension(0x1234, {})));
-  CHECK(malformed(ClientHelloBuilder().extension(0xffff, {}).extension(0xffff, {})));
+TEST_CASE("an extension that comes twice has a fault of its own, known or not") {
+  constexpr auto repeated = FlightError::repeated_extension;
+  CHECK(fails_as(repeated, ClientHelloBuilder().server_name("a.example").server_name("a.example")));
+  CHECK(fails_as(repeated,
+                 ClientHelloBuilder().extension(0x1234, {}).alpn({"h2"}).extension(0x1234, {})));
+  CHECK(fails_as(repeated, ClientHelloBuilder().extension(0xffff, {}).extension(0xffff, {})));
 }
 
 TEST_CASE("as many different extensions as fit into a hello are taken") {

@@ -36,8 +36,18 @@ TEST_CASE("the first byte that cannot be TLS is enough to say so") {
   CHECK(scan(Bytes{0x80}) == scan_error(FlightError::not_the_protocol));  // SSLv2.
   CHECK(scan(Bytes{21}) == scan_error(FlightError::not_the_protocol));    // An alert.
   CHECK(scan(Bytes{22, 2}) == scan_error(FlightError::not_the_protocol));
+  CHECK(scan(Bytes{23, 2}) == scan_error(FlightError::not_the_protocol));
   CHECK(scan(Bytes{22}) == Scan(5));
   CHECK(scan({}) == Scan(5));
+}
+
+TEST_CASE("a first record of TLS that is no handshake is unexpected, and an alert is a farewell") {
+  for (const std::uint8_t type : {20, 23}) {
+    CHECK(scan(Bytes{type}) == Scan(5));
+    CHECK(scan(Bytes{type, 3}) == scan_error(FlightError::unexpected_message));
+    CHECK(scan(Bytes{type, 3, 3, 0, 1, 1}) == scan_error(FlightError::unexpected_message));
+  }
+  CHECK(scan(Bytes{21, 3, 1, 0, 2, 1, 0}) == scan_error(FlightError::not_the_protocol));
 }
 
 TEST_CASE("a record's length is 1 to 2^14") {

@@ -40,9 +40,9 @@ TEST_CASE("hosts and resolv.conf are read from the given paths") {
   const auto names =
       load_system_names({.hosts = etc.file("hosts"), .resolv_conf = etc.file("resolv.conf")});
   REQUIRE(names);
-  CHECK((*names)->hosts.find("web"));
-  CHECK((*names)->resolv_conf.servers.front().to_string() == "192.0.2.53:53");
-  CHECK((*names)->resolv_conf.search.front() == "a.example");
+  CHECK(names->hosts.find("web"));
+  CHECK(names->resolv_conf.servers.front().to_string() == "192.0.2.53:53");
+  CHECK(names->resolv_conf.search.front() == "a.example");
 }
 
 TEST_CASE("missing files count as empty") {
@@ -50,8 +50,8 @@ TEST_CASE("missing files count as empty") {
   const auto names =
       load_system_names({.hosts = etc.file("hosts"), .resolv_conf = etc.file("resolv.conf")});
   REQUIRE(names);
-  CHECK((*names)->hosts.size() == 0);
-  CHECK((*names)->resolv_conf.servers.front().to_string() == "127.0.0.1:53");
+  CHECK(names->hosts.size() == 0);
+  CHECK(names->resolv_conf.servers.front().to_string() == "127.0.0.1:53");
 }
 
 TEST_CASE("a path that is no file is an error that names it") {

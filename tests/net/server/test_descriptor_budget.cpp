@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <initializer_list>
+#include <string>
 
 #include "core/limits.h"
 
@@ -67,4 +68,22 @@ TEST_CASE("a limit that does not even carry the process promises one connection"
 TEST_CASE("what the start needs grows with the workers and the listeners of each") {
   CHECK(descriptors_to_start({.limit = 1024, .workers = 1, .listeners = 1}) == 20);
   CHECK(descriptors_to_start({.limit = 1024, .workers = 64, .listeners = 2}) == 16 + 64 * 5);
+}
+
+TEST_CASE("who looks at the proxy keeps few descriptors where there are few") {
+  CHECK(control_clients(24) == 1);
+  CHECK(scrape_clients(24) == 1);
+  CHECK(control_clients(64) == 2);
+  CHECK(control_clients(1024) == limits::control_clients_max);
+  CHECK(scrape_clients(1024) == limits::scrape_clients_max);
+}
+
+TEST_CASE("a limit without room for a client is an error with the figures") {
+  const std::uint64_t open = open_descriptors();
+  CHECK(check_room_for_one(open + 3));
+  const auto full = check_room_for_one(open + 2);
+  REQUIRE_FALSE(full);
+  CHECK(full.error().what == std::to_string(open) +
+                                 " files are open before the first connection, and the limit is " +
+                                 std::to_string(open + 2) + " (ulimit -n, LimitNOFILE=)");
 }
