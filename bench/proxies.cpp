@@ -54,6 +54,15 @@ std::string haproxy_shipped(const Proxy&, const Scene& scene) {
   return out.str();
 }
 
+// An access line for each connection, to the same kind of file as that of the row `logged`.
+std::string haproxy_logged(const Proxy& proxy, const Scene& scene) {
+  std::string text = haproxy_shipped(proxy, scene);
+  constexpr std::string_view defaults = "defaults\n  mode tcp\n";
+  text.insert(text.find(defaults) + defaults.size(), "  log global\n  option tcplog\n");
+  constexpr std::string_view global = "global\n";
+  return text.insert(text.find(global) + global.size(), "  log stderr format raw local0 info\n");
+}
+
 // Kernel splicing both ways, large buffers and pipes.
 std::string haproxy_tuned(const Proxy& proxy, const Scene& scene) {
   std::string text = haproxy_shipped(proxy, scene);
@@ -172,6 +181,10 @@ std::vector<Proxy> installed_peers() {
                   .arguments = arguments,
                   .plane = {},
                   .module = {}};
+    found.push_back(haproxy);
+    haproxy.id = "haproxy-logged";
+    haproxy.title = "HAProxy as it ships, with access lines";
+    haproxy.configuration = haproxy_logged;
     found.push_back(haproxy);
     haproxy.id = "haproxy-tuned";
     haproxy.title = "HAProxy, splice and 64 KiB buffers";

@@ -2,8 +2,8 @@
 
 // The proxies that the bench compares: the planes of the one under test, and every peer found on
 // the machine. Each gets a configuration of its own in a directory of the run, with one worker, no
-// access log (except one row of ours, whose lines go to a file), and the same names leading to the
-// same backends. The system's own configuration is neither read nor changed.
+// access log (except one row of ours and one of HAProxy, whose lines go to a file), and the same
+// names leading to the same backends. The system's own configuration is neither read nor changed.
 
 #include <cstddef>
 #include <cstdint>

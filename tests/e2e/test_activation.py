@@ -53,7 +53,7 @@ class Activation(ProxyTest):
         self.activated()
         self.served(waiting)
 
-    def test_a_socket_that_does_not_fit_is_an_error_or_is_told(self):
+    def test_a_passed_socket_that_does_not_fit_is_refused_or_reported(self):
         other = listener()
         started = self.activated(port=int(other["address"].rsplit(":", 1)[1]), wait=False)
         self.assertEqual(started.wait(20), 1)

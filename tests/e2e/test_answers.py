@@ -75,7 +75,7 @@ class Answers(ProxyTest):
         except ConnectionError:
             return b""  # It has not read all that we sent, so the system sends an RST.
 
-    def test_names_that_are_no_host_names_are_shown_and_answered(self):
+    def test_invalid_host_names_are_logged_and_answered(self):
         proxy = self.start()
         for name, shown, why in (
             (b"one.example:443", "one.example:443", "has a port"),
@@ -163,7 +163,7 @@ class Answers(ProxyTest):
                 time.sleep(0.002)
         proxy.access(1)
 
-    def test_what_is_not_tls_is_closed_without_an_answer(self):
+    def test_anything_but_tls_is_closed_without_an_answer(self):
         proxy = self.start()
         garbage = {
             "http": b"GET / HTTP/1.1\r\nHost: one.example\r\n\r\n",

@@ -91,7 +91,7 @@ class Backends(ProxyTest):
                 client.close()
             self.assertEqual({line["end"] for line in proxy.access(10)}, {"connect_timeout"})
 
-    def test_where_all_are_refused_the_client_gets_the_alert(self):
+    def test_a_client_gets_the_alert_when_all_backends_refuse(self):
         proxy = self.route_to(self.refused(), self.refused("::1"), f"unix:{self.directory}/x.sock")
         self.assertTrue(tls.is_fatal_alert(self.reached(proxy), tls.INTERNAL_ERROR))
 
@@ -108,7 +108,7 @@ class Backends(ProxyTest):
                 self.assertEqual((line["backend"], line["error"], line["end"]),
                                  (*expected, "unreachable"))
 
-    def test_every_attempt_is_told_at_debug_and_a_first_choice_that_fails_in_a_warning(self):
+    def test_every_attempt_is_logged_at_debug_and_a_failed_first_choice_as_a_warning(self):
         refused, last = self.refused(), self.marked(b"last")
         proxy = self.route_to(refused, last.address, log={"level": "debug"},
                               server={"workers": 1})

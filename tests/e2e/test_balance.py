@@ -144,7 +144,7 @@ class Health(ProxyTest):
         with connection:
             return backends.read_to_end(connection)
 
-    def test_a_backend_that_goes_out_and_one_that_is_back_are_told_once_with_the_reason(self):
+    def test_a_backend_going_out_and_coming_back_is_logged_once_with_the_reason(self):
         port, spare = processes.free_port(), self.backend(backends.say(b"spare"))
         proxy = self.proxy({"route": [
             {"names": ["*"], "backend": [f"127.0.0.1:{port}", spare.address]}]})
@@ -175,7 +175,7 @@ class Health(ProxyTest):
             self.assertEqual(self.reached(proxy), b"spare")
         self.assertLess(sum(line["attempts"] > 1 for line in proxy.access(9)), 4)
 
-    def test_where_all_are_out_all_are_tried_and_the_log_says_so(self):
+    def test_all_backends_are_tried_when_all_are_out_and_the_log_says_so(self):
         ports = [processes.free_port() for _ in range(2)]
         proxy = self.proxy({"route": [
             {"names": ["*"], "backend": [f"127.0.0.1:{port}" for port in ports]}]})
@@ -274,7 +274,7 @@ class Retries(ProxyTest):
         self.assertEqual(self.first.accepted, 2)
         self.assertEqual([line["attempts"] for line in proxy.access(2)], [2, 2])
 
-    def test_what_the_last_one_does_is_what_the_client_sees(self):
+    def test_the_client_sees_what_the_last_backend_does(self):
         closing = [self.backend(lambda connection: connection.recv(65536)) for _ in range(3)]
         proxy = self.proxy({"route": [{"names": ["*"], "retries": 1,
                                        "backend": [each.address for each in closing]}]})

@@ -161,7 +161,7 @@ class Bench(ProxyTest):
             self.assertEqual([pid for pid in below if alive(pid)], [])
             self.check_nothing_is_left()
 
-    def test_what_a_killed_run_left_is_removed_by_the_next(self):
+    def test_the_next_run_removes_what_a_killed_run_left(self):
         child = subprocess.Popen([proxy.BINARY, "bench", "--only", "userspace,direct"], text=True,
                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                  stderr=subprocess.PIPE)

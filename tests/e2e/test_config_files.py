@@ -50,7 +50,7 @@ class ConfigFiles(ProxyTest):
         self.assertLess(shown.index("one.example"), shown.index("two.example"))
         self.assertIn('idle = "7m"', shown.splitlines())
 
-    def test_a_mistake_in_one_of_them_is_told_with_its_name(self):
+    def test_a_mistake_in_an_included_file_is_reported_with_its_name(self):
         self.drop("one.toml", "[[route]]\nnames = ['one.example']\nbakend = 'x'\n")
         for arguments in (("check", self.config), ("config", "--show", self.config)):
             status, output, errors = self.call(*arguments)
@@ -73,7 +73,7 @@ class ConfigFiles(ProxyTest):
         self.assertEqual(status, 2)
         self.assertIn(f"{self.config}:1:12: 'include' at the top level: cannot read", errors)
 
-    def test_what_is_shown_is_a_configuration_that_comes_to_the_same(self):
+    def test_the_shown_configuration_is_equivalent_to_the_original(self):
         self.drop("one.toml", self.route("one.example"))
         status, shown, errors = self.call("config", "--show", self.config)
         self.assertEqual((status, errors), (0, ""))

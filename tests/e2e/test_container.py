@@ -14,7 +14,7 @@ PROFILE = pathlib.Path(__file__).resolve().parents[2] / "contrib/seccomp.json"
 
 
 class Seccomp(ProxyTest):
-    def test_where_io_uring_is_refused_it_does_not_start_and_says_what_refused_it(self):
+    def test_without_io_uring_it_does_not_start_and_says_what_refused_it(self):
         refusing = seccomp.without_io_uring()
         started = self.proxy({}, wait=False, preexec_fn=refusing.install)
         self.assertEqual(started.wait(15), 1)

@@ -82,7 +82,7 @@ class Control(ProxyTest):
     def await_status(self, started, reached):
         processes.wait_until(lambda: reached(self.status(started)), "the status")
 
-    def test_the_last_line_tells_what_status_told(self):
+    def test_the_last_line_agrees_with_status(self):
         started = self.relay()
         self.assertTrue(self.served(started))
         self.await_status(started, lambda status: status["totals"]["ended"]["done"] == 1)

@@ -47,7 +47,7 @@ class Health(ProxyTest):
         started.wait_log(re.escape(f"backend {down} is up: 2 of health check often in a row"))
         self.assertEqual(self.reached(started), b"back")
 
-    def test_where_all_are_down_they_are_tried_all_the_same(self):
+    def test_unhealthy_backends_are_tried_when_no_other_is_left(self):
         refuses = backends.say(bytes([21, 3, 1, 0, 2, 2, tls.INTERNAL_ERROR]))
         first, second = self.backend(refuses), self.backend(refuses)
         started = self.checked([first.address, second.address], check="tls")

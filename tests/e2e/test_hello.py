@@ -71,7 +71,7 @@ class Hello(ProxyTest):
                 with self.subTest(extra=extra, records=len(sizes)):
                     self.passes(proxy, [tls.records(message, sizes or [len(message)])])
 
-    def test_what_follows_the_hello_at_once_is_forwarded_too(self):
+    def test_bytes_right_behind_the_hello_are_forwarded_too(self):
         proxy, hello = self.start(), tls.client_hello(NAME)
         self.passes(proxy, [hello + b"\x17\x03\x03\x00\x04data" * 2000])
         self.passes(proxy, [hello[:-3], hello[-3:] + b"early data"], pause=0.01)

@@ -65,7 +65,7 @@ class Http(ProxyTest):
         request = b"POST / HTTP/1.1\r\nHost: three.example\r\nContent-Length: 50000\r\n\r\n"
         self.assert_answer(self.exchange(self.start(), request + bytes(50_000)), 404, 421)
 
-    def test_what_is_not_http_or_contradicts_itself_reaches_nobody(self):
+    def test_requests_that_are_not_http_or_contradict_themselves_reach_no_backend(self):
         proxy = self.start()
         for request in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64),
                         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -79,7 +79,7 @@ class Http(ProxyTest):
                     answer = b""
                 self.assertNotIn(b" 200 ", answer[:16])
 
-    def test_a_head_that_is_wrong_is_told_so(self):
+    def test_a_wrong_request_head_gets_an_error(self):
         proxy = self.start()
         for request, status in (
             (b"GET / HTTP/1.1\r\n\r\n", 400),
@@ -98,7 +98,7 @@ class Http(ProxyTest):
             with self.subTest(request=request[:60]):
                 self.assert_answer(self.exchange(proxy, request), status)
 
-    def test_what_answers_a_head_request_has_no_body(self):
+    def test_an_answer_to_a_head_request_has_no_body(self):
         proxy = self.start()
         for request, status in ((b"HEAD /x HTTP/1.1\r\nHost: three.example\r\n\r\n", 421),
                                 (b"HEAD /x HTTP/1.1\r\nHost: down.example\r\n\r\n", 502),
@@ -135,7 +135,7 @@ class Http(ProxyTest):
         self.assertEqual(sorted(line["end"] for line in proxy.access(4)),
                          ["malformed", "redirected", "redirected", "redirected"])
 
-    def test_what_is_no_resource_is_not_redirected(self):
+    def test_targets_that_are_not_resources_are_not_redirected(self):
         proxy = self.proxy({"listener": [listener("web", "http")], "route": [
             {"names": ["*"], "listeners": ["web"], "redirect": "https"}]})
         for request in (b"OPTIONS * HTTP/1.1\r\nHost: one.example\r\n\r\n",

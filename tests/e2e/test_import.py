@@ -95,19 +95,19 @@ class Import(ProxyTest):
                 self.assertEqual(backends.read_exactly(connection, 4), place)
         return notes.replace(str(foreign), "FILE")
 
-    def test_what_is_printed_serves_as_sniproxy_did(self):
+    def test_the_imported_configuration_serves_as_sniproxy_did(self):
         self.assertEqual(self.serve("sniproxy", SNIPROXY),
                          "FILE:1: 'user daemon': the service manager sets the user\n")
 
-    def test_what_is_printed_serves_as_haproxy_did(self):
+    def test_the_imported_configuration_serves_as_haproxy_did(self):
         self.assertEqual(self.serve("haproxy", HAPROXY),
                          "FILE:12: 'stick-table type ip size 1m': no counterpart\n")
 
-    def test_what_is_printed_serves_as_nginx_did(self):
+    def test_the_imported_configuration_serves_as_nginx_did(self):
         self.assertEqual(self.serve("nginx", NGINX),
                          "FILE:15: 'limit_conn addr 1': no counterpart\n")
 
-    def test_what_is_no_such_file_is_an_error(self):
+    def test_a_file_of_another_kind_is_an_error(self):
         path = self.directory / "x.conf"
         path.write_text("stream { server {")
         for arguments, error in ((("nginx", path), "line 1: the file ends within a block"),

@@ -234,7 +234,7 @@ class LinkLocal(ProxyTest):
 
 
 class SlowLog(ProxyTest):
-    def test_nobody_reading_the_log_costs_lines_and_no_connection(self):
+    def test_an_unread_log_costs_lines_and_no_connection(self):
         """stderr is a full pipe; when it is read again, the log says how many lines are missing."""
         reader, writer = os.pipe()
         proxy = self.relay(log={"format": "text"}, process={"stderr": writer})

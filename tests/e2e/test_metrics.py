@@ -68,7 +68,7 @@ class Metrics(ProxyTest):
         self.serve_one(self.observed(names=5, sources=5))  # Labels appear with traffic.
         self.assertEqual(exported(self.scrape()), documented())
 
-    def test_what_happens_is_counted(self):
+    def test_connections_and_bytes_are_counted(self):
         started = self.observed()
         bytes = self.serve_one(started)
         held, hello = self.connect_hello(started)

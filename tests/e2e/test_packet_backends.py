@@ -9,7 +9,7 @@ MIB = 1 << 20
 
 
 class Backends(Packet):
-    def test_proxy_headers_either_way_are_no_bytes_of_the_client(self):
+    def test_proxy_headers_do_not_count_as_bytes_of_the_client(self):
         def handler(connection):
             header = bytearray()
             while not header.endswith(b"\r\n"):

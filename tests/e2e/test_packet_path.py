@@ -172,10 +172,10 @@ class TooBig(Packet):
         connection.close()
         self.line(started)
 
-    def test_a_path_that_shrinks_is_told_to_the_sender(self):
+    def test_the_sender_learns_of_a_shrinking_path(self):
         self.check_shrinking("container", 1000)
 
-    def test_a_path_that_shrinks_is_told_to_the_sender_by_ipv6(self):
+    def test_the_sender_learns_of_a_shrinking_path_by_ipv6(self):
         self.check_shrinking("container, IPv6", 1280)
 
 

@@ -95,7 +95,7 @@ class Crash(Pinned):
         self.assertTrue(backends.is_reset(connection))
         self.line(second, end="killed")
 
-    def test_what_was_taken_over_counts_for_the_bounds_of_its_backend_and_its_route(self):
+    def test_flows_taken_over_count_for_the_limits_of_their_backend_and_route(self):
         for bounds, end in (({"queue": 0}, "queue_full"), ({"connections": 1}, "route_full")):
             first = self.first()
             connection, _ = self.handed_over(first)

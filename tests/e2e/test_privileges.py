@@ -112,7 +112,7 @@ class Privileges(ProxyTest):
         self.assertIn("DNS_CACHE", [each.name for each in place.iterdir()])
         self.serves(started)
 
-    def test_what_the_user_cannot_read_again_is_told_at_the_start(self):
+    def test_files_that_the_user_cannot_read_again_are_reported_at_the_start(self):
         self.block_file.chmod(0o600)
         started = self.dropped()
         started.wait_log(f"user 'nobody' cannot read {self.block_file}, so that no reload will")
@@ -132,7 +132,7 @@ class Privileges(ProxyTest):
             self.assertEqual(found.returncode, 2)
             self.assertIn(mistake, found.stderr)
 
-    def test_who_is_no_root_stays_who_it_is_and_is_told(self):
+    def test_a_proxy_without_root_keeps_its_user_and_says_so(self):
         binary = self.directory / "sni-proxy"
         shutil.copy(BINARY, binary)  # Its own directory may be inaccessible to others.
         self.sockets.mkdir()

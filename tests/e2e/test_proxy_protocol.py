@@ -74,7 +74,7 @@ class ToBackends(ProxyTest):
             self.assertEqual((source, destination), (client[:2], (host, proxy.port)))
             self.assertEqual((got[size:], fields), (hello, {}))
 
-    def test_a_backend_at_a_unix_socket_is_told_too(self):
+    def test_a_backend_at_a_unix_socket_gets_the_header_too(self):
         proxy = self.start({"send_proxy": "v1"}, path=str(self.directory / "backend.sock"))
         got, hello, client, _ = self.exchange(proxy)
         self.assertEqual(got, proxied.v1("127.0.0.1", "127.0.0.1", client[1], proxy.port) + hello)
@@ -88,7 +88,7 @@ class ToBackends(ProxyTest):
         got, hello, client, _ = self.exchange(proxy)
         self.assertEqual(got, proxied.v1("127.0.0.1", "127.0.0.1", client[1], proxy.port) + hello)
 
-    def test_a_backend_is_told_in_its_own_way_and_one_that_stands_in_for_it_in_its_own(self):
+    def test_each_backend_gets_its_own_form_of_the_header_and_so_does_its_stand_in(self):
         closing = self.backend(lambda connection: connection.recv(backends.BLOCK))
         proxy = self.start({"send_proxy": "v2"})
         address = proxy.config["route"][0]["backend"]
@@ -206,7 +206,7 @@ class FromProxies(ProxyTest):
         lines = proxy.access(22)
         self.assertEqual({line["client"] for line in lines}, {f"{CLIENT}:50123"})
 
-    def test_what_is_wrong_with_a_header_is_told(self):
+    def test_the_log_says_what_is_wrong_with_a_header(self):
         proxy = self.start()
         hello = tls.client_hello(NAME)
         spoilt = bytearray(proxied.v2(CLIENT, FRONT, fields=proxied.field(3, b"\1\2\3\4")))

@@ -309,7 +309,7 @@ class Reload(ProxyTest):
         self.assertEqual([each for each in proxy.records() if "end" in each], [])
         self.assertGreater(len(stalled.recv(1 << 16)), 0)
 
-    def test_what_a_reload_cannot_change_is_named(self):
+    def test_a_reload_names_the_keys_that_it_cannot_change(self):
         config = {"listener": [self.https], "route": [self.route("one.example")]}
         proxy = self.proxy(config | {"server": {"workers": 1}})
         proxy.reload(config | {"server": {"workers": 2}})

@@ -25,7 +25,7 @@ class Service(ProxyTest):
     def heard(self):
         return self.manager.recv(4096).decode()
 
-    def test_readiness_reload_and_end_are_told_in_their_order(self):
+    def test_readiness_reload_and_end_are_reported_in_order(self):
         started = self.managed()
         self.assertEqual(self.heard(), "READY=1\nSTATUS=serving 1 listener, 1 route")
         started.signal(signal.SIGHUP)

@@ -42,7 +42,7 @@ class Source(ProxyTest):
         ipv6 = self.start({"bind_address": "127.0.0.9"}, host="::1")
         self.assertEqual(self.peer(ipv6)[0], "::1", "no address of this family is given")
 
-    def test_an_address_that_is_not_here_is_told(self):
+    def test_a_missing_source_address_is_reported(self):
         proxy = self.start({"bind_address": "192.0.2.77"})
         self.assertEqual(self.failed(proxy), ("unreachable", "source address is not available"))
         self.assertIn("cannot bind to 192.0.2.77 (this host has no such address)", proxy.log())
@@ -57,7 +57,7 @@ class Source(ProxyTest):
             connection, hello = self.connect_hello(proxy, f"{number}.example")
             self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
 
-    def test_running_out_of_ports_is_told_by_its_name(self):
+    def test_running_out_of_ports_has_a_reason_of_its_own(self):
         proxy = self.start({"source_ports": "40002-40003"})
         held = [self.connect_hello(proxy, NAME) for _ in range(2)]
         for connection, hello in held:

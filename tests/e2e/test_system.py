@@ -109,7 +109,7 @@ class OwnAddresses(ProxyTest):
         return subprocess.run(["nsenter", "--net", f"--target={proxy.pid}", *command],
                               input=b"", capture_output=True, timeout=20).stdout.decode()
 
-    def test_an_address_that_comes_later_is_no_way_back_into_the_proxy(self):
+    def test_an_address_added_later_does_not_lead_back_into_the_proxy(self):
         port, late = processes.free_port(), "198.18.77.1"
         proxy = self.proxy(
             {"listener": [listener(host="0.0.0.0", port=port)],

@@ -84,7 +84,7 @@ class Timeouts(ProxyTest):
         connection, _ = self.connect_hello(proxy)
         self.assertEqual(backends.read_exactly(connection, 4), b"next")
 
-    def test_where_no_address_answers_the_client_gets_the_alert(self):
+    def test_a_client_gets_the_alert_when_no_address_answers(self):
         blackhole = backends.Blackhole()
         self.addCleanup(blackhole.end)
         proxy = self.proxy({"timeouts": {"connect": "500ms"}, "route": [

@@ -31,7 +31,7 @@ class Traffic(ProxyTest):
         backends.read_exactly(connection, len(extra))
         return connection, len(hello) + len(extra)
 
-    def test_traffic_is_told_by_every_kind_while_connections_live_and_after(self):
+    def test_traffic_of_every_kind_is_reported_during_connections_and_after_them(self):
         started = self.relay(names=("one.example", "*.two.example"))
         heavy, heavy_bytes = self.served(started, "a.two.example", b"x" * 5_000)
         light, light_bytes = self.served(started, "one.example")
@@ -111,7 +111,7 @@ class Traffic(ProxyTest):
         ends = [record["end"] for record in started.access()]
         self.assertEqual((ends.count("done"), len(ends)), (2, 5))
 
-    def test_what_is_asked_wrongly_is_refused(self):
+    def test_wrong_requests_are_refused(self):
         started = self.relay()
         for arguments in (["--by", "colour"], ["--by", "name", "--top", "0"], ["--top", "3"]):
             with self.subTest(arguments):

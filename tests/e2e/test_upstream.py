@@ -104,7 +104,7 @@ class Upstream(ProxyTest):
     def test_a_server_may_answer_byte_by_byte(self):
         self.assertTrue(self.exchange(self.scripted(pause=0.005))[0])
 
-    def test_what_a_server_refuses_is_told(self):
+    def test_a_refusal_of_the_server_is_reported(self):
         replies = {1: "general failure", 2: "not allowed", 3: "network unreachable",
                    4: "host unreachable", 5: "connection refused", 6: "host unreachable",
                    77: "general failure"}
@@ -114,7 +114,7 @@ class Upstream(ProxyTest):
         self.assertEqual(self.failed(self.scripted(bytes([5, 8]))),
                          ("unreachable", "upstream does not support the request"))
 
-    def test_a_server_that_breaks_the_protocol_is_told(self):
+    def test_a_server_that_breaks_the_protocol_is_reported(self):
         hostile = {b"HT": "upstream does not speak SOCKS5", b"\5\2": "upstream does not speak SOCKS5",
                    b"\5\xff": "upstream wants another kind of login", b"": None}
         for method, error in hostile.items():

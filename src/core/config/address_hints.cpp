@@ -119,7 +119,8 @@ std::string backend_hint(std::string_view text) {
   if (is_nonzero_port(port)) {
     return " has no host before the port; this host is \"127.0.0.1:" + std::string(port) + '"';
   }
-  if (text.starts_with('/')) return " is a path" + did_you_mean_exactly("unix:" + std::string(text));
+  if (text.starts_with('/'))
+    return " is a path" + did_you_mean_exactly("unix:" + std::string(text));
   if (std::string hint = comma_hint(text); !hint.empty()) return hint;
   if (text == "{name}") return " has no port" + did_you_mean_exactly("{name}:443");
   if (text.find(':') == text.npos || parse_ip(text)) return unbracketed_hint(text);

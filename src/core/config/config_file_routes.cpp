@@ -48,9 +48,9 @@ void ConfigReader::read_route(TableReader& table) {
   table.reject_empty("names");
   const bool refuse_known =
       table.read("refuse", route.refuse, forms::choice(choices::refuse)) || !table.has("refuse");
-  const bool redirect_known = table.read("redirect", route.redirect,
-                                         forms::choice(choices::redirect)) ||
-                              !table.has("redirect");
+  const bool redirect_known =
+      table.read("redirect", route.redirect, forms::choice(choices::redirect)) ||
+      !table.has("redirect");
   table.read("redirect_except_acme", route.redirect_except_acme);
   const bool redirects = route.redirect != Redirect::no && !route.redirect_except_acme;
   table.read_table("access", [&](TableReader& access) { read_access_lists(access, route.access); });

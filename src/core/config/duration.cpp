@@ -21,11 +21,11 @@ struct Unit {
 constexpr Unit duration_units[] = {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}};
 constexpr Unit days[] = {{"d", 86'400'000}};
 constexpr Unit duration_words[] = {
-    {"ms", 1},         {"msec", 1},          {"s", 1'000},          {"sec", 1'000},
-    {"secs", 1'000},   {"second", 1'000},    {"seconds", 1'000},    {"m", 60'000},
-    {"min", 60'000},   {"mins", 60'000},     {"minute", 60'000},    {"minutes", 60'000},
-    {"h", 3'600'000},  {"hr", 3'600'000},    {"hour", 3'600'000},   {"hours", 3'600'000},
-    {"d", 86'400'000}, {"day", 86'400'000},  {"days", 86'400'000}};
+    {"ms", 1},         {"msec", 1},         {"s", 1'000},        {"sec", 1'000},
+    {"secs", 1'000},   {"second", 1'000},   {"seconds", 1'000},  {"m", 60'000},
+    {"min", 60'000},   {"mins", 60'000},    {"minute", 60'000},  {"minutes", 60'000},
+    {"h", 3'600'000},  {"hr", 3'600'000},   {"hour", 3'600'000}, {"hours", 3'600'000},
+    {"d", 86'400'000}, {"day", 86'400'000}, {"days", 86'400'000}};
 constexpr Unit size_units[] = {
     {"B", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40}};
 // Units as people write them, each a power of 1024 as in nginx, HAProxy and systemd.

@@ -70,8 +70,8 @@ Resolution DnsQuestion::outcome() const {
                           family(DnsFamily::v4).reply.addresses, wanted_);
   }
   const bool denied = any(Status::no_name);
-  const bool empty = complete() && !any(Status::failed) && !any(Status::unreachable) &&
-                     !any(Status::silent);
+  const bool empty =
+      complete() && !any(Status::failed) && !any(Status::unreachable) && !any(Status::silent);
   if ((denied || empty) && !earlier_failed_) {
     return {.status = denied && !earlier_empty_ ? Resolution::Status::not_found
                                                 : Resolution::Status::no_address};

@@ -192,8 +192,7 @@ void add_state(Text& text, const ProcessState& state) {
 }  // namespace
 
 std::string metrics_text(std::span<const Total> totals, std::span<const Counters* const> workers,
-                         const ProcessState& state,
-                         std::span<const TrafficFamily> traffic) {
+                         const ProcessState& state, std::span<const TrafficFamily> traffic) {
   Text text;
   add_state(text, state);
   add_totals(text, totals);

@@ -54,7 +54,6 @@ struct ProcessState {
 
 // `totals` are all rows that have a count; `workers` add their histograms.
 std::string metrics_text(std::span<const Total> totals, std::span<const Counters* const> workers,
-                         const ProcessState& state,
-                         std::span<const TrafficFamily> traffic);
+                         const ProcessState& state, std::span<const TrafficFamily> traffic);
 
 }  // namespace sni

@@ -76,9 +76,9 @@ Result<Backend> parse_name(std::string_view text, std::string_view host, std::ui
   std::array<char, limits::server_name_max> name{};
   const auto length = canonical_server_name(host, name);
   if (!length) {
-    return fail(in_quotes(text) +
-                (is_ascii(host) ? " has no valid host name before the port"
-                                : " must be written in its ASCII form (\"xn--...\")"));
+    return fail(in_quotes(text) + (is_ascii(host)
+                                       ? " has no valid host name before the port"
+                                       : " must be written in its ASCII form (\"xn--...\")"));
   }
   if (*length == 0) return parse_address(text, interfaces);
   Backend backend{

@@ -16,8 +16,8 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "core/metrics/http_request.h"
 #include "core/limits.h"
+#include "core/metrics/http_request.h"
 #include "core/unique_fd.h"
 
 namespace sni {

@@ -126,8 +126,7 @@ std::vector<std::string> probe_sockhash() {
 }  // namespace
 
 void add_kernel_totals(const FastPath& path, std::vector<Total>& rows) {
-  const PacketCounters packet =
-      path.packet ? path.packet->splice().counters() : path.packet_before;
+  const PacketCounters packet = path.packet ? path.packet->splice().counters() : path.packet_before;
   for (std::size_t i = 0; i < packet.size(); ++i) {
     rows.push_back({.name = "packet_events",
                     .reason = to_string(static_cast<packet_stat>(i)),

@@ -94,7 +94,8 @@ std::uint64_t open_descriptors() {
 Result<void> check_room_for_one(std::uint64_t limit) {
   const std::uint64_t open = open_descriptors();
   if (open + per_connection + 1 <= limit) return {};  // One more is accepted, to be refused.
-  return fail(std::to_string(open) + " files are open before the first connection, and the limit is " +
+  return fail(std::to_string(open) +
+              " files are open before the first connection, and the limit is " +
               std::to_string(limit) + " (ulimit -n, LimitNOFILE=)");
 }
 

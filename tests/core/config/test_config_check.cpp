@@ -181,7 +181,8 @@ TEST_CASE("backends that cannot be used are refused") {
        {key + ": 'a.example' has no port; write \"address:port\", \"[v6-address]:port\", "
               "\"name:port\", \"unix:/path\" or \"{name}:port\""}},
       {route("'{name}'"), {key + ": '{name}' has no port; did you mean '{name}:443'?"}},
-      {route("'/run/x.sock'"), {key + ": '/run/x.sock' is a path; did you mean 'unix:/run/x.sock'?"}},
+      {route("'/run/x.sock'"),
+       {key + ": '/run/x.sock' is a path; did you mean 'unix:/run/x.sock'?"}},
       {route("'a.example:1,b.example:2'"),
        {key + ": 'a.example:1,b.example:2' has a comma; several backends are an array, as in "
               "[\"a.example:1\", ...]"}},

@@ -120,9 +120,8 @@ TEST_CASE("who reloads is told when the newest lists are in force") {
   guarding.guard->when_in_force([&] { ++told; });
   CHECK(told == 1);
   guarding.guard->reload(blocking({"192.0.2.1"}));
-  guarding.guard->when_in_force([&] {
-    told += guarding.refuses("192.0.2.2") == Refusal::blocked ? 1 : 100;
-  });
+  guarding.guard->when_in_force(
+      [&] { told += guarding.refuses("192.0.2.2") == Refusal::blocked ? 1 : 100; });
   guarding.guard->reload(blocking({"192.0.2.2"}));
   guarding.guard->when_in_force([&] { ++told; });
   CHECK(told == 1);
