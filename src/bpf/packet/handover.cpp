@@ -109,9 +109,11 @@ struct Handover::State {
   Result<bool> receive(Carrier& from, Carrier& to);
   Result<bool> send(Carrier& to) const;
   Result<void> pass_fin(Carrier& from, Carrier& to);
+  bool uses_loopback() const;
   bool has_all(const Carrier& carrier) const;
   bool is_done(const Carrier& carrier) const;
   bool is_stalled(Carrier& carrier, Clock::time_point now) const;
+  void release_acks() const;
   HandoverStep leave();
   HandoverStep give_up(packet_decline decline, std::string why);
   HandoverStep broken(std::string why);
@@ -222,14 +224,15 @@ HandoverStep Handover::State::transition(Clock::time_point now) {
     if (!drained) return broken(drained.error().what);
     moved = moved || *drained;
   }
-  const bool settled = now - began >= limits.settle && grace.passed(ticket);
+  const auto shortest = uses_loopback() ? limits.settle : milliseconds(0);
+  const bool settled = now - began >= shortest && grace.passed(ticket);
   if (settled && !moved && is_done(carriers[PACKET_CLIENT]) && is_done(carriers[PACKET_BACKEND]))
     return leave();
   for (Carrier& carrier : carriers) {
     if (is_stalled(carrier, now)) return broken("an end acknowledges none of the bytes owed to it");
   }
   pause = moved ? quick : std::min(2 * pause, slow);
-  const auto to_settle = std::chrono::ceil<milliseconds>(began + limits.settle - now);
+  const auto to_settle = std::chrono::ceil<milliseconds>(began + shortest - now);
   return {.again = to_settle > milliseconds(0) ? std::min(pause, to_settle) : pause, .why = {}};
 }
 
@@ -338,9 +341,29 @@ bool Handover::State::is_stalled(Carrier& carrier, Clock::time_point now) const 
   return now - carrier.taken_at >= limits.stall;
 }
 
+bool Handover::State::uses_loopback() const {
+  constexpr std::uint32_t loopback = 1;  // LOOPBACK_IFINDEX of include/net/flow.h.
+  return pair.client_ifindex == loopback || pair.backend_ifindex == loopback;
+}
+
+// An end whose acknowledgements were limited (translated_ack() in packet_rewrite.bpf.h) may have no
+// reason to send another, and the other end would wait for its retransmission timeout.
+void Handover::State::release_acks() const {
+  for (const packet_side side : {PACKET_CLIENT, PACKET_BACKEND}) {
+    const auto entry = plane.read(carriers[side].key);
+    const auto other =
+        plane.read(carriers[side == PACKET_CLIENT ? PACKET_BACKEND : PACKET_CLIENT].key);
+    if (!entry || !other) continue;
+    const std::uint32_t limit = other->local_seq + other->ack_room;
+    if (!is_before(limit, entry->ack_seen + entry->ack_delta)) continue;
+    if (const auto stamp = read_tcp_stamp(carriers[side].fd)) prod(carriers[side].fd, *stamp);
+  }
+}
+
 HandoverStep Handover::State::leave() {
   if (auto done = plane.finish_transition(pair.keys, pair.flow); !done)
     return broken(done.error().what);
+  release_acks();
   for (const Carrier& carrier : carriers) {
     if (auto done = leave_silently(carrier.fd); !done) return broken(done.error().what);
   }

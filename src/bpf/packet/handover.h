@@ -25,8 +25,8 @@ namespace sni {
 
 struct HandoverLimits {
   std::chrono::milliseconds quiesce{20};  // After this the pair goes back to the relay for now.
-  // The shortest transition: a packet that left tc egress of lo waits in a queue that no grace
-  // period covers.
+  // The shortest transition of a pair with a side on lo: a packet that left tc egress of lo waits in
+  // a queue that GracePeriods does not cover.
   std::chrono::milliseconds settle{10};
   // An end is given up if it acknowledges none of the bytes that the proxy still owes it for this
   // long during the transition.

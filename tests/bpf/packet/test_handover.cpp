@@ -86,6 +86,30 @@ TEST_CASE("a backend on the proxy's own host is reached through lo in both famil
   });
 }
 
+// The shortest retransmission timeout is 200 ms (TCP_RTO_MIN), and the second one comes 600 ms after
+// the loss.
+TEST_CASE("acknowledgements that the transition held back come as soon as the sockets leave") {
+  in_lab([](SpliceLab& lab) {
+    auto pair = lab_pair(
+        lab, {.backend = "198.18.2.1:8443", .backend_mss = 1460, .proxy_buffer = 16 << 10});
+    Handover handover(
+        *lab.plane, lab.grace, pair.pair,
+        {.quiesce = std::chrono::milliseconds(500), .settle = std::chrono::milliseconds(300)});
+    const auto step = [&] { return handover.step(std::chrono::steady_clock::now()); };
+    while (!handover.begun()) REQUIRE(step().state == HandoverState::waiting);
+    const std::string sent = pattern(1 << 20, 7);
+    std::jthread sender([&] { send_all(pair.client.get(), sent); });
+    HandoverStep last;
+    while ((last = step()).state == HandoverState::waiting) std::this_thread::sleep_for(last.again);
+    REQUIRE(last.state == HandoverState::spliced);
+    const auto left = std::chrono::steady_clock::now();
+    pair.client_side.reset();
+    pair.backend_side.reset();
+    CHECK(receive(pair.backend.get(), sent.size()) == sent);
+    CHECK(std::chrono::steady_clock::now() - left < std::chrono::milliseconds(150));
+  });
+}
+
 TEST_CASE("each side can go on for as long as it likes after the other's end") {
   in_lab([](SpliceLab& lab) {
     std::uint64_t flow = 0;
