@@ -7,7 +7,8 @@ import subprocess
 import unittest
 
 from support import backends, dns, processes
-from support.case import ProxyTest, main
+from support.case import SANITIZED, ProxyTest, main
+from support.network import Network, ip, within
 from support.proxy import listener
 
 # A separate address on loopback, since resolv.conf has no ports.
@@ -142,6 +143,45 @@ class OwnAddresses(ProxyTest):
             if lines == 1:
                 self.inside(proxy, "sh", "-c", f"ip link delete near && {make}")
                 proxy.wait_log("an interface was made again")
+
+    def test_changes_of_addresses_ask_no_resolver_and_keep_nothing(self):
+        """Each one leads to another snapshot of the configuration, and connections outlive theirs."""
+        network = Network()
+        self.addCleanup(network.end)
+        server = within(network.proxy, lambda: dns.DnsServer({"named.test": ["127.0.0.1"]}, ttl=3600))
+        self.addCleanup(within, network.proxy, server.end)
+        backend = within(network.proxy, self.backend)
+        many = [{"names": [f"{i}.example"], "backend": f"named.test:{backend.port}"}
+                for i in range(1_000 if SANITIZED else 5_000)]
+        proxy = self.proxy(
+            {"listener": [listener(host=network.proxy_address, port=4433)], "route": many,
+             "dns": {"servers": [server.address]}},
+            command=network.command)
+
+        def served(name):
+            connection, hello = within(network.client, lambda: self.connect_hello(
+                proxy, name, host=network.proxy_address))
+            self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
+
+        def snapshots():
+            return proxy.log().count("addresses of this host have changed")
+
+        def ten_changes(first):
+            before = snapshots()
+            for i in range(first, first + 10):
+                ip("-n", network.proxy, "address", "add", f"198.18.77.{i}/32", "dev", "lo")
+            processes.wait_until(lambda: snapshots() > before, "the addresses to count")
+
+        for i in range(0, 20, 10):  # Until the allocator has what it needs, and the cache the name.
+            served(f"{i}.example")
+            ten_changes(i)
+        asked, memory = len(server.questions), proxy.memory_kib()
+        for i in range(20, 120, 10):
+            served(f"{i}.example")
+            ten_changes(i)
+        self.assertEqual(len(server.questions), asked)
+        if not SANITIZED:  # AddressSanitizer keeps what was freed.
+            self.assertLess(proxy.memory_kib() - memory, 2048)
 
 
 if __name__ == "__main__":

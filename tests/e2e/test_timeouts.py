@@ -7,7 +7,7 @@ import time
 import unittest
 
 from support import backends, dns, processes, streams, tls
-from support.case import ProxyTest, main
+from support.case import SANITIZED, ProxyTest, main
 from support.network import Network, within
 from support.proxy import listener
 
@@ -123,6 +123,31 @@ class Timeouts(ProxyTest):
         proxy.access(30)
         # The resolver may keep its own socket.
         processes.wait_until(lambda: proxy.descriptors() <= before + 2, "all to be closed")
+
+    def half_closed_while_connecting(self, abort_on_close, connect):
+        """The access line of a client that sends its FIN while its backend does not answer, and the
+        seconds from the one to the other."""
+        blackhole = backends.Blackhole()
+        self.addCleanup(blackhole.end)
+        proxy = self.proxy({"server": {"abort_on_close": abort_on_close},
+                            "timeouts": {"connect": connect},
+                            "route": [{"names": ["*"], "backend": blackhole.address}]})
+        connection, _ = self.connect_hello(proxy)
+        processes.wait_read(connection)
+        connection.shutdown(socket.SHUT_WR)
+        sent = time.monotonic()
+        line, = proxy.access(1)
+        return line, time.monotonic() - sent
+
+    def test_with_abort_on_close_a_fin_before_the_backend_ends_the_connection_at_once(self):
+        line, seconds = self.half_closed_while_connecting(True, connect="30s")
+        self.assertEqual(line["end"], "client_left")
+        self.assertLess(seconds, 0.2 if not SANITIZED else 5)
+
+    def test_without_it_the_client_is_waited_for(self):
+        line, seconds = self.half_closed_while_connecting(False, connect="1s")
+        self.assertEqual(line["end"], "connect_timeout")
+        self.assertGreater(seconds, 0.5)
 
     def test_an_idle_connection_is_closed_on_both_sides(self):
         ended = []

@@ -180,8 +180,8 @@ class DnsServer {
   void serve_tcp() {
     const UniqueFd client = UniqueFd::adopt(::accept4(tcp_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!client) return;
-    const timeval patience{.tv_sec = 2, .tv_usec = 0};
-    ::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    const timeval receive_timeout{.tv_sec = 2, .tv_usec = 0};
+    ::setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &receive_timeout, sizeof receive_timeout);
     std::array<std::uint8_t, 2> prefix;
     if (::recv(client.get(), prefix.data(), 2, MSG_WAITALL) != 2) return;
     Bytes query((std::size_t{prefix[0]} << 8) | prefix[1]);

@@ -88,12 +88,12 @@ class ResolverDriver : public ResolverIo {
       ids.push_back(id);
       polled.push_back(watched);
     }
-    constexpr std::uint64_t patience_ms = 20;
+    constexpr std::uint64_t poll_limit_ms = 20;
     const std::uint64_t at_ms = now_ms();
     const std::uint64_t deadline_ms =
-        resolver().next_deadline_ms(at_ms).value_or(at_ms + patience_ms);
+        resolver().next_deadline_ms(at_ms).value_or(at_ms + poll_limit_ms);
     const std::uint64_t left_ms = deadline_ms > at_ms ? deadline_ms - at_ms : 0;
-    ::poll(polled.data(), polled.size(), static_cast<int>(std::min(left_ms, patience_ms)));
+    ::poll(polled.data(), polled.size(), static_cast<int>(std::min(left_ms, poll_limit_ms)));
     for (std::size_t i = 0; i < ids.size(); ++i) {
       const short got = polled[i].revents;
       // A watch removed in this turn still reports, like a completion in flight.

@@ -47,6 +47,8 @@ class SessionWorld {
     if (due_) return *due_;  // An immediate result precedes everything else.
     auto events = completions();
     const Phase phase = session_.phase();
+    const bool relays = phase == Phase::relaying || phase == Phase::draining;
+    require(!relays || gated() || !events.empty(), "the end of a side is seen before a timeout");
     if (phase == Phase::resolving) {
       events.push_back({.kind = Kind::resolved});
       events.push_back({.kind = Kind::unresolved});

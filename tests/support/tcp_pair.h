@@ -95,13 +95,13 @@ inline bool wait_for(int fd, short events, int timeout_ms) {
   return ::poll(&poll, 1, timeout_ms) > 0;
 }
 
-inline constexpr int patience_ms = 20'000;
+inline constexpr int wait_limit_ms = 20'000;
 
 // Waits for room, on blocking and nonblocking sockets.
 inline void send_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const auto sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno == EAGAIN && wait_for(fd, POLLOUT, patience_ms)) continue;
+    if (sent < 0 && errno == EAGAIN && wait_for(fd, POLLOUT, wait_limit_ms)) continue;
     bytes.remove_prefix(static_cast<std::size_t>(check(sent, "send")));
   }
 }

@@ -1,7 +1,7 @@
 #pragma once
 
 // The two ends of TCP connections on loopback, as tests play clients and backends. Every call waits
-// at most `patience`, and a test with a silent peer fails with what it waited for.
+// at most `wait_limit`, and a test with a silent peer fails with what it waited for.
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -25,7 +25,7 @@
 
 namespace sni::test {
 
-inline constexpr std::chrono::seconds patience{30};
+inline constexpr std::chrono::seconds wait_limit{30};
 
 // How a stream of bytes ended.
 enum class End : std::uint8_t { fin, reset };
@@ -74,7 +74,7 @@ inline Endpoint local_endpoint(int fd) {
 
 inline void await(int fd, short events, const char* what) {
   pollfd wait{.fd = fd, .events = events, .revents = 0};
-  const auto limit_ms = std::chrono::milliseconds(patience).count();
+  const auto limit_ms = std::chrono::milliseconds(wait_limit).count();
   if (poll(&wait, 1, static_cast<int>(limit_ms)) != 1) throw std::runtime_error(what);
 }
 
@@ -188,7 +188,7 @@ inline std::vector<TcpPeer::Rest> receive_rests(std::span<TcpPeer> peers) {
   std::vector<pollfd> polled;
   for (const TcpPeer& peer : peers)
     polled.push_back({.fd = peer.fd(), .events = POLLIN, .revents = 0});
-  const auto limit_ms = std::chrono::milliseconds(patience).count();
+  const auto limit_ms = std::chrono::milliseconds(wait_limit).count();
   for (std::size_t open = peers.size(); open > 0;) {
     if (poll(polled.data(), polled.size(), static_cast<int>(limit_ms)) <= 0) {
       throw std::runtime_error("the peers send neither bytes nor an end");

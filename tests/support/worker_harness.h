@@ -26,7 +26,7 @@ namespace sni::test {
 
 // Waits until `reached`; false: not in time.
 inline bool eventually(const std::function<bool()>& reached) {
-  const auto give_up = std::chrono::steady_clock::now() + patience;
+  const auto give_up = std::chrono::steady_clock::now() + wait_limit;
   while (!reached()) {
     if (std::chrono::steady_clock::now() > give_up) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -185,11 +185,13 @@ void Session::step_relay(const Event& event, Actions& actions) {
       return;
     case Kind::send_failed:
       // The target is gone, but bytes that it sent before must still be delivered. Its own pipe
-      // ends with EOF or reset as soon as they are read; if that pipe has already ended, so has the
-      // connection.
+      // ends with EOF or reset as soon as they are read; if that pipe has already ended, or nobody
+      // takes its bytes either, so has the connection.
       holding_[index(side)] = false;
       broken_[index(other(side))] = true;
-      if (eof_[index(other(side))]) start_reset(other(side), event.lost, actions);
+      if (eof_[index(other(side))] || broken_[index(side)]) {
+        start_reset(other(side), event.lost, actions);
+      }
       return;
     case Kind::overcommitted:
       return finish(EndReason::relay_memory, actions);

@@ -197,8 +197,8 @@ TEST_CASE("bytes that wait unread at the hand-over are brought to the other side
     auto pair = lab_pair(lab, {.backend_net = &lab.backend, .proxy_buffer = 8192});
     send_all(pair.client.get(), "early ");
     send_all(pair.backend.get(), "bird ");
-    CHECK(wait_for(pair.client_side.get(), POLLIN, patience_ms));
-    CHECK(wait_for(pair.backend_side.get(), POLLIN, patience_ms));
+    CHECK(wait_for(pair.client_side.get(), POLLIN, wait_limit_ms));
+    CHECK(wait_for(pair.backend_side.get(), POLLIN, wait_limit_ms));
     check_taken(hand_over(lab, pair));
     send_all(pair.client.get(), "late");
     send_all(pair.backend.get(), "worm");
@@ -219,7 +219,7 @@ TEST_CASE("more unread bytes may wait at the hand-over than a socket takes at on
     const std::string early = pattern(20'000, 5);
     send_all(pair.backend.get(), early);
     int unread = 0;
-    for (int i = 0; i < patience_ms && unread < 20'000; ++i) {
+    for (int i = 0; i < wait_limit_ms && unread < 20'000; ++i) {
       wait_for(pair.backend_side.get(), POLLPRI, 1);
       check(::ioctl(pair.backend_side.get(), FIONREAD, &unread), "FIONREAD");
     }
@@ -249,7 +249,7 @@ TEST_CASE("an end that acknowledges nothing is given up, and the other one is re
   in_lab([](SpliceLab& lab) {
     auto pair = lab_pair(lab, {.backend_net = &lab.backend, .proxy_buffer = 8192});
     send_all(pair.client.get(), "lost");
-    CHECK(wait_for(pair.client_side.get(), POLLIN, patience_ms));
+    CHECK(wait_for(pair.client_side.get(), POLLIN, wait_limit_ms));
     ip("neigh replace 198.18.2.2 lladdr 02:00:00:00:00:01 dev b0 nud permanent");
     Handover handover(*lab.plane, lab.grace, pair.pair, {.stall = std::chrono::milliseconds{300}});
     HandoverStep step;
@@ -260,7 +260,7 @@ TEST_CASE("an end that acknowledges nothing is given up, and the other one is re
     CHECK(step.state == HandoverState::broken);
     CAPTURE(step.why);
     char byte = 0;
-    CHECK(wait_for(pair.client.get(), POLLIN, patience_ms));
+    CHECK(wait_for(pair.client.get(), POLLIN, wait_limit_ms));
     CHECK(::recv(pair.client.get(), &byte, 1, 0) == -1);
     CHECK(errno == ECONNRESET);
   });
@@ -286,7 +286,7 @@ TEST_CASE("a connection with an end that has said goodbye is declined") {
   in_lab([](SpliceLab& lab) {
     auto pair = lab_pair(lab, remote(lab));
     CHECK(::shutdown(pair.client.get(), SHUT_WR) == 0);
-    CHECK(wait_for(pair.client_side.get(), POLLRDHUP, patience_ms));
+    CHECK(wait_for(pair.client_side.get(), POLLRDHUP, wait_limit_ms));
     const auto step = hand_over(lab, pair);
     CHECK(step.state == HandoverState::declined);
     CHECK(step.decline == PACKET_DECLINE_CLOSING);

@@ -87,7 +87,7 @@ struct RemotePair : ProxiedPair {
   }
 
   void wait_for_hang_up() {
-    if (!wait_for(backend_side.get(), POLLRDHUP, patience_ms))
+    if (!wait_for(backend_side.get(), POLLRDHUP, wait_limit_ms))
       throw std::runtime_error("no hang-up");
   }
 

@@ -16,7 +16,7 @@ namespace {
 
 // An event-driven backend: edge-triggered, writes until EAGAIN, then waits for its own socket.
 struct EdgeWriter {
-  int patience = patience_ms;  // How long it waits before it counts as stalled.
+  int limit_ms = wait_limit_ms;  // How long it waits before it counts as stalled.
   std::uint64_t sent = 0;
   std::uint64_t refusals = 0;  // EAGAIN: one per wait.
   bool stalled = false;
@@ -27,7 +27,7 @@ struct EdgeWriter {
     epoll_event event{.events = EPOLLOUT | EPOLLET, .data = {}};
     check(::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
     while (sent < total && !stalled) {
-      stalled = ::epoll_wait(epoll.get(), &event, 1, patience) != 1;
+      stalled = ::epoll_wait(epoll.get(), &event, 1, limit_ms) != 1;
       if (!stalled) write_until_refused(fd, total);
     }
     check(::shutdown(fd, SHUT_WR), "shutdown");
@@ -193,7 +193,7 @@ TEST_CASE("Rule 11: without the credit a full client's socket leaves the backend
   LocalPair pair(fixture, 16 * 1024);
   pair.add_target();
   pair.grant_without_bound();
-  EdgeWriter writer{.patience = 3000};
+  EdgeWriter writer{.limit_ms = 3000};
   std::thread backend([&] { writer.run(pair.backend.get(), 64 << 20); });
   while (!wait_for(pair.client.get(), POLLIN, 1000)) continue;
   ::usleep(300'000);

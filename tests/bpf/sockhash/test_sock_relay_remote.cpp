@@ -232,7 +232,7 @@ TEST_CASE("Rule 7: redirected bytes wake a reader in vain, but not one that wait
   }
   long sleeps = 0;
   std::thread proxy([&] {
-    CHECK(wait_for(pair.backend_side.get(), events, patience_ms));
+    CHECK(wait_for(pair.backend_side.get(), events, wait_limit_ms));
     rusage usage{};
     ::getrusage(RUSAGE_THREAD, &usage);
     sleeps = usage.ru_nvcsw;
@@ -271,12 +271,12 @@ TEST_CASE("Rule 14: userspace is notified of every byte that passes") {
   constexpr std::size_t message = 16;
   REQUIRE(fixture.slots->fall_asleep(pair.slot));
   std::thread backend([&] { send_stream(pair.backend.get(), rounds * message, message); });
-  bool told = wait_for(fixture.slots->notice_fd(), POLLIN, patience_ms);
+  bool told = wait_for(fixture.slots->notice_fd(), POLLIN, wait_limit_ms);
   std::thread proxy([&] {
     std::uint64_t read = 0;
     while (told && read < rounds * message) {
       if (fixture.slots->fall_asleep(pair.slot)) {
-        told = wait_for(fixture.slots->notice_fd(), POLLIN, patience_ms);
+        told = wait_for(fixture.slots->notice_fd(), POLLIN, wait_limit_ms);
         while (const auto slot = fixture.slots->take_notice()) CHECK(*slot == pair.slot);
         continue;
       }
@@ -298,7 +298,7 @@ TEST_CASE("A torn pair moves no more bytes, and userspace is notified") {
   REQUIRE(fixture.slots->fall_asleep(pair.slot));
   fixture.sockhash->slot(pair.slot).torn = 1;
   send_all(pair.backend.get(), "lost");
-  CHECK(wait_for(fixture.slots->notice_fd(), POLLIN, patience_ms));
+  CHECK(wait_for(fixture.slots->notice_fd(), POLLIN, wait_limit_ms));
   CHECK(fixture.slots->torn(pair.slot));
   CHECK(fixture.slots->pending(pair.slot) == 4);
   CHECK(receive_now(pair.backend_side.get()).empty());

@@ -281,6 +281,13 @@ TEST_CASE("A backend's bytes before its reset still reach the client") {
   CHECK(session.reason() == EndReason::backend_reset);
 }
 
+TEST_CASE("When neither side takes bytes any more the connection ends") {
+  Session session = relaying();
+  session.step({.kind = Kind::received, .side = Side::backend});
+  for (const Side side : {Side::client, Side::backend}) session.step({Kind::send_failed, side});
+  CHECK(session.reason() == EndReason::client_reset);
+}
+
 TEST_CASE("A stalled reader makes its writer be watched, once") {
   Session session = relaying();
   CHECK(step(session, {.kind = Kind::blocked, .side = Side::client}) ==

@@ -49,3 +49,15 @@ TEST_CASE("every prefix of a file, and everything that is none, is refused with 
   }
   CHECK(parse_traffic_store(R"({"version": 1, "since": 1})"));
 }
+
+TEST_CASE("a file with more rows than a table has is refused") {
+  TrafficStore store = some_store();
+  TrafficReport& names = store.reports[static_cast<std::size_t>(TrafficKind::name)];
+  names.rows.clear();
+  while (names.rows.size() < limits::traffic_entries) {
+    names.rows.push_back({.key = std::to_string(names.rows.size()), .count = {}});
+  }
+  CHECK(parse_traffic_store(traffic_store_text(store)));
+  names.rows.push_back({.key = "more", .count = {}});
+  CHECK_FALSE(parse_traffic_store(traffic_store_text(store)));
+}

@@ -14,10 +14,10 @@ PORTS = range(10_000, 32_000)
 
 
 # Enough for a slow machine: a sanitizer's build beside three other tests on two cores.
-PATIENCE_S = 60.0
+WAIT_LIMIT_S = 60.0
 
 
-def wait_until(condition, what, seconds=PATIENCE_S):
+def wait_until(condition, what, seconds=WAIT_LIMIT_S):
     """Polls condition() until it is true and returns its value; `what` describes it for the
     error."""
     deadline = time.monotonic() + seconds
@@ -30,7 +30,7 @@ def wait_until(condition, what, seconds=PATIENCE_S):
         time.sleep(0.02)
 
 
-def wait_still(value, what, seconds=PATIENCE_S, still=0.5):
+def wait_still(value, what, seconds=WAIT_LIMIT_S, still=0.5):
     """Waits until value() is true and has been the same for `still` seconds; returns it."""
     since = [None, time.monotonic()]
 
@@ -106,13 +106,13 @@ class Child:
                 return set(ports) <= set(listening_ports(self.pid))
         wait_until(ready, f"process {self.pid} listening on {ports}")
 
-    def wait_log(self, pattern, seconds=PATIENCE_S):
+    def wait_log(self, pattern, seconds=WAIT_LIMIT_S):
         return wait_until(lambda: re.search(pattern, self.log()), f"/{pattern}/ in the log", seconds)
 
     def signal(self, number):
         self.process.send_signal(number)
 
-    def wait(self, seconds=PATIENCE_S):
+    def wait(self, seconds=WAIT_LIMIT_S):
         """The exit status (negative: the signal that ended it)."""
         return self.process.wait(seconds)
 

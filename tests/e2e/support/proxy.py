@@ -105,7 +105,7 @@ class Proxy(processes.Child):
         lines = (line for line in self.log().splitlines() if line.startswith("{"))
         return [json.loads(line) for line in lines if line.endswith("}")]
 
-    def access(self, count=1, seconds=processes.PATIENCE_S):
+    def access(self, count=1, seconds=processes.WAIT_LIMIT_S):
         """At least `count` access records, in the order of the ends."""
         def enough():
             found = [record for record in self.records() if is_access(record)]
@@ -135,7 +135,7 @@ class Proxy(processes.Child):
         kinds = self.held()
         return kinds.total() - kinds["pipe"]
 
-    def wait_given_back(self, before, *, pipes, seconds=processes.PATIENCE_S):
+    def wait_given_back(self, before, *, pipes, seconds=processes.WAIT_LIMIT_S):
         """Waits until no kind has more descriptors than in `before`. A worker keeps the pipes that
         it had in use at once, at most `pipes` in all."""
         def surplus():

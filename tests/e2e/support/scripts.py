@@ -136,7 +136,7 @@ class ScriptedTest(ProxyTest):
                              "the backends to read to the end", 60)
         # Both directions of all concurrent connections may have had a pipe.
         proxy.wait_given_back(before, pipes=2 * WORKERS,
-                              seconds=lingering + processes.PATIENCE_S)
+                              seconds=lingering + processes.WAIT_LIMIT_S)
         self.assertEqual(len(lines), count)
         for seed, client in visited.items():
             with self.subTest(seed=seed):

@@ -19,7 +19,7 @@ using namespace sni::test;
 
 namespace {
 
-constexpr std::int64_t patience_ms = std::chrono::milliseconds(patience).count();
+constexpr std::int64_t wait_limit_ms = std::chrono::milliseconds(wait_limit).count();
 
 Ring new_ring(unsigned entries = 64) {
   auto ring = Ring::create(entries);
@@ -32,7 +32,7 @@ std::vector<Completion> completions(Ring& ring, std::size_t count) {
   std::vector<Completion> got;
   while (got.size() < count) {
     const std::size_t before = got.size();
-    REQUIRE(ring.turn(patience_ms));
+    REQUIRE(ring.turn(wait_limit_ms));
     ring.for_each_completion([&](const Completion& completion) { got.push_back(completion); });
     REQUIRE(got.size() > before);
   }
@@ -226,7 +226,7 @@ TEST_CASE("what a handler queues while completions are looked at is not lost eit
   };
   for (int i = 0; i < 16; ++i) queue();
   while (completed < rounds) {
-    REQUIRE(ring.turn(patience_ms));
+    REQUIRE(ring.turn(wait_limit_ms));
     ring.for_each_completion([&](const Completion&) {
       ++completed;
       queue();

@@ -68,7 +68,7 @@ class FewDescriptors {
 };
 
 // How long the proxy's end of a connection is idle before the system sends a keepalive probe.
-std::chrono::seconds patience_with(const TcpPeer& client) {
+std::chrono::seconds user_timeout_of(const TcpPeer& client) {
   int seconds = 0;
   socklen_t length = sizeof seconds;
   check_call(
@@ -231,7 +231,7 @@ TEST_CASE("a new client's socket goes by the reloaded [tcp], from the backlog to
   proxy.start();
   const TcpPeer before = proxy.connect();
   REQUIRE(eventually([&] { return proxy.accepted() == 1; }));
-  const auto usual = patience_with(before);
+  const auto usual = user_timeout_of(before);
   Config shorter = config_for(backend.endpoint());
   shorter.tcp.keepalive_idle /= 2;
   proxy.prepare_reload(std::move(shorter));
@@ -245,8 +245,8 @@ TEST_CASE("a new client's socket goes by the reloaded [tcp], from the backlog to
   REQUIRE(paused);
   TcpPeer waited(std::move(socket_of_client));
   check_served(waited, backend);
-  CHECK(patience_with(waited) == usual / 2);
-  CHECK(patience_with(before) == usual);
+  CHECK(user_timeout_of(waited) == usual / 2);
+  CHECK(user_timeout_of(before) == usual);
 }
 
 TEST_CASE("clients in the backlog of a removed listener are served") {
