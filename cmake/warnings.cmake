@@ -10,6 +10,9 @@ endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-free-nonheap-object>)  # Misjudges the end of a std::expected.
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION MATCHES "^13[.]")
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-array-bounds>)  # Misjudges a buffer of fmt 9 (Ubuntu 24.04).
+endif()
 find_program(CCACHE ccache)
 if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
