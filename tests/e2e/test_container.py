@@ -3,14 +3,18 @@
 
 import os
 import pathlib
+import re
 import signal
+import subprocess
 import unittest
 
-from support import backends, dns, seccomp, tls
+from support import backends, dns, proxy, seccomp, tls
 from support.case import ProxyTest, main
 from support.proxy import listener
 
 PROFILE = pathlib.Path(__file__).resolve().parents[2] / "contrib/seccomp.json"
+# LeakSanitizer needs ptrace, which the profile refuses.
+ENVIRONMENT = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}
 
 
 class Seccomp(ProxyTest):
@@ -32,10 +36,8 @@ class Seccomp(ProxyTest):
                       {"names": ["unix.example"], "backend": local.address},
                       {"names": ["name.example"], "backend": f"backend.test:{tcp.port}"}],
         }
-        # LeakSanitizer needs ptrace, which the profile refuses.
-        environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}
         started = self.proxy(config, preexec_fn=seccomp.from_profile(PROFILE).install,
-                             env=environment)
+                             env=ENVIRONMENT)
         for _ in range(2):
             for name in ("tcp.example", "unix.example", "name.example"):
                 connection, hello = self.connect_hello(started, name)
@@ -47,8 +49,20 @@ class Seccomp(ProxyTest):
             connection.close()
             started.reload(config)
             started.wait_log("reloaded")
+        self.assertNotIn('"level":"warning"', started.log())
         started.signal(signal.SIGTERM)
         self.assertEqual(started.wait(15), 0)
+
+    @unittest.skipIf(os.geteuid(), "only root may load BPF programs")
+    def test_with_the_capability_it_allows_the_kernel_planes_too(self):
+        def planes(**options):
+            done = subprocess.run([proxy.BINARY, "probe"], capture_output=True, text=True,
+                                  timeout=120, env=ENVIRONMENT, **options)
+            return re.findall(r"^(packet plane|sockhash[^:]*|XDP[^:]*): (yes|no)", done.stdout, re.M)
+
+        usual = planes()
+        self.assertTrue(usual)
+        self.assertEqual(planes(preexec_fn=seccomp.from_profile(PROFILE, {"CAP_BPF"}).install), usual)
 
 
 class Capabilities(ProxyTest):

@@ -61,20 +61,6 @@ std::uint16_t ack_room(const TcpPosition& from) {
   return static_cast<std::uint16_t>(std::min<std::uint32_t>(window / 2, UINT16_MAX));
 }
 
-// The proxy's socket towards one end during the transition.
-struct Carrier {
-  int fd = -1;
-  packet_key key{};
-  std::uint32_t owned_end = 0;  // After the last byte, or FIN, that we must deliver to the end.
-  std::uint32_t read_seq = 0;   // After the last byte read from the end ...
-  std::uint32_t local_seq = 0;  // ... and after the last one that the socket has, as published.
-  std::uint32_t taken = 0;      // After the last byte that the end acknowledged ...
-  Clock::time_point taken_at;   // ... since then.
-  std::vector<char> unsent;     // Read from the other end, and not yet accepted by this socket.
-  bool shut = false;            // Our FIN is written.
-  bool ended = false;           // The end's FIN was read.
-};
-
 }  // namespace
 
 packet_decline check_handover(const PacketSplice& plane, const HandoverPair& pair) {
@@ -90,6 +76,20 @@ packet_decline check_handover(const PacketSplice& plane, const HandoverPair& pai
 }
 
 struct Handover::State {
+  // The proxy's socket towards one end during the transition.
+  struct Carrier {
+    int fd = -1;
+    packet_key key{};
+    std::uint32_t owned_end = 0;  // After the last byte, or FIN, that we must deliver to the end.
+    std::uint32_t read_seq = 0;   // After the last byte read from the end ...
+    std::uint32_t local_seq = 0;  // ... and after the last one that the socket has, as published.
+    std::uint32_t taken = 0;      // After the last byte that the end acknowledged ...
+    Clock::time_point taken_at;   // ... since then.
+    std::vector<char> unsent;     // Read from the other end, and not yet accepted by this socket.
+    bool shut = false;            // Our FIN is written.
+    bool ended = false;           // The end's FIN was read.
+  };
+
   PacketSplice& plane;
   GracePeriods& grace;
   HandoverPair pair;
