@@ -80,9 +80,12 @@ class Lines(ProxyTest):
         self.assertIn(f"cannot listen on {address}", last["message"])
         self.assertTrue(all(line.startswith("{") for line in failed.log().splitlines()), failed.log())
 
-    def test_a_limit_that_the_descriptors_lower_is_a_warning(self):
+    def test_a_limit_that_the_descriptors_lower_is_a_warning_once(self):
         proxy = self.relay(limits={"connections": 10_000_000})
         proxy.wait_log("limits.connections is 10000000, but the limit of open files allows")
+        proxy.signal(signal.SIGHUP)
+        proxy.wait_log("reloaded: ")
+        self.assertEqual(proxy.log().count("but the limit of open files allows"), 1)
 
 
 if __name__ == "__main__":

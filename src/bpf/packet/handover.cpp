@@ -1,23 +1,19 @@
 #include "bpf/packet/handover.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <utility>
-#include <vector>
 
+#include "bpf/packet/carrier.h"
 #include "bpf/packet/monotonic.h"
 #include "bpf/packet/tcp_repair.h"
 
 namespace sni {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Clock = Carrier::Clock;
 using std::chrono::milliseconds;
 
-constexpr std::uint32_t drain_bytes = 64 * 1024;
 // A step of the transition costs some 25 system calls, and the programs forward without it. So the
 // pause between two steps doubles while the sockets have nothing to carry.
 constexpr milliseconds quick{1};
@@ -43,17 +39,6 @@ packet_decline to_decline(PairFit fit) {
   std::unreachable();
 }
 
-bool is_before(std::uint32_t a, std::uint32_t b) {
-  return static_cast<std::int32_t>(a - b) < 0;
-}
-
-// Right edge of the window that a socket may have offered by the end of the next recv(): reading
-// makes room, the socket offers it before the call returns, and the end's bytes may have arrived by
-// then.
-std::uint32_t room_behind(int fd, std::uint32_t read_seq) {
-  return read_seq + receive_room(fd) + drain_bytes;
-}
-
 // Half of the window that `from` was offered, which is at most the largest one it knows.
 std::uint16_t ack_room(const TcpPosition& from) {
   if (is_before(from.promised_edge, from.received_seq)) return 0;
@@ -76,20 +61,6 @@ packet_decline check_handover(const PacketSplice& plane, const HandoverPair& pai
 }
 
 struct Handover::State {
-  // The proxy's socket towards one end during the transition.
-  struct Carrier {
-    int fd = -1;
-    packet_key key{};
-    std::uint32_t owned_end = 0;  // After the last byte, or FIN, that we must deliver to the end.
-    std::uint32_t read_seq = 0;   // After the last byte read from the end ...
-    std::uint32_t local_seq = 0;  // ... and after the last one that the socket has, as published.
-    std::uint32_t taken = 0;      // After the last byte that the end acknowledged ...
-    Clock::time_point taken_at;   // ... since then.
-    std::vector<char> unsent;     // Read from the other end, and not yet accepted by this socket.
-    bool shut = false;            // Our FIN is written.
-    bool ended = false;           // The end's FIN was read.
-  };
-
   PacketSplice& plane;
   GracePeriods& grace;
   HandoverPair pair;
@@ -99,21 +70,12 @@ struct Handover::State {
   bool begun = false;
   milliseconds pause = quick;
   std::uint64_t ticket = 0;
-  std::array<Carrier, PACKET_SIDES> carriers;
+  std::array<Carrier, PACKET_SIDES> carriers;  // By packet_side.
 
   HandoverStep quiesce(Clock::time_point now);
   HandoverStep begin(Clock::time_point now, const TcpPosition& client, const TcpPosition& backend);
   HandoverStep transition(Clock::time_point now);
-  Result<void> publish_received(Carrier& from);
-  Result<bool> drain(Carrier& from, Carrier& to);
-  Result<bool> receive(Carrier& from, Carrier& to);
-  Result<bool> send(Carrier& to) const;
-  Result<void> pass_fin(Carrier& from, Carrier& to);
   bool uses_loopback() const;
-  bool has_all(const Carrier& carrier) const;
-  bool is_done(const Carrier& carrier) const;
-  bool is_stalled(Carrier& carrier, Clock::time_point now) const;
-  void release_acks() const;
   HandoverStep leave();
   HandoverStep give_up(packet_decline decline, std::string why);
   HandoverStep broken(std::string why);
@@ -122,11 +84,12 @@ struct Handover::State {
 Handover::Handover(PacketSplice& plane, GracePeriods& grace, const HandoverPair& pair,
                    const HandoverLimits& limits)
     : state_(std::make_unique<State>(
-          State{.plane = plane, .grace = grace, .pair = pair, .limits = limits, .carriers = {}})) {
-  state_->carriers[PACKET_CLIENT] = {.fd = pair.client_fd, .key = pair.keys.client, .unsent = {}};
-  state_->carriers[PACKET_BACKEND] = {
-      .fd = pair.backend_fd, .key = pair.keys.backend, .unsent = {}};
-}
+          State{.plane = plane,
+                .grace = grace,
+                .pair = pair,
+                .limits = limits,
+                .carriers = {Carrier(plane, pair.flow, pair.client_fd, pair.keys.client),
+                             Carrier(plane, pair.flow, pair.backend_fd, pair.keys.backend)}})) {}
 
 Handover::~Handover() = default;
 Handover::Handover(Handover&&) noexcept = default;
@@ -148,7 +111,7 @@ HandoverStep Handover::State::quiesce(Clock::time_point now) {
     return give_up(decline, "");
   // An end that misses acknowledgements takes bytes that a socket has for lost, and sends them again
   // by way of the programs.
-  for (const Carrier& carrier : carriers) acknowledge_now(carrier.fd);
+  for (const Carrier& carrier : carriers) acknowledge_now(carrier.fd());
   const auto client = read_tcp_position(pair.client_fd);
   if (!client) return give_up(PACKET_DECLINE_REFUSED, client.error().what);
   const auto backend = read_tcp_position(pair.backend_fd);
@@ -166,19 +129,19 @@ HandoverStep Handover::State::begin(Clock::time_point now, const TcpPosition& cl
   for (const packet_side side : {PACKET_CLIENT, PACKET_BACKEND}) {
     const packet_side other = side == PACKET_CLIENT ? PACKET_BACKEND : PACKET_CLIENT;
     Carrier& carrier = carriers[side];
-    const auto facts = read_tcp_facts(carrier.fd);
-    const auto other_facts = read_tcp_facts(carriers[other].fd);
+    const auto facts = read_tcp_facts(carrier.fd());
+    const auto other_facts = read_tcp_facts(carriers[other].fd());
     // Taken before the stamp: the programs' timestamps may run ahead of the socket's, but must not
     // lag behind.
     const std::uint64_t stamp_ns = monotonic_ns();
-    const auto stamp = read_tcp_stamp(carriers[other].fd);
+    const auto stamp = read_tcp_stamp(carriers[other].fd());
     if (!facts || !other_facts || !stamp)
       return give_up(PACKET_DECLINE_REFUSED, "cannot read TCP_INFO or TCP_TIMESTAMP");
     const TcpPosition& from = *positions[side];
     const TcpPosition& to = *positions[other];
     const Deltas delta = deltas(from, to);
     packet_flow& entry = entries[side];
-    entry.peer = carriers[other].key;
+    entry.peer = carriers[other].key();
     entry.flow = pair.flow;
     entry.side = side;
     entry.seq_delta = delta.seq;
@@ -195,12 +158,10 @@ HandoverStep Handover::State::begin(Clock::time_point now, const TcpPosition& cl
     entry.acked = PACKET_EXTENDED + from.read_seq;
     entry.sent = from.received_seq;
     entry.edge = send_edge(from, to);
-    const std::uint32_t room_end = room_behind(carrier.fd, from.read_seq);
+    const std::uint32_t room_end = carrier.room_behind(from.read_seq);
     if (is_before(entry.edge, room_end)) entry.edge = room_end;
     entry.ack_seen = from.acked_seq;
-    carrier.owned_end = from.write_seq;
-    carrier.read_seq = from.read_seq;
-    carrier.local_seq = from.received_seq;
+    carrier.begin(from.write_seq, from.read_seq, from.received_seq);
   }
   if (auto done = plane.begin(pair.keys, entries[PACKET_CLIENT], entries[PACKET_BACKEND]); !done)
     return give_up(PACKET_DECLINE_REFUSED, done.error().what);
@@ -219,126 +180,22 @@ HandoverStep Handover::State::transition(Clock::time_point now) {
   for (const packet_side side : {PACKET_CLIENT, PACKET_BACKEND}) {
     Carrier& from = carriers[side];
     Carrier& to = carriers[side == PACKET_CLIENT ? PACKET_BACKEND : PACKET_CLIENT];
-    if (auto done = publish_received(from); !done) return broken(done.error().what);
-    const auto drained = drain(from, to);
+    if (auto done = from.publish_received(); !done) return broken(done.error().what);
+    const auto drained = from.drain(to);
     if (!drained) return broken(drained.error().what);
     moved = moved || *drained;
   }
-  const auto shortest = uses_loopback() ? limits.settle : milliseconds(0);
+  const auto shortest = uses_loopback() ? limits.settle_on_lo : limits.settle;
   const bool settled = now - began >= shortest && grace.passed(ticket);
-  if (settled && !moved && is_done(carriers[PACKET_CLIENT]) && is_done(carriers[PACKET_BACKEND]))
+  if (settled && !moved && carriers[PACKET_CLIENT].is_done() && carriers[PACKET_BACKEND].is_done())
     return leave();
   for (Carrier& carrier : carriers) {
-    if (is_stalled(carrier, now)) return broken("an end acknowledges none of the bytes owed to it");
+    if (carrier.is_stalled(now, limits.stall))
+      return broken("an end acknowledges none of the bytes owed to it");
   }
   pause = moved ? quick : std::min(2 * pause, slow);
   const auto to_settle = std::chrono::ceil<milliseconds>(began + shortest - now);
   return {.again = to_settle > milliseconds(0) ? std::min(pause, to_settle) : pause, .why = {}};
-}
-
-// Publishes bytes, or a FIN, that reached the socket as the programs began and may still be unread.
-Result<void> Handover::State::publish_received(Carrier& from) {
-  const auto position = read_tcp_position(from.fd);
-  if (!position || !is_before(from.local_seq, position->received_seq)) return {};
-  from.local_seq = position->received_seq;
-  acknowledge_now(from.fd);
-  return plane.widen(from.key, pair.flow, from.local_seq, room_behind(from.fd, from.read_seq));
-}
-
-// true: bytes moved, or are waiting.
-Result<bool> Handover::State::drain(Carrier& from, Carrier& to) {
-  bool moved = false;
-  for (;;) {
-    auto sent = send(to);
-    if (!sent) return sent;
-    if (!*sent) return true;  // The socket is full.
-    auto received = receive(from, to);
-    if (!received) return received;
-    if (!*received) return moved;
-    moved = true;
-  }
-}
-
-// true: nothing is left to send. An end that sent bytes again may have brought all of them to the
-// other one by way of the programs. That one's acknowledgements are then beyond what the socket has
-// sent, which discards them and never has room again.
-Result<bool> Handover::State::send(Carrier& to) const {
-  if (!to.unsent.empty() && has_all(to)) to.unsent.clear();
-  while (!to.unsent.empty()) {
-    const auto sent =
-        ::send(to.fd, to.unsent.data(), to.unsent.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0) {
-      if (errno == EAGAIN) return false;
-      return fail_sys("cannot write bytes in flight at the hand-over", errno);
-    }
-    to.unsent.erase(to.unsent.begin(), to.unsent.begin() + sent);
-  }
-  return true;
-}
-
-// true: there were bytes, or the FIN.
-Result<bool> Handover::State::receive(Carrier& from, Carrier& to) {
-  if (from.ended) return false;
-  to.unsent.resize(drain_bytes);
-  const auto got = ::recv(from.fd, to.unsent.data(), to.unsent.size(), MSG_DONTWAIT);
-  const int error = errno;
-  to.unsent.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-  if (got > 0) {
-    from.read_seq += static_cast<std::uint32_t>(got);
-    const std::uint32_t edge = room_behind(from.fd, from.read_seq);
-    if (auto done = plane.widen(from.key, pair.flow, from.read_seq, edge); !done)
-      return std::unexpected(done.error());
-    // Set before they are sent: until the end has acknowledged all of them, its acknowledgements
-    // must reach the socket, or the socket's buffer would stay full.
-    to.owned_end += static_cast<std::uint32_t>(got);
-    if (auto done = plane.publish(to.key, pair.flow, to.owned_end); !done)
-      return std::unexpected(done.error());
-    return true;
-  }
-  if (got < 0 && error == EAGAIN) return false;
-  if (got < 0) return fail_sys("cannot read bytes in flight at the hand-over", error);
-  if (auto done = pass_fin(from, to); !done) return std::unexpected(done.error());
-  return true;
-}
-
-// Passes on a FIN that reached the socket instead of the programs: our own FIN replaces it on the
-// other side, with the number that it would have there.
-Result<void> Handover::State::pass_fin(Carrier& from, Carrier& to) {
-  from.ended = true;
-  const auto entry = plane.read(from.key);
-  if (!entry) return fail("a flow's entry has gone");
-  if (::shutdown(to.fd, SHUT_WR) != 0)
-    return fail_sys("cannot pass a FIN on at the hand-over", errno);
-  to.shut = true;
-  to.owned_end += 1;
-  if (auto done = plane.publish(to.key, pair.flow, to.owned_end); !done) return done;
-  return plane.note_fin(from.key, pair.flow, to.owned_end - entry->seq_delta);
-}
-
-// The end has acknowledged all that we owe it.
-bool Handover::State::has_all(const Carrier& carrier) const {
-  const auto entry = plane.read(carrier.key);
-  return entry && !is_before(entry->ack_seen, carrier.owned_end);
-}
-
-// Everything that the socket received has been read, and the end has all that we owe it.
-bool Handover::State::is_done(const Carrier& carrier) const {
-  if (!carrier.unsent.empty() || !has_all(carrier)) return false;
-  // A FIN has a number too.
-  const auto position = read_tcp_position(carrier.fd);
-  return position && position->received_seq == carrier.read_seq + (carrier.ended ? 1 : 0);
-}
-
-// Whether the end still owes us an acknowledgement and has made no progress for too long.
-bool Handover::State::is_stalled(Carrier& carrier, Clock::time_point now) const {
-  const auto entry = plane.read(carrier.key);
-  if (!entry) return true;
-  const bool owed = !carrier.unsent.empty() || is_before(entry->ack_seen, carrier.owned_end);
-  if (!owed || entry->ack_seen != carrier.taken || carrier.taken_at == Clock::time_point{}) {
-    carrier.taken = entry->ack_seen;
-    carrier.taken_at = now;
-  }
-  return now - carrier.taken_at >= limits.stall;
 }
 
 bool Handover::State::uses_loopback() const {
@@ -346,26 +203,14 @@ bool Handover::State::uses_loopback() const {
   return pair.client_ifindex == loopback || pair.backend_ifindex == loopback;
 }
 
-// An end whose acknowledgements were limited (translated_ack() in packet_rewrite.bpf.h) may have no
-// reason to send another, and the other end would wait for its retransmission timeout.
-void Handover::State::release_acks() const {
-  for (const packet_side side : {PACKET_CLIENT, PACKET_BACKEND}) {
-    const auto entry = plane.read(carriers[side].key);
-    const auto other =
-        plane.read(carriers[side == PACKET_CLIENT ? PACKET_BACKEND : PACKET_CLIENT].key);
-    if (!entry || !other) continue;
-    const std::uint32_t limit = other->local_seq + other->ack_room;
-    if (!is_before(limit, entry->ack_seen + entry->ack_delta)) continue;
-    if (const auto stamp = read_tcp_stamp(carriers[side].fd)) prod(carriers[side].fd, *stamp);
-  }
-}
-
 HandoverStep Handover::State::leave() {
   if (auto done = plane.finish_transition(pair.keys, pair.flow); !done)
     return broken(done.error().what);
-  release_acks();
+  for (const packet_side side : {PACKET_CLIENT, PACKET_BACKEND}) {
+    carriers[side].release_ack(carriers[side == PACKET_CLIENT ? PACKET_BACKEND : PACKET_CLIENT]);
+  }
   for (const Carrier& carrier : carriers) {
-    if (auto done = leave_silently(carrier.fd); !done) return broken(done.error().what);
+    if (auto done = leave_silently(carrier.fd()); !done) return broken(done.error().what);
   }
   return {.state = HandoverState::spliced, .why = {}};
 }
@@ -376,7 +221,7 @@ HandoverStep Handover::State::give_up(packet_decline decline, std::string why) {
 
 // Neither carrier can finish alone: both ends are reset.
 HandoverStep Handover::State::broken(std::string why) {
-  for (const Carrier& carrier : carriers) std::ignore = leave_silently(carrier.fd);
+  for (const Carrier& carrier : carriers) std::ignore = leave_silently(carrier.fd());
   if (auto done = plane.kill(pair.keys, pair.flow); !done) why += "; " + done.error().what;
   return {.state = HandoverState::broken, .decline = PACKET_DECLINE_CLOSING, .why = std::move(why)};
 }

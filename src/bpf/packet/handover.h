@@ -25,9 +25,10 @@ namespace sni {
 
 struct HandoverLimits {
   std::chrono::milliseconds quiesce{20};  // After this the pair goes back to the relay for now.
-  // The shortest transition of a pair with a side on lo: a packet that left tc egress of lo waits in
-  // a queue that GracePeriods does not cover.
-  std::chrono::milliseconds settle{10};
+  // The shortest transition, for packets that GracePeriods does not cover: those which a firewall
+  // has queued to a program (NFQUEUE), and with a side on lo those between its egress and its ingress.
+  std::chrono::milliseconds settle{2};
+  std::chrono::milliseconds settle_on_lo{10};
   // An end is given up if it acknowledges none of the bytes that the proxy still owes it for this
   // long during the transition.
   std::chrono::milliseconds stall{300'000};

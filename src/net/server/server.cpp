@@ -133,7 +133,7 @@ Result<void> Server::start(LoadedConfig loaded) {
   return check_room_for_one(descriptor_limit());
 }
 
-void Server::log_start(const Snapshot& snapshot) const {
+void Server::log_start(const Snapshot& snapshot) {
   utsname system{};
   uname(&system);
   spdlog::info("sni-proxy {} on Linux {}: {}, at most {}, {}", version_, system.release,

@@ -16,6 +16,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/session/totals.h"
@@ -81,9 +82,9 @@ class Server : private MetricsSource {
   void stop();
   bool all_ended() const;
   std::optional<Error> failure() const;
-  void log_start(const Snapshot& snapshot) const;
+  void log_start(const Snapshot& snapshot);
   void bound_connections(const Snapshot& snapshot);
-  static void warn_of_lowered_limits(const Snapshot& snapshot);
+  void warn_of_lowered_limits(const Snapshot& snapshot);
   void log_totals() const;
   int wait_ms() const;
 
@@ -113,8 +114,9 @@ class Server : private MetricsSource {
   std::string config_path_;
   std::string version_;
   std::chrono::steady_clock::time_point started_;
-  std::chrono::system_clock::time_point loaded_at_;  // Of the running configuration.
-  Reaper reaper_;                                    // Outlives all snapshots.
+  std::chrono::system_clock::time_point loaded_at_;        // Of the running configuration.
+  std::pair<std::uint32_t, std::uint32_t> told_limits_{};  // Of warn_of_lowered_limits().
+  Reaper reaper_;                                          // Outlives all snapshots.
   BackendTable backends_;
   std::shared_ptr<const Snapshot> snapshot_;
   Shared shared_;

@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <utility>
+
 #include "core/counted.h"
 #include "net/log.h"
 #include "net/server/fixed_settings.h"
@@ -73,11 +75,14 @@ Result<void> Server::reopen_log() {
   return opened;
 }
 
+// Once for each pair of figures, not at every reload.
 void Server::warn_of_lowered_limits(const Snapshot& snapshot) {
   const std::uint32_t wanted = snapshot.config.limits.connections;
-  if (wanted <= snapshot.settings->relayed_max) return;
+  const std::uint32_t possible = snapshot.settings->relayed_max;
+  if (std::exchange(told_limits_, {wanted, possible}) == std::pair{wanted, possible}) return;
+  if (wanted <= possible) return;
   spdlog::warn("limits.connections is {}, but the limit of open files allows {} (ulimit -n)",
-               wanted, snapshot.settings->relayed_max);
+               wanted, possible);
 }
 
 }  // namespace sni

@@ -92,9 +92,9 @@ TEST_CASE("acknowledgements that the transition held back come as soon as the so
   in_lab([](SpliceLab& lab) {
     auto pair = lab_pair(
         lab, {.backend = "198.18.2.1:8443", .backend_mss = 1460, .proxy_buffer = 16 << 10});
-    Handover handover(
-        *lab.plane, lab.grace, pair.pair,
-        {.quiesce = std::chrono::milliseconds(500), .settle = std::chrono::milliseconds(300)});
+    Handover handover(*lab.plane, lab.grace, pair.pair,
+                      {.quiesce = std::chrono::milliseconds(500),
+                       .settle_on_lo = std::chrono::milliseconds(300)});
     const auto step = [&] { return handover.step(std::chrono::steady_clock::now()); };
     while (!handover.begun()) REQUIRE(step().state == HandoverState::waiting);
     const std::string sent = pattern(1 << 20, 7);
