@@ -180,6 +180,9 @@ class PlanePacket {
   std::vector<std::uint64_t> probed_;
   std::deque<Lingering> lingering_;
   std::uint64_t looked_ms_ = 0;
+  std::uint64_t routes_followed_ =
+      0;                       // Version of the routes by which all flows have been checked,
+  std::size_t to_follow_ = 0;  // but for so many that come first in order_.
 
   // Recently looked-up routes.
   struct Way {

@@ -14,6 +14,8 @@ namespace sni {
 namespace {
 
 constexpr std::uint64_t look_round_ms = 15'000;
+// Flows that are looked at in one tick after a route has changed: about 10 ms of the worker's time.
+constexpr std::size_t followed_max = 500;
 // After an RST that its receiver may have accepted, the flow ends if nothing is sent for this long.
 constexpr std::uint64_t reset_settled_ns = 10'000'000'000;
 
@@ -39,7 +41,11 @@ SeenEnd seen_end(const packet_flow& flow) {
 void PlanePacket::look_at_some(const Rules& rules, std::uint64_t now_ms,
                                std::vector<Ended>& ended) {
   for (const std::uint64_t name : std::exchange(probed_, {})) look_at(name, rules, now_ms, ended);
-  const std::size_t some = order_.size() / (look_round_ms / look_tick_ms) + 1;
+  const std::uint64_t version = service_.routes_version();
+  if (std::exchange(routes_followed_, version) != version) to_follow_ = order_.size();
+  const std::size_t of_round = order_.size() / (look_round_ms / look_tick_ms) + 1;
+  const std::size_t some = std::max(of_round, std::min(to_follow_, followed_max));
+  to_follow_ -= std::min(to_follow_, some);
   for (std::size_t i = 0; i < some && !order_.empty();) {
     const std::uint64_t name = order_.front();
     order_.pop_front();
