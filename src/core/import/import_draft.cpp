@@ -18,7 +18,7 @@ namespace {
 constexpr std::string_view unix_prefix = "unix:";
 
 // TOML requires UTF-8, and the encoding of non-ASCII bytes is unknown.
-bool is_ascii(std::string_view text) {
+bool is_printable_ascii(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c >= ' ' && c < 0x7f; });
 }
 
@@ -88,7 +88,8 @@ ListenerConfig& ImportDraft::listener(std::string_view name) {
 
 bool ImportDraft::set_access_file(std::string_view path) {
   std::string& file = config_.log.access_file;
-  if (!path.starts_with('/') || !is_ascii(path) || (!file.empty() && file != path)) return false;
+  if (!path.starts_with('/') || !is_printable_ascii(path) || (!file.empty() && file != path))
+    return false;
   file = path;
   return true;
 }
@@ -97,7 +98,8 @@ bool ImportDraft::add_backends(std::uint32_t line, RouteConfig& route, const Imp
                                std::uint16_t port) {
   for (const ImportServer& server : pool.servers) {
     auto backend = parse_backend(with_port(server.address, port));
-    if (!is_ascii(server.address)) backend = fail(in_quotes(server.address) + " is not ASCII");
+    if (!is_printable_ascii(server.address))
+      backend = fail(in_quotes(server.address) + " is not ASCII");
     if (!backend) {
       note(line, backend.error().what);
       continue;
