@@ -155,7 +155,7 @@ class OwnAddresses(ProxyTest):
                 for i in range(1_000 if SANITIZED else 5_000)]
         proxy = self.proxy(
             {"listener": [listener(host=network.proxy_address, port=4433)], "route": many,
-             "dns": {"servers": [server.address]}},
+             "server": {"workers": 1}, "dns": {"servers": [server.address], "timeout": "30s"}},
             command=network.command)
 
         def served(name):

@@ -98,7 +98,7 @@ void check_accounts(LoadedConfig& loaded, const AccountPlaces& places) {
   loaded.config.reset();
 }
 
-// Reports files to write whose directory is missing.
+// Reports files to write whose directory is missing. A start with server.user makes it.
 void check_outputs(LoadedConfig& loaded, const OutputPlaces& places) {
   const auto check = [&](const std::string& path, Position position, const char* key) {
     if (path.empty()) return;
@@ -107,7 +107,7 @@ void check_outputs(LoadedConfig& loaded, const OutputPlaces& places) {
     std::string mistake;
     if (std::filesystem::is_directory(path, ignored)) {
       mistake = path + " is a directory";
-    } else if (!std::filesystem::is_directory(directory, ignored)) {
+    } else if (loaded.config->user.empty() && !std::filesystem::is_directory(directory, ignored)) {
       mistake = directory + " is not a directory of this host";
     }
     if (mistake.empty()) return;
