@@ -136,7 +136,7 @@ class Ends(PlaneTest):
             proxy.signal(signal.SIGTERM)
             proxy.wait_log("drain")
             proxy.signal(signal.SIGTERM)
-            proxy.wait(10)
+            proxy.wait()
             connection.close()
             planes.wait_gone("prog", programs)
 
