@@ -25,11 +25,21 @@ install(FILES config.toml.example contrib/seccomp.json contrib/grafana.json cont
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES contrib/sysusers.conf DESTINATION lib/sysusers.d RENAME sni-proxy.conf)
-# The prefix may be given only at installation.
-install(CODE "
-  file(READ \"${PROJECT_BINARY_DIR}/sni-proxy.service.in\" unit)
-  string(REPLACE \"@BIN@\" \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\" unit \"\${unit}\")
-  set(place \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/lib/systemd/system\")
-  file(MAKE_DIRECTORY \"\${place}\")
-  file(WRITE \"\${place}/sni-proxy.service\" \"\${unit}\")
-  message(STATUS \"Installing: \${place}/sni-proxy.service\")")
+# Writes one of the units. The prefix may be given only at installation. OWN: what goes with the unit
+# when it stops, so that of an instance is not inside that of another; KEPT: what stays.
+function(install_unit name)
+  cmake_parse_arguments(unit "" "CONFIG;TITLE;OWN;KEPT" "" ${ARGN})
+  install(CODE "
+    file(READ \"${PROJECT_BINARY_DIR}/sni-proxy.service.in\" unit)
+    string(REPLACE \"@BIN@\" \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\" unit \"\${unit}\")
+    string(REPLACE \"@CONFIG@\" \"${unit_CONFIG}\" unit \"\${unit}\")
+    string(REPLACE \"@TITLE@\" \"${unit_TITLE}\" unit \"\${unit}\")
+    string(REPLACE \"@OWN@\" \"${unit_OWN}\" unit \"\${unit}\")
+    string(REPLACE \"@KEPT@\" \"${unit_KEPT}\" unit \"\${unit}\")
+    set(place \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/lib/systemd/system\")
+    file(MAKE_DIRECTORY \"\${place}\")
+    file(WRITE \"\${place}/${name}\" \"\${unit}\")
+    message(STATUS \"Installing: \${place}/${name}\")")
+endfunction()
+install_unit(sni-proxy.service CONFIG config TITLE "" OWN sni-proxy KEPT sni-proxy)
+install_unit(sni-proxy@.service CONFIG %i TITLE " (%i)" OWN sni-proxy-%i KEPT sni-proxy/%i)

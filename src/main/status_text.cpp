@@ -4,12 +4,30 @@
 #include <nlohmann/json.hpp>
 
 #include "core/config/duration.h"
+#include "core/counted.h"
 #include "main/control_command.h"
 
 namespace sni {
 namespace {
 
 using nlohmann::json;
+
+void append_guard(std::string& out, const json& guard) {
+  const auto number = [&](const char* name) { return json_number(guard, name); };
+  out += "lists: " + counted(number("addresses"), "address", "addresses") + ", " +
+         counted(number("prefixes"), "prefix", "prefixes") + ", " + counted(number("bans"), "ban") +
+         '\n';
+  const json& xdp = json_member(guard, "xdp");
+  for (const json& interface : json_member(xdp, "interfaces")) {
+    const std::string mode = json_text(interface, "mode", "");
+    const std::string reason = json_text(interface, "reason", "");
+    out += "XDP on " + json_text(interface, "name") + ": " +
+           (mode.empty() ? "not attached" : mode + " mode");
+    out += reason.empty() ? "\n" : " (" + reason + ")\n";
+  }
+  const std::string missing = json_text(xdp, "missing", "");
+  if (!missing.empty()) out += "no XDP: " + missing + '\n';
+}
 
 std::string of_workers(const json& workers) {
   std::string line;
@@ -60,6 +78,10 @@ std::string status_text(const json& status) {
   for (const json& line : json_member(planes, "missing")) {
     if (line.is_string()) out += "  " + line.get<std::string>() + '\n';
   }
+  append_guard(out, json_member(status, "guard"));
+  const json& descriptors = json_member(status, "descriptors");
+  out += "descriptors " + std::to_string(json_number(descriptors, "open")) + " of at most " +
+         std::to_string(json_number(descriptors, "limit")) + '\n';
   out += "connections " + std::to_string(json_number(status, "connections")) + " (" +
          of_workers(json_member(status, "workers")) + "), of which " +
          std::to_string(json_number(status, "relayed")) + " are relayed, of at most " +

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The documents match the code: end reasons, configuration keys, files, licences."""
+"""The documents match the code: end reasons, fields of the log, configuration keys, files, licences."""
 
 import re
 import tomllib
@@ -44,6 +44,20 @@ def end_complaints(path, text, reasons):
         yield path, line, f"the table of end= has '{name}', which no connection ends by"
     if len(listed) != len(set(listed)):
         yield path, line, "the table of end= has a line twice"
+
+
+def field_complaints(path, text, code):
+    """The table of the access line's fields against the calls that write them."""
+    written = re.findall(r'fields\.\w+\("(\w+)"', code)
+    begin, end = text.index("<!-- fields:begin -->"), text.index("<!-- fields:end -->")
+    cells = re.findall(r"^\|([^|]*)\|", text[begin:end], re.MULTILINE)
+    listed = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    line = text.count("\n", 0, begin) + 1
+    for name in sorted(set(written) ^ set(listed)):
+        place = "lacks" if name in written else "has what no line has:"
+        yield path, line, f"the table of fields {place} '{name}' (src/core/session/access_line.cpp)"
+    if not set(written) ^ set(listed) and written != listed:
+        yield path, line, "the table of fields has another order than the line, or a field twice"
 
 
 def known_keys(example):
@@ -103,6 +117,8 @@ def main():
     complaints.extend(word_complaints("README.md", readme))
     reasons = end_reasons(sources.read("src/core/session/session.cpp"))
     complaints.extend(end_complaints("README.md", readme, reasons))
+    complaints.extend(field_complaints("docs/operation.md", sources.read("docs/operation.md"),
+                                       sources.read("src/core/session/access_line.cpp")))
     complaints.extend(version_complaints(sources.read("CMakeLists.txt"), sources.read("CHANGELOG.md")))
     for path in sources.files(".c", ".h"):
         if path.name.endswith((".bpf.c", ".bpf.h", "_shared.h")) and path.parts[:2] == ("src", "bpf"):

@@ -101,6 +101,15 @@ class Documents(unittest.TestCase):
             found = self.texts(documents.end_complaints(self.PATH, self.ENDS, reasons))
             self.assertEqual(len(found), complaints, found)
 
+    def test_the_table_of_fields_is_that_of_the_code(self):
+        code = 'fields.string("a", x);\nif (y) fields.number("b_ms", y);\n'
+        for rows, complaints in (("| `a`, `b_ms` | of `c` |\n", 0), ("| `a` | x |\n", 1),
+                                 ("| `b_ms` | x |\n| `a` | x |\n", 1),
+                                 ("| `a` | x |\n| `b_ms` | x |\n| `c` | x |\n", 1)):
+            table = f"<!-- fields:begin -->\n| field | meaning |\n{rows}<!-- fields:end -->\n"
+            found = self.texts(documents.field_complaints(self.PATH, table, code))
+            self.assertEqual(len(found), complaints, found)
+
     def test_a_key_that_the_example_lacks_is_refused(self):
         known = documents.known_keys('[timeouts]\nidle = "1s"\n[[route]]\nnames = ["a"]\n')
         text = "`timeouts.idle`, `timeouts.idle = 3`, `route.names`\n`timeouts.idel`\n"

@@ -126,7 +126,7 @@ class AccessFile(ProxyTest):
         self.visit(started)
         self.lines(self.file, 1)
         text = EXAMPLE.read_text()
-        text = text.replace("/var/log/sni-proxy/*.log", str(self.file))
+        text = text.replace("/var/log/sni-proxy/*.log /var/log/sni-proxy/*/*.log", str(self.file))
         text = text.replace("create 0640 sni-proxy sni-proxy", "create 0640 root root")
         text = re.sub("systemctl kill .*", f"kill -USR1 {started.pid}", text)
         config = pathlib.Path(self.directory) / "logrotate.conf"

@@ -68,6 +68,12 @@ class Control(ProxyTest):
         self.assertEqual(status["connections"], 1)
         self.assertEqual([worker["number"] for worker in status["workers"]], [0, 1])
         self.assertEqual(sum(worker["connections"] for worker in status["workers"]), 1)
+        self.assertEqual(status["guard"], {
+            "addresses": 1, "prefixes": 0, "bans": 0,
+            "xdp": {"interfaces": [], "missing": "no interfaces are configured"}})
+        self.assertAlmostEqual(status["descriptors"]["open"], started.held().total(), delta=4)
+        self.assertGreater(status["descriptors"]["limit"], status["descriptors"]["open"])
+        self.assertIsInstance(status["planes"]["used"], str)
         self.assertEqual(status["totals"]["accepted"], 2)
         self.assertEqual(status["totals"]["refused"]["blocked"], 1)
         held.close()
@@ -76,6 +82,9 @@ class Control(ProxyTest):
         self.assertEqual((done, errors), (0, ""))
         self.assertIn(f"serving, pid {started.pid}", out)
         self.assertIn("listening on " + started.config["listener"][0]["address"], out)
+        self.assertIn("lists: 1 address, 0 prefixes, 0 bans\n"
+                      "no XDP: no interfaces are configured\n", out)
+        self.assertRegex(out, r"(?m)^descriptors \d+ of at most \d+$")
         self.assertRegex(out, r"connections 0 \(worker 0: 0, worker 1: 0\), of which 0 are relayed, of at most \d+")
         self.assertRegex(out, r"(?m)^ +1  refused: blocked$")
 

@@ -115,6 +115,9 @@ class Names(DnsTest):
         self.assertEqual(server.asked("backend.test"), 1)
         self.assertEqual(self.answer(proxy), b"here")
         self.assertEqual(server.asked("backend.test"), 1)
+        waits = [line["resolve_ms"] for line in proxy.access(41)]
+        self.assertGreaterEqual(max(waits), 190)  # Milliseconds of the loop's clock.
+        self.assertEqual(min(waits), 0)
 
     def test_an_answer_whose_time_is_over_is_asked_for_again(self):
         old, new = self.backend(backends.say(b"old"), host="127.0.0.1"), None

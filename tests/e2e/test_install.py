@@ -40,6 +40,7 @@ class Install(ProxyTest):
 
     def test_everything_is_there(self):
         for path in ("bin/sni-proxy", "lib/systemd/system/sni-proxy.service",
+                     "lib/systemd/system/sni-proxy@.service", "share/sni-proxy/logrotate",
                      "lib/sysusers.d/sni-proxy.conf", "share/man/man1/sni-proxy.1",
                      "share/man/man5/sni-proxy.toml.5", "share/sni-proxy/config.toml.example",
                      "share/bash-completion/completions/sni-proxy",
@@ -76,13 +77,26 @@ class Install(ProxyTest):
         self.assertIn("keepalive_idle = \"1m\"", done.stdout)
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "needs systemd-analyze")
-    def test_the_unit_is_right_and_exposes_little(self):
-        unit = self.prefix / "lib/systemd/system/sni-proxy.service"
-        self.assertIn(f"ExecStart={self.prefix}/bin/sni-proxy --config", unit.read_text())
-        done = run("systemd-analyze", "verify", "--man=no", str(unit))
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-        done = run("systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit))
-        self.assertEqual(done.returncode, 0, done.stdout[-300:] + done.stderr)
+    def test_the_units_are_right_and_expose_little(self):
+        units = self.prefix / "lib/systemd/system"
+        for name, config in (("sni-proxy.service", "config"), ("sni-proxy@.service", "%i")):
+            text = (units / name).read_text()
+            self.assertIn(f"ExecStart={self.prefix}/bin/sni-proxy --config "
+                          f"/etc/sni-proxy/{config}.toml\n", text)
+            self.assertNotRegex(text, "@[A-Z]+@")
+            # systemd-analyze makes an instance of the template itself.
+            with self.subTest(name):
+                unit = str(units / name)
+                done = run("systemd-analyze", "verify", "--man=no", unit)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                done = run("systemd-analyze", "security", "--offline=true", "--threshold=20", unit)
+                self.assertEqual(done.returncode, 0, done.stdout[-300:] + done.stderr)
+
+    def test_instances_share_no_directory_that_one_of_them_removes(self):
+        text = (self.prefix / "lib/systemd/system/sni-proxy@.service").read_text()
+        for line in ("RuntimeDirectory=sni-proxy-%i", "StateDirectory=sni-proxy/%i",
+                     "LogsDirectory=sni-proxy/%i", "ReadWritePaths=-/sys/fs/bpf/sni-proxy-%i"):
+            self.assertIn(line + "\n", text)
 
 
 class DebianPackage(ProxyTest):

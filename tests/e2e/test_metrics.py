@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The metrics for Prometheus: correct, complete, as documented, and safe with hostile clients."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -11,12 +12,14 @@ import socket
 import stat
 import subprocess
 import unittest
+import urllib.parse
 
 from support import backends, processes
 from support.case import ProxyTest, main
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROMTOOL = shutil.which("promtool")
+PROMETHEUS = shutil.which("prometheus")
 
 
 def documented():
@@ -40,7 +43,7 @@ def value(text, sample):
     return float(re.search(rf"^{re.escape(sample)} (\S+)$", text, re.MULTILINE).group(1))
 
 
-class Metrics(ProxyTest):
+class MetricsTest(ProxyTest):
     def observed(self, **metrics):
         self.metrics_port = processes.free_port("127.0.0.1")
         return self.relay(metrics={"listen": f"127.0.0.1:{self.metrics_port}"} | metrics)
@@ -64,6 +67,8 @@ class Metrics(ProxyTest):
         started.access()
         return len(hello)
 
+
+class Metrics(MetricsTest):
     def test_every_metric_is_documented_with_its_type_and_labels(self):
         self.serve_one(self.observed(names=5, sources=5))  # Labels appear with traffic.
         self.assertEqual(exported(self.scrape()), documented())
@@ -190,6 +195,58 @@ class Metrics(ProxyTest):
         done = subprocess.run([PROMTOOL, "check", "rules", str(rules)], text=True,
                               capture_output=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+@unittest.skipUnless(PROMETHEUS, "needs prometheus")
+class Scraped(MetricsTest):
+    SECONDS = 30  # For the first scrapes and evaluations, one a second.
+
+    def prometheus(self):
+        """A Prometheus that scrapes the proxy every second and evaluates the alert rules."""
+        self.api_port = processes.free_port("127.0.0.1")
+        configuration = self.directory / "prometheus.yml"
+        # JSON is YAML.
+        configuration.write_text(json.dumps({
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": [str(ROOT / "contrib/alerts.yml")],
+            "scrape_configs": [{"job_name": "sni-proxy", "static_configs": [
+                {"targets": [f"127.0.0.1:{self.metrics_port}"]}]}]}))
+        started = processes.Child(
+            [PROMETHEUS, f"--config.file={configuration}",
+             f"--storage.tsdb.path={self.directory / 'prometheus'}",
+             f"--web.listen-address=127.0.0.1:{self.api_port}"], self.directory / "prometheus.log")
+        self.addCleanup(started.stop)
+        started.wait_for_ports(self.api_port)
+
+    def api(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("GET", f"/api/v1/{path}")
+            answer = connection.getresponse()
+            # 503 until it has read its data.
+            return json.loads(answer.read())["data"] if answer.status == 200 else None
+
+    def await_value(self, query, expected):
+        def reached():
+            data = self.api("query?" + urllib.parse.urlencode({"query": query}))
+            return data and [float(each["value"][1]) for each in data["result"]] == [expected]
+        processes.wait_until(reached, f"{query} to be {expected}", self.SECONDS)
+
+    def test_a_prometheus_scrapes_the_proxy_and_evaluates_the_alerts(self):
+        started = self.observed()
+        bytes = self.serve_one(started)
+        self.prometheus()
+        self.await_value('up{job="sni-proxy"}', 1)
+        self.await_value("sni_proxy_accepted_total", 1)
+        self.await_value("sni_proxy_client_bytes_total", bytes)
+        self.serve_one(started)
+        self.await_value("sni_proxy_accepted_total", 2)
+
+        def evaluated():
+            rules = [rule for group in self.api("rules")["groups"] for rule in group["rules"]]
+            self.assertEqual([rule for rule in rules if rule["health"] == "err"], [])
+            return rules and all(rule["health"] == "ok" for rule in rules)
+        processes.wait_until(evaluated, "the alert rules to be evaluated", self.SECONDS)
 
 
 class Contributed(unittest.TestCase):

@@ -24,6 +24,29 @@ class Operated(packet.Packet):
         self.assertEqual((record["client_bytes"], record["server_bytes"]), (sent + 4, sent + 4))
         self.assertEqual(self.command(started, "connections"), [])
 
+    def test_traffic_has_the_bytes_of_a_connection_that_has_left_while_it_lives(self):
+        started = self.started("remote", backends.echo)
+        connection, sent = self.handed_over(started)
+        connection.sendall(b"x" * 50_000)
+        backends.read_exactly(connection, 50_000)
+        sent += 50_000
+
+        def rows(kind):
+            return {row["key"]: row for row in self.command(started, "stats", "--by", kind)["rows"]}
+
+        def counted():
+            one = rows("name")["one.example"]
+            return (one["client_bytes"], one["server_bytes"]) == (sent, sent)
+        processes.wait_until(counted, "both directions to be counted")
+        by_plane = rows("plane")
+        self.assertEqual(by_plane["packet"]["connections"], 1)
+        self.assertGreaterEqual(by_plane["packet"]["client_bytes"], 50_000)
+        self.assertEqual(sum(row["server_bytes"] for row in by_plane.values()), sent)
+        connection.close()
+        record = self.line(started, end="done")
+        self.assertEqual((record["client_bytes"], record["server_bytes"]), (sent, sent))
+        self.assertTrue(counted())
+
     def test_a_proxy_without_root_resets_both_ends_of_a_killed_connection(self):
         seen = []
         self.directory.chmod(0o755)

@@ -1,13 +1,40 @@
 #!/usr/bin/env python3
 """Messages to a service manager (sd_notify): readiness, reloads, watchdog, the end."""
 
+import contextlib
+import ctypes
 import os
+import pathlib
 import signal
 import socket
+import time
 import unittest
 
 from support import backends, processes
 from support.case import ProxyTest, main
+
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+# From linux/ptrace.h and linux/wait.h.
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+WAIT_ALL = 0x40000000
+
+
+def ptrace(request, thread):
+    if LIBC.ptrace(request, thread, None, None) != 0:
+        raise OSError(ctypes.get_errno(), "ptrace")
+
+
+@contextlib.contextmanager
+def stopped(thread):
+    """Stops one thread of a child; a signal would stop all of them."""
+    ptrace(PTRACE_SEIZE, thread)
+    ptrace(PTRACE_INTERRUPT, thread)
+    os.waitpid(thread, WAIT_ALL)
+    try:
+        yield
+    finally:
+        ptrace(PTRACE_DETACH, thread)
 
 
 class Service(ProxyTest):
@@ -50,6 +77,31 @@ class Service(ProxyTest):
         self.assertTrue(self.heard().startswith("READY=1\n"))
         for _ in range(5):
             self.assertEqual(self.heard(), "WATCHDOG=1")
+
+    def falls_silent(self):
+        """Whether nothing is sent for a second, which is ten times the interval."""
+        self.manager.settimeout(1)
+        deadline = time.monotonic() + 10
+        try:
+            while time.monotonic() < deadline:
+                self.heard()
+        except TimeoutError:
+            return True
+        finally:
+            self.manager.settimeout(20)
+        return False
+
+    def test_one_worker_that_does_not_answer_silences_the_watchdog(self):
+        started = self.managed(watchdog_us=200_000, server={"workers": 2})
+        self.assertTrue(self.heard().startswith("READY=1\n"))
+        threads = {task.joinpath("comm").read_text().strip(): int(task.name)
+                   for task in pathlib.Path(f"/proc/{started.pid}/task").iterdir()}
+        for worker in ("worker-0", "worker-1"):
+            with self.subTest(worker):
+                self.assertEqual(self.heard(), "WATCHDOG=1")
+                with stopped(threads[worker]):
+                    self.assertTrue(self.falls_silent())
+                self.assertEqual(self.heard(), "WATCHDOG=1")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Blocked sources are dropped in XDP, in network namespaces joined by veth."""
 
+import json
 import os
 import re
 import signal
@@ -76,6 +77,22 @@ class Xdp(ProxyTest):
                 self.assertRegex(log, r"dropped, blocked: IPv4=[1-9]")
                 self.assertNotIn("blocked=", log)  # None of them reached accept.
                 self.assertFalse(self.network.has_program())
+
+    def test_status_says_where_xdp_is_attached_and_where_not(self):
+        started = self.guarded(xdp={"interfaces": ["near", "none0"], "mode": "auto"},
+                               access={"block": [BLOCKED, "203.0.113.0/24"]})
+        status, text = self.call(started, "status", "--json")
+        self.assertEqual(status, 0, text)
+        guard = json.loads(text)["guard"]
+        near, none = guard["xdp"]["interfaces"]
+        self.assertEqual((guard["addresses"], guard["prefixes"], guard["bans"]), (1, 1, 0))
+        self.assertEqual(near, {"name": "near", "mode": "native", "reason": ""})
+        self.assertEqual((none["name"], none["mode"]), ("none0", None))
+        self.assertIn("none0", none["reason"])
+        status, text = self.call(started, "status")
+        self.assertEqual(status, 0, text)
+        self.assertIn("lists: 1 address, 1 prefix, 0 bans\nXDP on near: native mode\n"
+                      "XDP on none0: not attached (", text)
 
     def test_scope_host_drops_every_packet_and_scope_listeners_the_proxys_own_ports(self):
         def answers(source):

@@ -136,6 +136,7 @@ std::string access_line(const AccessRecord& record, LogFormat format, InterfaceN
   fields.string("backend", record.backend);
   if (!record.upstream.empty()) fields.string("upstream", record.upstream);
   fields.number("attempts", record.attempts);
+  fields.number("resolve_ms", record.resolve_ms);
   fields.number("queue_ms", record.queue_ms);
   fields.number("connect_ms", record.connect_ms);
   fields.number("client_bytes", record.client_bytes);

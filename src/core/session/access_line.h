@@ -30,8 +30,9 @@ struct AccessRecord {
   std::string_view backend;        // The address connected to; empty: none.
   std::string_view upstream;       // The SOCKS5 server on the way; left out if empty.
   std::uint32_t attempts = 0;      // Connects begun.
+  std::uint32_t resolve_ms = 0;    // Waiting for the resolver.
   std::uint32_t queue_ms = 0;      // Time in the queue for a backend.
-  std::uint32_t connect_ms = 0;    // From the first of them to an answer, or to the last failure.
+  std::uint32_t connect_ms = 0;    // From the first connect to an answer, or to the last failure.
   std::uint64_t client_bytes = 0;  // From client to backend.
   std::uint64_t server_bytes = 0;  // From backend to client.
   std::uint64_t duration_ms = 0;

@@ -43,6 +43,7 @@ std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t ru
                        ? std::string_view()
                        : flow.route->upstream->name,
        .attempts = flow.attempts,
+       .resolve_ms = flow.resolve_ms,
        .queue_ms = flow.queue_ms,
        .connect_ms = flow.connect_ms,
        .client_bytes = end.to_backend,

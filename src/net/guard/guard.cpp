@@ -38,8 +38,8 @@ const char* to_string(Conduct conduct) {
 
 }  // namespace
 
-Guard::Guard(Admission& admission, std::optional<XdpGuard> xdp)
-    : admission_(admission), xdp_(std::move(xdp)) {}
+Guard::Guard(Admission& admission, LoadedXdp xdp)
+    : admission_(admission), xdp_(std::move(xdp.guard)), xdp_missing_(std::move(xdp.missing)) {}
 
 Guard::~Guard() = default;
 
@@ -53,7 +53,9 @@ Result<std::unique_ptr<Guard>> Guard::start(Admission& admission, const XdpConfi
   guard->build_->thread.join();
   if (const auto& generation = guard->build_->generation; generation && !*generation) {
     if (xdp.mode != XdpMode::automatic) return std::unexpected(generation->error());
+    guard->links_.reset();
     guard->xdp_.reset();
+    guard->xdp_missing_ = generation->error().what;
   }
   guard->finish_build();
   if (guard->xdp_) {

@@ -61,6 +61,9 @@ class Guard {
   void unblock(const IpPrefix& prefix, std::function<void(Result<Unblocked>)> done);
 
   const Admission& admission() const { return admission_; }
+  const std::optional<XdpGuard>& xdp() const { return xdp_; }
+  // Why there is no XDP; empty: there is.
+  const std::string& xdp_missing() const { return xdp_missing_; }
   bool is_commanded(const IpPrefix& prefix) const { return commanded_.contains(prefix); }
   // nullopt: without XDP nothing is counted by entry.
   std::optional<std::vector<XdpHits>> hits();
@@ -69,7 +72,7 @@ class Guard {
   std::vector<XdpDrops> xdp_drops() const;
 
  private:
-  Guard(Admission& admission, std::optional<XdpGuard> xdp);
+  Guard(Admission& admission, LoadedXdp xdp);
   Result<void> open();
   void start_build(GuardInput input);
   void finish_build();
@@ -99,6 +102,7 @@ class Guard {
 
   Admission& admission_;
   std::optional<XdpGuard> xdp_;
+  std::string xdp_missing_;
   std::optional<LinkWatch> links_;
   UniqueFd epoll_;
   UniqueFd built_;  // An eventfd: a build or a plan is done.

@@ -19,20 +19,20 @@ XdpGuard::XdpGuard(const XdpConfig& config, XdpFilter filter)
   }
 }
 
-Result<std::optional<XdpGuard>> XdpGuard::load(const XdpConfig& config) {
+Result<LoadedXdp> XdpGuard::load(const XdpConfig& config) {
   if (config.interfaces.empty()) {
     spdlog::debug("XDP: no interfaces are configured; {}", instead);
-    return std::nullopt;
+    return LoadedXdp{.guard = std::nullopt, .missing = "no interfaces are configured"};
   }
   auto filter = XdpFilter::load();
   if (!filter) {
     if (config.mode != XdpMode::automatic) return std::unexpected(filter.error());
     spdlog::warn("XDP: {}; {}", filter.error().what, instead);
-    return std::nullopt;
+    return LoadedXdp{.guard = std::nullopt, .missing = filter.error().what};
   }
   spdlog::debug("XDP: program xdp_ip_filter loaded{}",
                 filter->takes_fragments() ? "" : ", without jumbo frames (Linux 5.18)");
-  return XdpGuard(config, std::move(*filter));
+  return LoadedXdp{.guard = XdpGuard(config, std::move(*filter)), .missing = {}};
 }
 
 Result<void> XdpGuard::attach() {
@@ -67,12 +67,25 @@ void XdpGuard::refresh() {
   for (Interface& interface : interfaces_) {
     if (interface.attachment && !interface.attachment->is_current()) {
       interface.attachment.reset();
+      interface.complaint = "the interface is gone";
       spdlog::warn("XDP: {} is gone; attached again when it comes back", interface.name);
     }
     if (!interface.attachment && if_nametoindex(interface.name.c_str()) != 0) {
       static_cast<void>(attach(interface));
     }
   }
+}
+
+std::vector<XdpGuard::Place> XdpGuard::places() const {
+  std::vector<Place> places;
+  for (const Interface& each : interfaces_) {
+    const auto& attachment = each.attachment;
+    const char* mode = !attachment ? nullptr : attachment->is_native() ? "native" : "generic";
+    places.push_back({.interface = each.name,
+                      .mode = mode,
+                      .reason = attachment ? attachment->fallback_reason() : each.complaint});
+  }
+  return places;
 }
 
 void XdpGuard::log_totals() const {

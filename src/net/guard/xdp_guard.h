@@ -15,15 +15,25 @@
 
 namespace sni {
 
+struct LoadedXdp;
+
 class XdpGuard {
  public:
-  // Loads the filter. nullopt: not wanted, or not available.
-  static Result<std::optional<XdpGuard>> load(const XdpConfig& config);
+  // Loads the filter. An error only if the configuration names the mode.
+  static Result<LoadedXdp> load(const XdpConfig& config);
 
   // Attaches to all interfaces, once a generation is active.
   Result<void> attach();
   // Detaches from interfaces that are gone and attaches to new ones.
   void refresh();
+
+  // What `status` says of a configured interface.
+  struct Place {
+    std::string interface;
+    const char* mode = nullptr;  // "native", "generic"; null: not attached.
+    std::string reason;          // Why not, or why not native; empty: there is none.
+  };
+  std::vector<Place> places() const;
 
   XdpFilter& filter() { return filter_; }
   const XdpFilter& filter() const { return filter_; }
@@ -42,6 +52,11 @@ class XdpGuard {
   XdpMode mode_;
   XdpFilter filter_;
   std::vector<Interface> interfaces_;
+};
+
+struct LoadedXdp {
+  std::optional<XdpGuard> guard;
+  std::string missing;  // Why there is none.
 };
 
 }  // namespace sni
