@@ -244,24 +244,6 @@ class Ends(Packet):
 
 
 class Declined(Packet):
-    def check_relayed(self, started, connection, counted):
-        hello = tls.client_hello("one.example")
-        connection.sendall(hello)
-        backends.read_exactly(connection, len(hello))
-
-        def declined():
-            connection.sendall(b"ping")
-            self.assertEqual(backends.read_exactly(connection, 4), b"ping")
-            return f"stays in the relay: {counted}" in started.log()
-        processes.wait_until(declined, f"a decline: {counted}", 30)
-        connection.close()
-        self.assertIn("userspace", [record["plane"] for record in started.access(1)])
-        self.assertNotIn(HANDED_OVER, started.log())
-        started.signal(signal.SIGTERM)
-        self.assertEqual(started.wait(20), 0)
-        counted = "packet_declined." + counted.replace(" ", "_") + "=1"
-        self.assertIn(counted, started.log())
-
     def test_behind_a_redirect_of_the_same_host_connections_stay_in_the_relay(self):
         started = self.started("remote", backends.echo)
         rules = ("add table ip n; add chain ip n c { type nat hook prerouting priority -100 ; }; "
@@ -303,14 +285,17 @@ class Declined(Packet):
 
 
 class Counted(Packet):
-    def test_flows_count_for_the_limit_per_source_as_long_as_they_live(self):
-        started = self.started("remote", backends.echo, limits={"connections_per_source": 1})
-        connection, _ = self.handed_over(started)
-        refused = self.connect(started)
-        self.assertEqual(refused.recv(1), b"")
-        connection.close()
-        self.line(started)
-        self.handed_over(started, count=2)
+    def test_flows_count_for_the_limits_as_long_as_they_live(self):
+        for limit in ("connections", "connections_per_source"):
+            with self.subTest(limit):
+                started = self.started("remote", backends.echo, limits={limit: 1})
+                connection, _ = self.handed_over(started)
+                refused = self.connect(started)
+                self.assertEqual(refused.recv(1), b"")
+                started.wait_log(rf": limits\.{limit}\b")
+                connection.close()
+                self.line(started)
+                self.handed_over(started, count=2)
 
 
 if __name__ == "__main__":

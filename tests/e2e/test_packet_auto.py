@@ -7,6 +7,7 @@ import socket
 from support import backends, network, packet, processes, tls
 from support.case import main
 
+RIGHTS = ("sys_admin", "bpf", "net_admin", "perfmon")
 AUTO = {"mode": "auto", "packet_after": "200ms", "packet_after_bytes": "64KiB"}
 
 
@@ -34,12 +35,17 @@ class Automatic(packet.Packet):
 
     def test_without_rights_everything_is_relayed_and_nobody_is_warned(self):
         started = self.started("remote", backends.echo, fast_path=AUTO,
-                               wrapper=without("sys_admin", "bpf", "net_admin", "perfmon"))
+                               wrapper=without(*RIGHTS))
         self.assertRegex(started.log(), '"debug","message":"packet: not possible ')
         self.assertRegex(started.log(), "sni-proxy .*, relaying in userspace")
         self.assertNotIn('"level":"warn', started.log())
         self.short_connection(started)
         self.assertEqual(started.access(1)[0]["plane"], "userspace")
+
+    def test_the_plane_by_name_without_rights_is_an_error_at_start(self):
+        refused = self.started("remote", backends.echo, wrapper=without(*RIGHTS), wait=False)
+        self.assertEqual(refused.wait(), 1)
+        self.assertRegex(refused.log(), r'fast_path.mode is \\?"packet\\?", which is not possible here: ')
 
 
 class Descriptors(packet.Packet):

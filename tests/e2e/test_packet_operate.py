@@ -60,5 +60,41 @@ class Operated(packet.Packet):
         self.assertTrue(backends.is_reset(connection))
 
 
+class Blocked(packet.Packet):
+    def check_cut(self, block, **config):
+        """Both ends of a connection are reset after block(started). Returns how many bytes were
+        answered until then."""
+        seen, answered = [], 0
+        started = self.started("container", backends.echo_until_reset(seen), **config)
+        connection, _ = self.handed_over(started)
+        block(started)
+        with self.assertRaises(ConnectionResetError):
+            connection.sendall(b"more")
+            while piece := connection.recv(4):
+                answered += len(piece)
+        processes.wait_until(lambda: seen, "the backend to be reset")
+        self.line(started, end="cut")
+        return answered
+
+    def block(self, started):
+        self.command(started, "block", f"{self.lab.client_address}/32")
+
+    def test_a_block_ends_connections_that_have_left(self):
+        self.check_cut(self.block)
+
+    def test_with_xdp_not_even_the_next_packet_passes(self):
+        answered = self.check_cut(self.block, xdp={"interfaces": ["near"]})
+        self.assertEqual(answered, 0)
+
+    def test_a_ban_ends_connections_that_have_left(self):
+        def misbehave(started):
+            for _ in range(4):
+                with self.connect(started) as rubbish:
+                    rubbish.sendall(b"rubbish\r\n\r\n")
+                    rubbish.recv(1)
+            started.wait_log(f"banned {self.lab.client_address} for ")
+        self.check_cut(misbehave, bans={"bad_hellos_per_minute": 3})
+
+
 if __name__ == "__main__":
     main()

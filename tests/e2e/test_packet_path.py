@@ -2,8 +2,6 @@
 """Effects of the path on spliced connections: packets are lost, duplicated, reordered and damaged,
 are tracked by a firewall and become too big; links are narrow and wide, readers stop."""
 
-import json
-import subprocess
 import time
 
 from support import backends, network, processes, streams
@@ -76,8 +74,7 @@ class Faulty(Carried):
         self.check_bulk("remote", lost=0.01, twice=0.02, late=0.05, damaged=0.005)
 
     def test_all_of_it_without_selective_acknowledgements(self):
-        subprocess.run(["ip", "netns", "exec", self.lab.client, "sysctl", "-q",
-                        "net.ipv4.tcp_sack=0"], check=True, timeout=20)
+        network.execute(self.lab.client, "sysctl", "-q", "net.ipv4.tcp_sack=0")
         self.check_bulk("remote", lost=0.01, twice=0.02, late=0.02)
 
 
@@ -92,22 +89,13 @@ class Firewalled(Carried):
     def make_lab(self):
         return Router()
 
-    def nft(self, *arguments):
-        return subprocess.run(["ip", "netns", "exec", self.lab.middle, "nft", *arguments],
-                              check=True, capture_output=True, text=True, timeout=20).stdout
-
-    def counted_packets(self):
-        listed = json.loads(self.nft("-j", "list", "counters"))["nftables"]
-        counters = [each["counter"] for each in listed if "counter" in each]
-        return {each["name"]: each["packets"] for each in counters}
-
     def check_tracked(self, place):
-        self.nft(self.RULES)
+        network.execute(self.lab.middle, "nft", self.RULES)
         started = self.carry(place)
         connection, _ = self.handed_over(started, count=2)
         backends.reset(connection)
         self.line(started, "client_reset", count=2)
-        packets = self.counted_packets()
+        packets = network.nft_packets(self.lab.middle)
         self.assertEqual(packets["bad"], 0)
         self.assertGreater(packets["good"], SIZE // 65536)
 
@@ -116,6 +104,29 @@ class Firewalled(Carried):
 
     def test_no_packet_of_a_flow_is_invalid_by_ipv6(self):
         self.check_tracked("container, IPv6")
+
+
+class Congested(Carried):
+    """A router that marks some packets instead of dropping them (RFC 3168)."""
+
+    MARKS = ("add table ip t; add chain ip t c { type filter hook forward priority 0 ; }; "
+             "add rule ip t c ip ecn ect0 numgen inc mod 8 0 ip ecn set ce")
+
+    def make_lab(self):
+        return Router()
+
+    # Packets that carry a mark, and own packets whose receiver has echoed one.
+    SEEN = ("IpExtInCEPkts", "TcpExtTCPDeliveredCE")
+
+    def test_marks_reach_the_receiver_and_their_echo_the_sender(self):
+        ends = (self.lab.client, self.lab.container)
+        for namespace in (*ends, self.lab.proxy):
+            network.execute(namespace, "sysctl", "-q", "net.ipv4.tcp_ecn=1")
+        network.execute(self.lab.middle, "nft", self.MARKS)
+        before = {(each, name): network.nstat(each, name) for each in ends for name in self.SEEN}
+        self.carry("container")
+        for (namespace, name), count in before.items():
+            self.assertGreater(network.nstat(namespace, name), count + 10, (namespace, name))
 
 
 class Plain(Carried):

@@ -4,7 +4,6 @@
 import contextlib
 import select
 import socket
-import subprocess
 import time
 
 from support import backends, network, processes, tls
@@ -29,17 +28,12 @@ def keep_alive(connection):
 
 
 class Tcp(Packet):
-    def counter(self, namespace, name):
-        shown = subprocess.run(["ip", "netns", "exec", namespace, "nstat", "-asz", name],
-                               capture_output=True, text=True, timeout=20, check=True).stdout
-        return int(shown.split()[2])
-
     def test_no_packet_of_a_hand_over_is_too_old_by_its_timestamp(self):
         """The receiver would drop it (PAWS), and the sender send it again 200 ms later."""
         started = self.started("remote", backends.echo, log={"level": "info"}, fast_path={
             "packet_after": "20ms", "packet_after_bytes": "1MiB"})
         hello = tls.client_hello("one.example")
-        before = self.counter(self.lab.client, "TcpExtPAWSEstab")
+        before = network.nstat(self.lab.client, "TcpExtPAWSEstab")
         for _ in range(4):
             connections = [self.connect(started) for _ in range(48)]
             for each in connections:
@@ -55,7 +49,7 @@ class Tcp(Packet):
                 each.close()
         taken = sum(line["plane"] == "packet" for line in started.access(4 * 48))
         self.assertGreater(taken, 150)
-        self.assertEqual(self.counter(self.lab.client, "TcpExtPAWSEstab"), before)
+        self.assertEqual(network.nstat(self.lab.client, "TcpExtPAWSEstab"), before)
 
     def test_urgent_bytes_stay_urgent_both_ways(self):
         def handler(connection):
@@ -89,7 +83,7 @@ class Tcp(Packet):
         keep_alive(connection)
         # Of two unanswered ones the second would end the connection.
         for namespace in (self.lab.client, self.lab.container):
-            processes.wait_until(lambda: self.counter(namespace, "TcpExtTCPKeepAlive") >= 4,
+            processes.wait_until(lambda: network.nstat(namespace, "TcpExtTCPKeepAlive") >= 4,
                                  "keepalive probes")
         connection.sendall(b"still")
         self.assertEqual(backends.read_exactly(connection, 5), b"still")
@@ -100,11 +94,11 @@ class Tcp(Packet):
 
     def test_a_client_that_sends_its_hello_in_the_syn_is_handed_over(self):
         for namespace in (self.lab.client, self.lab.proxy):
-            subprocess.run(["ip", "netns", "exec", namespace, "sysctl", "-qw",
-                            f"net.ipv4.tcp_fastopen={ENABLED_FOR_ALL}"], check=True, timeout=20)
+            network.execute(namespace, "sysctl", "-qw",
+                            f"net.ipv4.tcp_fastopen={ENABLED_FOR_ALL}")
         started = self.started("container", backends.echo)
         hello = tls.client_hello("one.example")
-        opened = lambda: self.counter(self.lab.proxy, "TcpExtTCPFastOpenPassive")
+        opened = lambda: network.nstat(self.lab.proxy, "TcpExtTCPFastOpenPassive")
         for _ in range(2):  # The first gets the cookie.
             before = opened()
             connection = network.within(self.lab.client, socket.socket)
@@ -116,6 +110,21 @@ class Tcp(Packet):
         self.handed_over(started, connection=connection)
         connection.close()
         self.line(started)
+
+    def test_a_client_that_negotiates_less_than_the_backend_stays_in_the_relay(self):
+        for option in ("timestamps", "sack"):
+            with self.subTest(option):
+                key = f"net.ipv4.tcp_{option}"
+                network.execute(self.lab.client, "sysctl", "-qw", f"{key}=0")
+                started = self.started("container", backends.echo)
+                self.check_relayed(started, self.connect(started),
+                                   "timestamps, SACK or window scaling on one side only")
+                network.execute(self.lab.client, "sysctl", "-qw", f"{key}=1")
+
+    def test_ecn_of_one_side_only_stays_in_the_relay(self):
+        network.execute(self.lab.client, "sysctl", "-qw", "net.ipv4.tcp_ecn=1")
+        started = self.started("container", backends.echo)
+        self.check_relayed(started, self.connect(started), "ECN on one side only")
 
 
 if __name__ == "__main__":

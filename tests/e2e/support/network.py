@@ -17,6 +17,27 @@ def ip(*arguments):
     return done.stdout
 
 
+def execute(namespace, *command):
+    """The output of a command in the namespace."""
+    done = subprocess.run(["ip", "netns", "exec", namespace, *command], capture_output=True,
+                          text=True, timeout=20)
+    if done.returncode:
+        raise AssertionError(f"{' '.join(command)}: {done.stderr}")
+    return done.stdout
+
+
+def nstat(namespace, name):
+    """A counter of the namespace's stack."""
+    return int(execute(namespace, "nstat", "-asz", name).split()[2])
+
+
+def nft_packets(namespace):
+    """The packets of each named counter of nftables."""
+    listed = json.loads(execute(namespace, "nft", "-j", "list", "counters"))["nftables"]
+    counters = [each["counter"] for each in listed if "counter" in each]
+    return {each["name"]: each["packets"] for each in counters}
+
+
 class Network:
     """Client and proxy share a /24 of 198.18.0.0/15 and a /64 of 2001:db8::/32."""
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import unittest
@@ -132,6 +133,25 @@ class Packet(ProxyTest):
             return started.log().count(HANDED_OVER) >= count
         processes.wait_until(over, "the hand-over", 20)
         return connection, sent
+
+    def check_relayed(self, started, connection, counted):
+        """A connection works and is declined, counted under this reason. Ends the proxy."""
+        hello = tls.client_hello("one.example")
+        connection.sendall(hello)
+        backends.read_exactly(connection, len(hello))
+
+        def declined():
+            connection.sendall(b"ping")
+            self.assertEqual(backends.read_exactly(connection, 4), b"ping")
+            return f"stays in the relay: {counted}" in started.log()
+        processes.wait_until(declined, f"a decline: {counted}", 30)
+        connection.close()
+        self.assertIn("userspace", [record["plane"] for record in started.access(1)])
+        self.assertNotIn(HANDED_OVER, started.log())
+        started.signal(signal.SIGTERM)
+        self.assertEqual(started.wait(20), 0)
+        counted = "packet_declined." + counted.replace(" ", "_") + "=1"
+        self.assertIn(counted, started.log())
 
     def counted(self, started, which):
         ids = [id for id, name in planes.held("map", started).items() if name == "TRAFFIC_STATS"]
