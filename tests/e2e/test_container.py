@@ -58,7 +58,9 @@ class Seccomp(ProxyTest):
         def planes(**options):
             done = subprocess.run([proxy.BINARY, "probe"], capture_output=True, text=True,
                                   timeout=120, env=ENVIRONMENT, **options)
-            return re.findall(r"^(packet plane|sockhash[^:]*|XDP[^:]*): (yes|no)", done.stdout, re.M)
+            # The SOCKHASH's verdict on remote backends depends on how busy the host is.
+            return re.findall(r"^(packet plane|sockhash, same host|XDP[^:]*): (yes|no)", done.stdout,
+                              re.M)
 
         usual = planes()
         self.assertTrue(usual)
