@@ -54,24 +54,26 @@ std::string haproxy_shipped(const Proxy&, const Scene& scene) {
   return out.str();
 }
 
+// `where` is in the text.
+void insert_after(std::string& text, std::string_view where, std::string_view lines) {
+  text.insert(text.find(where) + where.size(), lines);
+}
+
 // An access line for each connection, to the same kind of file as that of the row `logged`.
 std::string haproxy_logged(const Proxy& proxy, const Scene& scene) {
   std::string text = haproxy_shipped(proxy, scene);
-  constexpr std::string_view defaults = "defaults\n  mode tcp\n";
-  text.insert(text.find(defaults) + defaults.size(), "  log global\n  option tcplog\n");
-  constexpr std::string_view global = "global\n";
-  return text.insert(text.find(global) + global.size(), "  log stderr format raw local0 info\n");
+  insert_after(text, "defaults\n  mode tcp\n", "  log global\n  option tcplog\n");
+  insert_after(text, "global\n", "  log stderr format raw local0 info\n");
+  return text;
 }
 
 // Kernel splicing both ways, large buffers and pipes.
 std::string haproxy_tuned(const Proxy& proxy, const Scene& scene) {
   std::string text = haproxy_shipped(proxy, scene);
-  const auto add = [&](std::string_view after, std::string_view lines) {
-    text.insert(text.find(after) + after.size(), lines);
-  };
-  add("defaults\n  mode tcp\n", "  option splice-request\n  option splice-response\n");
+  insert_after(text, "defaults\n  mode tcp\n",
+               "  option splice-request\n  option splice-response\n");
   // A pipe has two descriptors; few connections of this bench carry bulk.
-  add("global\n", "  tune.bufsize 65536\n  tune.pipesize 1048576\n  maxpipes 64\n");
+  insert_after(text, "global\n", "  tune.bufsize 65536\n  tune.pipesize 1048576\n  maxpipes 64\n");
   return text;
 }
 

@@ -130,8 +130,7 @@ void Carrier::release_ack(const Carrier& other) const {
   const auto limiting = plane_->read(other.key_);
   if (!entry || !limiting) return;
   const std::uint32_t limit = limiting->local_seq + limiting->ack_room;
-  if (!is_before(limit, entry->ack_seen + entry->ack_delta)) return;
-  if (const auto stamp = read_tcp_stamp(fd_)) prod(fd_, *stamp);
+  if (is_before(limit, entry->ack_seen + entry->ack_delta)) prod(fd_);
 }
 
 }  // namespace sni

@@ -157,10 +157,11 @@ std::uint32_t receive_room(int fd) {
   return bytes > 0 ? static_cast<std::uint32_t>(bytes) : 0;
 }
 
-void prod(int fd, std::uint32_t stamp) {
-  if (!set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON)) return;
+void prod(int fd) {
+  const auto stamp = read_tcp_stamp(fd);
+  if (!stamp || !set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON)) return;
   // Without the lowest bit, which would mean microseconds.
-  set_int(fd, IPPROTO_TCP, TCP_TIMESTAMP, static_cast<int>((stamp + 1) & ~1U));
+  set_int(fd, IPPROTO_TCP, TCP_TIMESTAMP, static_cast<int>((*stamp + 1) & ~1U));
   set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF);  // tcp_send_window_probe().
 }
 

@@ -41,9 +41,9 @@ Result<std::uint32_t> read_tcp_stamp(int fd);
 std::uint32_t receive_room(int fd);
 
 // Has the end acknowledge what it has received, by a probe as of a closed window (RFC 9293 3.8.6.1):
-// a segment without bytes and with an old number. `stamp`: its timestamp, no older than any that the
-// end has had.
-void prod(int fd, std::uint32_t stamp);
+// a segment without bytes and with an old number. Its timestamp is no older than any that the end has
+// had by way of the programs.
+void prod(int fd);
 
 // Afterwards close() sends neither FIN nor RST and frees everything at once.
 Result<void> leave_silently(int fd);

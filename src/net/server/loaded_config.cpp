@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "core/config/config_file.h"
 #include "core/counted.h"
@@ -20,6 +21,13 @@
 namespace sni {
 namespace {
 
+void add_mistake(LoadedConfig& loaded, Position position, std::string message) {
+  loaded.diagnostics.push_back({.severity = Severity::error,
+                                .file = loaded.files[position.file],
+                                .position = position,
+                                .message = std::move(message)});
+}
+
 // A block file that cannot be read is an error of the configuration, under the file's own name. A
 // mistake within a list that others publish need not be.
 void load_block_file(LoadedConfig& loaded, Position position) {
@@ -28,10 +36,7 @@ void load_block_file(LoadedConfig& loaded, Position position) {
   if (path.empty()) return;
   const auto text = read_file(path, limits::block_file_bytes_max);
   if (!text) {
-    loaded.diagnostics.push_back({.severity = Severity::error,
-                                  .file = loaded.files[position.file],
-                                  .position = position,
-                                  .message = "'block_file' in [access]: " + text.error().what});
+    add_mistake(loaded, position, "'block_file' in [access]: " + text.error().what);
     return loaded.config.reset();
   }
   BlockFile file = parse_block_file(*text, path);
@@ -68,10 +73,7 @@ void load_passwords(LoadedConfig& loaded, const std::vector<Position>& positions
       }
     }
     if (mistake.empty()) continue;
-    loaded.diagnostics.push_back({.severity = Severity::error,
-                                  .file = loaded.files[positions[i].file],
-                                  .position = positions[i],
-                                  .message = "'password_file' in [[upstream]]: " + mistake});
+    add_mistake(loaded, positions[i], "'password_file' in [[upstream]]: " + mistake);
     return loaded.config.reset();
   }
 }
@@ -79,13 +81,9 @@ void load_passwords(LoadedConfig& loaded, const std::vector<Position>& positions
 // Reports missing users and groups: those to run as, and those of a socket.
 void check_accounts(LoadedConfig& loaded, const AccountPlaces& places) {
   const Config& config = *loaded.config;
-  std::vector<Diagnostic> mistakes;
+  const std::size_t before = loaded.diagnostics.size();
   const auto check = [&](bool known, Position position, std::string message) {
-    if (known) return;
-    mistakes.push_back({.severity = Severity::error,
-                        .file = loaded.files[position.file],
-                        .position = position,
-                        .message = std::move(message)});
+    if (!known) add_mistake(loaded, position, std::move(message));
   };
   check(config.user.empty() || user_id(config.user), places.user,
         "'user' in [server]: this host has no user '" + config.user + "'");
@@ -93,9 +91,7 @@ void check_accounts(LoadedConfig& loaded, const AccountPlaces& places) {
         "'group' in [server]: this host has no group '" + config.group + "'");
   check(config.control.group.empty() || group_id(config.control.group), places.control_group,
         "'group' in [control]: this host has no group '" + config.control.group + "'");
-  if (mistakes.empty()) return;
-  loaded.diagnostics.insert(loaded.diagnostics.end(), mistakes.begin(), mistakes.end());
-  loaded.config.reset();
+  if (loaded.diagnostics.size() != before) loaded.config.reset();
 }
 
 // Reports files to write whose directory is missing. A start with server.user makes it.
@@ -110,11 +106,7 @@ void check_outputs(LoadedConfig& loaded, const OutputPlaces& places) {
     } else if (loaded.config->user.empty() && !std::filesystem::is_directory(directory, ignored)) {
       mistake = directory + " is not a directory of this host";
     }
-    if (mistake.empty()) return;
-    loaded.diagnostics.push_back({.severity = Severity::error,
-                                  .file = loaded.files[position.file],
-                                  .position = position,
-                                  .message = std::string(key) + ": " + mistake});
+    if (!mistake.empty()) add_mistake(loaded, position, std::string(key) + ": " + mistake);
   };
   const std::size_t before = loaded.diagnostics.size();
   check(loaded.config->stats.file, places.stats_file, "'file' in [stats]");

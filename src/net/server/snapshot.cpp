@@ -26,9 +26,8 @@ std::uint64_t raised_descriptor_limit() {
   if (files.rlim_cur < files.rlim_max) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    getrlimit(RLIMIT_NOFILE, &files);
   }
-  return files.rlim_cur;
+  return descriptor_limit();
 }
 
 bool has_names(const Config& config) {
