@@ -26,17 +26,23 @@ void add_cost(Outcome& outcome, const Conditions& conditions, const char* name, 
   outcome.values[name] = (outcome.values.at("busy_s") - idle) / amount;
 }
 
+// The proxy's CPU time for each of `what`.
+void add_proxy_cost(Outcome& outcome, const Target& target, const char* what) {
+  const auto count = outcome.values.find(what);
+  if (target.proxy <= 0 || count == outcome.values.end() || count->second <= 0) return;
+  outcome.values["proxy_us"] = outcome.values.at("proxy_cpu_s") / count->second * 1'000'000;
+}
+
 Outcome run_connections(const Target& target, const Conditions& conditions) {
-  return load_connections(target, conditions.timing, connecting);
+  Outcome outcome = load_connections(target, conditions.timing, connecting);
+  add_proxy_cost(outcome, target, "connections");
+  return outcome;
 }
 
 template <std::uint32_t connections, std::uint32_t bytes>
 Outcome run_ping_pong(const Target& target, const Conditions& conditions) {
   Outcome outcome = load_ping_pong(target, conditions.timing, connections, bytes);
-  if (outcome.values.contains("messages") && outcome.values["messages"] > 0 && target.proxy > 0) {
-    outcome.values["proxy_us"] =
-        outcome.values["proxy_cpu_s"] / outcome.values["messages"] * 1'000'000;
-  }
+  add_proxy_cost(outcome, target, "messages");
   return outcome;
 }
 
@@ -129,6 +135,7 @@ constexpr std::array all_metrics = {
     Metric{"pingpong-1", "rate", "64 B x1", "/s"},
     Metric{"pingpong-64", "rate", "64 B x64", "/s"},
     Metric{"messages-16", "rate", "4 KiB x16", "/s"},
+    Metric{"connections", "proxy_us", "proxy CPU/conn", "us", false},
     Metric{"pingpong-64", "proxy_us", "proxy CPU/msg", "us", false},
     Metric{"messages-16", "proxy_us", "proxy CPU/4 KiB", "us", false},
     Metric{"pingpong-1", "p50_us", "64 B x1 p50", "us", false},

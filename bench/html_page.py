@@ -65,7 +65,8 @@ PLOTS = [
 ]
 TABLES = [
     ("Requests per second", ["connections.rate", "pingpong-1.rate", "pingpong-64.rate",
-                             "messages-16.rate", "pingpong-64.proxy_us", "messages-16.proxy_us"]),
+                             "messages-16.rate", "connections.proxy_us",
+                             "pingpong-64.proxy_us", "messages-16.proxy_us"]),
     ("Latency", [f"{column}.{value}" for column in ("pingpong-1", "pingpong-64", "fixed-messages")
                  for value in ("p50_us", "p99_us", "p999_us")]),
     ("Bulk", [f"{way}-{connections}.gbit_s" for connections in (1, 16) for way in ("down", "up", "both")]),

@@ -50,8 +50,9 @@ const std::vector<Table>& tables() {
         {"per 100k at 20k/s", {"fixed-messages.cpu_s_per_100k"}},
         {"B, idle connection", {"idle-memory.bytes"}},
         {"B, stalled reader", {"stalled-memory.bytes"}}}},
-      {"The proxy's own CPU per message in microseconds",
-       {{"64 B, 64 conns", {"pingpong-64.proxy_us"}},
+      {"The proxy's own CPU in microseconds for each",
+       {{"new connection", {"connections.proxy_us"}},
+        {"64 B, 64 conns", {"pingpong-64.proxy_us"}},
         {"4 KiB, 16 conns", {"messages-16.proxy_us"}}}},
   };
   return all;

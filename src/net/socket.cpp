@@ -30,6 +30,7 @@ void tune(int fd, const TcpConfig& tcp) {
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   set_keepalive(fd, tcp);
+  if (tcp.user_timeout != tcp.user_timeout.zero()) set_user_timeout(fd, tcp);
   // Bytes follow at once in the other direction and can carry the ACKs of the handshake and of the
   // hello (tcp_rcv_synsent_state_process), which saves a segment each. The setting is not
   // permanent.
@@ -134,9 +135,16 @@ void set_keepalive(int fd, const TcpConfig& tcp) {
   set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(tcp.keepalive_idle));
   set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(tcp.keepalive_interval));
   set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, static_cast<int>(tcp.keepalive_probes));
+}
+
+void set_user_timeout(int fd, const TcpConfig& tcp) {
   // It replaces the number of probes (tcp_keepalive_timer), and also ends a reader that answers but
   // keeps its window shut for so long (tcp_probe_timer).
   set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(tcp.user_timeout.count()));
+}
+
+void push(int fd) {
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);  // tcp_sock_set_nodelay() sends what is queued.
 }
 
 void vanish_on_close(int fd) {

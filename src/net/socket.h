@@ -39,9 +39,13 @@ constexpr bool lacks_descriptors(int sys_errno) {
   return sys_errno == EMFILE || sys_errno == ENFILE;
 }
 
-// Keepalive, and how long a peer may leave bytes unacknowledged. Accepted sockets inherit their
-// listener's.
+// Keepalive, and how long a peer may leave bytes unacknowledged (0: until the kernel gives up, as
+// in new sockets). Accepted sockets inherit their listener's.
 void set_keepalive(int fd, const TcpConfig& tcp);
+void set_user_timeout(int fd, const TcpConfig& tcp);
+
+// Sends what MSG_MORE holds back, at most 200 ms old.
+void push(int fd);
 
 // Makes the close of this socket send nothing, if the system allows it (CAP_NET_ADMIN). Otherwise
 // peers beyond the next router get nothing, and nearer ones an RST.

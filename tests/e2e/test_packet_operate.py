@@ -60,6 +60,10 @@ class Operated(packet.Packet):
         self.assertTrue(backends.is_reset(connection))
 
 
+def ends(started):
+    return [(record["plane"], record["end"]) for record in started.access(1)]
+
+
 class Blocked(packet.Packet):
     def check_cut(self, block, **config):
         """Both ends of a connection are reset after block(started). Returns how many bytes were
@@ -73,7 +77,8 @@ class Blocked(packet.Packet):
             while piece := connection.recv(4):
                 answered += len(piece)
         processes.wait_until(lambda: seen, "the backend to be reset")
-        self.line(started, end="cut")
+        # Those who were refused have lines too.
+        processes.wait_until(lambda: ("packet", "cut") in ends(started), "the line of the flow")
         return answered
 
     def block(self, started):

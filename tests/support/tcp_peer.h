@@ -107,6 +107,12 @@ class TcpPeer {
     send(std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
   }
 
+  // The bytes and a FIN in one segment.
+  void send_last(std::string_view text) {
+    check_call(::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_MORE) > 0, "send");
+    send_fin();
+  }
+
   // Exactly `count` bytes, or fewer if the stream ends earlier.
   std::vector<std::uint8_t> receive(std::size_t count) {
     std::vector<std::uint8_t> bytes(count);
@@ -157,6 +163,14 @@ class TcpPeer {
   }
   void close() { fd_.reset(); }
   int fd() const { return fd_.get(); }
+  // Segments that the peer has sent: tcpi_segs_in of linux/tcp.h, which cannot be included beside
+  // netinet/tcp.h.
+  std::uint32_t segments_in() const {
+    std::array<std::uint32_t, 64> info{};
+    socklen_t size = sizeof info;
+    check_call(getsockopt(fd_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0, "TCP_INFO");
+    return info[35];
+  }
   Endpoint local() const { return local_endpoint(fd_.get()); }
 
  private:
@@ -233,6 +247,7 @@ class TcpListener {
 class RefusingEndpoint {
  public:
   RefusingEndpoint() : fd_(UniqueFd::adopt(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))) {
+    check_call(static_cast<bool>(fd_), "socket");
     sockaddr_storage address;
     const socklen_t length = to_sockaddr(loopback(0), address);
     check_call(bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), length) == 0, "bind");

@@ -16,31 +16,44 @@ constexpr std::string_view hex_digits = "0123456789abcdef";
 // The differences between the two formats.
 struct Style {
   std::string_view open;
-  std::string_view separator;
-  std::string_view key_quote;
-  std::string_view assign;
   std::string_view close;
   std::string_view hex_prefix;  // Before the two digits of an escaped byte.
-  bool bare_words;              // No quotes around a value that is unambiguous without them.
+  bool is_json;                 // Text has no quotes around unambiguous values.
 };
 
-constexpr Style text_style{.open = "",
-                           .separator = " ",
-                           .key_quote = "",
-                           .assign = "=",
-                           .close = "",
-                           .hex_prefix = "\\x",
-                           .bare_words = true};
+constexpr Style text_style{.open = "", .close = "", .hex_prefix = "\\x", .is_json = false};
 
 // A JSON object (RFC 8259). Bytes from 0x80 on become the code points of the same number, since
 // they need not be UTF-8: the object is always valid, and the bytes can be restored.
-constexpr Style json_style{.open = "{",
-                           .separator = ",",
-                           .key_quote = "\"",
-                           .assign = ":",
-                           .close = "}",
-                           .hex_prefix = "\\u00",
-                           .bare_words = false};
+constexpr Style json_style{.open = "{", .close = "}", .hex_prefix = "\\u00", .is_json = true};
+
+// A field's key in both formats, with everything around it: a line has twenty, and is put together
+// for every connection.
+class Key {
+ public:
+  template <std::size_t Size>
+  consteval explicit(false) Key(const char (&name)[Size]) {  // NOLINT(*-avoid-c-arrays): a literal
+    const auto add = [this](std::string_view text) {
+      for (const char c : text) text_[length_++] = c;
+    };
+    add(" ");
+    add({name, Size - 1});
+    add("=");
+    json_begin_ = length_;
+    add(",\"");
+    add({name, Size - 1});
+    add("\":");
+  }
+  constexpr std::string_view in(const Style& style) const {
+    const std::string_view both(text_.data(), length_);
+    return style.is_json ? both.substr(json_begin_) : both.substr(0, json_begin_);
+  }
+
+ private:
+  std::array<char, 40> text_{};
+  std::uint8_t json_begin_ = 0;
+  std::uint8_t length_ = 0;
+};
 
 constexpr bool is_plain(char c) {
   return c >= ' ' && c <= '~' && c != '"' && c != '\\';
@@ -66,23 +79,37 @@ void append_escaped(std::string& out, std::string_view text, std::string_view he
   }
 }
 
-bool is_bare_word(std::string_view value) {
-  return !value.empty() &&
-         std::ranges::all_of(value, [](char c) { return is_plain(c) && c != ' ' && c != '='; });
-}
+// What a value needs, as bits.
+constexpr unsigned needs_quotes = 1;
+constexpr unsigned needs_escapes = 2;
+
+constexpr auto needs_of_bytes = [] {
+  std::array<std::uint8_t, 256> needs{};
+  for (unsigned byte = 0; byte < needs.size(); ++byte) {
+    const char c = static_cast<char>(byte);
+    if (!is_plain(c)) needs[byte] = needs_quotes | needs_escapes;
+    if (c == ' ' || c == '=') needs[byte] = needs_quotes;
+  }
+  return needs;
+}();
 
 class Fields {
  public:
   explicit Fields(const Style& style) : style_(style) { line_.reserve(usual_length); }
 
-  void string(std::string_view key, std::string_view value) {
+  void string(Key key, std::string_view value) {
     begin(key);
-    const std::string_view quote = style_.bare_words && is_bare_word(value) ? "" : "\"";
-    line_ += quote;
-    append_escaped(line_, value, style_.hex_prefix);
-    line_ += quote;
+    unsigned needs = value.empty() || style_.is_json ? needs_quotes : 0;
+    for (const char c : value) needs |= needs_of_bytes[static_cast<std::uint8_t>(c)];
+    if ((needs & needs_quotes) != 0) line_ += '"';
+    if ((needs & needs_escapes) != 0) {
+      append_escaped(line_, value, style_.hex_prefix);
+    } else {
+      line_ += value;
+    }
+    if ((needs & needs_quotes) != 0) line_ += '"';
   }
-  void number(std::string_view key, std::uint64_t value) {
+  void number(Key key, std::uint64_t value) {
     begin(key);
     std::array<char, std::numeric_limits<std::uint64_t>::digits10 + 1> digits;
     line_.append(digits.data(), std::to_chars(digits.begin(), digits.end(), value).ptr);
@@ -93,12 +120,13 @@ class Fields {
   }
 
  private:
-  void begin(std::string_view key) {
-    line_ += line_.empty() ? style_.open : style_.separator;
-    line_ += style_.key_quote;
-    line_ += key;
-    line_ += style_.key_quote;
-    line_ += style_.assign;
+  void begin(const Key& key) {
+    std::string_view text = key.in(style_);
+    if (line_.empty()) {
+      line_ += style_.open;
+      text.remove_prefix(1);  // The separator.
+    }
+    line_ += text;
   }
 
   static constexpr std::size_t usual_length = 512;

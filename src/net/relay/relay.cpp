@@ -110,7 +110,12 @@ std::optional<Event> Relay::start_send(Side side) {
       gated_.holds_back_send(loop(), place_.sockets, pair_.sockhash)) {
     return std::nullopt;
   }
-  loop().ring.send(fd(other(side)), sender.held(), sender.stalled() ? 0 : MSG_DONTWAIT,
+  // The next receive completes at once, so these bytes leave in one segment with what it finds: a
+  // FIN, as after the last bytes of a connection, or more bytes.
+  const bool hold_back = more_waiting_[index(side)] && !pair_.gated && !loop().buffers->scarce();
+  held_back_[index(side)] = hold_back;
+  loop().ring.send(fd(other(side)), sender.held(),
+                   (sender.stalled() ? 0 : MSG_DONTWAIT) | (hold_back ? MSG_MORE : 0),
                    place_.sockets.tag(Op::send, side));
   return std::nullopt;
 }
@@ -160,6 +165,9 @@ std::optional<Event> Relay::counted(Side side, std::optional<Event> event,
 // ---- Hand-over --------------------------------------------------------------------------------
 
 std::variant<Event, std::chrono::milliseconds> Relay::hand_over() {
+  for (const Side side : {Side::client, Side::backend}) {
+    if (std::exchange(held_back_[index(side)], false)) push(fd(other(side)));
+  }
   const FlowRecord& record = place_.flow.record;
   const IdleTimeouts timeouts =
       idle_timeouts(place_.settings.timeouts, *record.listener, record.route->config);

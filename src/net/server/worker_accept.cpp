@@ -96,7 +96,10 @@ void Worker::accept(Listener& listener, int fd) {
   if (!seat) return refuse(seat.error(), peer);
   // The socket may have been opened by an earlier configuration.
   const TcpConfig& tcp = snapshot.settings->tcp;
-  if (tcp != listener.tcp) set_keepalive(client.get(), tcp);
+  if (tcp != listener.tcp) {
+    set_keepalive(client.get(), tcp);
+    set_user_timeout(client.get(), tcp);
+  }
   Flow& flow = loop_->ledger.open({.started_ms = loop_->now_ms,
                                    .client = peer,
                                    .proxy = is_proxy ? peer : Endpoint{},
