@@ -113,7 +113,7 @@ TEST_CASE_FIXTURE(LogRestored,
   for (const auto& [level, expected] :
        {std::pair(LogLevel::debug, 4U), std::pair(LogLevel::info, 3U),
         std::pair(LogLevel::warning, 1U), std::pair(LogLevel::error, 0U)}) {
-    const auto lines = lines_of({.level = level, .format = LogFormat::text}, [level = level] {
+    const auto lines = lines_of({.level = level, .format = LogFormat::text}, [now = level] {
       CHECK(access_lines_wanted() == (level <= LogLevel::info));
       spdlog::debug("debug");
       spdlog::info("info");
