@@ -6,6 +6,10 @@ set(doc ${CMAKE_INSTALL_DATADIR}/doc/sni-proxy)
 install(FILES ${debian}/config.toml DESTINATION /etc/sni-proxy)
 install(FILES ${debian}/conf.d.README DESTINATION /etc/sni-proxy/conf.d RENAME README)
 install(FILES contrib/logrotate DESTINATION /etc/logrotate.d RENAME sni-proxy)
+# With the distribution's release, so that an upgrade of the system replaces a package that was built
+# for the old one's libraries: 0.2.0+debian12 is older than 0.2.0+debian13.
+cmake_host_system_information(RESULT os QUERY DISTRIB_INFO)
+set(package_version "${PROJECT_VERSION}+${os_ID}${os_VERSION_ID}")
 configure_file(${debian}/changelog ${PROJECT_BINARY_DIR}/changelog @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/changelog DESTINATION ${doc})
 # Policy 12.1, 12.5 and 12.7: compressed without a time, and the licence under one name alone.
@@ -18,7 +22,7 @@ install(CODE "
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME sni-proxy)
-set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_VERSION ${package_version})
 set(CPACK_PACKAGE_CONTACT "the sni-proxy authors <maintainers@sni-proxy.example>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "TLS-SNI passthrough proxy")
 set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
