@@ -138,7 +138,7 @@ void Connection::begin_relay() {
   if (setup_->may_retry()) kept_ = std::move(setup_);
   setup_.reset();
   loop_.ledger.begin(flow_, loop_.now_ms);
-  set_deadline(idle_timeouts().idle);
+  set_deadline(std::min(idle_timeouts().idle, relay_->keepalive_after()));
 }
 
 void Connection::retreat() {

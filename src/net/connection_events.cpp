@@ -113,6 +113,7 @@ void Connection::watch_again(Side side, std::int32_t result) {
 }
 
 void Connection::on_deadline() {
+  if (relay_) relay_->keep_alive();
   switch (session_.phase()) {
     case Phase::handing:  // The hand-over has its own bounds.
       return set_deadline(settings_->timeouts.idle);

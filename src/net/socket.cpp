@@ -28,8 +28,6 @@ int seconds(std::chrono::milliseconds duration) {
 
 void tune(int fd, const TcpConfig& tcp) {
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_keepalive(fd, tcp);
   if (tcp.user_timeout != tcp.user_timeout.zero()) set_user_timeout(fd, tcp);
   // Bytes follow at once in the other direction and can carry the ACKs of the handshake and of the
   // hello (tcp_rcv_synsent_state_process), which saves a segment each. The setting is not
@@ -60,7 +58,8 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, const Tcp
   }
   // It needs no privilege, and also works for IPv6 sockets (inet_can_nonlocal_bind).
   if (listener.freebind) set_option(fd.get(), IPPROTO_IP, IP_FREEBIND, 1);
-  tune(fd.get(), tcp);  // Accepted sockets inherit all of it (inet_csk_clone_lock).
+  tune(fd.get(), tcp);
+  set_keepalive(fd.get(), tcp);
   if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0) {
     return refuse(listener, errno);
   }
@@ -71,6 +70,7 @@ Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, const Tcp
 
 Result<void> adopt_listener(int fd, const TcpConfig& tcp) {
   tune(fd, tcp);
+  set_keepalive(fd, tcp);
   const int flags = fcntl(fd, F_GETFL);
   // An earlier process may have left it nonblocking (Worker::close_retired).
   if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0 || listen(fd, backlog) != 0) {
@@ -132,6 +132,8 @@ Endpoint local_of(int fd) {
 }
 
 void set_keepalive(int fd, const TcpConfig& tcp) {
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  // Of an open connection it counts from the last byte (tcp_sock_set_keepidle_locked).
   set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(tcp.keepalive_idle));
   set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(tcp.keepalive_interval));
   set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, static_cast<int>(tcp.keepalive_probes));

@@ -1,7 +1,7 @@
 #pragma once
 
 // Sockets with the options of this proxy: blocking mode (see net/loop/ring.h), close-on-exec,
-// TCP_NODELAY, keepalive and the user timeout of [tcp].
+// TCP_NODELAY, and the user timeout of [tcp].
 
 #include <sys/socket.h>
 
@@ -40,7 +40,8 @@ constexpr bool lacks_descriptors(int sys_errno) {
 }
 
 // Keepalive, and how long a peer may leave bytes unacknowledged (0: until the kernel gives up, as
-// in new sockets). Accepted sockets inherit their listener's.
+// in new sockets). Accepted sockets inherit what their listener has; a connection to a backend gets
+// its keepalive once it has lasted for a while (Relay::keep_alive).
 void set_keepalive(int fd, const TcpConfig& tcp);
 void set_user_timeout(int fd, const TcpConfig& tcp);
 

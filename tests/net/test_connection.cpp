@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+#include <fstream>
+#include <iomanip>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -66,7 +70,35 @@ std::size_t stall_and_reset(Relayed& relayed, const Bytes& sent) {
   return taken;
 }
 
+// Whether the socket from `local` to `remote` on this host waits for its keepalive timer: the row of
+// its ports (hexadecimal) has a timer 02 (proc_net_tcp.rst of the kernel).
+bool keepalive_waits(std::uint16_t local, std::uint16_t remote) {
+  const auto at = [](std::uint16_t port) {
+    std::ostringstream text;
+    text << ':' << std::hex << std::uppercase << std::setw(4) << std::setfill('0') << port << ' ';
+    return text.str();
+  };
+  std::ifstream table("/proc/self/net/tcp");
+  for (std::string line; std::getline(table, line);) {
+    if (line.contains(at(local)) && line.contains(at(remote) + "01 ")) return line.contains(" 02:");
+  }
+  return false;
+}
+
 }  // namespace
+
+TEST_CASE("the connection to a backend is kept alive once it has lasted for a while") {
+  TcpListener listener;
+  Config config = config_for(listener.endpoint());
+  config.tcp.keepalive_idle = std::chrono::seconds(1);
+  WorkerHarness proxy(std::move(config));
+  proxy.start();
+  const TcpPeer client = proxy.connect_to("a.example");
+  TcpPeer backend = listener.accept();
+  REQUIRE(backend.receive(hello_for("a.example").size()) == hello_for("a.example"));
+  const std::uint16_t port = peer_of(backend.fd()).port;
+  CHECK(eventually([&] { return keepalive_waits(port, listener.endpoint().port); }));
+}
 
 TEST_CASE("after the hello bytes go both ways") {
   Relayed relayed;

@@ -114,7 +114,7 @@ TEST_CASE_FIXTURE(LogRestored,
        {std::pair(LogLevel::debug, 4U), std::pair(LogLevel::info, 3U),
         std::pair(LogLevel::warning, 1U), std::pair(LogLevel::error, 0U)}) {
     const auto lines = lines_of({.level = level, .format = LogFormat::text}, [now = level] {
-      CHECK(access_lines_wanted() == (level <= LogLevel::info));
+      CHECK(access_lines_wanted() == (now <= LogLevel::info));
       spdlog::debug("debug");
       spdlog::info("info");
       log_access("access");

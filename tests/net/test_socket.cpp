@@ -99,6 +99,8 @@ TEST_CASE("each key of [tcp] reaches the socket") {
                         .user_timeout = std::chrono::milliseconds(1234)};
   const auto fd = open_backend_socket(AF_INET, given);
   REQUIRE(fd);
+  set_keepalive(fd->get(), given);
+  CHECK(option(fd->get(), SOL_SOCKET, SO_KEEPALIVE) != 0);
   CHECK(option(fd->get(), IPPROTO_TCP, TCP_KEEPIDLE) == 7);
   CHECK(option(fd->get(), IPPROTO_TCP, TCP_KEEPINTVL) == 8);
   CHECK(option(fd->get(), IPPROTO_TCP, TCP_KEEPCNT) == 9);

@@ -32,8 +32,8 @@ std::optional<Event> Relay::start_receive(Side side) {
     return std::nullopt;
   }
   // UNIX sockets account for their queues in a way that splicing does not support.
-  const bool may_splice = place_.flow.record.backend_address.port != 0 &&
-                          (side == Side::client || loop().planes.splice_sees_all(pair_));
+  const bool may_splice =
+      is_tcp_backend() && (side == Side::client || loop().planes.splice_sees_all(pair_));
   if (lane(side).start_receive(loop(), place_.sockets, may_splice)) return std::nullopt;
   loop().ring.receive(fd(side), BufferPool::group, receive_length(side),
                       !more_waiting_[index(side)], place_.sockets.tag(Op::receive, side));
@@ -194,6 +194,11 @@ std::variant<Event, std::chrono::milliseconds> Relay::hand_over() {
 }
 
 // ---- Idle, flush, end -------------------------------------------------------------------------
+
+void Relay::keep_alive() {
+  if (std::exchange(kept_alive_, true) || !is_tcp_backend()) return;
+  set_keepalive(fd(Side::backend), place_.settings.tcp);
+}
 
 std::optional<std::uint64_t> Relay::idle_at(std::uint64_t idle_ms) {
   // Bytes may still leave the kernel's send queues without any event for us.

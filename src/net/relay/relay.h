@@ -9,6 +9,7 @@
 // start_*() submits to the ring or returns its result at once; on_*() turns a completion into the
 // session's event. No event: the operation continues in another form.
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -62,6 +63,15 @@ class Relay {
     return lane(side).on_low_water_due(loop(), place_.sockets);
   }
 
+  // Backends' keepalive begins when a connection has lasted for so long: most end before, and need
+  // none of its system calls.
+  static constexpr std::chrono::milliseconds keepalive_after_max{5000};
+  std::chrono::milliseconds keepalive_after() const {
+    return std::min(keepalive_after_max, place_.settings.tcp.keepalive_idle);
+  }
+  // To be called then, and as often as you like.
+  void keep_alive();
+
   // When the connection will have been idle for `idle_ms` if no bytes move; nullopt: it already
   // has.
   std::optional<std::uint64_t> idle_at(std::uint64_t idle_ms);
@@ -83,6 +93,7 @@ class Relay {
   Event on_buffer(Side side, const Completion& completion);
   Event on_buffer_sent(Side side, const Completion& completion);
   std::optional<Event> counted(Side side, std::optional<Event> event, std::uint64_t sent_before);
+  bool is_tcp_backend() const { return place_.flow.record.backend_address.port != 0; }
   // Whether planes may take the pair: what they move cannot be sent to another backend.
   bool is_settled() const { return !place_.may_retreat || place_.session.spoken(); }
   void progress() {
@@ -107,6 +118,7 @@ class Relay {
   std::array<bool, 2> more_waiting_{};  // The last receive left bytes or a FIN in the socket.
   std::array<bool, 2> held_back_{};     // The last send waits for them (MSG_MORE).
   bool wanted_ = false;
+  bool kept_alive_ = false;
   std::uint32_t last_unacknowledged_ = 0;
   std::uint64_t active_ms_;     // When bytes last moved, or a flush began.
   std::uint64_t header_bytes_;  // Of our own, before the client's first byte.
