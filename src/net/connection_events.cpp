@@ -114,6 +114,8 @@ void Connection::watch_again(Side side, std::int32_t result) {
 
 void Connection::on_deadline() {
   switch (session_.phase()) {
+    case Phase::hello:
+      return advance({.kind = setup_->answers_late_flight() ? Kind::flight_late : Kind::deadline});
     case Phase::handing:  // The hand-over has its own bounds.
       return set_deadline(settings_->timeouts.idle);
     case Phase::draining:

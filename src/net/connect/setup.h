@@ -56,6 +56,8 @@ class Setup {
   // When something will be due, by the loop's clock.
   std::uint64_t due_at_ms(Phase phase);
 
+  // Whether a client whose first flight is late gets an answer: it has begun a request.
+  bool answers_late_flight() const;
   // The answer to a client that is not served because of `reason`.
   std::string answer(EndReason reason) const;
 
