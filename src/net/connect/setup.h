@@ -65,8 +65,11 @@ class Setup {
   void tell_backend();
 
   // For the relay. If another target is left for a retry after this backend ends without sending a
-  // byte, the set-up and its flight are kept until then.
-  bool may_retry() const { return retries_left_ > 0 && targets_.has_more(); }
+  // byte, the set-up and its flight are kept until then. After timeouts.setup no other target is
+  // tried, so that end is for the client to see.
+  bool may_retry() const {
+    return retries_left_ > 0 && targets_.has_more() && loop_.now_ms < until_ms_;
+  }
   std::span<const std::uint8_t> flight() const { return flight_.bytes(); }
   std::size_t header_bytes() const { return flight_.header_bytes(); }
   Flight take_flight() { return std::move(flight_); }
