@@ -9,6 +9,7 @@
 #include "core/config/config_text.h"
 #include "core/import/import.h"
 #include "main/control_command.h"
+#include "net/interface_index.h"
 #include "net/read_file.h"
 #include "net/server/loaded_config.h"
 
@@ -42,7 +43,7 @@ int ConfigCli::Options::print() const {
     std::fprintf(stderr, "%s\n", each.to_string().c_str());
   }
   if (!loaded->config) return exit_mistakes;
-  std::fputs(config_text(*loaded->config, ConfigKeys::all).c_str(), stdout);
+  std::fputs(config_text(*loaded->config, ConfigKeys::all, interface_name).c_str(), stdout);
   return 0;
 }
 

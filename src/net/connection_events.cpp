@@ -62,6 +62,7 @@ std::optional<Event> Connection::on_receive(Side side, const Completion& complet
 std::optional<Event> Connection::turned_away(const Event& event) {
   if (event.kind != Kind::eof && event.kind != Kind::reset) return event;
   if (session_.phase() != Phase::relaying || session_.spoken()) return event;
+  if (!kept_->may_retry()) return event;
   if (relay_->carrier() != PlaneId::userspace || relay_->forwarded(Side::backend) != 0)
     return event;
   reset_early_ = event.kind == Kind::reset;
@@ -115,6 +116,8 @@ void Connection::watch_again(Side side, std::int32_t result) {
 void Connection::on_deadline() {
   if (relay_) relay_->keep_alive();
   switch (session_.phase()) {
+    case Phase::hello:
+      return advance({.kind = setup_->answers_late_flight() ? Kind::flight_late : Kind::deadline});
     case Phase::handing:  // The hand-over has its own bounds.
       return set_deadline(settings_->timeouts.idle);
     case Phase::draining:

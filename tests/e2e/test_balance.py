@@ -291,6 +291,28 @@ class Retries(ProxyTest):
         self.assertEqual(backends.read_to_end(client), b"")
         self.assertEqual(self.second.accepted, 0)
 
+    def test_an_end_after_the_time_for_the_set_up_is_the_clients(self):
+        def late(ending):
+            def handler(connection):
+                connection.recv(65536)
+                time.sleep(0.6)
+                ending(connection)
+            return handler
+        for ending, end in ((lambda connection: None, "done"), (backends.reset, "backend_reset")):
+            proxy = self.two(late(ending))
+            config = proxy.config | {"timeouts": {"setup": "300ms"}}
+            proxy = self.proxy({key: config[key] for key in ("route", "timeouts")})
+            client, _ = self.connect_hello(proxy)
+            if end == "done":
+                self.assertEqual(backends.read_to_end(client), b"")
+            else:
+                self.assertTrue(backends.is_reset(client))
+            client.close()
+            self.assertEqual(self.second.accepted, 0)
+            line, = proxy.access(1)
+            self.assertEqual((line["end"], line["attempts"], line["backend"]),
+                             (end, 1, self.first.address))
+
     def test_a_client_that_has_sent_more_than_its_flight_is_not_moved(self):
         seen, told = threading.Event(), threading.Event()
 

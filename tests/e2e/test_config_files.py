@@ -84,6 +84,16 @@ class ConfigFiles(ProxyTest):
         self.assertEqual(self.call("config", "--show", again), (0, shown, ""))
         self.assertEqual(self.call("check", again)[0], 0)
 
+    def test_interfaces_are_shown_by_their_names(self):
+        self.drop("one.toml", '[[listener]]\nname = "lo"\naddress = "[fe80::1%lo]:4433"\n'
+                              '[dns]\nservers = ["fe80::5%lo"]\n'
+                              '[[route]]\nnames = ["one.example"]\nbackend = "[fe80::7%lo]:1"\n')
+        status, shown, errors = self.call("config", "--show", self.config)
+        self.assertEqual((status, errors), (0, ""))
+        for line in ('address = "[fe80::1%lo]:4433"', 'servers = ["[fe80::5%lo]:53"]',
+                     'backend = "[fe80::7%lo]:1"'):
+            self.assertIn(line, shown.splitlines())
+
     def test_a_file_that_is_not_there_is_named(self):
         status, output, errors = self.call("config", "--show", self.directory / "none")
         self.assertEqual((status, output), (2, ""))

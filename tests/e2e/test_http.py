@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Listeners with protocol "http" route by the Host of the first request."""
 
+import contextlib
 import unittest
 
 from support import backends, processes
@@ -110,6 +111,31 @@ class Http(ProxyTest):
                 self.assertEqual(int(head.split()[1]), status, head)
                 self.assertRegex(head.decode(), r"(?i)\r\ncontent-length: [1-9]")
                 self.assertEqual(body, b"")
+
+    def test_a_head_that_is_not_whole_in_time_gets_408_and_silence_gets_none(self):
+        proxy = self.start(timeouts={"hello": "300ms"})
+        begun = [b"G", b"\r\n", b"GET /x HTTP/1.1\r\nHost: two.exa"]
+        for sent in begun:
+            self.assert_answer(self.exchange(proxy, sent), 408)
+        head = self.exchange(proxy, b"HEAD /x HTTP/1.1\r\nHost: two.exa")
+        self.assertTrue(head.startswith(b"HTTP/1.1 408 ") and head.endswith(b"\r\n\r\n"), head)
+        self.assertEqual(self.exchange(proxy, b""), b"")
+        self.assertEqual([line["end"] for line in proxy.access(5)], ["hello_timeout"] * 5)
+        # What still comes is read, so that the answer is not lost in an RST.
+        dribbling = self.connect(proxy)
+        dribbling.sendall(b"GET /x HTTP/1.1\r\n")
+        seen = b""
+        while b"\r\n\r\n408 Request Timeout\n" not in seen:
+            dribbling.sendall(b"x: y\r\n")
+            dribbling.settimeout(0.02)
+            with contextlib.suppress(TimeoutError):
+                piece = dribbling.recv(backends.BLOCK)
+                self.assertNotEqual(piece, b"", seen)
+                seen += piece
+        behind = self.proxy({"listener": [listener("web", "http") |
+                                          {"accept_proxy_from": ["127.0.0.1"]}],
+                             "route": proxy.config["route"], "timeouts": {"hello": "300ms"}})
+        self.assertEqual(self.exchange(behind, b"PROXY TCP4 192.0.2.7"), b"", "no head has begun")
 
     def test_an_empty_line_before_the_request_is_passed_over(self):
         request = b"\r\nGET /x HTTP/1.1\r\nHost: two.example\r\nConnection: close\r\n\r\n"

@@ -2,15 +2,22 @@
 """How connections reach their backends, on each plane: the bytes are right, every place is given
 back, and the plane is the expected one."""
 
+import os
+import re
 import socket
 
-from support import backends, network, packet, planes, processes, proxied, socks, tls
+from support import backends, dns, network, packet, planes, processes, proxied, socks, tls
 from support.case import main
 from support.proxy import listener
 
 FRONT, FAR, INSIDE = (packet.Lab.proxy_address, packet.Lab.client_address,
                       packet.Lab.container_address)
 TOLD = "192.0.2.7"  # The client that a proxy in front tells of.
+BOUND, MARKED = "198.18.0.4", "198.18.0.5"  # Further addresses of the proxy's host.
+MARK, SOURCE_PORTS = 77, range(40000, 40010)
+HAS_SOURCE_PORTS = tuple(int(part) for part in
+                         re.findall(r"\d+", os.uname().release)[:2]) >= (6, 3)
+SERVICE = "_https._tcp.example.internal"
 PING = b"ping" * 1024
 
 
@@ -28,6 +35,18 @@ class Modes(packet.Packet):
         self.resetting = self.far(lambda connection: (connection.recv(65536),
                                                       backends.reset(connection)))
         self.inside = self.place_backend("container", self.note_peer)
+        self.named, self.noting, self.healthy = self.far(), self.far(self.note_peer), self.far()
+        self.down = f"{FAR}:{processes.free_port()}"
+        self.names = network.within(self.lab.proxy, lambda: dns.DnsServer({
+            SERVICE: [(0, 0, self.named.port, "a.example.internal")],
+            "a.example.internal": [FAR], "web.internal": [FAR]}))
+        self.addCleanup(network.within, self.lab.proxy, self.names.end)
+        # What is marked leaves from another address, which shows that the mark is there.
+        for address in (BOUND, MARKED):
+            network.ip("-n", self.lab.proxy, "address", "add", f"{address}/24", "dev", "near")
+        network.ip("-n", self.lab.proxy, "rule", "add", "fwmark", str(MARK), "lookup", str(MARK))
+        network.ip("-n", self.lab.proxy, "route", "add", f"{FAR}/32", "dev", "near", "src", MARKED,
+                   "table", str(MARK))
         # The rule of docs/source.md, for the container's answers to the clients' own addresses.
         network.ip("-n", self.lab.container, "route", "add", "default", "via",
                    packet.Lab.bridge_address)
@@ -45,7 +64,7 @@ class Modes(packet.Packet):
         backends.echo(connection)
 
     def note_peer(self, connection):
-        self.peers.append(connection.getpeername()[0])
+        self.peers.append(connection.getpeername())
         backends.echo(connection)
 
     def routes(self):
@@ -58,7 +77,15 @@ class Modes(packet.Packet):
             route("retried", [self.resetting.address, self.pair[0].address]),
             route("queued", {"address": self.queued.address, "max_connections": 1}),
             route("bounded", self.pair[0].address, connections=1),
-            route("clear", self.inside.address, transparent=True)]
+            route("clear", self.inside.address, transparent=True),
+            route("service", f"srv:{SERVICE}"),
+            route("expression", f"\\1.internal:{self.named.port}", allow_private=True) |
+            {"names": [r"/(web)-\d+\.example/"]},
+            route("checked", [self.down, self.healthy.address], health="often"),
+            route("bound", self.noting.address, bind_address=BOUND),
+            route("marked", self.noting.address, mark=MARK),
+            route("ports", self.noting.address,
+                  source_ports=f"{SOURCE_PORTS[0]}-{SOURCE_PORTS[-1]}")]
 
     def start(self, fast_path):
         listeners = [listener(host=FRONT, port=processes.free_port()) | keys for keys in (
@@ -67,6 +94,8 @@ class Modes(packet.Packet):
             "listener": listeners, "route": [each | {"listeners": ["https", "behind"]}
                                              for each in self.routes()],
             "upstream": [{"name": "exit", "address": self.socks.address}],
+            "dns": {"servers": [self.names.address]},
+            "health": [{"name": "often", "interval": "100ms", "rise": 1, "fall": 1}],
             "server": {"workers": 2}, "fast_path": fast_path}, command=self.lab.command)
 
     def call(self, name, header=b"", behind=False):
@@ -106,9 +135,9 @@ class Modes(packet.Packet):
         self.assertEqual({key: line[key] for key in expected}, expected)
         return line
 
-    def run_all(self, fast_path, plane, *, socks_plane=None, clear_plane=None):
-        """`socks_plane`, `clear_plane`: of what goes by SOCKS5, and of what is transparent, where
-        the plane does not take these."""
+    def run_all(self, fast_path, plane, *, socks_plane=None, source_plane=None):
+        """`socks_plane`, `source_plane`: of what goes by SOCKS5, and of routes whose connections
+        have a source of their own, where the plane does not take these."""
         self.started_proxy, self.lines = self.start(fast_path), 0
         held = self.echoed(self.call("told", proxied.v2(TOLD, "198.51.100.1"), behind=True), plane)
         self.ended(held, plane, client=f"{TOLD}:50123")
@@ -145,11 +174,27 @@ class Modes(packet.Packet):
         self.ended(first, plane)
         self.ended(self.echoed(self.call("bounded"), plane), plane)
 
-        in_clear = clear_plane or plane
-        self.ended(self.echoed(self.call("clear"), in_clear), in_clear)
-        self.assertEqual(self.peers, [FAR])
+        self.run_named(plane)
+        self.run_from(source_plane or plane)
         self.assertEqual(self.counts("connections"), {})
         self.assertEqual(self.counts("queued"), {})
+
+    def run_named(self, plane):
+        """Backends by their records, by a group of the client's name, and by their health."""
+        for name in ("service", "web-7"):
+            self.ended(self.echoed(self.call(name), plane), plane, backend=self.named.address)
+        self.started_proxy.wait_log(re.escape(f"backend {self.down} is down"))
+        self.ended(self.echoed(self.call("checked"), plane), plane, attempts=1,
+                   backend=self.healthy.address)
+
+    def run_from(self, plane):
+        """Connections from a source that is not the system's choice."""
+        for name, source in (("clear", FAR), ("bound", BOUND), ("marked", MARKED)):
+            self.ended(self.echoed(self.call(name), plane), plane)
+            self.assertEqual(self.peers[-1][0], source, name)
+        if HAS_SOURCE_PORTS:
+            self.ended(self.echoed(self.call("ports"), plane), plane)
+            self.assertIn(self.peers[-1][1], SOURCE_PORTS)
 
     def counts(self, key):
         """Of each backend that has any."""
@@ -165,10 +210,10 @@ class Modes(packet.Packet):
                      socks_plane="userspace")
 
     def test_packet(self):
-        self.run_all(packet.EAGER, "packet", clear_plane="userspace")
+        self.run_all(packet.EAGER, "packet", source_plane="userspace")
 
     def test_auto(self):
-        self.run_all({**packet.EAGER, "mode": "auto"}, "packet", clear_plane="userspace")
+        self.run_all({**packet.EAGER, "mode": "auto"}, "packet", source_plane="userspace")
 
 
 if __name__ == "__main__":

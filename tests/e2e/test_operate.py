@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -130,6 +131,47 @@ class Operate(ProxyTest):
         self.assertEqual((status, json.loads(out)["reloaded"], len(json.loads(out)["messages"])),
                          (1, False, 2))
         self.served(started)
+
+    def test_commands_are_answered_while_a_reload_reads_its_files(self):
+        started = self.two_names()
+        pipe = self.directory / "blocklist"
+        os.mkfifo(pipe)
+        writer = os.open(pipe, os.O_RDWR)  # A reader waits for its bytes.
+        started.reload(started.config | {"access": {"block_file": str(pipe)}})
+        began = time.monotonic()
+        again = {}
+        waiting = threading.Thread(target=lambda: again.update(done=self.call(started, "reload")))
+        for _ in range(20):
+            self.assertEqual(self.call(started, "status")[0], 0)
+            if not waiting.ident:
+                waiting.start()
+        self.served(started)
+        self.assertNotIn("reloaded: ", started.log())
+        self.assertNotIn("done", again)
+        # The reader would give up after 10 s; sanitizers make the command itself slow.
+        self.assertLess(time.monotonic() - began, 9)
+        os.write(writer, b"192.0.2.7\n")
+        os.close(writer)
+        started.wait_log("guard: 1 address and 0 prefixes listed")
+        # What was asked for meanwhile reads everything again; the pipe is empty by now.
+        waiting.join(20)
+        self.assertEqual(again["done"], (0, "", ""))
+        processes.wait_until(lambda: started.log().count("0 addresses and 0 prefixes listed") == 2,
+                             "the lists of the start again")
+        self.assertEqual(started.log().count("reloaded: "), 2)
+
+    def test_a_reload_that_is_under_way_does_not_keep_the_process_from_ending(self):
+        started = self.two_names()
+        pipe = self.directory / "blocklist"
+        os.mkfifo(pipe)
+        writer = os.open(pipe, os.O_RDWR)
+        started.reload(started.config | {"access": {"block_file": str(pipe)}})
+        self.assertEqual(self.call(started, "status")[0], 0)
+        started.signal(signal.SIGTERM)
+        started.wait_log("draining: no connection is left")
+        os.close(writer)
+        self.assertEqual(started.wait(20), 0)
+        self.assertNotIn("reloaded: ", started.log())
 
     def test_a_group_that_is_not_there_is_a_mistake(self):
         started = self.two_names()

@@ -206,6 +206,24 @@ class FromProxies(ProxyTest):
         lines = proxy.access(22)
         self.assertEqual({line["client"] for line in lines}, {f"{CLIENT}:50123"})
 
+    def test_no_backend_sees_a_connection_before_its_header_is_whole(self):
+        reached = []
+        proxy = self.start(handler=reached.append)
+        v1, v2 = proxied.v1(CLIENT, FRONT), proxied.v2(CLIENT, FRONT, fields=b"\4\0\0")
+        parts = [v1[:-1], v2[:12], v2[:16], v2[:-1]]
+        for count, part in enumerate(parts, 1):
+            connection = self.told(proxy, part)
+            connection.shutdown(socket.SHUT_WR)  # There will be no more.
+            self.assertEqual(backends.read_to_end(connection), b"")
+            self.assertEqual(proxy.access(count)[-1]["end"], "client_left")
+        # A hello inside the header's length is a part of the header.
+        hello = tls.client_hello(NAME)
+        swallowed = proxied.raw_v2(proxied.LOCAL, 0, hello)
+        connection = self.told(proxy, swallowed[:-1])
+        connection.shutdown(socket.SHUT_WR)
+        self.assertEqual(backends.read_to_end(connection), b"")
+        self.assertEqual(reached, [])
+
     def test_the_log_says_what_is_wrong_with_a_header(self):
         proxy = self.start()
         hello = tls.client_hello(NAME)

@@ -68,6 +68,7 @@ class Queue(ProxyTest):
         self.assertEqual(full["queue_ms"], 0)
         self.assertGreaterEqual(late["queue_ms"], 1000)
         self.assertIn("max_connections is reached", late["error"])
+        self.assertEqual(started.ended(), {"queue_full": 1, "queue_timeout": 1})
         held.close()
 
     def test_a_client_that_leaves_the_queue_gives_its_turn_to_the_next(self):

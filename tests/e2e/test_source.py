@@ -65,6 +65,7 @@ class Source(ProxyTest):
         self.assertEqual({port for _, port in self.peers}, {40002, 40003})
         self.assertEqual(self.failed(proxy), ("no_local_port", "no local port is left"))
         self.assertIn("no local port is left for connections to 127.0.0.1", proxy.log())
+        self.assertEqual(proxy.ended(), {"no_local_port": 1})
 
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root")

@@ -92,6 +92,22 @@ class Timeouts(ProxyTest):
         connection, _ = self.connect_hello(proxy)
         self.assertTrue(tls.is_fatal_alert(self.ends(connection), tls.INTERNAL_ERROR))
 
+    def test_a_route_has_a_time_to_connect_of_its_own(self):
+        blackhole = backends.Blackhole()
+        self.addCleanup(blackhole.end)
+        proxy = self.proxy({"timeouts": {"connect": "30s"}, "route": [
+            {"names": ["quick.example"], "backend": blackhole.address, "connect": "300ms"},
+            {"names": ["*"], "backend": blackhole.address}]})
+        waits, _ = self.connect_hello(proxy)
+        quick, _ = self.connect_hello(proxy, "quick.example")
+        self.assertTrue(tls.is_fatal_alert(self.ends(quick), tls.INTERNAL_ERROR))
+        quick.close()
+        self.assertGreaterEqual(proxy.access(1)[0]["connect_ms"], 300)
+        self.assertEqual(proxy.access(1)[0]["end"], "connect_timeout")
+        waits.setblocking(False)
+        with self.assertRaises(BlockingIOError):
+            waits.recv(1)
+
     def test_http_clients_get_504_then(self):
         blackhole = backends.Blackhole()
         self.addCleanup(blackhole.end)

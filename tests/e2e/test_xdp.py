@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from support import backends, proxy, tls
+from support import backends, proxied, proxy, tls
 from support.case import ProxyTest, main
 from support.network import Network, within
 from support.processes import wait_until
@@ -25,10 +25,11 @@ class Xdp(ProxyTest):
         self.network = Network()
         self.addCleanup(self.network.end)
 
-    def guarded(self, *, mode="auto", access=None, **config):
-        """A proxy in its namespace, with a backend beside it."""
+    def guarded(self, *, mode="auto", access=None, listen=None, **config):
+        """A proxy in its namespace, with a backend beside it. `listen`: further keys of its
+        listener."""
         backend = within(self.network.proxy, self.backend)
-        listener = proxy.listener(host=self.network.proxy_address, port=4433)
+        listener = proxy.listener(host=self.network.proxy_address, port=4433) | (listen or {})
         return self.proxy(
             {"listener": [listener],
              "route": [{"names": ["one.example"], "backend": backend.address}],
@@ -36,15 +37,15 @@ class Xdp(ProxyTest):
              "xdp": {"interfaces": ["near"], "mode": mode}} | config,
             command=self.network.command)
 
-    def reaches(self, started, source=Network.client_address, seconds=20.0):
+    def reaches(self, started, source=Network.client_address, seconds=20.0, header=b""):
         """Whether a client with this address gets its hello back from the backend; None: no answer
-        at all."""
+        at all. `header`: what it sends first."""
         def attempt():
             try:
                 with socket.create_connection((self.network.proxy_address, started.port), seconds,
                                               source_address=(source, 0)) as connection:
                     hello = tls.client_hello("one.example")
-                    connection.sendall(hello)
+                    connection.sendall(header + hello)
                     return backends.read_exactly(connection, len(hello)) == hello
             except TimeoutError:
                 return None
@@ -206,6 +207,58 @@ class Xdp(ProxyTest):
         status, output = self.call(started, "unblock", BLOCKED)
         self.assertEqual((status, output), (0, f"lifted the ban of {BLOCKED}\n"))
         self.assertTrue(self.reaches(started, BLOCKED))
+
+    def ban_behind(self, started, client, front):
+        """The proxy in front sends faulty hellos of this client until the ban."""
+        header = proxied.v1(client, self.network.proxy_address)
+
+        def rubbish():
+            with socket.create_connection((self.network.proxy_address, started.port), 20,
+                                          source_address=(front, 0)) as connection:
+                connection.sendall(header + b"rubbish\r\n\r\n")
+                connection.recv(1)
+        for _ in range(4):
+            within(self.network.client, rubbish)
+        started.wait_log(f"banned {client} for 1h: bans.bad_hellos_per_minute")
+
+    def assert_banned_behind(self, started, client, front):
+        """The client is refused and its proxy is not, nor another client of it."""
+        def header(source):
+            return proxied.v1(source, self.network.proxy_address)
+        before = len(started.access())
+        self.assertFalse(self.reaches(started, front, header=header(client)))
+        line = started.access(before + 1)[-1]
+        self.assertEqual((line["client"].rsplit(":", 1)[0], line["end"], line["error"]),
+                         (client, "shut_out", "banned"))
+        self.assertTrue(self.reaches(started, front, header=header("192.0.2.8")))
+        status, hits = self.call(started, "blocklist", "--hits")
+        self.assertEqual((status, hits), (0, ""), "XDP has dropped nothing")
+
+    def test_a_ban_of_a_client_behind_a_proxy_holds_at_accept_and_does_not_reach_the_proxy(self):
+        front = Network.client_address
+        started = self.guarded(access={}, listen={"accept_proxy_from": [f"{front}/32"]},
+                               bans={"bad_hellos_per_minute": 3, "duration": "1h"})
+        self.ban_behind(started, "192.0.2.7", front)
+        self.assert_banned_behind(started, "192.0.2.7", front)
+        status, listed = self.call(started, "blocklist")
+        self.assertEqual(status, 0)
+        self.assertRegex(listed, r"\Aban +192\.0\.2\.7 [^\n]*\n\Z")
+        # The new lists of a reload get the bans of the old ones.
+        started.reload(started.config | {"access": {"block": [BLOCKED]}})
+        started.wait_log("guard: 1 address and 0 prefixes listed")
+        self.assert_banned_behind(started, "192.0.2.7", front)
+        # Another client that comes directly is judged by its own address.
+        self.assert_dropped(started)
+
+    def test_a_proxy_whose_own_address_a_banned_client_has_is_not_shut_out(self):
+        front = Network.client_address
+        started = self.guarded(access={}, listen={"accept_proxy_from": [f"{front}/31"]},
+                               bans={"bad_hellos_per_minute": 3, "duration": "1h"})
+        self.ban_behind(started, front, front)
+        self.assert_banned_behind(started, front, front)
+        started.reload(started.config | {"access": {"block": ["203.0.113.0/24"]}})
+        started.wait_log("guard: 0 addresses and 1 prefix listed")
+        self.assert_banned_behind(started, front, front)
 
     def test_probe_says_what_each_interface_can_and_who_is_there(self):
         def probe():

@@ -62,6 +62,7 @@ class SessionWorld {
       events.push_back({.kind = Kind::attempt_due});
       if (session_.attempts() > 0) events.push_back({.kind = Kind::attempt_over});
     }
+    if (phase == Phase::hello) events.push_back({.kind = Kind::flight_late});
     if (phase == Phase::resetting) events.push_back({.kind = Kind::flushed});
     if (phase < Phase::resetting && phase != Phase::connecting) {
       events.push_back({.kind = Kind::deadline});

@@ -131,7 +131,7 @@ std::string access_text(const RouteAccessConfig& access) {
 
 class ConfigWriter {
  public:
-  explicit ConfigWriter(ConfigKeys keys) : keys_(keys) {}
+  ConfigWriter(ConfigKeys keys, InterfaceNames names) : keys_(keys), names_(names) {}
   std::string write(const Config& config);
 
  private:
@@ -160,6 +160,7 @@ class ConfigWriter {
   }
 
   ConfigKeys keys_;
+  InterfaceNames names_;
   std::string table_;
   std::string out_;
 };
@@ -193,7 +194,7 @@ void ConfigWriter::write_listener(const ListenerConfig& listener) {
   const ListenerConfig otherwise;
   table("[[listener]]");
   always("name", toml_string(listener.name));
-  always("address", toml_string(listener.address.to_string()));
+  always("address", toml_string(listener.address.to_string(names_)));
   key("v6only", flag(listener.v6only, otherwise.v6only));
   key("protocol", choice(choices::protocol, listener.protocol, otherwise.protocol));
   key("strip_port", flag(listener.strip_port, otherwise.strip_port));
@@ -297,7 +298,7 @@ void ConfigWriter::write_tcp(const TcpConfig& tcp) {
 void ConfigWriter::write_dns(const DnsConfig& dns) {
   const DnsConfig otherwise;
   table("[dns]");
-  key("servers", printed_list(dns.servers));
+  key("servers", list(dns.servers, [this](const Endpoint& at) { return at.to_string(names_); }));
   key("family", choice(choices::families, dns.family, otherwise.family));
   key("timeout", duration(dns.timeout, otherwise.timeout));
   key("tries", number(dns.tries, otherwise.tries));
@@ -375,8 +376,8 @@ void ConfigWriter::write_rest(const Config& config) {
 
 }  // namespace
 
-std::string config_text(const Config& config, ConfigKeys keys) {
-  return ConfigWriter(keys).write(config);
+std::string config_text(const Config& config, ConfigKeys keys, InterfaceNames names) {
+  return ConfigWriter(keys, names).write(config);
 }
 
 std::string toml_string(std::string_view text) {

@@ -16,7 +16,9 @@ enum class ConfigKeys : std::uint8_t {
   changed,  // Only keys that are not at their defaults.
 };
 
-std::string config_text(const Config& config, ConfigKeys keys);
+// Interfaces of link-local addresses are written by their `names`, if there are any: an index may be
+// another interface's after the next boot.
+std::string config_text(const Config& config, ConfigKeys keys, InterfaceNames names = nullptr);
 
 // A TOML string in double quotes.
 std::string toml_string(std::string_view text);

@@ -62,6 +62,7 @@ constexpr HttpAnswer bad_gateway = http_answer("502 Bad Gateway");
 constexpr HttpAnswer unavailable = http_answer("503 Service Unavailable");
 constexpr HttpAnswer gateway_timeout = http_answer("504 Gateway Timeout");
 constexpr HttpAnswer bad_request = http_answer("400 Bad Request");
+constexpr HttpAnswer request_timeout = http_answer("408 Request Timeout");
 // No method is allowed for such a target (RFC 9110 10.2.1).
 constexpr HttpAnswer not_allowed = http_answer("405 Method Not Allowed", "Allow:\r\n");
 constexpr HttpAnswer head_too_large = http_answer("431 Request Header Fields Too Large");
@@ -97,6 +98,8 @@ std::span<const std::uint8_t> answer_bytes(Answer answer) noexcept {
       return illegal_parameter;
     case Answer::http_bad_request:
       return bad_request.view();
+    case Answer::http_request_timeout:
+      return request_timeout.view();
     case Answer::http_not_allowed:
       return not_allowed.view();
     case Answer::http_head_too_large:

@@ -26,6 +26,7 @@ enum class Answer : std::uint8_t {
   http_unavailable,      // The backend is at its limit of connections.
   http_gateway_timeout,  // The backend did not answer the connect in time.
   http_bad_request,      // The head breaks the grammar.
+  http_request_timeout,  // Its head did not come in time (RFC 9110 15.5.9).
   http_not_allowed,      // Its target cannot be redirected (RFC 9110 15.5.6).
   http_head_too_large,   // RFC 6585 5.
   http_version,          // HTTP/2 without TLS, and other versions (RFC 9110 15.6.6).

@@ -116,9 +116,12 @@ std::span<const std::uint8_t> write_proxy_header(const ProxyForm& form, const Pr
   return out.done();
 }
 
-std::span<const std::uint8_t> write_proxy_local(ProxyVersion version, ProxyHeaderSpace& space) {
+std::span<const std::uint8_t> write_proxy_local(ProxyVersion version, const ProxyFacts& ends,
+                                                ProxyHeaderSpace& space) {
   Writer out(space);
-  if (version == ProxyVersion::v1) {
+  if (version == ProxyVersion::v1 && ends.source.port != 0) {
+    write_v1(ends, out);
+  } else if (version == ProxyVersion::v1) {
     out.text(wire::v1_shortest);
   } else {
     out.bytes(wire::v2_signature);

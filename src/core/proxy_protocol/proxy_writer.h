@@ -38,7 +38,10 @@ using ProxyHeaderSpace = std::array<std::uint8_t, proxy_header_bytes_max>;
 std::span<const std::uint8_t> write_proxy_header(const ProxyForm& form, const ProxyFacts& facts,
                                                  ProxyHeaderSpace& space);
 
-// For a connection of our own, such as a health check: it has no client. Version 1 says UNKNOWN.
-std::span<const std::uint8_t> write_proxy_local(ProxyVersion version, ProxyHeaderSpace& space);
+// For a connection of our own, such as a health check: it has no client. Version 2 says LOCAL;
+// version 1 has the ends of the connection itself, since some servers reject UNKNOWN, and UNKNOWN
+// where it has no addresses (UNIX sockets; then `ends.source.port` is 0).
+std::span<const std::uint8_t> write_proxy_local(ProxyVersion version, const ProxyFacts& ends,
+                                                ProxyHeaderSpace& space);
 
 }  // namespace sni

@@ -116,6 +116,7 @@ void Session::complete(const Event& event) {
     case Kind::place_found:
     case Kind::place_refused:
     case Kind::flushed:
+    case Kind::flight_late:
     case Kind::set_up_slowly:
     case Kind::attempt_due:
     case Kind::attempt_over:
@@ -323,12 +324,20 @@ void Session::step_answer(const Event& event, Actions& actions) {
       return arm(actions, Operation::send, Side::backend);
     case Kind::sent:
       answered_ = true;
+      if (eof_[index(Side::client)]) return finish(reason_, actions);
       actions.add(Act::shut_down, Side::client);
-      return arm(actions, Operation::receive, Side::client);
+      // A client whose first flight is late is still being received from.
+      if (!armed(Operation::receive, Side::client)) {
+        arm(actions, Operation::receive, Side::client);
+      }
+      return;
     case Kind::discarded:
     case Kind::receive_again:
       return arm(actions, Operation::receive, Side::client);
     case Kind::eof:
+      eof_[index(Side::client)] = true;
+      if (!answered_) return;
+      return finish(reason_, actions);
     case Kind::reset:
     case Kind::discarded_all:
     case Kind::send_failed:

@@ -188,6 +188,7 @@ struct Event {
     place_found,
     place_refused,
     flushed,
+    flight_late,    // hello has lasted too long, and the client gets an answer.
     set_up_slowly,  // resolving or connecting has lasted a while.
     attempt_due,    // The last connect has lasted so long that another may begin.
     attempt_over,   // The time of a connect is over.

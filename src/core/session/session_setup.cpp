@@ -48,6 +48,8 @@ void Session::step_setup(const Event& event, Actions& actions) {
       return;
     case Kind::flight_refused:
       return start_answer(event.reason, actions);
+    case Kind::flight_late:
+      return start_answer(EndReason::hello_timeout, actions);
     case Kind::flight_invalid:
       return finish(event.reason, actions);
     case Kind::eof:

@@ -253,6 +253,11 @@ Event Setup::refuse_by(Refuse manner) {
   return {.kind = Kind::flight_invalid, .reason = EndReason::refused};
 }
 
+bool Setup::answers_late_flight() const {
+  return flow_.record.listener->protocol == Protocol::http && !expects_proxy_header_ &&
+         !flight_.empty();
+}
+
 std::string Setup::answer(EndReason reason) const {
   std::string text = whole_answer(reason);
   if (bodiless_) text.resize(head_of_answer(text).size());
@@ -276,6 +281,8 @@ std::string Setup::whole_answer(EndReason reason) const {
   }
   if (flow_.record.listener->protocol == Protocol::tls) return text_of(Answer::tls_internal_error);
   switch (reason) {
+    case EndReason::hello_timeout:
+      return text_of(Answer::http_request_timeout);
     case EndReason::connect_timeout:
       return text_of(Answer::http_gateway_timeout);
     case EndReason::route_full:

@@ -56,6 +56,8 @@ class Setup {
   // When something will be due, by the loop's clock.
   std::uint64_t due_at_ms(Phase phase);
 
+  // Whether a client whose first flight is late gets an answer: it has begun a request.
+  bool answers_late_flight() const;
   // The answer to a client that is not served because of `reason`.
   std::string answer(EndReason reason) const;
 
@@ -63,8 +65,11 @@ class Setup {
   void tell_backend();
 
   // For the relay. If another target is left for a retry after this backend ends without sending a
-  // byte, the set-up and its flight are kept until then.
-  bool may_retry() const { return retries_left_ > 0 && targets_.has_more(); }
+  // byte, the set-up and its flight are kept until then. After timeouts.setup no other target is
+  // tried, so that end is for the client to see.
+  bool may_retry() const {
+    return retries_left_ > 0 && targets_.has_more() && loop_.now_ms < until_ms_;
+  }
   std::span<const std::uint8_t> flight() const { return flight_.bytes(); }
   std::size_t header_bytes() const { return flight_.header_bytes(); }
   Flight take_flight() { return std::move(flight_); }

@@ -116,10 +116,15 @@ void Guard::judge_reports(GuardTime now) {
     spdlog::warn("banned {} for {}: {}", ban->source.to_string(),
                  format_duration(std::chrono::seconds(ban->until - now)),
                  to_string(report.conduct));
-    if (!generation()) continue;
-    const auto installed = generation()->ban(*ban);
-    if (!installed) spdlog::warn("XDP: {}", installed.error().what);
+    if (generation()) install(*generation(), *ban);
   }
+}
+
+// A ban that would reach a proxy before this one holds at accept only, once its client is known.
+void Guard::install(XdpGeneration& generation, const Ban& ban) const {
+  if (reaches_proxy(ban.source, proxies_)) return;
+  const auto installed = generation.ban(ban);
+  if (!installed) spdlog::warn("XDP: {}", installed.error().what);
 }
 
 void Guard::expire(GuardTime now) {
@@ -307,6 +312,7 @@ void Guard::finish_build() {
   admission_.adopt(policy_of(bans));
   admission_.watch(limits_of(bans).any());
   watch_ = SourceWatch(limits_of(bans));
+  proxies_ = build->input.proxies;
   std::optional<XdpGeneration> old;
   if (build->generation && !*build->generation) {
     spdlog::error("XDP: {}; the kernel keeps its old lists, the new ones hold at accept",
@@ -361,7 +367,7 @@ void Guard::replay(GuardBuild& build, XdpGeneration* generation) {
   known.merge(build.commanded);
   for (auto& [prefix, command] : commanded_) command.configured = known.at(prefix).configured;
   if (!generation) return;
-  for (const Ban& ban : admission_.bans().live(guard_now())) report(generation->ban(ban));
+  for (const Ban& ban : admission_.bans().live(guard_now())) install(*generation, ban);
 }
 
 std::optional<std::vector<XdpHits>> Guard::hits() {

@@ -77,6 +77,7 @@ class Guard {
   void start_build(GuardInput input);
   void finish_build();
   void replay(GuardBuild& build, XdpGeneration* generation);
+  void install(XdpGeneration& generation, const Ban& ban) const;
   // One change of the running list.
   struct Step {
     // Called when its turn comes: what to replace in the list.
@@ -107,6 +108,7 @@ class Guard {
   UniqueFd epoll_;
   UniqueFd built_;  // An eventfd: a build or a plan is done.
   SourceWatch watch_{ConductLimits{}};
+  std::vector<IpPrefix> proxies_;
   BlockCommands commanded_;
   // Entries that `unblock` removed from the configuration's list, until a reload restores them.
   std::map<IpPrefix, GuardTerm> lifted_;

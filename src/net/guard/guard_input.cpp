@@ -31,9 +31,12 @@ GuardInput guard_input(const Config& config, std::vector<AccessEntry> block_file
   GuardInput input{.access = config.access,
                    .block_file = std::move(block_file),
                    .bans = config.bans,
-                   .listener_ports = {}};
+                   .listener_ports = {},
+                   .proxies = {}};
   for (const ListenerConfig& listener : config.listeners) {
     input.listener_ports.push_back(listener.address.port);
+    input.proxies.insert(input.proxies.end(), listener.accept_proxy_from.begin(),
+                         listener.accept_proxy_from.end());
   }
   return input;
 }
@@ -57,6 +60,12 @@ XdpSettings settings_of(const GuardInput& input) {
           .block_listeners = input.access.scope == BlockScope::listeners,
           .ban_length_v6 = input.bans.ipv6_prefix,
           .listener_ports = input.listener_ports};
+}
+
+bool reaches_proxy(const IpPrefix& banned, const std::vector<IpPrefix>& proxies) {
+  return std::ranges::any_of(proxies, [&](const IpPrefix& proxy) {
+    return covers(banned, proxy) || covers(proxy, banned);
+  });
 }
 
 BanPolicy policy_of(const BansConfig& bans) {

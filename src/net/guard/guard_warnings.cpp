@@ -1,5 +1,6 @@
 #include "net/guard/guard_warnings.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstring>
@@ -58,6 +59,27 @@ std::optional<IpAddress> ipv6_gateway(std::string_view line) {
   return gateway;
 }
 
+// XDP knows proxies before this one by their packets, to which the lists at accept do not apply.
+void warn_of_proxy(const Config& config, const std::vector<AccessEntry>& block_file,
+                   const IpPrefix& proxy, std::vector<std::string>& warnings) {
+  const auto covering = [&proxy](const std::vector<AccessEntry>& entries) {
+    return std::ranges::find_if(
+        entries, [&proxy](const AccessEntry& entry) { return covers(entry.prefix, proxy); });
+  };
+  if (covering(config.access.allow) != config.access.allow.end()) return;
+  const std::string what = proxy.to_string() + " in 'accept_proxy_from'";
+  for (const auto* blocks : {&config.access.block, &block_file}) {
+    if (const auto block = covering(*blocks); block != blocks->end()) {
+      warnings.push_back("the block of " + block->prefix.to_string() + " covers " + what +
+                         ": XDP would drop its packets");
+      return;
+    }
+  }
+  if (config.access.default_allow) return;
+  warnings.push_back("'access.default' is \"deny\", and 'access.allow' does not have " + what +
+                     ": XDP would drop its packets");
+}
+
 }  // namespace
 
 std::vector<IpAddress> parse_gateways(std::string_view ipv4_routes, std::string_view ipv6_routes) {
@@ -99,7 +121,13 @@ std::vector<std::string> guard_warnings(const Config& config,
                                         const std::vector<AccessEntry>& block_file,
                                         const std::vector<NeededSource>& needed) {
   std::vector<std::string> warnings;
-  if (config.xdp.interfaces.empty() || config.access.scope != BlockScope::host) return warnings;
+  if (config.xdp.interfaces.empty()) return warnings;
+  for (const ListenerConfig& listener : config.listeners) {
+    for (const IpPrefix& proxy : listener.accept_proxy_from) {
+      warn_of_proxy(config, block_file, proxy, warnings);
+    }
+  }
+  if (config.access.scope != BlockScope::host) return warnings;
   std::vector<GuardEntry> allows;
   for (const AccessEntry& entry : config.access.allow) {
     allows.push_back({.prefix = entry.prefix, .term = {.allow_until = guard_never_expires}});

@@ -1,7 +1,8 @@
 #pragma once
 
 // Finds blocks that would cut off the operator: with scope = "host", those that cover an address of
-// this host, its gateways, its resolvers or a backend.
+// this host, its gateways, its resolvers or a backend, and with XDP, what would cut off a proxy
+// before this one.
 
 #include <string>
 #include <vector>
@@ -19,7 +20,8 @@ struct NeededSource {
 // Errors name what could not be read from the system.
 Result<std::vector<NeededSource>> needed_sources(const Config& config);
 
-// One line for each block that covers one of them and is not overridden by the allowlist.
+// One line for each block that covers one of them and is not overridden by the allowlist, and for
+// each proxy of 'accept_proxy_from' whose packets XDP would drop.
 std::vector<std::string> guard_warnings(const Config& config,
                                         const std::vector<AccessEntry>& block_file,
                                         const std::vector<NeededSource>& needed);

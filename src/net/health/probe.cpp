@@ -57,9 +57,25 @@ Probe::Outcome Probe::begin(const ProbeRequest& request, const TcpConfig& tcp) {
       return set.error().what;
     }
   }
+  const int connected = connect(fd(), reinterpret_cast<const sockaddr*>(&address), length);
+  if (connected != 0 && errno != EINPROGRESS) return text_of(errno);
+  compose(request);
+  if (connected == 0) return send_rest();
+  connecting_ = true;
+  return std::nullopt;
+}
+
+// To be called once the socket has its local address.
+void Probe::compose(const ProbeRequest& request) {
   if (request.send_proxy != ProxyVersion::none) {
     ProxyHeaderSpace space;
-    const auto header = write_proxy_local(request.send_proxy, space);
+    const auto header = write_proxy_local(request.send_proxy,
+                                          {.source = local_of(fd()),
+                                           .destination = request.endpoint,
+                                           .alpn = {},
+                                           .authority = {},
+                                           .unique_id = {}},
+                                          space);
     output_.assign(header.begin(), header.end());
   }
   if (request.check == HealthCheck::tls) {
@@ -67,10 +83,6 @@ Probe::Outcome Probe::begin(const ProbeRequest& request, const TcpConfig& tcp) {
     output_.insert(output_.end(), hello.begin(), hello.end());
     expects_answer_ = true;
   }
-  if (connect(fd(), reinterpret_cast<const sockaddr*>(&address), length) == 0) return send_rest();
-  if (errno != EINPROGRESS) return text_of(errno);
-  connecting_ = true;
-  return std::nullopt;
 }
 
 Probe::Outcome Probe::advance() {

@@ -37,6 +37,7 @@ class Probe {
   bool waits_for_output() const { return connecting_ || sent_ < output_.size(); }
 
  private:
+  void compose(const ProbeRequest& request);
   Outcome send_rest();
   Outcome receive() const;
 

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
@@ -73,6 +74,7 @@ Result<void> Server::serve(LoadedConfig loaded) {
   }
   if (cut > 0) spdlog::warn("cut {}", counted(cut, "connection"));
   if (left > 0) spdlog::info("left {} to the next process", counted(left, "spliced connection"));
+  loading_.reset();
   log_totals();
   guard_->log_totals();
   save_last_stats();
@@ -88,6 +90,8 @@ Result<void> Server::serve(LoadedConfig loaded) {
 Result<void> Server::start(LoadedConfig loaded) {
   Config config = *std::move(loaded.config);
   settle(config);
+  loaded_ = UniqueFd::adopt(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!loaded_) return fail_sys("cannot set up reloads", errno);
   // Opened before the addresses are read, so that no change is missed.
   auto addresses = watch_own_addresses();
   if (!addresses) spdlog::warn("{}; new ones are seen at a reload", addresses.error().what);
@@ -188,7 +192,7 @@ Result<void> Server::wait_for_signals() {
   if (manager_.alive_every_ms()) alive_due_ms_ = monotonic_ms();
   while (!all_ended()) {
     // poll() skips negative descriptors.
-    std::array<pollfd, 9> waits{
+    std::array<pollfd, 10> waits{
         {{.fd = signals_.get(), .events = POLLIN, .revents = 0},
          {.fd = addresses_.get(), .events = POLLIN, .revents = 0},
          {.fd = guard_->fd(), .events = POLLIN, .revents = 0},
@@ -197,7 +201,8 @@ Result<void> Server::wait_for_signals() {
          {.fd = names_watch_ ? names_watch_->fd() : -1, .events = POLLIN, .revents = 0},
          {.fd = metrics_ ? metrics_->fd() : -1, .events = POLLIN, .revents = 0},
          {.fd = health_ ? health_->fd() : -1, .events = POLLIN, .revents = 0},
-         {.fd = shared_.news.fd(), .events = POLLIN, .revents = 0}}};
+         {.fd = shared_.news.fd(), .events = POLLIN, .revents = 0},
+         {.fd = loaded_.get(), .events = POLLIN, .revents = 0}}};
     poll(waits.data(), waits.size(), wait_ms());
     report_dropped_lines();
     if (waits[1].revents != 0) note_address_event();
@@ -212,7 +217,8 @@ Result<void> Server::wait_for_signals() {
     gather_->dispatch(monotonic_ms());
     SignalsCome come = read_signals(signals_);
     if (come.reopen) (void)reopen_log();
-    if (come.reload && come.ends == 0 && !draining_) (void)reload();
+    if (come.reload && come.ends == 0 && !draining_) reload({});
+    if (waits[9].revents != 0) finish_loading();
     for (; come.ends > 0; --come.ends) draining_ ? stop() : drain();
     if (const auto error = failure()) return std::unexpected(*error);
     if (stats_due_ms_ && *stats_due_ms_ <= monotonic_ms()) save_stats();

@@ -5,17 +5,21 @@
 //
 //   address comes, goes   a new snapshot that knows the host's addresses
 //   hosts, resolv.conf    every worker gets them, where they differ
-//   SIGHUP                a new snapshot for every worker, or none: a mistake changes nothing
+//   SIGHUP                a new snapshot for every worker, or none: a mistake changes nothing. A
+//                         thread reads the configuration, since that may take seconds
 //   SIGTERM, SIGINT,      drain: accept no more, end with the last connection or cut at the
 //   SIGQUIT               deadline
 //   a second of those     cut at once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -66,7 +70,12 @@ class Server : private MetricsSource {
     std::string failure;                // Why nothing was changed; empty: success.
     std::vector<std::string> messages;  // Mistakes and warnings.
   };
-  Reloaded reload();  // server_reload.cpp.
+  using ReloadDone = std::function<void(Reloaded)>;
+  // `done` gets the result later, from wait_for_signals(). server_reload.cpp.
+  void reload(ReloadDone done);
+  void start_loading();
+  void finish_loading();
+  Reloaded adopt_loaded(Result<LoadedConfig> loaded);
   void note_address_event();
   void take_own_addresses();
   bool follow_interfaces();
@@ -138,6 +147,16 @@ class Server : private MetricsSource {
   // When to read the addresses of this host again; nullopt: no change was reported.
   std::optional<std::uint64_t> addresses_due_ms_;
   std::uint64_t reloads_failed_ = 0;
+  // The configuration while a thread reads it.
+  struct Loading {
+    Result<LoadedConfig> loaded{LoadedConfig{}};
+    std::atomic<bool> ready{false};
+    std::vector<ReloadDone> done;
+    std::jthread thread;
+  };
+  UniqueFd loaded_;  // An eventfd: `loading_` is ready.
+  std::unique_ptr<Loading> loading_;
+  std::vector<ReloadDone> reload_again_;       // Asked for since the reading began.
   TrafficStore before_;                        // Counts of earlier processes.
   std::unique_ptr<StatsWriter> stats_writer_;  // Null: there is no stats.file.
   // When to write it next; nullopt: traffic is being gathered.

@@ -201,10 +201,11 @@ void Server::Commands::go_on(const std::shared_ptr<Killing>& killing) {
 
 void Server::Commands::reload(const json& /*request*/, const ControlReply& reply) {
   if (server_.draining_) return reply(fail("the proxy is draining"));
-  Reloaded outcome = server_.reload();
-  json result = {{"reloaded", outcome.failure.empty()}, {"messages", std::move(outcome.messages)}};
-  if (!outcome.failure.empty()) result["failure"] = std::move(outcome.failure);
-  server_.guard_->when_in_force([reply, result] { reply(result); });
+  server_.reload([this, reply](const Reloaded& outcome) {
+    json result = {{"reloaded", outcome.failure.empty()}, {"messages", outcome.messages}};
+    if (!outcome.failure.empty()) result["failure"] = outcome.failure;
+    server_.guard_->when_in_force([reply, result] { reply(result); });
+  });
 }
 
 // A second one does not cut the connections that the first waits for.

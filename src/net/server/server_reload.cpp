@@ -1,6 +1,7 @@
 // SIGHUP, and the command `reload`: the configuration is read again. A mistake changes nothing.
 
 #include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
 
 #include <utility>
 
@@ -11,9 +12,40 @@
 
 namespace sni {
 
-Server::Reloaded Server::reload() {
-  Reloaded outcome;
+// The configuration may have changed since a reading began, so it is read once more then.
+void Server::reload(ReloadDone done) {
+  reload_again_.push_back(std::move(done));
+  if (loading_ == nullptr) start_loading();
+}
+
+void Server::start_loading() {
   manager_.reloading();
+  loading_ = std::make_unique<Loading>();
+  loading_->done = std::exchange(reload_again_, {});
+  loading_->thread =
+      std::jthread([loading = loading_.get(), path = config_path_, loaded = loaded_.get()] {
+        loading->loaded = load_config(path);
+        loading->ready = true;
+        eventfd_write(loaded, 1);
+      });
+}
+
+void Server::finish_loading() {
+  eventfd_t ignored = 0;
+  eventfd_read(loaded_.get(), &ignored);
+  if (loading_ == nullptr || !loading_->ready) return;
+  const std::unique_ptr<Loading> loading = std::move(loading_);
+  loading->thread.join();
+  const Reloaded outcome = draining_ ? Reloaded{.failure = "the proxy is draining", .messages = {}}
+                                     : adopt_loaded(std::move(loading->loaded));
+  for (const ReloadDone& done : loading->done) {
+    if (done) done(outcome);
+  }
+  if (!reload_again_.empty()) start_loading();
+}
+
+Server::Reloaded Server::adopt_loaded(Result<LoadedConfig> loaded) {
+  Reloaded outcome;
   const auto refuse = [this, &outcome](std::string why) {
     spdlog::error("reload: {}; nothing is changed", why);
     outcome.failure = std::move(why);
@@ -25,7 +57,6 @@ Server::Reloaded Server::reload() {
     spdlog::warn("reload: {}", text);
     outcome.messages.push_back(std::move(text));
   };
-  auto loaded = load_config(config_path_);
   if (!loaded) return refuse(loaded.error().what);
   for (const Diagnostic& diagnostic : loaded->diagnostics) {
     log_diagnostic(diagnostic, "reload: ");
@@ -54,6 +85,8 @@ Server::Reloaded Server::reload() {
   configure_logging(snapshot->config.log);
   loaded_at_ = std::chrono::system_clock::now();
   warn_of_lowered_limits(*snapshot);
+  // Interfaces may have been made again since their indices were read.
+  addresses_due_ms_ = monotonic_ms();
   manager_.ready(summary());
   spdlog::info("reloaded: {}, {}", counted(snapshot->config.listeners.size(), "listener"),
                counted(snapshot->config.routes.size(), "route"));

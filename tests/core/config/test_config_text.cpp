@@ -192,6 +192,21 @@ TEST_CASE("every key of the example is written, with its default") {
   }
 }
 
+TEST_CASE("interfaces of addresses are written by their names where these are known") {
+  Config config;
+  config.listeners.resize(1);
+  config.listeners[0].address = *parse_endpoint("[fe80::1%2]:80");
+  config.dns.servers = {*parse_endpoint("[fe80::5%2]:53"), *parse_endpoint("[fe80::5%3]:53")};
+  const InterfaceNames names = [](std::uint32_t index) -> std::string {
+    return index == 2 ? "eth0" : "";
+  };
+  const std::string named = config_text(config, ConfigKeys::changed, names);
+  CHECK(named.find("address = \"[fe80::1%eth0]:80\"\n") != named.npos);
+  CHECK(named.find("servers = [\"[fe80::5%eth0]:53\", \"[fe80::5%3]:53\"]\n") != named.npos);
+  const std::string bare = config_text(config, ConfigKeys::changed);
+  CHECK(bare.find("address = \"[fe80::1%2]:80\"\n") != bare.npos);
+}
+
 TEST_CASE("on request only keys that are not at their defaults are written") {
   const std::string text = config_text(read_valid(config_base), ConfigKeys::changed);
   CHECK(text ==

@@ -21,7 +21,7 @@ constexpr std::array http_answers{
     std::pair{Answer::http_bad_gateway, "502"}, std::pair{Answer::http_gateway_timeout, "504"},
     std::pair{Answer::http_bad_request, "400"}, std::pair{Answer::http_head_too_large, "431"},
     std::pair{Answer::http_version, "505"},     std::pair{Answer::http_unavailable, "503"},
-    std::pair{Answer::http_not_allowed, "405"}};
+    std::pair{Answer::http_not_allowed, "405"}, std::pair{Answer::http_request_timeout, "408"}};
 
 }  // namespace
 

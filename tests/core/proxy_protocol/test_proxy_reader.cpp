@@ -1,4 +1,57 @@
-// Each MUST of proxy-protocol.txt that concerns a receiver is a case here.
+// Where each MUST of proxy-protocol.txt has its test. Cases without a file are here; "writer" is
+// test_proxy_writer.cpp beside this file, "crc32c" test_crc32c.cpp, "e2e"
+// tests/e2e/test_proxy_protocol.py.
+//
+// 2    A receiver understands version 1      a line of version 1 has both ends
+//      A receiver understands version 2      version 2 has both ends, and fields are skipped
+//      Sent at once, and before all else     e2e version 1 comes before the hello in one piece,
+//                                            version 2 tells the fields that are asked for
+//      Nothing begins before a whole header  a header is the same however it is split; e2e no
+//                                            backend sees a connection before its header is whole
+//      One header in each UDP datagram       (we carry TCP only)
+//      Configured, and never guessed         e2e others must not send one, the log says what is
+//                                            wrong with a header
+//      Not on multiplexed connections        (each client has a connection of its own)
+// 2.1  Other protocols are UNKNOWN           writer a connection of our own has no client
+//      UNKNOWN: the rest is ignored          everything after UNKNOWN is ignored
+//      Addresses and ports are canonical     families, addresses and ports of version 1 are in
+//                                            their canonical form, addresses of version 1 have all
+//                                            their bits, and no more; writer version 1 is one line
+//      Both ends are of the family           both ends of a line are of its family
+//      Lines of 56, 104 and 107 bytes        the longest lines of version 1 are understood, a
+//                                            line of version 1 that has no end within 107 bytes
+//                                            is refused; writer the longest line of version 1 is
+//                                            within its bound
+//      Decoded only when CRLF is there       a header is the same however it is split
+//      CR or LF alone end no line            a line of version 1 has exactly one space between its
+//                                            words, and ends with CRLF
+//      Anything else ends the connection     bytes that are not a header are recognised at the
+//                                            first difference; e2e the log says what is wrong
+// 2.2  The signature has a NUL inside        bytes that are not a header are recognised at the
+//                                            first difference
+//      Version 2 only                        another version, command, family or protocol is
+//                                            refused; writer version 2 over IPv4 has the signature
+//      LOCAL: valid, its block is ignored    of LOCAL nothing counts but the length; e2e
+//                                            connections of the proxy itself keep their ends
+//      PROXY: the block has the ends         version 2 has both ends, and fields are skipped
+//      Other commands are refused            another version, command, family or protocol
+//      Other families are refused            another version, command, family or protocol
+//      Other protocols are refused           another version, command, family or protocol
+//      None of these is ever sent            writer what we send of version 2 has no unassigned
+//                                            value
+//      UNSPEC, and what we do not carry      the connection's own ends apply if version 2 has no
+//                                            TCP over IP
+//      The length counts, for LOCAL too      of LOCAL nothing counts but the length
+//      No address before its whole block     a header is the same however it is split, addresses
+//                                            that do not fit into the length are refused
+//      A part of a header is refused         e2e no backend sees a connection before its header is
+//                                            whole, header and hello have one deadline
+//      Neither version: refused              bytes that are not a header are recognised
+// 2.2.3 Sent: over all, with itself as 0     writer the checksum covers the whole header, and comes
+//                                            last, a checksum is the one that others compute
+//      Received: the same, and refused       a checksum that is there must be right; crc32c
+//      if it is another
+// 5    Only configuration decides            e2e others must not send one
 
 #include "core/proxy_protocol/proxy_reader.h"
 
@@ -118,6 +171,49 @@ TEST_CASE("families, addresses and ports of version 1 are in their canonical for
        }) {
     CAPTURE(line);
     CHECK(read(line) == fails(ProxyError::malformed));
+  }
+}
+
+TEST_CASE("addresses of version 1 have all their bits, and no more") {
+  for (const std::string_view address :
+       {"256.0.2.7", "192.0.2.7.1", "192.0.2.", "192..2.7", ".192.0.2.7", "192.0.2.0x7"}) {
+    CAPTURE(address);
+    CHECK(read("PROXY TCP4 " + std::string(address) + " 198.51.100.1 50123 443\r\n") ==
+          fails(ProxyError::malformed));
+  }
+  for (const std::string_view address :
+       {"2001:db8:7", "2001:db8::7::1", "2001:db8:0:0:0:0:0:0:1", "2001:db8:0:0:0:0:1",
+        "20010:db8::7", "2001:db8::g", ":2001:db8::7", "2001:db8::7:"}) {
+    CAPTURE(address);
+    CHECK(read("PROXY TCP6 " + std::string(address) + " 2001:db8::1 50123 443\r\n") ==
+          fails(ProxyError::malformed));
+  }
+}
+
+TEST_CASE("both ends of a line are of its family") {
+  for (const std::string_view line : {
+           "PROXY TCP4 192.0.2.7 2001:db8::1 50123 443\r\n",
+           "PROXY TCP4 2001:db8::7 2001:db8::1 50123 443\r\n",
+           "PROXY TCP6 2001:db8::7 198.51.100.1 50123 443\r\n",
+           "PROXY TCP6 192.0.2.7 198.51.100.1 50123 443\r\n",
+       }) {
+    CAPTURE(line);
+    CHECK(read(line) == fails(ProxyError::malformed));
+  }
+}
+
+TEST_CASE("the longest lines of version 1 are understood") {
+  const std::string ipv4 = "PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n";
+  const std::string full = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+  const std::string ipv6 = "PROXY TCP6 " + full + " " + full + " 65535 65535\r\n";
+  CHECK(ipv4.size() == 56);
+  CHECK(ipv6.size() == 104);
+  for (const std::string& line : {ipv4, ipv6}) {
+    const Reading reading = read_in_pieces(proxy_bytes(line + "hello"));
+    REQUIRE(reading.has_value());
+    CHECK(reading->header.size == line.size());
+    REQUIRE(reading->header.ends);
+    CHECK(reading->header.ends->source.port == 65535);
   }
 }
 

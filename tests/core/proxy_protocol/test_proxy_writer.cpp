@@ -98,6 +98,28 @@ TEST_CASE("the checksum covers the whole header, and comes last") {
   }
 }
 
+TEST_CASE("a checksum is the one that others compute") {
+  ProxyForm form = v2;
+  form.crc32c = true;
+  const ProxyBytes bytes = written(form, ipv4);
+  // By another program, over these 35 bytes with 0 in its place.
+  CHECK(ProxyBytes(bytes.end() - 7, bytes.end()) ==
+        ProxyBytes{0x03, 0x00, 0x04, 0x35, 0xf0, 0x16, 0x2f});
+}
+
+TEST_CASE("what we send of version 2 has no unassigned value") {
+  for (const ProxyFacts& facts : {ipv4, ipv6}) {
+    const ProxyBytes bytes = written(v2, facts);
+    CHECK(bytes[12] == 0x21);  // Version 2, PROXY.
+    CHECK((bytes[13] == 0x11 || bytes[13] == 0x21));
+  }
+  ProxyHeaderSpace space;
+  const auto local = write_proxy_local(ProxyVersion::v2, ipv4, space);
+  CHECK(local[12] == 0x20);  // LOCAL: without a family and addresses.
+  CHECK(local[13] == 0x00);
+  CHECK(local[14] + local[15] == 0);
+}
+
 TEST_CASE("the longest texts fit, and longer ones are left out") {
   const std::string alpn(255, 'a');
   const std::string name(limits::server_name_max, 'n');
@@ -127,8 +149,10 @@ TEST_CASE("the longest line of version 1 is within its bound") {
 
 TEST_CASE("a connection of our own has no client") {
   ProxyHeaderSpace space;
-  CHECK(text_of(write_proxy_local(ProxyVersion::v1, space)) == "PROXY UNKNOWN\r\n");
-  const auto bytes = write_proxy_local(ProxyVersion::v2, space);
+  CHECK(text_of(write_proxy_local(ProxyVersion::v1, {}, space)) == "PROXY UNKNOWN\r\n");
+  CHECK(text_of(write_proxy_local(ProxyVersion::v1, ipv4, space)) ==
+        "PROXY TCP4 192.0.2.7 198.51.100.1 50123 443\r\n");
+  const auto bytes = write_proxy_local(ProxyVersion::v2, ipv4, space);
   REQUIRE(bytes.size() == 16);
   CHECK(bytes[12] == 0x20);
   CHECK(bytes[13] == 0x00);

@@ -59,6 +59,7 @@ const char* name_of(Kind kind) {
                                           "place_found",
                                           "place_refused",
                                           "flushed",
+                                          "flight_late",
                                           "set_up_slowly",
                                           "attempt_due",
                                           "attempt_over",

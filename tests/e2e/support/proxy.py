@@ -112,6 +112,13 @@ class Proxy(processes.Child):
             return found if len(found) >= count else None
         return processes.wait_until(enough, f"{count} access lines", seconds)
 
+    def ended(self):
+        """How many connections have ended for each reason, as the running proxy has counted."""
+        done = subprocess.run([BINARY, "stats", "--json", "--socket",
+                               self.config["control"]["socket"]],
+                              capture_output=True, text=True, timeout=60, check=True)
+        return {reason: count for reason, count in json.loads(done.stdout)["ended"].items() if count}
+
     def memory_kib(self, key="VmRSS"):
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(rf"^{key}:\s+(\d+) kB", status, re.MULTILINE).group(1))

@@ -283,6 +283,20 @@ TEST_CASE("bans hold over a reload") {
   CHECK(guarding.refuses("192.0.2.1") == Refusal::banned);
 }
 
+TEST_CASE("a ban that would reach a proxy before this one is not for the kernel's maps") {
+  Config config;
+  config.listeners.resize(2);
+  config.listeners[0].accept_proxy_from = {prefix("192.0.2.1"), prefix("10.0.0.0/8")};
+  config.listeners[1].accept_proxy_from = {prefix("2001:db8::1")};
+  const auto proxies = guard_input(config, {}).proxies;
+  for (const char* banned : {"192.0.2.1", "10.0.0.7", "2001:db8::/64", "2001:db8::1"}) {
+    CHECK_MESSAGE(reaches_proxy(prefix(banned), proxies), banned);
+  }
+  for (const char* banned : {"192.0.2.2", "11.0.0.7", "2001:db8:0:1::/64", "2001:db8::2"}) {
+    CHECK_MESSAGE(!reaches_proxy(prefix(banned), proxies), banned);
+  }
+}
+
 TEST_CASE("workers can ask while the main thread changes everything") {
   Guarding guarding(blocking({"192.0.2.0/24"}));
   std::atomic<bool> stop{false};

@@ -47,6 +47,29 @@ TEST_CASE("there is nothing to warn of without XDP, with scope listeners, or und
   CHECK(guard_warnings(config_that_blocks({"192.0.2.2/31", "::/0"}), {}, gateway).empty());
 }
 
+TEST_CASE("with XDP, proxies before this one that a block or the default cuts off are named") {
+  Config config = config_that_blocks({"192.0.2.0/24"});
+  config.access.scope = BlockScope::listeners;
+  config.listeners.resize(1);
+  config.listeners[0].accept_proxy_from = {prefix("192.0.2.0/25"), prefix("198.51.100.1")};
+  CHECK(guard_warnings(config, {}, {}) ==
+        std::vector<std::string>{"the block of 192.0.2.0/24 covers 192.0.2.0/25 in "
+                                 "'accept_proxy_from': XDP would drop its packets"});
+  config.access.default_allow = false;
+  config.access.allow = {{.prefix = prefix("192.0.2.0/24"), .until = {}}};
+  CHECK(
+      guard_warnings(config, {}, {}) ==
+      std::vector<std::string>{"'access.default' is \"deny\", and 'access.allow' does not have "
+                               "198.51.100.1 in 'accept_proxy_from': XDP would drop its packets"});
+  config.access.allow.push_back({.prefix = prefix("198.51.100.0/24"), .until = {}});
+  CHECK(guard_warnings(config, {}, {}).empty());
+  config.access = config_that_blocks({"192.0.2.7"}).access;
+  CHECK_MESSAGE(guard_warnings(config, {}, {}).empty(), "one client behind the proxies");
+  config.access.default_allow = false;
+  config.xdp.interfaces.clear();
+  CHECK(guard_warnings(config, {}, {}).empty());
+}
+
 TEST_CASE("gateways are found in the kernel's route tables") {
   const char* ipv4 =
       "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"

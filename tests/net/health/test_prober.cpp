@@ -3,111 +3,17 @@
 #include "net/health/prober.h"
 
 #include <doctest/doctest.h>
-#include <poll.h>
-#include <sys/socket.h>
 
-#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "core/route/backend.h"
-#include "net/socket.h"
+#include "support/checked_backends.h"
 #include "support/dns_server.h"
-#include "support/reserved_port.h"
 
 using namespace sni;
-using namespace std::chrono_literals;
-
-namespace {
-
-std::uint64_t now_ms() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                        std::chrono::steady_clock::now().time_since_epoch())
-                                        .count());
-}
-
-// Listens on loopback, and replies to any bytes with `answer`; empty: it only accepts.
-struct Listening {
-  explicit Listening(std::uint16_t port = 0) {
-    fd = UniqueFd::adopt(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const int on = 1;
-    setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_storage address{};
-    const Endpoint wanted{.ip = IpAddress::v4(127, 0, 0, 1), .port = port};
-    const socklen_t length = to_sockaddr(wanted, address);
-    REQUIRE(bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0);
-    REQUIRE(listen(fd.get(), 16) == 0);
-    endpoint = local_of(fd.get());
-  }
-  // Accepts connections, and reads and answers those that have sent something.
-  void serve() {
-    for (;;) {
-      UniqueFd taken =
-          UniqueFd::adopt(accept4(fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-      if (!taken) break;
-      connections.push_back(std::move(taken));
-    }
-    for (UniqueFd& each : connections) {
-      std::array<char, 2048> bytes;
-      const ssize_t count = each ? recv(each.get(), bytes.data(), bytes.size(), 0) : -1;
-      if (count <= 0) continue;
-      heard.append(bytes.data(), static_cast<std::size_t>(count));
-      if (!answer.empty()) send(each.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
-      each.reset();
-    }
-  }
-  UniqueFd fd;
-  Endpoint endpoint;
-  std::vector<UniqueFd> connections;
-  std::string heard;
-  std::string answer;
-};
-
-struct Checked {
-  Checked() : board(std::make_unique<EndpointBoard>(SipKey{1, 2})) {
-    auto created = HealthProber::create(*board);
-    REQUIRE(created.has_value());
-    prober = std::move(*created);
-  }
-  HealthTarget target(const Endpoint& endpoint, HealthCheck check = HealthCheck::tcp) {
-    return {.backend = backends.intern(*parse_backend(endpoint.to_string())),
-            .config = {.name = "often",
-                       .check = check,
-                       .interval = 100ms,
-                       .timeout = 80ms,
-                       .rise = 1,
-                       .fall = 2},
-            .server_name = "a.example"};
-  }
-  void check(std::vector<HealthTarget> targets, const DnsConfig& dns = {}) {
-    REQUIRE(
-        prober->configure(std::move(targets), dns, std::make_shared<SystemNames>(), {}, now_ms())
-            .has_value());
-  }
-  template <typename Condition>
-  bool until(Condition&& holds, Listening* peer = nullptr) {
-    for (const std::uint64_t end = now_ms() + 20'000; now_ms() < end;) {
-      if (holds()) return true;
-      const auto due = prober->deadline_ms(now_ms());
-      const std::uint64_t wait =
-          due && *due > now_ms() ? std::min<std::uint64_t>(*due - now_ms(), 20) : (due ? 0 : 20);
-      pollfd readable{.fd = prober->fd(), .events = POLLIN, .revents = 0};
-      poll(&readable, 1, static_cast<int>(wait));
-      if (peer != nullptr) peer->serve();
-      prober->dispatch(now_ms());
-    }
-    return false;
-  }
-  bool held(const Endpoint& endpoint) const { return board->is_held(board->id_of(endpoint)); }
-
-  BackendTable backends;
-  std::unique_ptr<EndpointBoard> board;
-  std::unique_ptr<HealthProber> prober;
-};
-
-}  // namespace
+using namespace sni::test;
 
 TEST_CASE("a backend that refuses is down, and up again when it serves") {
   Checked checked;
@@ -156,6 +62,20 @@ TEST_CASE("a backend that expects a PROXY header gets one without a client") {
   REQUIRE(checked.until([&] { return peer.heard.size() >= 16; }, &peer));
   CHECK(peer.heard.substr(0, 12) == std::string("\r\n\r\n\0\r\nQUIT\n", 12));
   CHECK(peer.heard[12] == '\x20');  // Version 2, LOCAL.
+}
+
+TEST_CASE("in version 1 that header has the ends of the check itself") {
+  Checked checked;
+  Listening peer;
+  HealthTarget target = checked.target(peer.endpoint);
+  target.send_proxy = ProxyVersion::v1;
+  checked.check({target});
+  const auto whole = [&] { return peer.heard.find("\r\n") != std::string::npos; };
+  REQUIRE(checked.until(whole, &peer));
+  const std::string line = peer.heard.substr(0, peer.heard.find("\r\n"));
+  CHECK(line.starts_with("PROXY TCP4 127.0.0.1 127.0.0.1 "));
+  CHECK(line.ends_with(" " + std::to_string(peer.endpoint.port)));
+  CHECK(line.find(" 0 ") == std::string::npos);
 }
 
 TEST_CASE("the state of a backend survives a reload, and ends with its checks") {
