@@ -2,6 +2,7 @@
 """fast_path.mode = "auto": the packet plane if the host and the pair allow it, else the relay."""
 
 import contextlib
+import pathlib
 import socket
 
 from support import backends, network, packet, processes, tls
@@ -46,6 +47,16 @@ class Automatic(packet.Packet):
         refused = self.started("remote", backends.echo, wrapper=without(*RIGHTS), wait=False)
         self.assertEqual(refused.wait(), 1)
         self.assertRegex(refused.log(), r'fast_path.mode is \\?"packet\\?", which is not possible here: ')
+
+    def test_a_kernel_that_does_not_describe_its_types_loses_nothing(self):
+        """No BTF: a program that looked into the kernel's structures could not be loaded."""
+        started = self.started("remote", backends.echo, fast_path=AUTO, wrapper=[
+            "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh"])
+        types = pathlib.Path(f"/proc/{started.pid}/root/sys/kernel/btf/vmlinux")
+        self.assertFalse(types.exists())
+        connection, _ = self.handed_over(started)
+        connection.close()
+        self.line(started)
 
 
 class Descriptors(packet.Packet):

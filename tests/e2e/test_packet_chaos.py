@@ -3,12 +3,14 @@
 and hand-overs under full traffic from both sides."""
 
 import os
+import time
 
 from support import backends, packet, streams, tls
 from support.case import main
-from support.scripts import ScriptedTest
+from support.scripts import WORKERS, ScriptedTest
 
 CONNECTIONS = int(os.environ.get("SNI_HAND_OVERS", "64"))
+MINUTES = int(os.environ.get("SNI_CHAOS_MINUTES", "0"))  # 0: one round.
 AT_ONCE = 8
 LINGER_S = 60  # How long the port of an ended flow is held.
 
@@ -21,9 +23,17 @@ class Chaos(packet.Packet, ScriptedTest):
                                 fast_path={"packet_after_bytes": "16KiB"},
                                 route=[{"names": ["*"], "backend": backend.address}])
 
-        _, lines = self.run_scripts(start, 200, LINGER_S)
-        taken = sum(line["plane"] == "packet" for line in lines.values())
-        self.assertGreater(taken, 5)
+        end = time.monotonic() + 60 * MINUTES
+        scripts = {"first": 1000, "at_once": 200 if MINUTES else WORKERS}
+        while True:
+            started, lines = self.run_scripts(start, 200 if not MINUTES else 1000, LINGER_S,
+                                              **scripts)
+            taken = sum(line["plane"] == "packet" for line in lines.values())
+            self.assertGreater(taken, 5)
+            if time.monotonic() >= end:
+                return
+            started.stop()
+            scripts["first"] = 1000 + (scripts["first"] + 17) % 8000  # Other scripts.
 
     def test_hand_overs_under_full_traffic_from_both_sides(self):
         count = 24_000_000

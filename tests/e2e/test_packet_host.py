@@ -2,8 +2,9 @@
 """nftables and conntrack of the proxy's own host beside the packet plane, and NAT in front of it."""
 
 import socket
+import unittest
 
-from support import backends, network, processes
+from support import backends, network, processes, streams, tls
 from support.case import main
 from support.packet import Packet
 from support.path import Router
@@ -13,6 +14,17 @@ NAT = "add table ip n; add chain ip n {hook} {{ type nat hook {hook} priority {a
 BEFORE, AFTER = NAT.format(hook="prerouting", at=-100), NAT.format(hook="postrouting", at=100)
 TRACK = "add table inet t; add chain inet t {hook} {{ type filter hook {hook} priority {at} ; }}; "
 PIECES = 50
+SIZE = 16 << 20
+
+
+def show_bridged(namespace, value):
+    """Whether bridges show their packets to iptables (br_netfilter), and so to conntrack."""
+    keys = [f"net.bridge.bridge-nf-call-{name}tables" for name in ("ip", "ip6")]
+    try:
+        network.execute(namespace, "sysctl", "-qw", *(f"{key}={value}" for key in keys))
+    except AssertionError:
+        if value:
+            raise unittest.SkipTest("needs br_netfilter") from None
 
 
 class Translated(Packet):
@@ -43,8 +55,13 @@ class Translated(Packet):
         self.check_leaving()
 
     def check_leaving(self):
-        # br_netfilter would undo it before the packets come to br0.
-        network.execute(self.lab.proxy, "sysctl", "-qe", "net.bridge.bridge-nf-call-iptables=0")
+        """However early the bridge undoes it: before the packets come to br0, or later."""
+        show_bridged(self.lab.proxy, 0)
+        self.check_left()
+        show_bridged(self.lab.proxy, 1)
+        self.check_left()
+
+    def check_left(self):
         seen = []
 
         def handler(connection):
@@ -54,6 +71,19 @@ class Translated(Packet):
         self.check_relayed(started, self.connect(started), TRANSLATED)
         (address, port), = seen
         self.assertTrue(address == "198.18.1.9" or 10000 <= port < 11000, seen)
+
+
+    def test_clients_behind_a_bridge_that_meet_another_address_stay_in_the_relay(self):
+        """REDIRECT, by the bridge."""
+        show_bridged(self.lab.proxy, 1)
+        started = self.started("container", backends.echo, listen={
+            "address": f"{self.lab.bridge_address}:{processes.free_port()}"})
+        self.nft(BEFORE + f"add rule ip n prerouting tcp dport 9999 redirect to {started.port}")
+        self.front = self.lab.bridge_address
+        connection = network.within(self.lab.container, lambda: socket.create_connection(
+            (self.front, 9999), timeout=60))
+        self.addCleanup(connection.close)
+        self.check_relayed(started, connection, TRANSLATED)
 
 
 class InFront(Packet):
@@ -107,6 +137,41 @@ class Tracked(Packet):
 
     def test_no_entry_of_a_connection_to_loopback_is_left(self):
         self.check_forgotten("loopback")
+
+
+class Bridged(Packet):
+    """A bridge that shows its packets to conntrack, which drops invalid ones there."""
+
+    RULES = ("add table inet t; add counter inet t bad; add counter inet t good; "
+             "add chain inet t c { type filter hook prerouting priority 0 ; }; "
+             "add rule inet t c iifname br0 ct state invalid counter name bad drop; "
+             "add rule inet t c iifname br0 ct state established counter name good")
+
+    def check_valid(self, place):
+        show_bridged(self.lab.proxy, 1)
+        network.execute(self.lab.proxy, "nft", self.RULES)
+        expected = streams.digest(SIZE)
+        hello = tls.client_hello("one.example")
+
+        def handler(connection):
+            connection.settimeout(60)
+            backends.read_exactly(connection, len(hello))
+            streams.exchange(connection, SIZE, expected)
+        started = self.started(place, handler)
+        connection = self.connect(started)
+        connection.sendall(hello)
+        streams.exchange(connection, SIZE, expected)
+        connection.close()
+        self.line(started)
+        packets = network.nft_packets(self.lab.proxy)
+        self.assertEqual(packets["bad"], 0)
+        self.assertGreater(packets["good"], SIZE // 65536)
+
+    def test_no_packet_of_a_container_is_invalid(self):
+        self.check_valid("container")
+
+    def test_no_packet_of_a_container_is_invalid_by_ipv6(self):
+        self.check_valid("container, IPv6")
 
 
 class Counted(Packet):

@@ -121,7 +121,40 @@ class Routes(Moved):
         self.check_end(started, going)
 
 
+    def test_the_packets_of_an_end_may_begin_to_arrive_on_another_interface(self):
+        """No route of the proxy's host changes."""
+        started = self.started("container", backends.echo)
+        going = self.going(started)
+        started.wait_log("attached to near2")
+        before = self.arrived()
+        network.ip("-n", self.lab.middle, "route", "add", "198.18.0.1/32", "via", "198.18.4.1")
+        self.check_end(started, going)
+        self.assertGreater(self.arrived(), before + MOVED)
+
+    def arrived(self):
+        shown = network.ip("-n", self.lab.proxy, "-json", "-s", "link", "show", "near2")
+        return json.loads(shown)[0]["stats64"]["rx"]["packets"]
+
+    def test_interfaces_that_are_not_named_get_no_program(self):
+        started = self.started("container", backends.echo,
+                               fast_path={"interfaces": ["near", "br0"]})
+        going = self.going(started)
+        self.check_end(started, going)
+        self.assertNotIn("near2", started.log())
+
+
 class Interfaces(Moved):
+    def test_an_interface_that_comes_later_gets_a_program_once_it_has_an_address(self):
+        started = self.started("container", backends.echo)
+        going = self.going(started)
+        network.ip("-n", self.lab.proxy, "link", "add", "later", "type", "veth",
+                   "peer", "name", "end")
+        network.ip("-n", self.lab.proxy, "link", "set", "later", "up")
+        network.ip("-n", self.lab.proxy, "address", "add", "198.18.9.1/24", "dev", "later")
+        started.wait_log("attached to later")
+        self.check_end(started, going)
+        self.assertNotIn("attached to port", started.log())  # A port of br0.
+
     def test_an_interface_that_goes_and_comes_back_is_used_again(self):
         """By a connection that was quiet meanwhile, and by a new one."""
         started = self.started("container", backends.echo)

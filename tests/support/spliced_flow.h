@@ -7,9 +7,11 @@
 #include <linux/pkt_cls.h>
 
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
+#include "bpf/packet/monotonic.h"
 #include "bpf/packet/packet_splice.h"
 #include "core/packet/packet_rewrite.h"
 #include "tests/support/tcp_segment.h"
@@ -56,8 +58,13 @@ class SplicedFlow {
     must(plane->watch(keys.backend, 1, PACKET_BACKEND).has_value(), "watch the backend");
   }
 
-  void begin() {
+  // `stamp`: the timestamp of both of the proxy's sockets at this moment; nullopt: 0 at boot.
+  void begin(std::optional<std::uint32_t> stamp = {}) {
     packet_flow up{};
+    if (stamp) {
+      up.stamp = *stamp;
+      up.stamp_ns = monotonic_ns();
+    }
     up.peer = keys.backend;
     up.flow = 1;
     up.side = PACKET_CLIENT;
@@ -90,8 +97,8 @@ class SplicedFlow {
     down.ack_seen = down.owned_end;
     must(plane->begin(keys, up, down).has_value(), "begin");
   }
-  void splice() {
-    begin();
+  void splice(std::optional<std::uint32_t> stamp = {}) {
+    begin(stamp);
     must(plane->finish_transition(keys, 1).has_value(), "finish the transition");
   }
 

@@ -3,11 +3,14 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <span>
+#include <utility>
 
 namespace sni {
 namespace {
@@ -47,6 +50,33 @@ PacketRoute route_of(NetlinkBytes body) {
   return route;
 }
 
+Interface interface_of(NetlinkBytes body) {
+  Interface found;
+  const auto info = netlink_value<ifinfomsg>(body);
+  if (!info) return found;
+  found.index = static_cast<std::uint32_t>(info->ifi_index);
+  found.type = info->ifi_type;
+  found.up = (info->ifi_flags & IFF_UP) != 0;
+  bool elsewhere = false;
+  for_each_attribute(attributes_behind<ifinfomsg>(body),
+                     [&](std::uint16_t type, NetlinkBytes value) {
+                       if (type == IFLA_IFNAME) found.name = netlink_text(value);
+                       if (type == IFLA_MTU)
+                         found.mtu = netlink_value<std::uint32_t>(value).value_or(0);
+                       if (type == IFLA_LINK)
+                         found.lower = netlink_value<std::uint32_t>(value).value_or(0);
+                       if (type == IFLA_MASTER)
+                         found.upper = netlink_value<std::uint32_t>(value).value_or(0);
+                       if (type == IFLA_LINK_NETNSID) elsewhere = true;
+                       if (type != IFLA_LINKINFO) return;
+                       for_each_attribute(value, [&](std::uint16_t detail, NetlinkBytes what) {
+                         if (detail == IFLA_INFO_KIND) found.kind = netlink_text(what);
+                       });
+                     });
+  if (elsewhere || found.lower == found.index) found.lower = 0;
+  return found;
+}
+
 }  // namespace
 
 Result<Interface> find_interface(NetlinkSocket& route, std::uint32_t index) {
@@ -54,25 +84,8 @@ Result<Interface> find_interface(NetlinkSocket& route, std::uint32_t index) {
   header.ifi_index = static_cast<int>(index);
   NetlinkRequest request(RTM_GETLINK, 0, header);
   Interface found;
-  const auto asked = route.ask(request, [&](std::uint16_t, NetlinkBytes body) {
-    const auto info = netlink_value<ifinfomsg>(body);
-    if (!info) return;
-    found.index = static_cast<std::uint32_t>(info->ifi_index);
-    found.type = info->ifi_type;
-    bool elsewhere = false;
-    const auto attributes = attributes_behind<ifinfomsg>(body);
-    for_each_attribute(attributes, [&](std::uint16_t type, NetlinkBytes value) {
-      if (type == IFLA_IFNAME) found.name = netlink_text(value);
-      if (type == IFLA_MTU) found.mtu = netlink_value<std::uint32_t>(value).value_or(0);
-      if (type == IFLA_LINK) found.lower = netlink_value<std::uint32_t>(value).value_or(0);
-      if (type == IFLA_LINK_NETNSID) elsewhere = true;
-      if (type != IFLA_LINKINFO) return;
-      for_each_attribute(value, [&](std::uint16_t detail, NetlinkBytes what) {
-        if (detail == IFLA_INFO_KIND) found.kind = netlink_text(what);
-      });
-    });
-    if (elsewhere || found.lower == found.index) found.lower = 0;
-  });
+  const auto asked =
+      route.ask(request, [&](std::uint16_t, NetlinkBytes body) { found = interface_of(body); });
   if (!asked) return std::unexpected(asked.error());
   return found;
 }
@@ -81,6 +94,26 @@ Result<RouteLookup> RouteLookup::open() {
   auto route = NetlinkSocket::open(NETLINK_ROUTE);
   if (!route) return std::unexpected(route.error());
   return RouteLookup(std::move(*route));
+}
+
+Result<std::vector<Interface>> RouteLookup::entrances() {
+  std::vector<std::uint32_t> with_address;
+  NetlinkRequest addresses(RTM_GETADDR, NLM_F_DUMP, ifaddrmsg{});
+  auto asked = route_.ask(addresses, [&](std::uint16_t, NetlinkBytes body) {
+    const auto address = netlink_value<ifaddrmsg>(body);
+    if (address && address->ifa_scope < RT_SCOPE_LINK) with_address.push_back(address->ifa_index);
+  });
+  if (!asked) return std::unexpected(asked.error());
+  std::vector<Interface> found;
+  NetlinkRequest links(RTM_GETLINK, NLM_F_DUMP, ifinfomsg{});
+  asked = route_.ask(links, [&](std::uint16_t, NetlinkBytes body) {
+    Interface each = interface_of(body);
+    if (!each.up || each.upper != 0 || each.type == ARPHRD_LOOPBACK) return;
+    const bool addressed = std::ranges::find(with_address, each.index) != with_address.end();
+    if (each.kind.empty() || addressed) found.push_back(std::move(each));
+  });
+  if (!asked) return std::unexpected(asked.error());
+  return found;
 }
 
 Result<PacketRoute> RouteLookup::find(const IpAddress& source, const Endpoint& target) {

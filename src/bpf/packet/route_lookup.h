@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "bpf/netlink.h"
 #include "core/address/address.h"
@@ -30,6 +31,8 @@ struct Interface {
   std::uint16_t type = 0;  // ARPHRD_ETHER, ARPHRD_LOOPBACK, ARPHRD_NONE, ...
   std::uint32_t mtu = 0;
   std::uint32_t lower = 0;  // The lower interface (IFLA_LINK) if it is in this namespace, else 0.
+  std::uint32_t upper = 0;  // The bridge, bond or VRF that it is a port of (IFLA_MASTER).
+  bool up = false;
 
   bool operator==(const Interface&) const = default;
 };
@@ -46,6 +49,10 @@ class RouteLookup {
   // host.
   Result<PacketRoute> find(const IpAddress& source, const Endpoint& target);
   Result<Interface> interface(std::uint32_t index) { return find_interface(route_, index); }
+  // Those by which packets may come to this host: hardware, and others with an address that is
+  // valid beyond their link. Not ports, since their packets arrive on the upper interface, and not
+  // loopback.
+  Result<std::vector<Interface>> entrances();
 
  private:
   explicit RouteLookup(NetlinkSocket route) : route_(std::move(route)) {}

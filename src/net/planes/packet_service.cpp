@@ -29,6 +29,8 @@ namespace {
 constexpr int look_ms = 1000;
 // Entries that are read at once.
 constexpr std::uint32_t scan_entries = 1024;
+// Interfaces with a program before any connection needs it there: a descriptor each.
+constexpr std::size_t entrances_max = 128;
 
 // Kinds of devices (rtnl_link_ops) on which flows were seen to work. "": hardware and loopback.
 constexpr std::array<std::string_view, 8> known_kinds = {"",     "veth", "bridge", "macvlan",
@@ -201,6 +203,7 @@ void PacketService::take_over(unsigned workers) {
   }
   const std::size_t flows = names.size();
   end_unsaved(entries, std::move(names));
+  in_use_ = flows > 0;
   if (flows > 0) spdlog::info("packet: took over {}", counted(flows, "spliced connection"));
 }
 
@@ -243,6 +246,7 @@ std::vector<std::string> PacketService::steps() const {
 
 packet_decline PacketService::hook(const PacketRoute& route) {
   const std::lock_guard lock(mutex_);
+  in_use_ = true;
   auto found = hooks_.find(route.interface);
   if (found == hooks_.end()) {
     found = hooks_.emplace(route.interface, attach(route.interface)).first;
@@ -253,9 +257,7 @@ packet_decline PacketService::hook(const PacketRoute& route) {
 PacketService::Hook PacketService::attach(std::uint32_t interface) {
   const auto about = interfaces_->interface(interface);
   if (!about) return {.verdict = PACKET_DECLINE_ROUTE, .attachment = {}};
-  if (!allowed_.empty() && std::ranges::find(allowed_, about->name) == allowed_.end()) {
-    return {.verdict = PACKET_DECLINE_ROUTE, .attachment = {}};
-  }
+  if (!allows(*about)) return {.verdict = PACKET_DECLINE_ROUTE, .attachment = {}};
   const auto link = link_of(*about);
   if (!link) {
     spdlog::info(
@@ -274,6 +276,31 @@ PacketService::Hook PacketService::attach(std::uint32_t interface) {
   return {.verdict = PACKET_TAKEN, .attachment = std::move(*attached)};
 }
 
+bool PacketService::allows(const Interface& interface) const {
+  return allowed_.empty() || std::ranges::find(allowed_, interface.name) != allowed_.end();
+}
+
+// When the routing of an end changes, its packets may come in by another interface, and no route of
+// this host tells. Without a program there they would go to the kernel, which no longer has a
+// socket for them and resets the connection. So there is one wherever packets may come in.
+void PacketService::hook_entrances() {
+  std::vector<Interface> entrances;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!in_use_ || std::exchange(entrances_hooked_, true)) return;
+    auto found = interfaces_->entrances();
+    if (found) entrances = std::move(*found);
+  }
+  std::erase_if(entrances, [&](const Interface& each) { return !allows(each) || !link_of(each); });
+  entrances.resize(std::min(entrances.size(), entrances_max));
+  for (const Interface& each : entrances) {
+    const std::lock_guard lock(mutex_);  // Workers need not wait for all of them.
+    if (hooks_.contains(each.index) || refused_.contains(each.index)) continue;
+    const auto& hook = hooks_.emplace(each.index, attach(each.index)).first->second;
+    if (!hook.attachment) refused_.insert(each.index);
+  }
+}
+
 void PacketService::run(const std::stop_token& stop) {
   ::pthread_setname_np(::pthread_self(), "packet-events");
   std::uint64_t next_look = 0;
@@ -288,6 +315,7 @@ void PacketService::run(const std::stop_token& stop) {
     if (now < next_look) continue;
     next_look = now + std::uint64_t{look_ms} * 1'000'000;
     splice_->release_forgotten(now);
+    hook_entrances();
     for (const auto& inbox : inboxes_) {
       if (inbox->wants_ticks()) inbox->wake();
     }
@@ -311,6 +339,7 @@ void PacketService::on_routes_changed() {
     const Hook& hook = each.second;
     return !hook.attachment || !hook.attachment->is_current();
   });
+  entrances_hooked_ = false;
   routes_version_.fetch_add(1, std::memory_order_release);
 }
 

@@ -127,6 +127,8 @@ class PacketService {
   void end_unsaved(const std::vector<PacketEntry>& entries,
                    std::unordered_set<std::uint64_t> saved);
   Hook attach(std::uint32_t interface);
+  bool allows(const Interface& interface) const;
+  void hook_entrances();
   void run(const std::stop_token& stop);
   void forward_events();
   void on_routes_changed();
@@ -151,6 +153,9 @@ class PacketService {
   std::optional<TcAttacher> raw_ip_;
   std::optional<RouteLookup> interfaces_;
   std::map<std::uint32_t, Hook> hooks_;  // By interface.
+  bool in_use_ = false;                  // A connection has asked for a hook, or a flow was left.
+  bool entrances_hooked_ = false;        // All of them, since interfaces last changed,
+  std::unordered_set<std::uint32_t> refused_;  // but for these, which are not tried again.
   std::vector<std::string> steps_;
 
   std::jthread thread_;

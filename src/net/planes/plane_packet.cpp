@@ -129,6 +129,7 @@ packet_decline PlanePacket::watch(Pair& pair, const PlaneView& view, std::uint64
   for (const PacketRoute& way : {*to_client, *to_backend}) {
     if (const auto why = service_.hook(way); why != PACKET_TAKEN) return why;
   }
+  if (is_translated(pair, view)) return PACKET_DECLINE_UNSEEN;
   pair.client_ifindex = to_client->interface;
   pair.backend_ifindex = to_backend->interface;
   pair.keys = {.client = make_packet_key(client, front),
@@ -147,6 +148,24 @@ packet_decline PlanePacket::watch(Pair& pair, const PlaneView& view, std::uint64
   // Attaching to an interface may have taken seconds on a busy host.
   pair.watched_ms = monotonic_ms();
   return PACKET_TAKEN;
+}
+
+// Once a connection: it is translated from its first packet on, or never.
+bool PlanePacket::is_translated(Pair& pair, const PlaneView& view) {
+  Conntrack* const tracking = conntrack();
+  if (tracking == nullptr) return false;
+  for (const int fd : {view.client, view.backend}) {
+    const auto entry = tracking->find(local_of(fd), peer_of(fd));
+    if (entry == Conntrack::Entry::translated) return true;
+    pair.tracked = pair.tracked || entry == Conntrack::Entry::plain;
+  }
+  return false;
+}
+
+// The modules may be loaded after our start.
+Conntrack* PlanePacket::conntrack() {
+  if (!conntrack_) conntrack_ = Conntrack::open();
+  return conntrack_ ? &*conntrack_ : nullptr;
 }
 
 HandoverPair PlanePacket::handover_pair(const Pair& pair, const PlaneView& view) const {
@@ -182,6 +201,11 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
       return {.state = HandoverState::declined, .decline = PACKET_DECLINE_FULL};
     }
     ++handovers_;
+    if (pair.tracked) {
+      for (const packet_key* key : {&pair.keys.client, &pair.keys.backend}) {
+        conntrack_->tolerate(packet_source(*key), packet_target(*key));
+      }
+    }
     pair.handover =
         std::make_unique<Handover>(service_.splice(), service_.grace(), handover_pair(pair, view),
                                    HandoverLimits{.stall = idle});

@@ -110,6 +110,7 @@ class PlanePacket {
     std::uint32_t tries = 0;
     std::uint32_t client_ifindex = 0;
     std::uint32_t backend_ifindex = 0;
+    bool tracked = false;  // conntrack has an entry of one of its connections.
     std::unique_ptr<Handover> handover;
   };
   struct Spliced {
@@ -132,6 +133,9 @@ class PlanePacket {
   };
 
   packet_decline watch(Pair& pair, const PlaneView& view, std::uint64_t now_ms);
+  // Whether netfilter of this host translates one of the two connections.
+  bool is_translated(Pair& pair, const PlaneView& view);
+  Conntrack* conntrack();
   PlaneAnswer decline(PlaneTicket ticket, packet_decline why, const PlaneView& view);
   std::optional<PacketRoute> route(const IpAddress& source, const Endpoint& target,
                                    std::uint64_t now_ms);

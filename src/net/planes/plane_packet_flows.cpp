@@ -99,10 +99,9 @@ void PlanePacket::end(std::uint64_t name, const FlowEnd& end, bool kill, std::ui
       spdlog::warn("packet: {}", killed.error().what);
     }
   }
-  if (!conntrack_) conntrack_ = Conntrack::open();
-  if (conntrack_) {
+  if (Conntrack* const tracking = conntrack()) {
     for (const packet_key* key : {&flow.keys.client, &flow.keys.backend}) {
-      conntrack_->remove(packet_source(*key), packet_target(*key));
+      tracking->remove(packet_source(*key), packet_target(*key));
     }
   }
   lingering_.push_back({.name = name,

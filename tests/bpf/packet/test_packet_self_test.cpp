@@ -16,9 +16,8 @@ TEST_CASE("the live self-test of the packet plane passes here and leaves nothing
   REQUIRE_MESSAGE(plane, plane.error().what);
   const auto start = std::chrono::steady_clock::now();
   const auto test = run_packet_self_test(**plane);
-  MESSAGE("ms: ", std::chrono::duration_cast<std::chrono::milliseconds>(
-                      std::chrono::steady_clock::now() - start)
-                      .count());
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  CHECK(took.count() < 5);  // 0.2 s, but for sanitizers and other tests beside it.
   CHECK_MESSAGE(test.passed(), test.reason());
   CHECK(test.cases.size() == 4);
   std::vector<PacketEntry> entries;

@@ -115,6 +115,35 @@ TEST_CASE("packets are rewritten to the byte as the model says, in every pair of
   }
 }
 
+TEST_CASE("timestamps advance by the same steps where they wrap, and so do their echoes") {
+  if (geteuid() != 0) return skip("needs root");
+  for (const std::uint32_t ours : {1'000'000u, 0xffff'fff8u, 0u}) {
+    for (const std::uint32_t theirs : {0xffff'fff0u, 1'000'000u}) {
+      CAPTURE(ours);
+      CAPTURE(theirs);
+      SplicedFlow flow;
+      flow.splice(ours);
+      const auto stamped = [&](Segment segment, std::uint32_t value, std::uint32_t echo) {
+        segment.options = stamps(value, echo);
+        const Bytes got = packet_in(flow.run(segment));
+        return std::pair(get32(got, 20 + 20 + 4), get32(got, 20 + 20 + 8));
+      };
+      // An echo of 0 means none (RFC 7323 section 3.2), and stays what it is.
+      const auto meant = [](std::uint32_t echo, std::uint32_t value) { return echo ? value : 0; };
+      // The first packet's offset makes it what our socket would stamp now.
+      const std::uint32_t first = stamped(flow.from_client(), theirs, 0).first;
+      CHECK(first - ours < 60'000);
+      const std::uint32_t answer = stamped(flow.from_backend(), 77, first).first;
+      for (const std::uint32_t step : {1u, 15u, 16u, 17u, 0x1000'0000u}) {
+        CHECK(stamped(flow.from_client(), theirs + step, answer) ==
+              std::pair(first + step, meant(answer, 77)));
+        CHECK(stamped(flow.from_backend(), 77 + step, first + step) ==
+              std::pair(answer + step, meant(first + step, theirs + step)));
+      }
+    }
+  }
+}
+
 TEST_CASE("an acknowledgement of bytes that the proxy still owns is left to its socket") {
   if (geteuid() != 0) return skip("needs root");
   SplicedFlow flow;

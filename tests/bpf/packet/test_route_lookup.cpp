@@ -5,6 +5,8 @@
 
 #include <cerrno>
 #include <chrono>
+#include <set>
+#include <string>
 #include <thread>
 
 #include "tests/support/own_network.h"
@@ -140,9 +142,30 @@ TEST_CASE("an interface is found by its index") {
                              .kind = "veth",
                              .type = ARPHRD_ETHER,
                              .mtu = 1500,
-                             .lower = if_nametoindex("onefar")});
+                             .lower = if_nametoindex("onefar"),
+                             .up = true});
     CHECK(lookup.interface(if_nametoindex("bridge"))->kind == "bridge");
     CHECK(lookup.interface(if_nametoindex("lo"))->type == ARPHRD_LOOPBACK);
     CHECK(lookup.interface(4711).error().sys_errno == ENODEV);
+  });
+}
+
+TEST_CASE("entrances are up and have an address, and ports leave that to the interface above") {
+  in_own_network([] {
+    make_two_ways();
+    ip("link add bridge type bridge");
+    ip("link add off type veth peer name offfar");
+    ip("addr add 198.18.3.1/24 dev bridge");
+    ip("addr add 198.18.4.1/24 dev off");
+    ip("addr add 169.254.1.1/16 dev twofar scope link");
+    ip("link set bridge up");
+    ip("link set two master bridge");
+    RouteLookup lookup = opened();
+    const auto found = lookup.entrances();
+    REQUIRE(found);
+    std::set<std::string> names;
+    for (const Interface& each : *found) names.insert(each.name);
+    CHECK(names == std::set<std::string>{"bridge", "one"});
+    CHECK(lookup.interface(if_nametoindex("two"))->upper == if_nametoindex("bridge"));
   });
 }

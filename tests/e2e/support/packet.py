@@ -14,7 +14,7 @@ from .proxy import BINARY, listener
 EAGER = {"mode": "packet", "packet_after": "0s", "packet_after_bytes": "0B"}
 HANDED_OVER = "was handed over"
 # Indices of TRAFFIC_STATS in src/bpf/packet/packet_shared.h.
-FORWARDED_BYTES, TOO_BIG = 5, 11
+FORWARDED_BYTES, UNBELIEVED, RESETS_DOUBTED, SYNS, TOO_BIG, EVENTS_LOST = 5, 6, 8, 9, 11, 17
 
 
 class Lab(network.Network):

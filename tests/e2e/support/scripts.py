@@ -100,9 +100,10 @@ class ScriptedTest(ProxyTest):
         client.run()
         return client
 
-    def run_scripts(self, start, count, lingering=0):
+    def run_scripts(self, start, count, lingering=0, *, first=1000, at_once=WORKERS):
         """`start` makes a proxy before a backend with the given handler. `lingering`: seconds for
-        which descriptors are held after the end of a connection."""
+        which descriptors are held after the end of a connection. `first`: the first one's seed, of
+        four digits."""
         allow_descriptors(8000)
         hello_length = len(tls.client_hello("c1000.example"))
         served = {}
@@ -117,7 +118,7 @@ class ScriptedTest(ProxyTest):
 
         proxy = start(handler)
         before = proxy.held()
-        visited, pending = {}, list(range(1000, 1000 + count))
+        visited, pending = {}, list(range(first, first + count))
         lock = threading.Lock()
 
         def work():
@@ -128,14 +129,14 @@ class ScriptedTest(ProxyTest):
                     seed = pending.pop()
                 visited[seed] = self.visit(proxy, seed)
 
-        for task in [streams.Task(work) for _ in range(WORKERS)]:
+        for task in [streams.Task(work) for _ in range(at_once)]:
             task.result(240)
         processes.wait_until(lambda: len(scripted_lines(proxy)) >= count, "access lines", 60)
         lines = scripted_lines(proxy)
         processes.wait_until(lambda: all(side.over for side in served.values()),
                              "the backends to read to the end", 60)
         # Both directions of all concurrent connections may have had a pipe.
-        proxy.wait_given_back(before, pipes=2 * WORKERS,
+        proxy.wait_given_back(before, pipes=2 * at_once,
                               seconds=lingering + processes.WAIT_LIMIT_S)
         self.assertEqual(len(lines), count)
         for seed, client in visited.items():
