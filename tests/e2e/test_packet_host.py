@@ -155,11 +155,13 @@ class Bridged(Packet):
 
         def handler(connection):
             connection.settimeout(60)
-            backends.read_exactly(connection, len(hello))
+            connection.sendall(backends.read_exactly(connection, len(hello)))
+            while (word := backends.read_exactly(connection, 4)) != b"bulk":
+                connection.sendall(word)
             streams.exchange(connection, SIZE, expected)
         started = self.started(place, handler)
-        connection = self.connect(started)
-        connection.sendall(hello)
+        connection, _ = self.handed_over(started)
+        connection.sendall(b"bulk")
         streams.exchange(connection, SIZE, expected)
         connection.close()
         self.line(started)

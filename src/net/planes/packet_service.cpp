@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <chrono>
 #include <string_view>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 
@@ -208,8 +209,9 @@ void PacketService::take_over(unsigned workers) {
 }
 
 // Flows that the earlier process was about to hand over, or had just ended. Its sockets are gone:
-// connections that were only watched have ended like any others, and for those in the middle of a
-// hand-over the numbers are lost.
+// connections that were only watched have ended like any others, unless their numbers were being
+// read (TCP_REPAIR) so that the sockets ended in silence. For those in the middle of a hand-over
+// the numbers are lost.
 void PacketService::end_unsaved(const std::vector<PacketEntry>& entries,
                                 std::unordered_set<std::uint64_t> saved) {
   std::size_t reset = 0;
@@ -218,6 +220,9 @@ void PacketService::end_unsaved(const std::vector<PacketEntry>& entries,
     if (saved.contains(name)) continue;
     if (entry.flow.state == PACKET_OBSERVED) {
       splice_->unwatch(entry.key, name);
+      // An end that is still there acknowledges any segment, and the kernel, which has no socket,
+      // resets that.
+      std::ignore = splice_->sender().probe(entry.key, {}, entry.flow.seen_ifindex);
       continue;
     }
     const bool of_client = entry.flow.side == PACKET_CLIENT;
