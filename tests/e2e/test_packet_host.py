@@ -107,7 +107,12 @@ class InFront(Packet):
 
 
 class Tracked(Packet):
-    RULES = TRACK.format(hook="prerouting", at=-150) + "add rule inet t prerouting ct state new"
+    # Only connections are tracked, not what the host says by itself, such as IGMP.
+    RULES = (TRACK.format(hook="prerouting", at=-150) + "add rule inet t prerouting ct state new; "
+             "add chain inet t early { type filter hook prerouting priority -300 ; }; "
+             "add rule inet t early meta l4proto != tcp notrack; "
+             "add chain inet t out { type filter hook output priority -300 ; }; "
+             "add rule inet t out meta l4proto != tcp notrack")
 
     def tracked(self):
         return int(network.execute(self.lab.proxy, "sysctl", "-n",
