@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/null_sink.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -255,10 +254,9 @@ LogLevel log_level_now() {
 bool stop_logging() {
   next_drop_report = {};
   report_dropped_lines();
-  // Later callers still find a logger, but it is silent.
+  // Threads that still live may log meanwhile, so their logger is not replaced but silent.
   current_level.store(spdlog::level::off, std::memory_order_relaxed);
-  spdlog::set_default_logger(
-      std::make_shared<spdlog::logger>("ended", std::make_shared<spdlog::sinks::null_sink_mt>()));
+  spdlog::set_level(spdlog::level::off);
   has_access_file.store(false, std::memory_order_relaxed);
   const bool access_written = close_access_writer(access_writer.exchange(nullptr));
   const auto writer = stderr_writer.exchange(nullptr);

@@ -49,7 +49,7 @@ FaultOutcome run(const FaultPlan& plan, bool resets = false) {
   CHECK(outcome.empty);
   CHECK(outcome.drained);
   CHECK_FALSE(outcome.failed);
-  CHECK(outcome.left_open.empty());
+  CHECK(outcome.left_open == "");
   return outcome;
 }
 

@@ -20,10 +20,17 @@ std::atomic<bool> active{false};
 std::atomic<std::uint64_t> threads{0};
 std::array<std::atomic<std::uint64_t>, fault_kinds> hits;
 
+// A request that was replaced. Completions before `from` are of earlier ones with its user_data: they
+// may still be in the ring while they are handled.
+struct Replaced {
+  int result;
+  unsigned from;
+};
+
 // Of a thread with a ring.
 struct Victim {
   std::mt19937_64 random;
-  std::unordered_map<std::uint64_t, int> results;  // By user_data, of requests that were replaced.
+  std::unordered_map<std::uint64_t, Replaced> results;  // By user_data.
 };
 thread_local std::optional<Victim> victim;
 
@@ -83,7 +90,8 @@ void sabotage(io_uring& ring) {
     io_uring_sqe& request = ring.sq.sqes[at & *ring.sq.kring_mask];
     const int error = error_for(request);
     if (error == 0) continue;
-    victim->results[request.user_data] = -error;
+    victim->results[request.user_data] = {.result = -error,
+                                          .from = io_uring_smp_load_acquire(ring.cq.ktail)};
     const std::uint64_t user_data = request.user_data;
     io_uring_prep_nop(&request);
     request.user_data = user_data;
@@ -96,7 +104,8 @@ void deliver(io_uring& ring) {
   io_uring_for_each_cqe(&ring, head, completion) {
     const auto found = victim->results.find(completion->user_data);
     if (found == victim->results.end()) continue;
-    completion->res = found->second;
+    if (static_cast<int>(head - found->second.from) < 0) continue;
+    completion->res = found->second.result;
     victim->results.erase(found);
   }
 }
