@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "bpf/packet/tcp_repair.h"
 #include "net/socket.h"
 
 namespace sni {

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <string>
 
+#include "bpf/packet/tcp_repair.h"
 #include "bpf/sockhash/tcp_counters.h"
 #include "net/interface_index.h"
 
@@ -181,11 +182,6 @@ void set_low_water(int fd, int bytes) {
 bool is_lost(int error) {
   // tcp_reset() reports these; tcp_write_err() and ICMP the others.
   return error != ECONNRESET && error != EPIPE;
-}
-
-void reset_on_close(int fd) {
-  const linger now{.l_onoff = 1, .l_linger = 0};
-  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 }  // namespace sni

@@ -74,8 +74,4 @@ bool is_lost(int error);
 // Makes the socket readable only at so many bytes, or at the end (SO_RCVLOWAT).
 void set_low_water(int fd, int bytes);
 
-// Makes the close of this socket send an RST instead of a FIN (SO_LINGER 0). Unsent bytes are
-// dropped.
-void reset_on_close(int fd);
-
 }  // namespace sni

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "bpf/packet/tcp_repair.h"
 #include "support/tcp_peer.h"
 #include "support/worker_harness.h"
 

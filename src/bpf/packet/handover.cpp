@@ -1,7 +1,5 @@
 #include "bpf/packet/handover.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -39,14 +37,6 @@ packet_decline to_decline(PairFit fit) {
       return PACKET_DECLINE_PROMISE;
   }
   std::unreachable();
-}
-
-// From now on a FIN of ours would have a number that the end is beyond, and if this process is
-// killed, the end would hear nothing until the kernel gives the socket up after minutes. An RST makes
-// it ask, and the kernel, which has no socket any more, answers with the right number.
-void reset_at_close(int fd) {
-  constexpr linger none{.l_onoff = 1, .l_linger = 0};
-  ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
 }
 
 // Half of the window that `from` was offered, which is at most the largest one it knows.
@@ -175,7 +165,10 @@ HandoverStep Handover::State::begin(Clock::time_point now, const TcpPosition& cl
   }
   if (auto done = plane.begin(pair.keys, entries[PACKET_CLIENT], entries[PACKET_BACKEND]); !done)
     return give_up(PACKET_DECLINE_REFUSED, done.error().what);
-  for (const Carrier& carrier : carriers) reset_at_close(carrier.fd());
+  // From now on a FIN of ours would have a number that the end is beyond, and if this process is
+  // killed, the end would hear nothing until the kernel gives the socket up after minutes. An RST
+  // makes it ask, and the kernel, which has no socket any more, answers with the right number.
+  for (const Carrier& carrier : carriers) reset_on_close(carrier.fd());
   begun = true;
   began = now;
   ticket = grace.ask();

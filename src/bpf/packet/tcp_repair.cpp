@@ -171,4 +171,9 @@ Result<void> leave_silently(int fd) {
   return {};
 }
 
+void reset_on_close(int fd) {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 }  // namespace sni

@@ -48,4 +48,8 @@ void prod(int fd);
 // Afterwards close() sends neither FIN nor RST and frees everything at once.
 Result<void> leave_silently(int fd);
 
+// Makes the close of this socket send an RST instead of a FIN (SO_LINGER 0). Unsent bytes are
+// dropped.
+void reset_on_close(int fd);
+
 }  // namespace sni

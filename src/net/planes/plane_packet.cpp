@@ -129,11 +129,11 @@ packet_decline PlanePacket::watch(Pair& pair, const PlaneView& view, std::uint64
   for (const PacketRoute& way : {*to_client, *to_backend}) {
     if (const auto why = service_.hook(way); why != PACKET_TAKEN) return why;
   }
-  if (is_translated(pair, view)) return PACKET_DECLINE_UNSEEN;
   pair.client_ifindex = to_client->interface;
   pair.backend_ifindex = to_backend->interface;
   pair.keys = {.client = make_packet_key(client, front),
                .backend = make_packet_key(pair.target, own)};
+  if (is_translated(pair)) return PACKET_DECLINE_UNSEEN;
   const std::uint64_t name = packet_flow_name(worker_, next_number_);
   next_number_ = (next_number_ + 1) & 0xffff'ffff'ffff;
   PacketSplice& splice = service_.splice();
@@ -151,11 +151,11 @@ packet_decline PlanePacket::watch(Pair& pair, const PlaneView& view, std::uint64
 }
 
 // Once a connection: it is translated from its first packet on, or never.
-bool PlanePacket::is_translated(Pair& pair, const PlaneView& view) {
+bool PlanePacket::is_translated(Pair& pair) {
   Conntrack* const tracking = conntrack();
   if (tracking == nullptr) return false;
-  for (const int fd : {view.client, view.backend}) {
-    const auto entry = tracking->find(local_of(fd), peer_of(fd));
+  for (const packet_key* key : {&pair.keys.client, &pair.keys.backend}) {
+    const auto entry = tracking->find(packet_target(*key), packet_source(*key));
     if (entry == Conntrack::Entry::translated) return true;
     pair.tracked = pair.tracked || entry == Conntrack::Entry::plain;
   }

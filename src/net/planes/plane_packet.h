@@ -134,7 +134,7 @@ class PlanePacket {
 
   packet_decline watch(Pair& pair, const PlaneView& view, std::uint64_t now_ms);
   // Whether netfilter of this host translates one of the two connections.
-  bool is_translated(Pair& pair, const PlaneView& view);
+  bool is_translated(Pair& pair);
   Conntrack* conntrack();
   PlaneAnswer decline(PlaneTicket ticket, packet_decline why, const PlaneView& view);
   std::optional<PacketRoute> route(const IpAddress& source, const Endpoint& target,

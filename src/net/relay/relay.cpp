@@ -113,7 +113,6 @@ std::optional<Event> Relay::start_send(Side side) {
   // The next receive completes at once, so these bytes leave in one segment with what it finds: a
   // FIN, as after the last bytes of a connection, or more bytes.
   const bool hold_back = more_waiting_[index(side)] && !pair_.gated && !loop().buffers->scarce();
-  held_back_[index(side)] = hold_back;
   loop().ring.send(fd(other(side)), sender.held(),
                    (sender.stalled() ? 0 : MSG_DONTWAIT) | (hold_back ? MSG_MORE : 0),
                    place_.sockets.tag(Op::send, side));
@@ -166,7 +165,7 @@ std::optional<Event> Relay::counted(Side side, std::optional<Event> event,
 
 std::variant<Event, std::chrono::milliseconds> Relay::hand_over() {
   for (const Side side : {Side::client, Side::backend}) {
-    if (std::exchange(held_back_[index(side)], false)) push(fd(other(side)));
+    if (std::exchange(more_waiting_[index(side)], false)) push(fd(other(side)));
   }
   const FlowRecord& record = place_.flow.record;
   const IdleTimeouts timeouts =

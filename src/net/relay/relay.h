@@ -115,8 +115,9 @@ class Relay {
   std::array<Pipe, 2> pipes_;  // By the side that each reads from.
   std::array<BulkLane, 2> lanes_{BulkLane(Side::client), BulkLane(Side::backend)};
   GatedReader gated_;
-  std::array<bool, 2> more_waiting_{};  // The last receive left bytes or a FIN in the socket.
-  std::array<bool, 2> held_back_{};     // The last send waits for them (MSG_MORE).
+  // The last receive left bytes or a FIN in the socket, for which the send after it may wait
+  // (MSG_MORE).
+  std::array<bool, 2> more_waiting_{};
   bool wanted_ = false;
   bool kept_alive_ = false;
   std::uint32_t last_unacknowledged_ = 0;

@@ -162,6 +162,12 @@ class Packet(ProxyTest):
                     total += sum(value["value"] for value in entry["formatted"]["values"])
         return total
 
+    def none_was_invalid(self, namespace, size):
+        """The counters "good" and "bad" of its rules, after `size` bytes."""
+        packets = network.nft_packets(namespace)
+        self.assertEqual(packets["bad"], 0)
+        self.assertGreater(packets["good"], size // 65536)
+
     def line(self, started, end="done", count=1):
         record = started.access(count)[-1]
         self.assertEqual((record["plane"], record["end"]), ("packet", end), record)
