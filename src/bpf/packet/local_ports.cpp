@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -12,6 +13,40 @@ namespace {
 
 // Ports that share() examines before it leaves the choice to the kernel.
 constexpr std::size_t looks_max = 32;
+
+// Binds to this port of any address.
+Result<void> bind_any(int fd, sa_family_t family, std::uint16_t port) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(sockaddr_in);
+  if (family == AF_INET6) {
+    auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(port);
+    size = sizeof v6;
+  } else {
+    auto& v4 = reinterpret_cast<sockaddr_in&>(address);
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+  }
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) == 0) return {};
+  return fail_sys("cannot bind to local port " + std::to_string(port), errno);
+}
+
+Result<void> set_repair(int fd, int how) {
+  if (::setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &how, sizeof how) == 0) return {};
+  return fail_sys("cannot set TCP_REPAIR (CAP_NET_ADMIN)", errno);
+}
+
+// Under TCP_REPAIR a bind has no conflicts (SK_FORCE_REUSE in inet_csk_get_port()). Without it,
+// every connection of another program from this port, or its TIME_WAIT, would refuse us the port,
+// unless it had SO_REUSEADDR.
+Result<void> bind_beside_others(int fd, sa_family_t family, std::uint16_t port) {
+  auto done = set_repair(fd, TCP_REPAIR_ON);
+  if (done) done = bind_any(fd, family, port);
+  // The end of TCP_REPAIR takes SO_REUSEADDR away, without which our own binds would conflict.
+  if (done) done = set_repair(fd, TCP_REPAIR_OFF_NO_WP);
+  return done ? allow_holding(fd) : done;
+}
 
 // Bound to any address: with IPv6 on the host, to both families.
 Result<UniqueFd> bound_on_any(std::uint16_t port) {
@@ -25,7 +60,7 @@ Result<UniqueFd> bound_on_any(std::uint16_t port) {
     if (family == AF_INET6) {
       ::setsockopt(holder.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     }
-    const auto bound = bind_local_port(holder.get(), family, port);
+    const auto bound = bind_beside_others(holder.get(), family, port);
     if (bound) return holder;
     if (bound.error().sys_errno != EADDRNOTAVAIL) return std::unexpected(bound.error());
     // IPv6 is switched off.
@@ -44,23 +79,8 @@ Result<void> allow_holding(int fd) {
 }
 
 Result<void> bind_local_port(int fd, sa_family_t family, std::uint16_t port) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof(sockaddr_in);
-  if (family == AF_INET6) {
-    auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    size = sizeof v6;
-  } else {
-    auto& v4 = reinterpret_cast<sockaddr_in&>(address);
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-  }
   if (const auto allowed = allow_holding(fd); !allowed) return allowed;
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), size) != 0) {
-    return fail_sys("cannot bind to local port " + std::to_string(port), errno);
-  }
-  return {};
+  return bind_any(fd, family, port);
 }
 
 std::optional<std::uint16_t> LocalPorts::share(const Endpoint& backend) {

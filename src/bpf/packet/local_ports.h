@@ -4,8 +4,9 @@
 //
 // A spliced flow has no socket, so the kernel does not know that its four-tuple is in use. The port
 // of each flow is therefore held by a socket that is only bound, with SO_REUSEADDR and in both
-// families. The kernel then does not choose the port for any connect, since __inet_hash_connect()
-// skips bound ports, while our own explicit binds with SO_REUSEADDR still work.
+// families, whoever else has connections from it (TCP_REPAIR). The kernel then does not choose the
+// port for any connect, since __inet_hash_connect() skips bound ports, while our own explicit binds
+// with SO_REUSEADDR still work.
 //
 // Usually the kernel chooses the port of a connection, and the port is held only when the
 // connection is about to lose its sockets, so short connections pay nothing. When many ports are

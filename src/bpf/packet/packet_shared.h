@@ -190,6 +190,7 @@ enum packet_decline {
   PACKET_DECLINE_OFF,         /* The plane is not available or not wanted. */
   PACKET_DECLINE_NOT_TCP,     /* UNIX backend. */
   PACKET_DECLINE_FULL,        /* The table of flows is full. */
+  PACKET_DECLINE_PORT,        /* Its local port cannot be held (descriptors). */
   PACKET_DECLINE_ROUTE,       /* No route, or no hooked interface on it. */
   PACKET_DECLINE_DEVICE,      /* An interface of a kind that the self-test does not know. */
   PACKET_DECLINE_UNSEEN,      /* Packets do not arrive under the expected keys (NAT). */

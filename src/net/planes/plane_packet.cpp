@@ -25,6 +25,12 @@ constexpr std::uint64_t unseen_ms = 3'000;
 // Hand-overs that found the connection busy, and the pause before the next, which doubles.
 constexpr std::uint32_t tries_max = 8;
 constexpr std::uint64_t retry_ms = 10;
+// How long a hand-over waits for the ends to take what is on the way, while the relay reads nothing
+// more: the longer, the more often they were found busy. Many connections in bulk on a busy host
+// need more than the first, and a reader that has stalled shall not hold up its other direction.
+std::chrono::milliseconds quiesce_time(std::uint32_t tries) {
+  return std::chrono::milliseconds(20U << std::min(tries, 2U));
+}
 // How long looked-up routes are cached: the path MTU has no event.
 constexpr std::uint64_t way_ms = 10'000;
 
@@ -197,8 +203,8 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
   Pair& pair = *pairs_.find(ticket);
   if (pair.handover == nullptr) {
     if (!hold_port(pair)) {
-      (void)decline(ticket, PACKET_DECLINE_FULL, view);
-      return {.state = HandoverState::declined, .decline = PACKET_DECLINE_FULL};
+      (void)decline(ticket, PACKET_DECLINE_PORT, view);
+      return {.state = HandoverState::declined, .decline = PACKET_DECLINE_PORT};
     }
     ++handovers_;
     if (pair.tracked) {
@@ -206,9 +212,9 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
         conntrack_->tolerate(packet_source(*key), packet_target(*key));
       }
     }
-    pair.handover =
-        std::make_unique<Handover>(service_.splice(), service_.grace(), handover_pair(pair, view),
-                                   HandoverLimits{.stall = idle});
+    pair.handover = std::make_unique<Handover>(
+        service_.splice(), service_.grace(), handover_pair(pair, view),
+        HandoverLimits{.quiesce = quiesce_time(pair.tries), .stall = idle});
   }
   HandoverStep step = pair.handover->step(Clock::now());
   if (step.state == HandoverState::broken) counts_.broken.add();

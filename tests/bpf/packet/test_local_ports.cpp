@@ -144,14 +144,56 @@ TEST_CASE("a tuple is held once, and holders have an end") {
   });
 }
 
-TEST_CASE("a port that another process has exclusively is not held") {
+TEST_CASE("a port from which another program has connections is held too") {
+  in_own_network([] {
+    set_port_range(40'000, 40'000);
+    const auto theirs = Listener::open(30'000);
+    const auto ours = Listener::open(30'001);
+    auto other = tcp_socket();  // Without SO_REUSEADDR.
+    connect_to(other.get(), theirs.port);
+    auto connection = connected_to(ours.port);
+    REQUIRE(local_port_of(connection.get()) == local_port_of(other.get()));
+    other.reset();  // Into TIME_WAIT, or about to.
+    PortCounts counts;
+    LocalPorts ports({}, counts);
+    CHECK(ports.hold(backend(ours.port), 40'000));
+    CHECK(counts.refused.value() == 0);
+    const linger reset{.l_onoff = 1, .l_linger = 0};
+    setsockopt(connection.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    connection.reset();
+    auto address = loopback(ours.port);
+    const auto late = tcp_socket();
+    CHECK(connect(late.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == -1);
+    CHECK(errno == EADDRNOTAVAIL);
+  });
+}
+
+TEST_CASE("a port that another program has bound is held beside it, and both have it in use") {
   in_own_network([] {
     const auto other = tcp_socket();
     auto address = loopback(40'000);
     REQUIRE(bind(other.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
     PortCounts counts;
     LocalPorts ports({}, counts);
-    CHECK(!ports.hold(backend(1), 40'000));
+    CHECK(ports.hold(backend(1), 40'000));
+    CHECK(counts.refused.value() == 0);
+    const auto listener = Listener::open();
+    connect_to(other.get(), listener.port);
+    CHECK(local_port_of(other.get()) == 40'000);
+  });
+}
+
+TEST_CASE("a port is refused where no descriptor is left for it") {
+  in_own_network([] {
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+    PortCounts counts;
+    LocalPorts ports({}, counts);
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    const bool held = ports.hold(backend(1), 40'000);
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK(!held);
     CHECK(counts.refused.value() == 1);
     CHECK(ports.holders() == 0);
   });
