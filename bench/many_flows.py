@@ -125,6 +125,18 @@ def answer_times(started):
             "listed": [len(answer) for answer, _ in listed]}
 
 
+def flow_table_kib(pid):
+    """Kernel memory of the table of flows, which grows with them."""
+    total = 0
+    for entry in os.listdir(f"/proc/{pid}/fdinfo"):
+        with open(f"/proc/{pid}/fdinfo/{entry}") as lines:
+            fields = dict(line.split(":", 1) for line in lines if ":" in line)
+        # BPF_MAP_TYPE_HASH: PACKET_FLOWS is by far the largest.
+        if fields.get("map_type", "").strip() == "1":
+            total = max(total, int(fields["memlock"]))
+    return total // 1024
+
+
 def run(options, lab, directory):
     ports = [30000 + i for i in range(CLIENTS * PORTS)]
     routes = [{"names": [f"n{port}.example"],
@@ -145,6 +157,7 @@ def run(options, lab, directory):
         directory, command=[*lab.command, "prlimit", f"--nofile={options.descriptors}"])
     try:
         begin = time.monotonic()
+        empty = {"proxy_memory_kib": started.memory_kib(), "flow_table_kib": flow_table_kib(started.pid)}
         for i in range(CLIENTS):
             network.ip("-n", lab.client, "address", "add", f"198.18.0.{10 + i}/24", "dev", "far")
             here, there = multiprocessing.Pipe()
@@ -170,7 +183,8 @@ def run(options, lab, directory):
         print(json.dumps({
             "connections": status["connections"], "relayed": status["relayed"], "wrong": wrong, **answers,
             "proxy_descriptors": len(os.listdir(f"/proc/{started.pid}/fd")),
-            "proxy_memory_kib": started.memory_kib(), "seconds": round(time.monotonic() - begin)}))
+            "proxy_memory_kib": started.memory_kib(), "flow_table_kib": flow_table_kib(started.pid),
+            "empty": empty, "seconds": round(time.monotonic() - begin)}))
     finally:
         for each in workers:
             each.kill()

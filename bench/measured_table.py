@@ -85,7 +85,10 @@ def section(report):
              f"{machine['kernel'].split()[0]}: medians of {settings['rounds']:.0f} rounds, in brackets "
              "the ratio to the userspace relay in the same place.",
              ("Peers: " + "; ".join(versions) + ".") if versions else "", ""]
+    shown = {row["id"].rpartition("/")[0] for row in report["rows"]}
     for title in report["groups"].items():
+        if title[0].rstrip("/") not in shown:
+            continue
         name = title[0] + "*" if title[0] else "without a prefix"
         lines.append(f"- rows {name}: {title[1]}")
     for columns in TABLES:

@@ -1,8 +1,10 @@
 """Backends: nginx with TLS, and plain sockets whose handler a test writes."""
 
 import contextlib
+import multiprocessing
 import os
 import pathlib
+import select
 import socket
 import struct
 import threading
@@ -208,3 +210,30 @@ class Nginx(processes.Child):
 
     def end(self):
         self.stop()
+
+
+def numbered(count):
+    """A process that serves `count` backends in turn, each of which sends its number, and their
+    addresses: tens of thousands of connections take seconds."""
+    listeners = [socket.create_server(("127.0.0.1", 0), backlog=1024) for _ in range(count)]
+    server = multiprocessing.Process(target=send_numbers, args=(listeners,), daemon=True)
+    server.start()
+    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in listeners]
+    for each in listeners:
+        each.close()
+    return server, addresses
+
+
+def send_numbers(listeners):
+    """Answers each hello with the number of the listener that it came to."""
+    poll = select.epoll()
+    for each in listeners:
+        poll.register(each, select.EPOLLIN)
+    by_descriptor = {each.fileno(): (each, b"%d" % number) for number, each in enumerate(listeners)}
+    while True:
+        for descriptor, _ in poll.poll():
+            each, number = by_descriptor[descriptor]
+            client, _ = each.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(number)
