@@ -176,6 +176,7 @@ def run(options, lab, directory):
             status, _ = ask(started, "status")
             if status["relayed"] == 0 or options.mode == "userspace":
                 break
+        memory = started.memory_kib()  # Before answers with lists need more.
         for pipe in pipes:
             pipe.send("send")
         answers = answer_times(started)
@@ -183,7 +184,7 @@ def run(options, lab, directory):
         print(json.dumps({
             "connections": status["connections"], "relayed": status["relayed"], "wrong": wrong, **answers,
             "proxy_descriptors": len(os.listdir(f"/proc/{started.pid}/fd")),
-            "proxy_memory_kib": started.memory_kib(), "flow_table_kib": flow_table_kib(started.pid),
+            "proxy_memory_kib": memory, "flow_table_kib": flow_table_kib(started.pid),
             "empty": empty, "seconds": round(time.monotonic() - begin)}))
     finally:
         for each in workers:

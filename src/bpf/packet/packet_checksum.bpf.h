@@ -25,10 +25,12 @@ struct checksum_walk {
 static long sum_piece(__u32 index, struct checksum_walk* walk) {
   (void)index;
   __u8 piece[64] __attribute__((aligned(8))) = {};
-  __u32 length = walk->left;
-  if (length > sizeof(piece)) length = sizeof(piece);
-  asm volatile("" : "+r"(length)); /* As in bounded_header(). */
-  if (length == 0 || length > sizeof(piece)) return 1;
+  if (walk->left == 0) return 1;
+  /* From 1 to 64, in steps that the verifier of 6.1 follows: it does not see that an unsigned number
+   * which is not 0 is at least 1, and clang would leave out a mask that changes nothing. */
+  __u32 last = (walk->left < sizeof(piece) ? walk->left : sizeof(piece)) - 1;
+  asm volatile("" : "+r"(last));
+  const __u32 length = (last & (sizeof(piece) - 1)) + 1;
   if (bpf_skb_load_bytes(walk->skb, walk->at, piece, length)) {
     walk->failed = 1;
     return 1;

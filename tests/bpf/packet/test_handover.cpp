@@ -106,7 +106,7 @@ TEST_CASE("acknowledgements that the transition held back come as soon as the so
     pair.client_side.reset();
     pair.backend_side.reset();
     CHECK(receive(pair.backend.get(), sent.size()) == sent);
-    CHECK(std::chrono::steady_clock::now() - left < std::chrono::milliseconds(150));
+    CHECK(std::chrono::steady_clock::now() - left < std::chrono::milliseconds(190));
   });
 }
 
