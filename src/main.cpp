@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "bpf/xdp/xdp_probe.h"
 #include "core/counted.h"
@@ -62,8 +63,17 @@ int run(const std::string& path) {
   if (auto dropped = sni::drop_privileges(*loaded); !dropped) {
     return refuse_start(*loaded, dropped.error());
   }
-  sni::Server server(path, SNI_VERSION);
-  return server.run(std::move(*loaded), std::move(*signals)) ? 0 : exit_failed;
+  sni::LoadedConfig words;
+  words.log_format = loaded->log_format;
+  try {
+    sni::Server server(path, SNI_VERSION);
+    return server.run(std::move(*loaded), std::move(*signals)) ? 0 : exit_failed;
+  } catch (const std::system_error& error) {
+    // pthread_create(3): only at a start do threads throw, later ones are made by net/beside.h.
+    const std::string why =
+        "cannot start a thread (limit of processes, RLIMIT_NPROC or pids.max?): ";
+    return refuse_start(words, sni::Error{.what = why + error.code().message()});
+  }
 }
 
 // Explains how the client of `question` is routed; status 1 if no backend gets it.

@@ -61,11 +61,12 @@ void Connection::advance(Event event) {
   if (kept_ != nullptr) drop_kept();
 }
 
-// Once bytes have arrived from either side, no other backend will be tried. The part of the flight
-// that is being sent stays until it is sent.
+// Once bytes have arrived from either side, or timeouts.setup is over, no other backend will be
+// tried. The part of the flight that is being sent stays until it is sent.
 void Connection::drop_kept() {
   const Phase phase = session_.phase();
-  if (phase == Phase::retreating || (phase == Phase::relaying && !session_.spoken())) return;
+  if (phase == Phase::retreating) return;
+  if (phase == Phase::relaying && !session_.spoken() && kept_->may_retry()) return;
   if (!session_.armed(Operation::send, Side::client)) kept_.reset();
 }
 
@@ -139,7 +140,8 @@ void Connection::begin_relay() {
   if (setup_->may_retry()) kept_ = std::move(setup_);
   setup_.reset();
   loop_.ledger.begin(flow_, loop_.now_ms);
-  set_deadline(std::min(idle_timeouts().idle, relay_->keepalive_after()));
+  const auto look = std::min(idle_timeouts().idle, relay_->keepalive_after());
+  set_relay_deadline(loop_.now_ms + static_cast<std::uint64_t>(look.count()));
 }
 
 void Connection::retreat() {
@@ -231,6 +233,12 @@ FlowProgress Connection::progress() {
   progress.to_client = relay_->forwarded(Side::backend);
   progress.idle_ms = relay_->idle_ms();
   return progress;
+}
+
+// And when the flight that is kept for another backend has become useless.
+void Connection::set_relay_deadline(std::uint64_t at_ms) {
+  const bool waits = kept_ != nullptr && kept_->may_retry();
+  loop_.deadlines.set(sockets_.slot, waits ? std::min(at_ms, kept_->setup_until_ms()) : at_ms);
 }
 
 void Connection::set_deadline(std::chrono::milliseconds delay) {

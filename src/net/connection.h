@@ -93,6 +93,7 @@ class Connection {
   void watch_setup();
   IdleTimeouts idle_timeouts() const;
   void set_deadline(std::chrono::milliseconds delay);
+  void set_relay_deadline(std::uint64_t at_ms);
 
   Loop& loop_;
   Session session_;

@@ -115,6 +115,7 @@ void Connection::watch_again(Side side, std::int32_t result) {
 
 void Connection::on_deadline() {
   if (relay_) relay_->keep_alive();
+  if (kept_ != nullptr) drop_kept();
   switch (session_.phase()) {
     case Phase::hello:
       return advance({.kind = setup_->answers_late_flight() ? Kind::flight_late : Kind::deadline});
@@ -127,7 +128,7 @@ void Connection::on_deadline() {
       const bool draining = session_.phase() == Phase::draining;
       const auto [idle, half_closed] = idle_timeouts();
       const auto limit = static_cast<std::uint64_t>((draining ? half_closed : idle).count());
-      if (const auto at = relay_->idle_at(limit)) return loop_.deadlines.set(sockets_.slot, *at);
+      if (const auto at = relay_->idle_at(limit)) return set_relay_deadline(*at);
       const bool own = draining && half_closed < idle;
       return advance({.kind = Kind::deadline,
                       .reason = own ? EndReason::half_closed_timeout : EndReason::idle_timeout});

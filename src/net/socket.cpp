@@ -184,4 +184,12 @@ bool is_lost(int error) {
   return error != ECONNRESET && error != EPIPE;
 }
 
+bool has_source_for(const Endpoint& target) {
+  sockaddr_storage address;
+  const socklen_t size = to_sockaddr(target, address);
+  const auto probe =
+      UniqueFd::adopt(::socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP));
+  return probe && ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0;
+}
+
 }  // namespace sni

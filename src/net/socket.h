@@ -19,6 +19,10 @@ namespace sni {
 Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, const TcpConfig& tcp);
 
 // Sets an option that is an int.
+// Whether this host has an address to reach this one from: connect() of a datagram socket chooses it
+// and sends nothing.
+bool has_source_for(const Endpoint& target);
+
 inline bool set_option(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }

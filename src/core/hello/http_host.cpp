@@ -1,6 +1,7 @@
 #include "core/hello/http_host.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string_view>
 
@@ -11,6 +12,14 @@ namespace sni {
 namespace {
 
 constexpr std::string_view crlf = "\r\n";
+
+// Up to the first space; empty: there is none yet.
+std::string_view method_of(std::span<const std::uint8_t> bytes) {
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.starts_with(crlf)) text.remove_prefix(crlf.size());
+  const std::size_t end = text.find(' ');
+  return end == std::string_view::npos ? std::string_view() : text.substr(0, end);
+}
 
 // RFC 9110 5.6.2.
 constexpr bool is_token_char(char c) {
@@ -193,9 +202,13 @@ std::expected<FirstFlight, FlightFault> parse_http_head(std::span<const std::uin
 }
 
 bool asks_for_head_alone(std::span<const std::uint8_t> bytes) {
-  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (text.starts_with(crlf)) text.remove_prefix(crlf.size());
-  return text.starts_with("HEAD ");
+  return method_of(bytes) == "HEAD";
+}
+
+bool may_be_repeated(std::span<const std::uint8_t> bytes) {
+  static constexpr std::string_view idempotent[] = {"GET",   "HEAD", "OPTIONS",
+                                                    "TRACE", "PUT",  "DELETE"};
+  return std::ranges::find(idempotent, method_of(bytes)) != std::end(idempotent);
 }
 
 }  // namespace sni

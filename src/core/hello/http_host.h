@@ -36,4 +36,8 @@ std::expected<FirstFlight, FlightFault> parse_http_head(std::span<const std::uin
 // heads that are malformed further on.
 bool asks_for_head_alone(std::span<const std::uint8_t> bytes);
 
+// Whether the request that begins like this may be sent a second time although the first may have
+// been executed: its method is idempotent (RFC 9110 9.2.2).
+bool may_be_repeated(std::span<const std::uint8_t> bytes);
+
 }  // namespace sni

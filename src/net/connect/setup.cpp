@@ -211,7 +211,8 @@ Event Setup::route(const FirstFlight& flight) {
   // The record's name stays valid; the flight's is a view into memory that is gone after this call.
   targets_.start(*record.route, flight.name_length != 0 ? record.server_name : std::string_view(),
                  balance_client(record));
-  retries_left_ = record.route->config.retries;
+  const bool repeatable = is_tls || may_be_repeated(flight_.bytes());
+  retries_left_ = repeatable ? record.route->config.retries : 0;
   until_ms_ = loop_.now_ms + static_cast<std::uint64_t>(settings_.timeouts.setup.count());
   return {.kind = Kind::flight_routed};
 }

@@ -70,6 +70,8 @@ class Setup {
   bool may_retry() const {
     return retries_left_ > 0 && targets_.has_more() && loop_.now_ms < until_ms_;
   }
+  // When timeouts.setup is over, by the loop's clock.
+  std::uint64_t setup_until_ms() const { return until_ms_; }
   std::span<const std::uint8_t> flight() const { return flight_.bytes(); }
   std::size_t header_bytes() const { return flight_.header_bytes(); }
   Flight take_flight() { return std::move(flight_); }

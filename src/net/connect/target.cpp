@@ -9,6 +9,7 @@
 
 #include "core/session/access_line.h"
 #include "net/interface_index.h"
+#include "net/socket.h"
 
 namespace sni {
 namespace {
@@ -213,7 +214,9 @@ void TargetList::connected(const Target& target, int sys_errno, std::uint64_t wa
     tell_answered(target, context);
     return tell_of_failover(target, context);
   }
-  failed(target, attempt_error(sys_errno));
+  // EADDRNOTAVAIL is also the answer where the host has no address of that family.
+  const bool no_way = sys_errno == EADDRNOTAVAIL && !has_source_for(target.endpoint);
+  failed(target, attempt_error(no_way ? ENETUNREACH : sys_errno));
   if (puts_out(error_, waited_ms)) tell_out(target, waited_ms, context);
   if (error_ == AttemptError::no_local_port && context.log.admit(context.now_ms)) {
     spdlog::warn(

@@ -12,6 +12,7 @@
 #include "core/config/duration.h"
 #include "core/counted.h"
 #include "core/limits.h"
+#include "net/beside.h"
 
 namespace sni {
 namespace {
@@ -50,7 +51,7 @@ Result<std::unique_ptr<Guard>> Guard::start(Admission& admission, const XdpConfi
   auto guard = std::unique_ptr<Guard>(new Guard(admission, std::move(*loaded)));
   if (auto opened = guard->open(); !opened) return std::unexpected(opened.error());
   guard->start_build(std::move(input));
-  guard->build_->thread.join();
+  join(guard->build_->thread);
   if (const auto& generation = guard->build_->generation; generation && !*generation) {
     if (xdp.mode != XdpMode::automatic) return std::unexpected(generation->error());
     guard->links_.reset();
@@ -251,11 +252,13 @@ void Guard::advance() {
     planning_ = std::make_unique<Planning>();
     planning_->terms = std::move(terms);
     planning_->done = step.done;
-    planning_->thread = std::jthread([&list, built = built_.get(), planning = planning_.get()] {
-      planning->plan = list.plan(planning->terms);
-      planning->ready = true;
-      eventfd_write(built, 1);
-    });
+    planning_->thread = run_beside(
+        "a change of the blocked sources",
+        [&list, built = built_.get(), planning = planning_.get()](const std::stop_token&) {
+          planning->plan = list.plan(planning->terms);
+          planning->ready = true;
+          eventfd_write(built, 1);
+        });
   }
 }
 
@@ -263,7 +266,7 @@ void Guard::finish_plan() {
   eventfd_t ignored = 0;
   eventfd_read(built_.get(), &ignored);
   const std::unique_ptr<Planning> planning = std::move(planning_);
-  planning->thread.join();
+  join(planning->thread);
   planning->done(install(planning->plan, planning->terms));
   advance();
 }

@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <utility>
 
+#include "net/beside.h"
 #include "net/give_way.h"
 
 namespace sni {
@@ -46,26 +47,29 @@ void read_configured(BlockCommands& commands, const std::vector<GuardEntry>& con
 }
 
 void GuardBuild::start(bool with_xdp, int built, std::jthread retiring) {
-  thread = std::jthread([this, with_xdp, built, retiring = std::move(retiring)]() mutable {
-    give_way(build_nice);
-    if (retiring.joinable()) retiring.join();
-    make(*this, with_xdp);
-    done = true;
-    eventfd_write(built, 1);
-  });
+  thread = run_beside(
+      "the lists of blocked sources",
+      [this, with_xdp, built, retiring = std::move(retiring)](const std::stop_token& stop) mutable {
+        if (!stop.stop_requested()) give_way(build_nice);
+        join(retiring);
+        make(*this, with_xdp);
+        done = true;
+        eventfd_write(built, 1);
+      });
 }
 
 std::jthread retire(std::unique_ptr<GuardList> list, std::optional<XdpGeneration> generation) {
-  return std::jthread([old_list = std::move(list),
-                       old = std::move(generation)](const std::stop_token& stop) mutable {
-    give_way(retire_nice);
-    std::mutex mutex;
-    std::condition_variable_any stopped;
-    std::unique_lock lock(mutex);
-    while (old && !stop.stop_requested() && old->drain_some()) {
-      stopped.wait_for(lock, stop, drain_pause, [] { return false; });
-    }
-  });
+  return run_beside("freeing an old list",
+                    [old_list = std::move(list),
+                     old = std::move(generation)](const std::stop_token& stop) mutable {
+                      if (!stop.stop_requested()) give_way(retire_nice);
+                      std::mutex mutex;
+                      std::condition_variable_any stopped;
+                      std::unique_lock lock(mutex);
+                      while (old && !stop.stop_requested() && old->drain_some()) {
+                        stopped.wait_for(lock, stop, drain_pause, [] { return false; });
+                      }
+                    });
 }
 
 }  // namespace sni

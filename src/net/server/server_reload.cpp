@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/counted.h"
+#include "net/beside.h"
 #include "net/log.h"
 #include "net/server/fixed_settings.h"
 #include "net/server/server.h"
@@ -22,12 +23,12 @@ void Server::start_loading() {
   manager_.reloading();
   loading_ = std::make_unique<Loading>();
   loading_->done = std::exchange(reload_again_, {});
-  loading_->thread =
-      std::jthread([loading = loading_.get(), path = config_path_, loaded = loaded_.get()] {
-        loading->loaded = load_config(path);
-        loading->ready = true;
-        eventfd_write(loaded, 1);
-      });
+  loading_->thread = run_beside("a reload", [loading = loading_.get(), path = config_path_,
+                                             loaded = loaded_.get()](const std::stop_token&) {
+    loading->loaded = load_config(path);
+    loading->ready = true;
+    eventfd_write(loaded, 1);
+  });
 }
 
 void Server::finish_loading() {
@@ -35,7 +36,7 @@ void Server::finish_loading() {
   eventfd_read(loaded_.get(), &ignored);
   if (loading_ == nullptr || !loading_->ready) return;
   const std::unique_ptr<Loading> loading = std::move(loading_);
-  loading->thread.join();
+  join(loading->thread);
   const Reloaded outcome = draining_ ? Reloaded{.failure = "the proxy is draining", .messages = {}}
                                      : adopt_loaded(std::move(loading->loaded));
   for (const ReloadDone& done : loading->done) {

@@ -165,6 +165,19 @@ TEST_CASE("HEAD is recognised whatever follows it") {
   }
 }
 
+TEST_CASE("a request of an idempotent method may be repeated, and no other one") {
+  for (const char* text :
+       {"GET / HTTP/1.1\r\n", "\r\nHEAD / HTTP/1.1\r\n", "OPTIONS * HTTP/1.1\r\n",
+        "TRACE / HTTP/1.1\r\n", "PUT /a HTTP/1.1\r\n", "DELETE /a HTTP/1.1\r\n"}) {
+    CHECK(may_be_repeated(bytes_of(text)));
+  }
+  for (const char* text :
+       {"POST / HTTP/1.1\r\n", "PATCH / HTTP/1.1\r\n", "CONNECT a:443 HTTP/1.1\r\n",
+        "LOCK / HTTP/1.1\r\n", "get / HTTP/1.1\r\n", "GETS / HTTP/1.1\r\n", "GET", ""}) {
+    CHECK_FALSE(may_be_repeated(bytes_of(text)));
+  }
+}
+
 TEST_CASE("the whole head counts towards the limit, bytes after it do not") {
   const auto head_of = [](std::size_t size) {
     const std::size_t bare = get("Host: a.example\r\nX: \r\n").size();
