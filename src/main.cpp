@@ -1,6 +1,9 @@
 // Flags -> configuration -> server. Each subcommand is one function; the work is done in the layers
 // below.
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 
 #include <chrono>
@@ -143,9 +146,18 @@ int probe() {
   return 0;
 }
 
+// Whoever starts us may have closed some. A socket would get their numbers, and lines for people would
+// be written into it.
+void hold_standard_descriptors() {
+  int null = ::open("/dev/null", O_RDWR);
+  while (null >= 0 && null < STDERR_FILENO) null = ::dup(null);
+  if (null > STDERR_FILENO) ::close(null);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  hold_standard_descriptors();
   // First of all, so that an early signal stays pending until the start.
   sni::block_signals();
   CLI::App app("TLS-SNI passthrough proxy: routes by server name, never decrypts");

@@ -137,6 +137,7 @@ void Connection::begin_relay() {
                  setup_->take_pair(),
                  setup_->may_retry() ? Flight(loop_.shared.flights) : setup_->take_flight(), first,
                  header_bytes);
+  served_by_ = setup_->served_by();
   if (setup_->may_retry()) kept_ = std::move(setup_);
   setup_.reset();
   loop_.ledger.begin(flow_, loop_.now_ms);

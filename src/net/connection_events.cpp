@@ -53,20 +53,25 @@ std::optional<Event> Connection::on_receive(Side side, const Completion& complet
   if (setup_ != nullptr) return setup_->on_received(completion);
   if (answering_ != nullptr) return answering_->on_received(completion);
   const auto event = relay_->on_receive(side, completion);
-  if (kept_ == nullptr || side != Side::backend || !event) return event;
-  return turned_away(*event);
+  if (side != Side::backend || !event) return event;
+  return event->kind == Kind::eof || event->kind == Kind::reset ? on_backend_end(*event) : event;
 }
 
-// Whether another backend is tried after this one's end. The kernel may have moved bytes that no
-// receive has seen.
-std::optional<Event> Connection::turned_away(const Event& event) {
-  if (event.kind != Kind::eof && event.kind != Kind::reset) return event;
-  if (session_.phase() != Phase::relaying || session_.spoken()) return event;
-  if (!kept_->may_retry()) return event;
-  if (relay_->carrier() != PlaneId::userspace || relay_->forwarded(Side::backend) != 0)
-    return event;
-  reset_early_ = event.kind == Kind::reset;
-  return Event{.kind = Kind::turned_away, .side = Side::backend};
+// A backend that has sent nothing may not be the last one that is tried. If it resets, it is out, even
+// if this connection cannot go elsewhere. The kernel may have moved bytes that no receive has seen.
+std::optional<Event> Connection::on_backend_end(const Event& event) {
+  const bool silent = relay_->carrier() == PlaneId::userspace &&
+                      relay_->forwarded(Side::backend) == 0 && !session_.holding(Side::backend);
+  if (!silent) return event;
+  if (session_.phase() == Phase::relaying && !session_.spoken() && kept_ != nullptr &&
+      kept_->may_retry()) {
+    reset_early_ = event.kind == Kind::reset;
+    return Event{.kind = Kind::turned_away, .side = Side::backend};
+  }
+  if (event.kind == Kind::reset && served_by_) {
+    tell_reset(*served_by_, backend_of(flow_.record), target_context_of(loop_));
+  }
+  return event;
 }
 
 std::optional<Event> Connection::on_send(Side side, const Completion& completion) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 
+#include "core/config/duration.h"
 #include "core/unique_fd.h"
 
 namespace sni {
@@ -34,8 +35,7 @@ Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
     }
     text.append(chunk.data(), static_cast<std::size_t>(length));
     if (text.size() > bytes_max) {
-      return fail("cannot use " + path + ": longer than " + std::to_string(bytes_max >> 20) +
-                  " MiB");
+      return fail("cannot use " + path + ": longer than " + format_size(bytes_max));
     }
   }
 }

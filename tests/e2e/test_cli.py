@@ -41,6 +41,13 @@ mode = "sockhsh"
 
 
 class CommandLine(ProxyTest):
+    def test_standard_descriptors_that_are_closed_are_not_given_to_sockets(self):
+        proxy = self.proxy({"log": {"level": "warning"},
+                            "route": [{"names": ["*"], "refuse": "close"}]},
+                           command=("sh", "-c", 'exec "$@" <&- 2>&-', "sh"))
+        for number in (0, 2):
+            self.assertEqual(os.readlink(f"/proc/{proxy.pid}/fd/{number}"), "/dev/null")
+
     def call(self, *arguments, **options):
         done = subprocess.run([proxy.BINARY, *map(str, arguments)], stdin=subprocess.DEVNULL,
                               capture_output=True, timeout=20, text=True, **options)

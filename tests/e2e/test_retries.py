@@ -156,10 +156,8 @@ class Retries(ProxyTest):
         self.assertIn(f"backend 127.0.0.1:{port} is back", proxy.log())
 
     def test_a_request_that_may_have_been_executed_is_sent_once(self):
-        def work_and_fail(connection):
-            connection.recv(65536)
-            backends.reset(connection)
-        proxy = self.two(work_and_fail)
+        # An end by FIN: it stays the first choice.
+        proxy = self.two(lambda connection: connection.recv(65536))
         route = proxy.config["route"][0] | {"listeners": ["http"]}
         proxy = self.proxy({"listener": [listener("http", protocol="http")], "route": [route]})
         for method, answer in (("POST", b""), ("PATCH", b""), ("LOCK", b""), ("GET", b"second"),
@@ -168,12 +166,38 @@ class Retries(ProxyTest):
                 self.got.clear()
                 request = f"{method} /pay HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n\r\n"
                 client.sendall(request.encode())
-                try:
-                    got = backends.read_to_end(client)
-                except ConnectionResetError:
-                    got = b""
-                self.assertEqual(got, answer)
+                self.assertEqual(backends.read_to_end(client), answer)
                 self.assertEqual(len(self.got), 1 if answer else 0)
+
+    def test_a_reset_counts_where_the_connection_cannot_be_moved_too(self):
+        def refuse(connection):
+            connection.recv(65536)
+            backends.reset(connection)
+        proxy = self.two(refuse, retries=0)
+        client, _ = self.connect_hello(proxy)
+        with client, self.assertRaises(ConnectionResetError):
+            backends.read_to_end(client)
+        proxy.wait_log(re.escape(f"backend {self.first.address} is out: connection reset"))
+        client, _ = self.connect_hello(proxy)
+        with client:
+            self.assertEqual(backends.read_to_end(client), b"second")
+        self.assertEqual(self.first.accepted, 1)
+
+    def test_backends_that_all_reset_do_not_flood_the_log(self):
+        def refuse(connection):
+            connection.recv(65536)
+            backends.reset(connection)
+        both = [self.backend(refuse).address for _ in range(2)]
+        proxy = self.proxy({"server": {"workers": 1},
+                            "route": [{"names": ["*"], "backend": both}]})
+        begin = time.monotonic()
+        for _ in range(200):
+            client, _ = self.connect_hello(proxy)
+            with client, self.assertRaises(ConnectionResetError):
+                backends.read_to_end(client)
+        lines = len(re.findall("backend [^ ]* is (?:out|back)", proxy.log()))
+        self.assertGreater(lines, 2)
+        self.assertLessEqual(lines, 20 * (time.monotonic() - begin + 2))
 
     def held_flights(self):
         """Bytes of first flights that the proxy holds, by its metrics."""

@@ -49,7 +49,7 @@ struct Tries {
       : route(route_to(backends)) {
     targets.start(route, requested, {});
   }
-  TargetContext context() { return {.board = board, .log = log, .now_ms = now_ms}; }
+  TargetContext context() { return {.board = board, .log = log, .changes = log, .now_ms = now_ms}; }
   Next next() { return targets.next(policy, context()); }
   // Reports the result of a connect() to the target from next().
   void ended(int sys_errno) { ended(targets.target(), sys_errno); }

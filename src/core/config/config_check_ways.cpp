@@ -12,6 +12,11 @@
 namespace sni {
 namespace {
 
+// Of a route's names: any, none, or an expression.
+bool has_no_name(const std::string& name) {
+  return name == "*" || name == "-" || name.starts_with('/');
+}
+
 class WaysCheck {
  public:
   WaysCheck(const Config& config, const ConfigPlaces& places, DiagnosticList& diagnostics)
@@ -134,6 +139,14 @@ void WaysCheck::check_route_health(std::size_t index) {
   if (!unread && std::ranges::find(names, route.health) == names.end()) {
     error(position, "unknown health check " + in_quotes(route.health) + " in [[route]]" +
                         did_you_mean(route.health, names));
+  }
+  const auto check = std::ranges::find(config_.healths, route.health, &HealthConfig::name);
+  if (check != config_.healths.end() && check->check == HealthCheck::tls &&
+      std::ranges::all_of(route.names, has_no_name)) {
+    diagnostics_.warning(position,
+                         "health check " + in_quotes(route.health) +
+                             " asks for no server name, since [[route]] has none to ask for: a "
+                             "backend that requires one counts as down");
   }
   if (!route.via.empty()) {
     error(position, "'health' in [[route]] does not go with 'via': checks connect directly");

@@ -112,7 +112,9 @@ std::string interface_problem(std::string_view text, const std::optional<Endpoin
   }
   if (endpoint && endpoint->scope == 0 && !endpoint->ip.is_v4() &&
       address_scope(endpoint->ip) == AddressScope::link_local) {
-    return in_quotes(text) + " is link-local and needs its interface, as in \"[fe80::1%eth0]:443\"";
+    // Name servers may be written without a port.
+    const std::string example = text.starts_with('[') ? "[fe80::1%eth0]:443" : "fe80::1%eth0";
+    return in_quotes(text) + " is link-local and needs its interface, as in \"" + example + '"';
   }
   return {};
 }

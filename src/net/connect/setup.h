@@ -24,6 +24,13 @@
 
 namespace sni {
 
+inline TargetContext target_context_of(Loop& loop) {
+  return {.board = loop.shared.board,
+          .log = loop.refusals_log,
+          .changes = loop.changes_log,
+          .now_ms = loop.now_ms};
+}
+
 class Setup {
  public:
   // All outlive the set-up. `listener`: index into the snapshot's listeners. The snapshot is
@@ -74,6 +81,11 @@ class Setup {
   std::uint64_t setup_until_ms() const { return until_ms_; }
   std::span<const std::uint8_t> flight() const { return flight_.bytes(); }
   std::size_t header_bytes() const { return flight_.header_bytes(); }
+  // The backend that serves, unless it is behind an upstream.
+  std::optional<BoardPlace> served_by() const {
+    if (targets_.by_upstream()) return std::nullopt;
+    return targets_.place_on(loop_.shared.board, won_);
+  }
   Flight take_flight() { return std::move(flight_); }
   PlanePair take_pair() { return std::exchange(pair_, {}); }
   // The backend has ended that way; its socket is closed.
@@ -98,9 +110,7 @@ class Setup {
   // The deadline of an attempt that begins now.
   std::uint64_t attempt_until_ms() const;
   void count_resolve_time();
-  TargetContext target_context() {
-    return {.board = loop_.shared.board, .log = loop_.refusals_log, .now_ms = loop_.now_ms};
-  }
+  TargetContext target_context() { return target_context_of(loop_); }
 
   Loop& loop_;
   Sockets& sockets_;

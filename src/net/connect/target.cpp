@@ -72,7 +72,21 @@ bool is_time(std::atomic<std::uint64_t>& told_ms, std::uint64_t now_ms) {
   return told_ms.compare_exchange_strong(last_ms, now_ms, std::memory_order_relaxed);
 }
 
+// Backends that accept and then reset may go out and come back with each connection, hence the gates.
+void put_out(const BoardPlace& place, std::string_view text, AttemptError error,
+             std::uint64_t waited_ms, TargetContext context) {
+  const std::uint64_t begun_ms = context.now_ms - std::min(waited_ms, context.now_ms);
+  if (!context.board.add(place.id, place.configured, begun_ms, context.now_ms)) return;
+  if (!(place.configured ? context.changes : context.log).admit(context.now_ms)) return;
+  spdlog::warn("backend {} is out: {}; tried last for {} s, and longer after each failed attempt",
+               text, to_string(error), limits::out_ms / 1000);
+}
+
 }  // namespace
+
+void tell_reset(const BoardPlace& place, std::string_view text, TargetContext context) {
+  put_out(place, text, AttemptError::reset, 0, context);
+}
 
 void TargetList::start(const Route& route, std::string_view requested_name,
                        const BalanceClient& client) {
@@ -228,10 +242,10 @@ void TargetList::connected(const Target& target, int sys_errno, std::uint64_t wa
 }
 
 // Only a reset means that nothing serves there: a FIN may be the backend's answer to what it was
-// sent.
+// sent. What happens behind an upstream says nothing about the upstream, whose endpoint it is.
 void TargetList::turned_away(const Target& target, bool by_reset, TargetContext context) {
   failed(target, by_reset ? AttemptError::reset : AttemptError::ended);
-  if (by_reset) tell_out(target, 0, context);
+  if (by_reset && route_->upstream == nullptr) tell_out(target, 0, context);
 }
 
 void TargetList::refused(const Target& target, AttemptError error, bool reached,
@@ -261,22 +275,13 @@ void TargetList::failed(const Target& target, AttemptError error) {
   }
 }
 
-// A configured backend's change of state is always logged: it is then out for a while. Clients
-// could make endpoints that they name flap.
 void TargetList::tell_out(const Target& target, std::uint64_t waited_ms, TargetContext context) {
-  const bool configured = is_configured(target);
-  const std::uint64_t begun_ms = context.now_ms - std::min(waited_ms, context.now_ms);
-  if (!context.board.add(board_id(target, context.board), configured, begun_ms, context.now_ms)) {
-    return;
-  }
-  if (!configured && !context.log.admit(context.now_ms)) return;
-  spdlog::warn("backend {} is out: {}; tried last for {} s, and longer after each failed attempt",
-               text_of(target), to_string(error_), limits::out_ms / 1000);
+  put_out(place_on(context.board, target), text_of(target), error_, waited_ms, context);
 }
 
 void TargetList::tell_answered(const Target& target, TargetContext context) const {
   if (!context.board.answered(board_id(target, context.board), context.now_ms)) return;
-  if (!is_configured(target) && !context.log.admit(context.now_ms)) return;
+  if (!(is_configured(target) ? context.changes : context.log).admit(context.now_ms)) return;
   spdlog::info("backend {} is back: it has answered", text_of(target));
 }
 

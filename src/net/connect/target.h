@@ -37,9 +37,19 @@ namespace sni {
 // Shared by all lists of a worker.
 struct TargetContext {
   EndpointBoard& board;
-  LogGate& log;
+  LogGate& log;      // For lines that clients can cause.
+  LogGate& changes;  // For those of configured backends that go out and come back.
   std::uint64_t now_ms;
 };
+
+// A backend's place on the board, for what happens to it when the list is gone.
+struct BoardPlace {
+  EndpointBoard::Id id = 0;
+  bool configured = false;  // Not named by a client.
+};
+
+// Records that it reset a connection before it had sent a byte. `text` names it in the log.
+void tell_reset(const BoardPlace& place, std::string_view text, TargetContext context);
 
 // The destination of a connect().
 struct Target {
@@ -87,6 +97,11 @@ class TargetList {
   // The target was given up after `waited_ms` because another one was faster. For the board it is
   // as unresponsive as one that had its whole time.
   void outrun(const Target& target, std::uint64_t waited_ms, TargetContext context);
+
+  BoardPlace place_on(const EndpointBoard& board, const Target& target) const {
+    return {.id = board_id(target, board), .configured = is_configured(target)};
+  }
+  bool by_upstream() const { return route_->upstream != nullptr; }
 
   // Whether next() may find another one.
   bool has_more() const {

@@ -20,6 +20,7 @@ namespace sni {
 namespace {
 
 constexpr std::uint32_t refusal_lines_per_second = 20;
+constexpr std::uint32_t change_lines_per_second = 20;
 
 // The CPU may be gone meanwhile (a cpuset of the cgroup); then the worker runs where it can.
 void pin_to(int cpu) {
@@ -83,6 +84,7 @@ Result<void> Worker::set_up(const NewListeners& listeners) {
                      .bell = *this,
                      .policy = snapshot_->policy(),
                      .refusals_log = LogGate(refusal_lines_per_second),
+                     .changes_log = LogGate(change_lines_per_second),
                      .now_ms = monotonic_ms(),
                      .hello_scratch = {}});
   auto buffers = BufferPool::create(loop_->ring);
@@ -142,7 +144,7 @@ std::int64_t Worker::wait_ms() {
     next = std::min(next, *resolver);
   }
   if (const auto low_water = loop_->low_water.next_ms()) next = std::min(next, *low_water);
-  next = std::min(next, loop_->refusals_log.next_ms());
+  next = std::min({next, loop_->refusals_log.next_ms(), loop_->changes_log.next_ms()});
   for (const auto& listener : listeners_) {
     if (listener != nullptr && listener->retry_ms != 0) next = std::min(next, listener->retry_ms);
   }
@@ -209,6 +211,10 @@ void Worker::expire_deadlines() {
   }
   if (const std::uint64_t lines = loop_->refusals_log.take_suppressed(loop_->now_ms)) {
     spdlog::info("{} about refused or failed connections {} left out", counted(lines, "more line"),
+                 lines == 1 ? "was" : "were");
+  }
+  if (const std::uint64_t lines = loop_->changes_log.take_suppressed(loop_->now_ms)) {
+    spdlog::warn("{} about backends that are out and back {} left out", counted(lines, "more line"),
                  lines == 1 ? "was" : "were");
   }
 }

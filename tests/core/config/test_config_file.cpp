@@ -343,6 +343,9 @@ TEST_CASE("addresses, prefixes, paths and interfaces are checked") {
       {"[dns]\nservers = ['dns.example']\n",
        {"c.toml:4:12: 'servers' in [dns]: 'dns.example' is not a resolver's address, as in "
         "\"192.0.2.53\" or \"[2001:db8::53]:5353\""}},
+      {"[dns]\nservers = ['fe80::1']\n",
+       {"c.toml:4:12: 'servers' in [dns]: 'fe80::1' is link-local and needs its interface, as in "
+        "\"fe80::1%eth0\""}},
       {"[dns]\nservers = ['0.0.0.0']\n",
        {"c.toml:4:12: 'servers' in [dns]: '0.0.0.0' is not an address to ask"}},
       {"[access]\nblock = ['192.0.2.1/24']\n",

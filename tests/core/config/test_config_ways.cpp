@@ -280,6 +280,20 @@ TEST_CASE("health checks land in their fields") {
   CHECK(config.routes.front().health == "web");
 }
 
+TEST_CASE("a health check by TLS that has no name to ask for is warned about") {
+  const std::string check = "backend = 'b:1'\nhealth = 'web'\n[[health]]\nname = 'web'\n";
+  const std::string tls = check + "check = 'tls'\n";
+  check_routes({
+      {"names = ['*', '-', '/x/']\n" + tls,
+       {"c.toml:6:10: warning: health check 'web' asks for no server name, since [[route]] has "
+        "none to "
+        "ask for: a backend that requires one counts as down"}},
+      {"names = ['*']\n" + check, {}},
+      {"names = ['*', 'a.example']\n" + tls, {}},
+      {"names = ['*.example']\n" + tls, {}},
+  });
+}
+
 TEST_CASE("mistakes about health checks are named") {
   check_after_base({{"[[health]]\nname = 'web'\n",
                      {"c.toml:3:1: warning: no [[route]] uses health check 'web'"}}});
