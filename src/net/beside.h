@@ -29,7 +29,7 @@ std::jthread run_beside(const char* what, Work work) {
     spdlog::warn("no thread for {} (limit of processes?): {}; everything else waits for it", what,
                  error.code().message());
   }
-  std::stop_source stopped;
+  const std::stop_source stopped;
   stopped.request_stop();
   std::invoke(*shared, stopped.get_token());
   return {};
