@@ -18,11 +18,11 @@ namespace sni {
 // SO_REUSEPORT it would succeed, and the other one would get half of the connections.
 Result<UniqueFd> listen_on(const ListenerConfig& listener, bool first, const TcpConfig& tcp);
 
-// Sets an option that is an int.
 // Whether this host has an address to reach this one from: connect() of a datagram socket chooses it
 // and sends nothing.
 bool has_source_for(const Endpoint& target);
 
+// Sets an option that is an int.
 inline bool set_option(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
