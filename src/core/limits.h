@@ -78,15 +78,16 @@ inline constexpr std::size_t backend_addresses_max = 256;
 // Targets of a service (SRV); beyond these the least preferred are left out.
 inline constexpr std::size_t service_targets_max = 64;
 
-// Endpoints that are out, shared by all workers (32 KiB), and the first and the longest time for
-// which others are tried before them. The time doubles with each failed try: a host that is back is
+// Endpoints that are out, shared by all workers (512 KiB), and the first and the longest time for
+// which others are tried before them. A full set of eight takes no more; with 20,000 endpoints
+// that is one set in a thousand. The time doubles with each failed try: a host that is back is
 // soon used again, and one that stays away costs one connection a minute.
-inline constexpr std::size_t board_endpoints = 4096;
+inline constexpr std::size_t board_endpoints = 65'536;
 inline constexpr std::uint64_t out_ms = 2'000;
 inline constexpr std::uint64_t out_ms_max = 60'000;
-// Concurrent connects of one connection (RFC 8305 section 5). More would only add load to a network
-// that is slow as a whole.
-inline constexpr std::size_t attempts_max = 4;
+// Concurrent connects of one connection (RFC 8305 section 5): as many as large services have
+// addresses. More would only add load to a network that is slow as a whole.
+inline constexpr std::size_t attempts_max = 8;
 // Addresses of one name whose connections are counted. A name with more has its connections spread
 // without counts.
 inline constexpr std::size_t counted_addresses = 64;

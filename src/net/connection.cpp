@@ -66,7 +66,8 @@ void Connection::advance(Event event) {
 void Connection::drop_kept() {
   const Phase phase = session_.phase();
   if (phase == Phase::retreating) return;
-  if (phase == Phase::relaying && !session_.spoken() && kept_->may_retry()) return;
+  const bool open = phase == Phase::relaying || phase == Phase::draining;
+  if (open && !session_.eof(Side::backend) && !session_.spoken() && kept_->may_retry()) return;
   if (!session_.armed(Operation::send, Side::client)) kept_.reset();
 }
 
@@ -125,6 +126,7 @@ void Connection::start_receive(Side side) {
 
 void Connection::begin_relay() {
   setup_->tell_backend();
+  const bool may_retreat = setup_->may_retry();
   // Moving a flight leaves its bytes where they are.
   const auto first = setup_->flight();
   const std::size_t header_bytes = setup_->header_bytes();
@@ -133,12 +135,12 @@ void Connection::begin_relay() {
                             .session = session_,
                             .flow = flow_,
                             .settings = *settings_,
-                            .may_retreat = setup_->may_retry()},
+                            .may_retreat = may_retreat},
                  setup_->take_pair(),
-                 setup_->may_retry() ? Flight(loop_.shared.flights) : setup_->take_flight(), first,
+                 may_retreat ? Flight(loop_.shared.flights) : setup_->take_flight(), first,
                  header_bytes);
   served_by_ = setup_->served_by();
-  if (setup_->may_retry()) kept_ = std::move(setup_);
+  if (may_retreat) kept_ = std::move(setup_);
   setup_.reset();
   loop_.ledger.begin(flow_, loop_.now_ms);
   const auto look = std::min(idle_timeouts().idle, relay_->keepalive_after());

@@ -104,7 +104,7 @@ class Connection {
   std::unique_ptr<Setup> kept_;           // After that, while another backend may be tried.
   std::unique_ptr<Answering> answering_;  // From then on, for a client that is not served.
   std::optional<Relay> relay_;            // From then on, for all others.
-  std::optional<BoardPlace> served_by_;   // The relay's backend.
+  BoardPlace served_by_;                  // The relay's backend.
   bool reset_early_ = false;              // Retreating from a backend that sent an RST.
   bool half_closed_ = false;              // The client sent its FIN before a backend was connected.
   std::optional<Event> next_;

@@ -63,13 +63,15 @@ std::optional<Event> Connection::on_backend_end(const Event& event) {
   const bool silent = relay_->carrier() == PlaneId::userspace &&
                       relay_->forwarded(Side::backend) == 0 && !session_.holding(Side::backend);
   if (!silent) return event;
-  if (session_.phase() == Phase::relaying && !session_.spoken() && kept_ != nullptr &&
-      kept_->may_retry()) {
+  // After the client's FIN, a FIN is the backend's answer, and a reset is none.
+  const bool in_vain = session_.phase() == Phase::relaying ||
+                       (session_.phase() == Phase::draining && event.kind == Kind::reset);
+  if (in_vain && !session_.spoken() && kept_ != nullptr && kept_->may_retry()) {
     reset_early_ = event.kind == Kind::reset;
     return Event{.kind = Kind::turned_away, .side = Side::backend};
   }
-  if (event.kind == Kind::reset && served_by_) {
-    tell_reset(*served_by_, backend_of(flow_.record), target_context_of(loop_));
+  if (event.kind == Kind::reset) {
+    tell_reset(served_by_, backend_of(flow_.record), target_context_of(loop_));
   }
   return event;
 }

@@ -183,6 +183,19 @@ class Retries(ProxyTest):
             self.assertEqual(backends.read_to_end(client), b"second")
         self.assertEqual(self.first.accepted, 1)
 
+    def test_a_half_closed_client_is_moved_from_a_reset_and_stays_half_closed(self):
+        def refuse(connection):
+            backends.read_to_end(connection)
+            backends.reset(connection)
+        proxy = self.two(refuse)
+        client, hello = self.connect_hello(proxy)
+        with client:
+            client.shutdown(socket.SHUT_WR)
+            self.assertEqual(backends.read_to_end(client), b"second")
+        self.assertEqual(self.got, [hello])
+        line, = proxy.access(1)
+        self.assertEqual((line["attempts"], line["end"]), (2, "done"))
+
     def test_backends_that_all_reset_do_not_flood_the_log(self):
         def refuse(connection):
             connection.recv(65536)

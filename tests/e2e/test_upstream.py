@@ -154,6 +154,24 @@ class Upstream(ProxyTest):
         self.assertEqual([request[1][4:8] for request in self.requests],
                          [b"\xc0\0\2\1", b"\xc0\0\2\2"])
 
+    def test_a_backend_behind_the_server_is_out_by_itself(self):
+        for reply in (b"", b"\5\5"):
+            def answer(request, reply=reply):
+                return reply if request[4:8] == b"\xc0\0\2\1" else socks.GRANTED
+            proxy = self.scripted(answer, backend=["192.0.2.1:1", "192.0.2.2:2"],
+                                  config={"timeouts": {"attempt_delay": "100ms"}})
+            for _ in range(2):
+                self.assertTrue(self.exchange(proxy)[0])
+            self.assertEqual([(line["backend"], line["attempts"]) for line in proxy.access(2)],
+                             [("192.0.2.2:2", 2), ("192.0.2.2:2", 1)])
+            proxy.wait_log(r"backend 192\.0\.2\.1:1 by upstream exit \(.*\) is out")
+            self.assertNotIn("upstream exit is out", proxy.log())
+
+    def test_a_server_that_is_gone_is_out_for_all_backends_behind_it(self):
+        proxy = self.start(f"127.0.0.1:{processes.free_port()}", ["192.0.2.1:1", "192.0.2.2:2"])
+        self.assertEqual(self.failed(proxy), ("unreachable", "connection refused"))
+        proxy.wait_log("upstream exit is out: connection refused")
+
     def test_listed_names_go_by_the_server_and_the_rest_directly(self):
         server = self.backend(socks.server(requests := []))
         direct = self.backend()

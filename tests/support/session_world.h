@@ -135,7 +135,8 @@ class SessionWorld {
   void add_receive_ends(Side side, Add&& add) const {
     const Phase phase = session_.phase();
     for (const Kind kind : {Kind::eof, Kind::reset, Kind::receive_again}) add(kind);
-    if (side == Side::backend && phase == Phase::relaying && !session_.spoken() && retreats_ < 2) {
+    const bool open = phase == Phase::relaying || phase == Phase::draining;
+    if (side == Side::backend && open && !session_.spoken() && retreats_ < 2) {
       add(Kind::turned_away);
     }
     if (phase == Phase::hello) {
@@ -275,9 +276,10 @@ class SessionWorld {
         return;
       case Action::Kind::retreat:
         require(!session_.anything_armed(), "nothing is in flight when a backend is left");
-        require(!session_.spoken() && !fin_sent_[1] && !handed_over_, "nothing has gone on");
+        require(!session_.spoken() && !fin_sent_[0] && !handed_over_, "nothing has gone on");
         held_[index(Side::client)] = false;
         eof_ = {};  // To be found again.
+        fin_sent_ = {};
         ++retreats_;
         return;
       case Action::Kind::cancel_others:

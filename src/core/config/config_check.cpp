@@ -44,7 +44,6 @@ class ConfigCheck {
   void check_presence();
   void check_accounts();
   void check_listeners();
-  void check_accept_proxy(std::size_t index);
   void check_listener_pair(std::size_t earlier, std::size_t later);
   void check_routes();
   void check_route_listeners(std::size_t index);
@@ -95,25 +94,7 @@ void ConfigCheck::check_listeners() {
             "address " +
                 listeners[i].address.to_string());
     }
-    check_accept_proxy(i);
     for (std::size_t j = 0; j < i; ++j) check_listener_pair(j, i);
-  }
-}
-
-void ConfigCheck::check_accept_proxy(std::size_t index) {
-  const std::vector<IpPrefix>& sources = config_.listeners[index].accept_proxy_from;
-  const Position position = places_.listeners[index].accept_proxy_from;
-  if (sources.size() > limits::accept_proxy_max) {
-    error(position, "more than " + std::to_string(limits::accept_proxy_max) +
-                        " prefixes in 'accept_proxy_from' in [[listener]]");
-  }
-  const auto is_everybody = [](const IpPrefix& prefix) {
-    return prefix.length == (prefix.base.is_v4() ? 96 : 0);
-  };
-  if (std::ranges::any_of(sources, is_everybody)) {
-    diagnostics_.warning(position,
-                         "'accept_proxy_from' in [[listener]] trusts everybody: anyone who reaches "
-                         "the listener may say any address");
   }
 }
 

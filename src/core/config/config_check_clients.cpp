@@ -1,5 +1,6 @@
 #include "core/config/config_check_clients.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -15,6 +16,7 @@ class ClientsCheck {
       : config_(config), places_(places), diagnostics_(diagnostics) {}
 
   void run() {
+    for (std::size_t i = 0; i < config_.listeners.size(); ++i) check_accept_proxy(i);
     check_expressions();
     for (std::size_t i = 0; i < config_.routes.size(); ++i) {
       check_groups(i);
@@ -23,6 +25,7 @@ class ClientsCheck {
   }
 
  private:
+  void check_accept_proxy(std::size_t index);
   void check_expressions();
   void check_groups(std::size_t index);
   void check_access(std::size_t index);
@@ -35,6 +38,34 @@ class ClientsCheck {
   const ConfigPlaces& places_;
   DiagnosticList& diagnostics_;
 };
+
+void ClientsCheck::check_accept_proxy(std::size_t index) {
+  const ListenerConfig& listener = config_.listeners[index];
+  const std::vector<IpPrefix>& sources = listener.accept_proxy_from;
+  const Position position = places_.listeners[index].accept_proxy_from;
+  if (sources.size() > limits::accept_proxy_max) {
+    error(position, "more than " + std::to_string(limits::accept_proxy_max) +
+                        " prefixes in 'accept_proxy_from' in [[listener]]");
+  }
+  const auto is_everybody = [](const IpPrefix& prefix) {
+    return prefix.length == (prefix.base.is_v4() ? 96 : 0);
+  };
+  if (std::ranges::any_of(sources, is_everybody)) {
+    diagnostics_.warning(position,
+                         "'accept_proxy_from' in [[listener]] trusts everybody: anyone who reaches "
+                         "the listener may say any address");
+  }
+  if (listener.address.port == 0) return;  // It could not be parsed.
+  const IpAddress& own = listener.address.ip;
+  const bool takes_v4 = own.is_v4() || (own == IpAddress{} && !listener.v6only);
+  for (const IpPrefix& prefix : sources) {
+    if (prefix.base.is_v4() ? takes_v4 : !own.is_v4()) continue;
+    diagnostics_.warning(position, "no client of " + listener.address.to_string() + " is in " +
+                                       prefix.to_string() +
+                                       ", which 'accept_proxy_from' in [[listener]] has: it is of "
+                                       "the other address family");
+  }
+}
 
 // Each name of a route must have the groups that its backends refer to.
 void ClientsCheck::check_groups(std::size_t index) {

@@ -199,7 +199,7 @@ void Session::step_relay(const Event& event, Actions& actions) {
     case Kind::eof:
       return on_eof(side, actions);
     case Kind::turned_away:
-      assert(phase_ == Phase::relaying && !spoken_);
+      assert(!eof_[index(Side::backend)] && !spoken_);
       phase_ = Phase::retreating;
       if (armed_ != 0) actions.add(Act::cancel);
       return retreat_at_rest(actions);

@@ -218,7 +218,7 @@ class Session {
   std::size_t attempts() const { return attempts_; }
   // One of them was answered.
   bool won() const { return won_; }
-  // relaying: bytes have come beside the first flight, so that this backend is the last.
+  // relaying, draining: bytes have come beside the first flight, so that this backend is the last.
   bool spoken() const { return spoken_; }
   bool anything_armed() const { return armed_ != 0; }
   bool eof(Side side) const { return eof_[index(side)]; }

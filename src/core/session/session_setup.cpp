@@ -102,7 +102,8 @@ void Session::begin_relay(Actions& actions) {
 }
 
 // The client may close, or send more, before its receive is cancelled. The next backend's relay
-// sees a close again, but bytes beyond the first flight could not be delivered.
+// sees a close again, as it does one from before, but bytes beyond the first flight could not be
+// delivered.
 void Session::step_retreat(const Event& event, Actions& actions) {
   switch (event.kind) {
     case Kind::received:
@@ -124,6 +125,7 @@ void Session::retreat_at_rest(Actions& actions) {
   phase_ = Phase::connecting;
   holding_[index(Side::client)] = false;
   broken_[index(Side::backend)] = false;
+  eof_[index(Side::client)] = false;
   won_ = exhausted_ = false;
   actions.add(Act::retreat);
   actions.add(Act::next_target);

@@ -53,6 +53,8 @@ class SocksDialog {
 
   State state() const { return state_; }
   SocksError error() const { return error_; }
+  // The server has the whole request: only its reply about the target is missing.
+  bool asked() const { return step_ == Step::request && state_ == State::receive; }
 
   // The bytes left to send.
   std::span<const std::uint8_t> outgoing() const {

@@ -168,6 +168,7 @@ Attempts::Result Attempts::end(Attempt& attempt, std::int32_t result) {
       connect_timeout(settings_.timeouts, flow_.record.route->config).count());
   Result ended{.target = attempt.target,
                .sys_errno = attempt.outrun ? ECANCELED : -result,
+               .reached = attempt.talks && attempt.dialog->asked(),
                .lasted_ms = loop_.now_ms - attempt.begun_ms,
                .outrun = attempt.outrun,
                .in_time = attempt.until_ms - attempt.begun_ms >= limit};

@@ -37,6 +37,7 @@ class Attempts {
     // Instead of sys_errno: our own end could not be set up, or, with `reached`, the upstream's
     // error.
     AttemptError error = AttemptError::none;
+    // The upstream has answered; so if no reply came in time, the backend behind it is silent.
     bool reached = false;
     std::uint64_t lasted_ms = 0;
     bool outrun = false;  // It was cancelled because another one won.

@@ -81,11 +81,8 @@ class Setup {
   std::uint64_t setup_until_ms() const { return until_ms_; }
   std::span<const std::uint8_t> flight() const { return flight_.bytes(); }
   std::size_t header_bytes() const { return flight_.header_bytes(); }
-  // The backend that serves, unless it is behind an upstream.
-  std::optional<BoardPlace> served_by() const {
-    if (targets_.by_upstream()) return std::nullopt;
-    return targets_.place_on(loop_.shared.board, won_);
-  }
+  // The backend that serves.
+  BoardPlace served_by() const { return targets_.place_on(loop_.shared.board, won_); }
   Flight take_flight() { return std::move(flight_); }
   PlanePair take_pair() { return std::exchange(pair_, {}); }
   // The backend has ended that way; its socket is closed.

@@ -39,22 +39,22 @@ Event Setup::on_attempt(const Attempts::Result& result) {
   if (result.outrun) {
     const auto delay = static_cast<std::uint64_t>(settings_.timeouts.attempt_delay.count());
     if (result.lasted_ms >= delay) {
-      targets_.outrun(result.target, result.lasted_ms, target_context());
+      targets_.outrun(result.target, result.lasted_ms, result.reached, target_context());
     }
     return {.kind = Kind::connect_failed, .side = Side::backend};
   }
+  const std::uint64_t waited_ms = result.in_time ? std::max<std::uint64_t>(result.lasted_ms, 1) : 0;
   if (result.error != AttemptError::none) {
     targets_.refused(result.target, result.error, result.reached, target_context());
-    record_target();
-    flow_.record.connect_ms = static_cast<std::uint32_t>(loop_.now_ms - connecting_since_ms_);
-    return {.kind = Kind::connect_failed, .side = Side::backend};
+  } else if (result.sys_errno != 0 && result.reached) {
+    targets_.unanswered(result.target, waited_ms, target_context());
+  } else {
+    targets_.connected(result.target, result.sys_errno, waited_ms, target_context());
   }
-  const std::uint64_t waited_ms = result.in_time ? std::max<std::uint64_t>(result.lasted_ms, 1) : 0;
-  targets_.connected(result.target, result.sys_errno, waited_ms, target_context());
   record_target();
   flow_.record.connect_ms = static_cast<std::uint32_t>(loop_.now_ms - connecting_since_ms_);
-  return {.kind = result.sys_errno == 0 ? Kind::connected : Kind::connect_failed,
-          .side = Side::backend};
+  const bool connected = result.error == AttemptError::none && result.sys_errno == 0;
+  return {.kind = connected ? Kind::connected : Kind::connect_failed, .side = Side::backend};
 }
 
 void Setup::turned_away(bool by_reset) {

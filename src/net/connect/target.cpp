@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "core/session/access_line.h"
-#include "net/interface_index.h"
 #include "net/socket.h"
 
 namespace sni {
@@ -50,43 +49,7 @@ AttemptError attempt_error(int sys_errno) {
   }
 }
 
-// Whether the error means that the endpoint is unusable at present for any client.
-bool puts_out(AttemptError error, std::uint64_t waited_ms) {
-  switch (error) {
-    case AttemptError::no_answer:
-      return waited_ms > 0;
-    case AttemptError::refused:
-    case AttemptError::reset:
-    case AttemptError::no_file:
-    case AttemptError::host_unreachable:  // Includes a neighbour that does not answer ARP.
-      return true;
-    default:
-      return false;
-  }
-}
-
-// Limits messages per backend: true if it is time for one, which the caller then logs.
-bool is_time(std::atomic<std::uint64_t>& told_ms, std::uint64_t now_ms) {
-  std::uint64_t last_ms = told_ms.load(std::memory_order_relaxed);
-  if (last_ms != 0 && now_ms < last_ms + limits::failover_told_ms) return false;
-  return told_ms.compare_exchange_strong(last_ms, now_ms, std::memory_order_relaxed);
-}
-
-// Backends that accept and then reset may go out and come back with each connection, hence the gates.
-void put_out(const BoardPlace& place, std::string_view text, AttemptError error,
-             std::uint64_t waited_ms, TargetContext context) {
-  const std::uint64_t begun_ms = context.now_ms - std::min(waited_ms, context.now_ms);
-  if (!context.board.add(place.id, place.configured, begun_ms, context.now_ms)) return;
-  if (!(place.configured ? context.changes : context.log).admit(context.now_ms)) return;
-  spdlog::warn("backend {} is out: {}; tried last for {} s, and longer after each failed attempt",
-               text, to_string(error), limits::out_ms / 1000);
-}
-
 }  // namespace
-
-void tell_reset(const BoardPlace& place, std::string_view text, TargetContext context) {
-  put_out(place, text, AttemptError::reset, 0, context);
-}
 
 void TargetList::start(const Route& route, std::string_view requested_name,
                        const BalanceClient& client) {
@@ -203,7 +166,7 @@ bool TargetList::due(const ForwardPolicy& policy, TargetContext context) {
   if (!permitted(policy)) return false;
   latest_ = target_;
   error_ = AttemptError::none;
-  if (!context.board.puts_off(board_id(target_, context.board), context.now_ms)) return true;
+  if (!is_put_off(context)) return true;
   put_off_.push_back(target_);
   return false;
 }
@@ -225,13 +188,14 @@ void TargetList::connected(const Target& target, int sys_errno, std::uint64_t wa
   if (sys_errno == 0) {
     latest_ = target;
     error_ = AttemptError::none;
+    tell_upstream_answered(target, context);
     tell_answered(target, context);
     return tell_of_failover(target, context);
   }
   // EADDRNOTAVAIL is also the answer where the host has no address of that family.
   const bool no_way = sys_errno == EADDRNOTAVAIL && !has_source_for(target.endpoint);
   failed(target, attempt_error(no_way ? ENETUNREACH : sys_errno));
-  if (puts_out(error_, waited_ms)) tell_out(target, waited_ms, context);
+  tell_dialled_out(target, waited_ms, context);
   if (error_ == AttemptError::no_local_port && context.log.admit(context.now_ms)) {
     spdlog::warn(
         "no local port is left for connections to {}: many short connections wait in TIME_WAIT "
@@ -241,24 +205,37 @@ void TargetList::connected(const Target& target, int sys_errno, std::uint64_t wa
   }
 }
 
+void TargetList::unanswered(const Target& target, std::uint64_t waited_ms, TargetContext context) {
+  failed(target, AttemptError::no_answer);
+  tell_upstream_answered(target, context);
+  tell_out(target, waited_ms, context);
+}
+
 // Only a reset means that nothing serves there: a FIN may be the backend's answer to what it was
-// sent. What happens behind an upstream says nothing about the upstream, whose endpoint it is.
+// sent.
 void TargetList::turned_away(const Target& target, bool by_reset, TargetContext context) {
   failed(target, by_reset ? AttemptError::reset : AttemptError::ended);
-  if (by_reset && route_->upstream == nullptr) tell_out(target, 0, context);
+  if (by_reset) tell_out(target, 0, context);
 }
 
 void TargetList::refused(const Target& target, AttemptError error, bool reached,
                          TargetContext context) {
   failed(target, error);
-  if (reached) tell_answered(target, context);
+  if (!reached) return;
+  tell_upstream_answered(target, context);
+  tell_out(target, 0, context);
 }
 
-void TargetList::outrun(const Target& target, std::uint64_t waited_ms, TargetContext context) {
+void TargetList::outrun(const Target& target, std::uint64_t waited_ms, bool reached,
+                        TargetContext context) {
   const Target latest = latest_;
   const AttemptError error = error_;
   failed(target, AttemptError::no_answer);
-  tell_out(target, waited_ms, context);
+  if (reached) {
+    tell_out(target, waited_ms, context);
+  } else {
+    tell_dialled_out(target, waited_ms, context);
+  }
   latest_ = latest;
   error_ = error;
 }
@@ -273,55 +250,6 @@ void TargetList::failed(const Target& target, AttemptError error) {
   if (target.backend == first_ && !first_failure_) {
     first_failure_ = {.backend = first_, .error = error};
   }
-}
-
-void TargetList::tell_out(const Target& target, std::uint64_t waited_ms, TargetContext context) {
-  put_out(place_on(context.board, target), text_of(target), error_, waited_ms, context);
-}
-
-void TargetList::tell_answered(const Target& target, TargetContext context) const {
-  if (!context.board.answered(board_id(target, context.board), context.now_ms)) return;
-  if (!(is_configured(target) ? context.changes : context.log).admit(context.now_ms)) return;
-  spdlog::info("backend {} is back: it has answered", text_of(target));
-}
-
-// Another backend than the first choice has taken the connection.
-void TargetList::tell_of_failover(const Target& target, TargetContext context) const {
-  if (target.backend == first_ || !first_failure_) return;
-  const BackendEntry& first = *route_->backends[first_];
-  const std::uint32_t since = first.failovers.fetch_add(1, std::memory_order_relaxed) + 1;
-  if (!is_time(first.failover_told_ms, context.now_ms)) return;
-  first.failovers.fetch_sub(since, std::memory_order_relaxed);
-  spdlog::warn("backend {} failed ({}); {} serves route {} in its place{}", first.backend.text,
-               to_string(first_failure_->error), backend_of(target).text,
-               route_->config.names.front(),
-               since == 1 ? "" : fmt::format(", {} connections since the last such line", since));
-}
-
-void TargetList::tell_all_out(TargetContext context) const {
-  if (!is_time(route_->backends.front()->all_out_told_ms, context.now_ms)) return;
-  spdlog::warn("every backend of route {} is out; they are still tried",
-               route_->config.names.front());
-}
-
-EndpointBoard::Id TargetList::board_id(const Target& target, const EndpointBoard& board) const {
-  const Backend& backend = dialled(target).backend;
-  return backend.kind == Backend::Kind::unix_path ? board.id_of(backend.host)
-                                                  : board.id_of(target.endpoint);
-}
-
-// In a form that is safe in a log.
-std::string TargetList::text_of(const Target& target) const {
-  const Backend& backend = backend_of(target);
-  const Upstream* const upstream = route_->upstream.get();
-  if (backend.kind == Backend::Kind::address && upstream == nullptr) {
-    return target.endpoint.to_string(interface_name);
-  }
-  std::string text = escape_for_log(backend.text);
-  if (backend.is_of_client()) text += " as " + escape_for_log(host_of(backend));
-  if (upstream != nullptr) text += " by upstream " + upstream->name;
-  if (target.endpoint.port != 0) text += " (" + target.endpoint.to_string(interface_name) + ")";
-  return text;
 }
 
 void TargetList::late() {

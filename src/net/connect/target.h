@@ -88,6 +88,8 @@ class TargetList {
   // to call the endpoint unresponsive.
   void connected(const Target& target, int sys_errno, std::uint64_t waited_ms,
                  TargetContext context);
+  // The route's upstream has answered, but said nothing about the target within `waited_ms`.
+  void unanswered(const Target& target, std::uint64_t waited_ms, TargetContext context);
   // The target was connected and ended, by a reset or a FIN, before it sent a byte.
   void turned_away(const Target& target, bool by_reset, TargetContext context);
   // The target failed before its connect(), or, with `reached`, the route's upstream reported this.
@@ -95,13 +97,11 @@ class TargetList {
   // What the upstream is to connect to.
   SocksTarget socks_target(const Target& target) const;
   // The target was given up after `waited_ms` because another one was faster. For the board it is
-  // as unresponsive as one that had its whole time.
-  void outrun(const Target& target, std::uint64_t waited_ms, TargetContext context);
+  // as unresponsive as one that had its whole time. `reached`: its upstream had answered.
+  void outrun(const Target& target, std::uint64_t waited_ms, bool reached, TargetContext context);
 
-  BoardPlace place_on(const EndpointBoard& board, const Target& target) const {
-    return {.id = board_id(target, board), .configured = is_configured(target)};
-  }
-  bool by_upstream() const { return route_->upstream != nullptr; }
+  // Of the target itself, which may be behind an upstream.
+  BoardPlace place_on(const EndpointBoard& board, const Target& target) const;
 
   // Whether next() may find another one.
   bool has_more() const {
@@ -169,12 +169,14 @@ class TargetList {
   void forget_addresses();
   void choose_address();
   void failed(const Target& target, AttemptError error);
-  void tell_out(const Target& target, std::uint64_t waited_ms, TargetContext context);
+  void tell_out(const Target& target, std::uint64_t waited_ms, TargetContext context) const;
+  void tell_dialled_out(const Target& target, std::uint64_t waited_ms, TargetContext context) const;
   void tell_answered(const Target& target, TargetContext context) const;
+  void tell_upstream_answered(const Target& target, TargetContext context) const;
   void tell_of_failover(const Target& target, TargetContext context) const;
   void tell_all_out(TargetContext context) const;
-  bool is_configured(const Target& target) const { return !backend_of(target).is_of_client(); }
-  EndpointBoard::Id board_id(const Target& target, const EndpointBoard& board) const;
+  bool is_put_off(TargetContext context) const;
+  BoardPlace dialled_place(const EndpointBoard& board, const Target& target) const;
   std::string text_of(const Target& target) const;
 
   const Route* route_ = nullptr;

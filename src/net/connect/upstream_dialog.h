@@ -29,6 +29,9 @@ class UpstreamDialog {
   // on.
   std::optional<AttemptError> on_completion(std::int32_t result);
 
+  // The server is trying to reach the backend.
+  bool asked() const { return dialog_.asked(); }
+
  private:
   SocksDialog dialog_;
 };

@@ -12,8 +12,8 @@ namespace sni {
 
 namespace {
 
-// The target that the upstream is asked for.
-std::string backend_by_upstream(const FlowRecord& flow) {
+// The target by its name, as a route for many names or an upstream is asked for it.
+std::string named_backend(const FlowRecord& flow) {
   if (!flow.backend->is_of_client()) return flow.backend->text;
   const std::string host = flow.backend->kind == Backend::Kind::captured_name
                                ? flow.route->captured_host(*flow.backend, flow.server_name)
@@ -61,7 +61,10 @@ std::string line_of(const FlowRecord& flow, const FlowEnd& end, std::uint64_t ru
 std::string backend_of(const FlowRecord& flow) {
   if (flow.earlier != nullptr) return flow.earlier->backend;
   if (flow.backend == nullptr) return {};
-  if (flow.route->upstream != nullptr) return backend_by_upstream(flow);
+  // Without an address, only the name that the route has made says what was looked for.
+  const bool only_named =
+      flow.backend->kind == Backend::Kind::captured_name && flow.backend_address.port == 0;
+  if (flow.route->upstream != nullptr || only_named) return named_backend(flow);
   return flow.backend_address.port != 0 ? flow.backend_address.to_string(interface_name)
                                         : flow.backend->text;
 }

@@ -26,7 +26,7 @@ address = "[::]:443"
 v6only = true
 freebind = true
 idle = "1h"
-accept_proxy_from = ["10.0.0.0/8", "2001:db8::5"]
+accept_proxy_from = ["fd00::/8", "2001:db8::5"]
 [[listener]]
 name = "web"
 address = "[fe80::1%2]:80"

@@ -137,7 +137,7 @@ TEST_CASE("a route says which sources it serves, and how many connections") {
 TEST_CASE("a listener that trusts every PROXY header gives a warning") {
   const auto listen = [](std::string_view sources) {
     return "route = [{ names = ['a.example'], backend = 'b:1' }]\n[[listener]]\nname = 'https'\n"
-           "address = '0.0.0.0:443'\naccept_proxy_from = " +
+           "address = '[::]:443'\naccept_proxy_from = " +
            std::string(sources) + "\n";
   };
   const Messages warned{
@@ -152,6 +152,30 @@ TEST_CASE("a listener that trusts every PROXY header gives a warning") {
   for (int i = 0; i < 65; ++i) many += "'10.0.0." + std::to_string(i) + "',";
   CHECK(mistakes(listen('[' + many + ']')) ==
         Messages{"c.toml:5:21: more than 64 prefixes in 'accept_proxy_from' in [[listener]]"});
+}
+
+TEST_CASE("a PROXY header that no client of the listener can bring gives a warning") {
+  const auto listen = [](std::string_view address, std::string_view sources) {
+    return "route = [{ names = ['a.example'], backend = 'b:1' }]\n[[listener]]\nname = 'https'\n" +
+           std::string(address) + "\naccept_proxy_from = [" + std::string(sources) + "]\n";
+  };
+  const auto warned = [](std::string_view address, std::string_view prefix) {
+    return Messages{"c.toml:5:21: warning: no client of " + std::string(address) + " is in " +
+                    std::string(prefix) +
+                    ", which 'accept_proxy_from' in [[listener]] has: it is of the other address "
+                    "family"};
+  };
+  for (const auto* address : {"0.0.0.0:443", "10.0.0.1:443"}) {
+    const std::string key = "address = '" + std::string(address) + '\'';
+    CHECK(mistakes(listen(key, "'10.0.0.0/8'")).empty());
+    CHECK(mistakes(listen(key, "'2001:db8::/32', '10.0.0.0/8'")) ==
+          warned(address, "2001:db8::/32"));
+  }
+  const std::string both = "address = '[::]:443'";
+  CHECK(mistakes(listen(both, "'10.0.0.0/8', '2001:db8::5'")).empty());
+  CHECK(mistakes(listen(both + "\nv6only = true", "'10.0.0.0/8'")).size() == 1);
+  CHECK(mistakes(listen("address = '[2001:db8::1]:443'", "'10.0.0.0/8'")) ==
+        warned("[2001:db8::1]:443", "10.0.0.0/8"));
 }
 
 TEST_CASE("keys of the way to a backend land in their fields") {

@@ -121,7 +121,7 @@ TEST_CASE("clients can fill the board and push out nothing that is configured") 
   constexpr std::uint32_t ours = 64;
   for (std::uint32_t i = 0; i < ours; ++i) board->add(i, start_ms, start_ms);
   // Each later than the previous one, so that age alone would favour them.
-  for (std::uint32_t i = ours; i < 20 * limits::board_endpoints; ++i) {
+  for (std::uint32_t i = ours; i < 4 * limits::board_endpoints; ++i) {
     board->add(i, start_ms + i / 100, start_ms + i / 100, by_client);
   }
   for (std::uint32_t i = 0; i < ours; ++i) CHECK(board->puts_off(i, start_ms + 1000));
@@ -129,17 +129,17 @@ TEST_CASE("clients can fill the board and push out nothing that is configured") 
 
 TEST_CASE("configured endpoints replace those named by clients") {
   const auto board = std::make_unique<Board>();
-  for (std::uint32_t i = 0; i < 20 * limits::board_endpoints; ++i) {
+  for (std::uint32_t i = 0; i < 4 * limits::board_endpoints; ++i) {
     board->add(i, start_ms, start_ms, by_client);
   }
-  constexpr std::uint32_t late = 20 * limits::board_endpoints;
+  constexpr std::uint32_t late = 4 * limits::board_endpoints;
   CHECK(board->add(late, start_ms, start_ms));
   CHECK(board->puts_off(late, start_ms));
 }
 
 TEST_CASE("a new endpoint named by a client replaces an older one") {
   const auto board = std::make_unique<Board>();
-  constexpr std::uint32_t many = 20 * limits::board_endpoints;
+  constexpr std::uint32_t many = 4 * limits::board_endpoints;
   for (std::uint32_t i = 0; i < many; ++i) board->add(i, start_ms, start_ms, by_client);
   CHECK(board->add(many, start_ms + 50, start_ms + 50, by_client));
   CHECK(board->puts_off(many, start_ms + 50));
@@ -150,7 +150,7 @@ TEST_CASE("an endpoint named by a client and the configuration is kept as config
   board->add(1, start_ms, start_ms, by_client);
   board->add(1, start_ms, start_ms, configured);
   board->add(1, start_ms, start_ms, by_client);
-  for (std::uint32_t i = 2; i < 20 * limits::board_endpoints; ++i) {
+  for (std::uint32_t i = 2; i < 4 * limits::board_endpoints; ++i) {
     board->add(i, start_ms + 500, start_ms + 500, by_client);
   }
   CHECK(board->puts_off(1, start_ms + 500));

@@ -5,30 +5,13 @@
 #include <random>
 
 #include "core/limits.h"
+#include "support/session_steps.h"
 #include "support/session_world.h"
 
 using namespace sni;
+using namespace sni::test;
 using Kind = Event::Kind;
 using Act = Action::Kind;
-
-namespace {
-
-std::vector<Action> step(Session& session, const Event& event) {
-  const Actions actions = session.step(event);
-  return {actions.begin(), actions.end()};
-}
-
-// A session whose backend has just answered and whose first flight is on its way to it.
-Session relaying() {
-  Session session;
-  for (const Kind kind :
-       {Kind::accepted, Kind::flight_routed, Kind::target_ready, Kind::connected}) {
-    session.step({.kind = kind, .side = kind == Kind::connected ? Side::backend : Side::client});
-  }
-  return session;
-}
-
-}  // namespace
 
 TEST_CASE("A client that leaves while its backend is looked for ends the connection") {
   for (const Kind found : {Kind::target_named, Kind::target_ready}) {
@@ -331,48 +314,6 @@ TEST_CASE("Whatever happens in whatever order, a session ends in closed and keep
     CAPTURE(to_string(reason));
     CHECK(ends[static_cast<std::size_t>(reason)] > 0);
   }
-}
-
-namespace {
-
-// The backend ended before it sent a byte, after the flight was sent.
-Session turned_away() {
-  Session session = relaying();
-  session.step({.kind = Kind::sent, .side = Side::client});
-  session.step({.kind = Kind::turned_away, .side = Side::backend});
-  return session;
-}
-
-}  // namespace
-
-TEST_CASE(
-    "A backend that ends before its first byte leads to the next one, with nothing in flight") {
-  Session session = relaying();
-  CHECK_FALSE(session.spoken());
-  session.step({.kind = Kind::sent, .side = Side::client});
-  CHECK(step(session, {.kind = Kind::turned_away, .side = Side::backend}) ==
-        std::vector<Action>{{Act::cancel}});
-  CHECK(step(session, {.kind = Kind::cancelled, .operation = Operation::receive}) ==
-        std::vector<Action>{{Act::retreat}, {Act::next_target}});
-  CHECK(step(session, {.kind = Kind::target_ready}) ==
-        std::vector<Action>{{Act::connect, Side::backend}});
-  CHECK(step(session, {.kind = Kind::connected, .side = Side::backend}) ==
-        std::vector<Action>{
-            {Act::begin_relay}, {Act::send, Side::client}, {Act::receive, Side::backend}});
-}
-
-TEST_CASE(
-    "A client that sends more before its receive is cancelled is reset, not served by halves") {
-  Session session = turned_away();
-  CHECK(step(session, {.kind = Kind::received}) == std::vector<Action>{{Act::flush, Side::client}});
-  CHECK(session.phase() == Phase::resetting);
-  CHECK(session.reason() == EndReason::backend_reset);
-}
-
-TEST_CASE("A client that leaves while a backend is left is closed") {
-  Session session = turned_away();
-  CHECK(step(session, {.kind = Kind::reset}) == std::vector<Action>{{Act::close}});
-  CHECK(session.reason() == EndReason::client_reset);
 }
 
 TEST_CASE("A connection waits for a place, and goes on with it or without") {

@@ -28,8 +28,9 @@ def read_request(connection):
 
 
 def server(requests, reply=GRANTED, *, method=b"\5\0", then=backends.echo, pause=None):
-    """A handler that speaks SOCKS5 with the answers `method` and `reply`, then behaves like a
-    backend; `requests` collects the requests. With `pause` every answer is sent byte by byte."""
+    """A handler that speaks SOCKS5 with the answers `method` and `reply`, which may be a function of
+    the request, then behaves like a backend; `requests` collects the requests. With `pause` every
+    answer is sent byte by byte."""
     def send(connection, data):
         for piece in [data] if pause is None else [bytes([byte]) for byte in data]:
             connection.sendall(piece)
@@ -44,8 +45,9 @@ def server(requests, reply=GRANTED, *, method=b"\5\0", then=backends.echo, pause
         if method != b"\5\0":
             return backends.drain(connection)
         requests.append((methods, read_request(connection)))
-        send(connection, reply)
-        if reply[:2] != b"\5\0":
+        answer = reply(requests[-1][1]) if callable(reply) else reply
+        send(connection, answer)
+        if answer[:2] != b"\5\0":
             return backends.drain(connection)
         return then(connection)
     return handler

@@ -36,7 +36,7 @@ TEST_CASE("a target that another one outran is out, and says nothing of the conn
   const Target slow = tries.targets.target();
   REQUIRE(tries.next() == Next::endpoint);
   tries.ended(0);
-  tries.targets.outrun(slow, 250, tries.context());
+  tries.targets.outrun(slow, 250, /*reached=*/false, tries.context());
   CHECK(tries.latest().text == "10.0.0.2:443");
   CHECK(tries.targets.error() == AttemptError::none);
   TargetList later;
