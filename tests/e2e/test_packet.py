@@ -273,11 +273,12 @@ class Declined(Packet):
         self.addCleanup(backend.end)
         started = self.started("remote", backends.echo, route=[
             {"names": ["one.example"], "backend": backend.address}])
-        self.short_connection(started)
-        self.assertEqual(started.access(1)[0]["plane"], "userspace")
-        started.signal(signal.SIGTERM)
-        self.assertEqual(started.wait(20), 0)
-        self.assertIn("packet_declined.the_backend_is_not_a_TCP_address=1", started.log())
+        self.check_relayed(started, self.connect(started), "the backend is not a TCP address")
+
+    def test_connections_of_a_route_with_a_source_stay_in_the_relay(self):
+        started = self.started("remote", backends.echo, route_keys={"mark": 7})
+        self.check_relayed(started, self.connect(started),
+                           "the route chooses where the connection comes from")
 
     def test_interfaces_that_are_not_named_are_left_alone(self):
         started = self.started("remote", backends.echo, fast_path={"interfaces": ["br0"]})

@@ -189,6 +189,7 @@ enum packet_decline {
   PACKET_TAKEN = 0,
   PACKET_DECLINE_OFF,         /* The plane is not available or not wanted. */
   PACKET_DECLINE_NOT_TCP,     /* UNIX backend. */
+  PACKET_DECLINE_SOURCE,      /* The route sets its source: address, port, interface or mark. */
   PACKET_DECLINE_FULL,        /* The table of flows is full. */
   PACKET_DECLINE_PORT,        /* Its local port cannot be held (descriptors). */
   PACKET_DECLINE_ROUTE,       /* No route, or no hooked interface on it. */

@@ -183,11 +183,17 @@ HandoverPair PlanePacket::handover_pair(const Pair& pair, const PlaneView& view)
           .backend_ifindex = pair.backend_ifindex};
 }
 
-PlaneAnswer PlanePacket::decline(PlaneTicket ticket, packet_decline why, const PlaneView& view) {
+void PlanePacket::decline(packet_decline why, const Endpoint& target) {
   counts_.declined[why].add();
-  const Pair& pair = *pairs_.find(ticket);
+  if (!spdlog::should_log(spdlog::level::debug)) return;
   spdlog::debug("packet: a connection to {} stays in the relay: {}",
-                pair.target.to_string(interface_name), to_string(why));
+                target.port != 0 ? target.to_string(interface_name) : "a UNIX socket",
+                to_string(why));
+}
+
+PlaneAnswer PlanePacket::decline(PlaneTicket ticket, packet_decline why, const PlaneView& view) {
+  const Pair& pair = *pairs_.find(ticket);
+  decline(why, pair.target);
   if (pair.name != 0) {
     free_windows(view.client, view.backend);
     service_.splice().unwatch(pair.keys.client, pair.name);

@@ -69,7 +69,8 @@ class PlanePacket {
   // no_ticket: declined. `backend` is not connected yet.
   PlaneTicket announce(int client, bool client_is_v4, int backend, const Endpoint& target,
                        std::uint64_t now_ms);
-  void decline_unix() { counts_.declined[PACKET_DECLINE_NOT_TCP].add(); }
+  // For a connection that is not announced. Port 0: a UNIX socket.
+  void decline(packet_decline why, const Endpoint& target);
   // Whether the relay must come to rest for step(). declined: the ticket is gone.
   PlaneAnswer wants(PlaneTicket ticket, const PlaneView& view, std::uint64_t now_ms);
   // To be called when nothing is in flight on either socket and nothing is held. `idle`: how long

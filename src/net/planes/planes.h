@@ -31,15 +31,16 @@ class Planes {
 
   // Which planes may have a pair.
   struct Open {
-    bool packet = true;    // The backend's socket may be bound and is routed normally.
+    // The backend's socket may be bound and is routed normally.
+    packet_decline packet = PACKET_TAKEN;
     bool sockhash = true;  // Every byte that the backend's socket receives is for the client.
   };
   // Before connect().
   void announce(PlanePair& pair, int client, bool client_is_v4, int backend, const Endpoint& target,
                 Open open, std::uint64_t now_ms);
-  // Instead of announce(): the backend has no TCP address.
-  void decline_unix() {
-    if (packet_ != nullptr) packet_->decline_unix();
+  // Instead of announce(): the packet plane cannot have the connection.
+  void decline(packet_decline why, const Endpoint& target) {
+    if (packet_ != nullptr) packet_->decline(why, target);
   }
   // To be called after bytes were received from the client or sent to it. Returns whether a plane
   // wants both sockets.
