@@ -6,9 +6,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -154,6 +156,13 @@ void hold_standard_descriptors() {
   if (null > STDERR_FILENO) ::close(null);
 }
 
+// Of a command, once it has said everything. A script must not take half an answer for a whole one.
+int said(int status) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  return fail(
+      {.what = "cannot write to standard output: " + std::generic_category().message(errno)});
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -186,20 +195,28 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     // Help and version are "errors" with status 0; CLI11 has its own number for every other error.
-    return app.exit(error) == 0 ? 0 : exit_failed;
+    return app.exit(error) == 0 ? said(0) : exit_failed;
   }
 
   const bool is_proxy = app.get_subcommands().empty() && !config.empty();
   if (is_proxy) return run(config);
   sni::unblock_signals();
-  if (const auto status = config_cli.run()) return *status;
-  if (const auto status = control.run()) return *status;
-  if (const auto status = operate.run()) return *status;
-  if (const auto status = backends.run()) return *status;
-  if (const auto status = top.run()) return *status;
-  if (*check_command) return check(config, check_options);
-  if (*probe_command) return probe();
-  if (*bench_command) return sni::become_bench(bench_command->remaining());
-  app.exit(CLI::RequiredError("--config"));
-  return exit_failed;
+  const auto command = [&] {
+    if (const auto status = config_cli.run()) return *status;
+    if (const auto status = control.run()) return *status;
+    if (const auto status = operate.run()) return *status;
+    if (const auto status = backends.run()) return *status;
+    if (const auto status = top.run()) return *status;
+    if (*check_command) return check(config, check_options);
+    if (*probe_command) return probe();
+    if (*bench_command) return sni::become_bench(bench_command->remaining());
+    app.exit(CLI::RequiredError("--config"));
+    return exit_failed;
+  };
+  try {
+    return said(command());
+  } catch (const nlohmann::json::exception& error) {
+    return fail(
+        {.what = std::string("the proxy's answer is not of this version: ") + error.what()});
+  }
 }

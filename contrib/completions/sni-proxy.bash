@@ -3,7 +3,7 @@ _sni_proxy() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
   local commands="check config import probe bench status stats connections top kill reload drain backends reopen log-level block unblock blocklist"
   case $before in
-    --config | --socket | sniproxy | haproxy | nginx)
+    --config | --socket | --html | --proxy | sniproxy | haproxy | nginx)
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return
       ;;
@@ -15,15 +15,24 @@ _sni_proxy() {
       mapfile -t COMPREPLY < <(compgen -W "route backend name source listener plane" -- "$word")
       return
       ;;
-    --top | --interval | --name | --source | --backend | --disable | --enable | --for) return ;;
+    --top | --interval | --explain | --alpn | --listener | --rounds | --seconds | --only | --name | --source | --backend | --disable | --enable | --for) return ;;
   esac
   local options="--config --help --version $commands"
   case ${COMP_WORDS[1]} in
-    check) options="--config --help" ;;
-    config) options="--show --config --help" ;;
-    import) options="sniproxy haproxy nginx --help" ;;
+    check)
+      options="--config --explain --alpn --listener --source --help"
+      compopt -o default
+      ;;
+    config)
+      options="--show --config --help"
+      compopt -o default
+      ;;
+    import)
+      options="sniproxy haproxy nginx --help"
+      compopt -o default
+      ;;
     probe) options="--help" ;;
-    bench) options="--help --json --html" ;;
+    bench) options="--only --rounds --seconds --quick --proxy --loopback --json --html --print-configs --help" ;;
     connections) options="--follow --name --source --backend --json --socket --help" ;;
     top) options="--interval --socket --help" ;;
     kill) options="--name --source --backend --json --socket --help" ;;

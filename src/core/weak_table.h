@@ -33,16 +33,15 @@ class WeakTable {
   }
   // Counts values in use and some that were in use until recently.
   std::size_t size() const { return values_.size(); }
-
- private:
-  static constexpr std::size_t sweep_least = 64;
-
-  // The cost is proportional to what was added since the last sweep, so a reload costs the size of
-  // its routes.
+  // Forgets values that nobody holds. The table also does so by itself, when it has grown to twice its
+  // size: that costs a reload no more than the size of its routes.
   void sweep() {
     std::erase_if(values_, [](const auto& each) { return each.second.expired(); });
     sweep_at_ = std::max(sweep_least, 2 * values_.size());
   }
+
+ private:
+  static constexpr std::size_t sweep_least = 64;
 
   std::unordered_map<std::string, std::weak_ptr<T>> values_;
   std::size_t sweep_at_ = sweep_least;  // Number of values at which the next sweep is due.

@@ -84,9 +84,9 @@ Result<TopScreen> TopScreen::open() {
     return fail("top needs a terminal; `sni-proxy stats` and `connections` do not");
   }
   std::setlocale(LC_CTYPE, "");  // NOLINT(concurrency-mt-unsafe): `top` has one thread.
-  // initscr() would exit the process on failure.
-  if (newterm(nullptr, stdout, stdin) == nullptr) {
-    return fail("nothing is known of a terminal of the type in $TERM; try TERM=vt100");
+  // A "dumb" terminal cannot move its cursor. initscr() would exit the process on failure.
+  if (environment("TERM") == "dumb" || newterm(nullptr, stdout, stdin) == nullptr) {
+    return fail("top cannot use a terminal of the type in $TERM; try TERM=vt100");
   }
   set_escdelay(escape_delay_ms);
   cbreak();

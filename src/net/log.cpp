@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -218,9 +219,16 @@ void configure_logging(const LogConfig& config) {
 Result<void> open_access_file(const std::string& path) {
   std::shared_ptr<LogWriter> writer;
   if (!path.empty()) {
-    constexpr int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+    // A FIFO that nobody reads would hold open() up; only the writer's thread may wait for a reader.
+    constexpr int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    const std::string act = "cannot open log.access_file " + path;
     UniqueFd file = UniqueFd::adopt(::open(path.c_str(), flags, 0640));
-    if (!file) return fail_sys("cannot open log.access_file " + path, errno);
+    if (!file) {
+      const int why = errno;
+      const bool unread = why == ENXIO && std::filesystem::is_fifo(path);
+      return unread ? fail(act + ": no process reads this FIFO") : fail_sys(act, why);
+    }
+    fcntl(file.get(), F_SETFL, O_APPEND);
     writer = std::make_shared<LogWriter>(std::move(file));
   }
   access_path = path;

@@ -2,6 +2,7 @@
 """log.access_file: access lines in a file of their own, through rotations and full disks."""
 
 import json
+import os
 import pathlib
 import socket
 import re
@@ -104,6 +105,23 @@ class AccessFile(ProxyTest):
             "cannot open log.access_file .*: No such device or address; nothing is changed")
         self.visit(started)
         self.lines(second, 2)
+
+    def test_a_fifo_that_nobody_reads_holds_nothing_up(self):
+        os.mkfifo(self.file)
+        started = self.proxy({"log": {"access_file": str(self.file)},
+                              "route": [{"names": ["*"], "backend": "127.0.0.1:9"}]}, wait=False)
+        self.assertEqual(started.wait(20), 1)
+        self.assertIn("no process reads this FIFO", started.log())
+        reader = os.open(self.file, os.O_RDONLY | os.O_NONBLOCK)
+        started = self.started()
+        self.visit(started)
+        os.set_blocking(reader, True)
+        self.assertIn(b'"client":', os.read(reader, 4096))
+        os.close(reader)
+        started.reload(started.config)
+        started.wait_log("no process reads this FIFO; nothing is changed")
+        started.signal(signal.SIGTERM)
+        self.assertEqual(started.wait(20), 0)
 
     def test_a_full_disk_costs_lines_that_are_counted_and_no_connection(self):
         self.file = pathlib.Path("/dev/full")

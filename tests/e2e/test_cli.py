@@ -176,6 +176,16 @@ class CommandLine(ProxyTest):
         os.close(reading)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_output_that_is_not_all_written_is_a_failure(self):
+        path = str(self.directory / "good.toml")
+        pathlib.Path(path).write_text(GOOD)
+        for arguments in (["config", "--show", path], ["check", path], ["--version"], ["--help"]):
+            with self.subTest(arguments), open("/dev/full", "w", encoding="ascii") as full:
+                done = subprocess.run([proxy.BINARY, *arguments], stdout=full, text=True,
+                                      stderr=subprocess.PIPE, timeout=60)
+                self.assertEqual((done.returncode, done.stderr), (
+                    1, "sni-proxy: cannot write to standard output: No space left on device\n"))
+
     def test_check_opens_no_socket(self):
         with backends.socket.create_server(("127.0.0.1", 0)) as taken:
             text = GOOD.replace("44300", str(taken.getsockname()[1]))

@@ -60,6 +60,28 @@ class Install(ProxyTest):
             for text in texts:
                 self.assertRegex(text.replace("\\-", "-"), rf"(?m)\b{command}\b", command)
 
+    def test_so_has_each_of_its_options(self):
+        manual, *shells = [(self.prefix / path).read_text().replace("\\-", "-") for path in (
+            "share/man/man1/sni-proxy.1", "share/bash-completion/completions/sni-proxy",
+            "share/zsh/site-functions/_sni-proxy",
+            "share/fish/vendor_completions.d/sni-proxy.fish")]
+        for command in self.subcommands():
+            text = run(str(self.prefix / "bin/sni-proxy"), command, "--help").stdout
+            for option in set(re.findall(r"--([a-z-]+)", text)) - {"help"}:
+                with self.subTest(f"{command} --{option}"):
+                    if command != "bench":
+                        self.assertIn(f"--{option}", manual)
+                    for completions in shells:
+                        self.assertRegex(completions, rf"(--|-l ){option}\b")
+
+    @unittest.skipUnless(shutil.which("bash"), "needs bash")
+    def test_bash_completes_files_where_one_is_expected(self):
+        script = self.prefix / "share/bash-completion/completions/sni-proxy"
+        done = run("bash", "-c", f"source {script}; compopt() {{ echo files; }}; "
+                                 "COMP_WORDS=(sni-proxy check --ex) COMP_CWORD=2; "
+                                 "_sni_proxy; echo ${COMPREPLY[*]}")
+        self.assertEqual((done.stdout, done.stderr), ("files\n--explain\n", ""))
+
     @unittest.skipUnless(shutil.which("bash"), "needs bash")
     def test_bash_completes_commands(self):
         script = self.prefix / "share/bash-completion/completions/sni-proxy"

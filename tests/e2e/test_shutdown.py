@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """SIGTERM drains, the drain deadline cuts, a second SIGTERM ends it at once."""
 
+import pathlib
 import signal
 import socket
 import time
 import unittest
 
-from support import backends, processes, streams
+from support import backends, processes, streams, trace
 from support.case import ProxyTest, main
 from support.proxy import listener
 
@@ -76,6 +77,16 @@ class Shutdown(ProxyTest):
         self.assertEqual(backends.read_exactly(connection, 10), b"still here")
         proxy.signal(signal.SIGTERM)
         proxy.wait(10)
+
+    def test_a_worker_that_hangs_does_not_keep_the_process(self):
+        proxy = self.relay(server={"workers": 2}, timeouts={"drain": "500ms"})
+        tasks = pathlib.Path(f"/proc/{proxy.process.pid}/task")
+        worker, = (int(each.name) for each in tasks.iterdir()
+                   if (each / "comm").read_text().strip() == "worker-1")
+        with trace.stopped(worker):
+            proxy.signal(signal.SIGTERM)
+            proxy.wait_log("worker 1 has not ended within 5s; its connections are cut", 30)
+        self.assertEqual(proxy.wait(30), 1)
 
     def test_hellos_that_are_not_complete_do_not_hold_up_the_end(self):
         proxy = self.relay(timeouts={"drain": "60s", "hello": "1s"})

@@ -96,6 +96,13 @@ class Traffic(ProxyTest):
         self.assertEqual((self.directory / "stats.json.broken").read_text(), "nonsense")
         self.assertEqual(self.by(third, "name")["rows"], [])
 
+    def test_a_reload_that_shortens_the_interval_takes_effect_at_once(self):
+        path = self.directory / "stats.json"
+        started = self.relay(stats={"file": str(path), "interval": "24h"})
+        self.served(started, "one.example")
+        started.reload(started.config | {"stats": {"file": str(path), "interval": "1s"}})
+        processes.wait_until(path.exists, "the file")
+
     def test_of_connections_that_ended_well_a_sample_is_logged_and_of_others_each(self):
         started = self.relay(server={"workers": 1}, log={"access_sample": 5})
         for _ in range(10):

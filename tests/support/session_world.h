@@ -77,7 +77,7 @@ class SessionWorld {
     due_.reset();
     const bool was_closing = session_.phase() >= Phase::closing;
     const std::size_t from = index(event.side);
-    if (event.kind == Kind::received && !was_closing) held_[from] = true;
+    if (event.kind == Kind::received) held_[from] = true;
     if (event.kind == Kind::sent || event.kind == Kind::send_failed) held_[from] = false;
     if (event.kind == Kind::connected || event.kind == Kind::connect_failed) --attempts_;
     if (event.kind == Kind::cancelled && event.operation == Operation::connect) --attempts_;
@@ -260,7 +260,9 @@ class SessionWorld {
       case Action::Kind::queue:
       case Action::Kind::watch:
       case Action::Kind::flush:
+        return;
       case Action::Kind::reset:
+        reset_[side] = true;
         return;
     }
   }
@@ -325,6 +327,12 @@ class SessionWorld {
   void check_end() const {
     require(!session_.anything_armed() && attempts_ == 0, "nothing is in flight at the close");
     require((session_.reason() == EndReason::none) == handed_over_, "every end has a reason");
+    const bool gone = session_.reason() >= EndReason::client_reset &&
+                      session_.reason() <= EndReason::backend_lost;
+    for (const Side side : {Side::client, Side::backend}) {
+      require(gone || !held_[index(side)] || reset_[index(other(side))],
+              "whoever has not got all bytes gets an RST");
+    }
     if (session_.reason() != EndReason::done) return;
     require(eof_[0] && eof_[1], "done means that both sides have ended");
     require(!held_[0] && !held_[1], "done means that every byte was sent");
@@ -337,6 +345,7 @@ class SessionWorld {
   std::array<bool, 2> held_{};
   std::array<bool, 2> eof_{};
   std::array<bool, 2> fin_sent_{};
+  std::array<bool, 2> reset_{};
   // By operation (receive, watch) and side: armed when the session asked for rest.
   std::array<std::array<bool, 2>, 2> resting_{};
   std::size_t attempts_ = 0;  // Connects under way, as the actions have it.

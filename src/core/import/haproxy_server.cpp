@@ -21,8 +21,7 @@ struct Option {
   std::size_t arguments;
 };
 // They have no counterpart and change nothing for clients, or this proxy always behaves so.
-constexpr std::array<Option, 26> ignored_options{{{"check", 0},
-                                                  {"inter", 1},
+constexpr std::array<Option, 25> ignored_options{{{"inter", 1},
                                                   {"fastinter", 1},
                                                   {"downinter", 1},
                                                   {"rise", 1},
@@ -136,11 +135,12 @@ bool Servers::read_options(const HaproxyLine& line, std::size_t first, ImportSer
     const std::string& option = line.words[i];
     const auto known = std::ranges::find(ignored_options, option, &Option::name);
     if (option == "check") {
-      draft_.note_once(line.number,
-                       "'check': no server is asked beforehand; one that a connection does not "
-                       "reach comes last for a while");
-    }
-    if (known != ignored_options.end()) {
+      pool_.is_checked = true;
+      draft_.note_once(
+          line.number,
+          "'check' becomes a health check of its own, which only connects, at the usual "
+          "intervals, and for all servers of a backend");
+    } else if (known != ignored_options.end()) {
       i += known->arguments;
     } else if (option == "backup") {
       server.backup = true;
@@ -155,6 +155,8 @@ bool Servers::read_options(const HaproxyLine& line, std::size_t first, ImportSer
         return false;
       }
       server.weight = static_cast<std::uint32_t>(weight.value_or(1));
+    } else if (option == "maxconn" && i + 1 < line.words.size()) {
+      server.connections_max = parse_decimal(line.words[++i], UINT32_MAX).value_or(0);
     } else if (option == "disabled") {
       draft_.note(line.number, line.words, "a server that is disabled is left out");
       return false;

@@ -110,6 +110,8 @@ bool ImportDraft::add_backends(std::uint32_t line, RouteConfig& route, const Imp
     }
     backend->weight = std::clamp(server.weight, 1u, limits::backend_weight_max);
     backend->backup = server.backup;
+    backend->connections_max = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(server.connections_max, limits::backend_connections_max));
     route.backends.push_back(*std::move(backend));
   }
   if (route.backends.empty()) return false;
@@ -125,6 +127,10 @@ bool ImportDraft::add_backends(std::uint32_t line, RouteConfig& route, const Imp
   }
   route.send_proxy.version = pool.send_proxy;
   route.source = pool.source;
+  if (pool.is_checked) {
+    route.health = "tcp";
+    if (config_.healths.empty()) config_.healths.push_back({.name = route.health});
+  }
   return true;
 }
 

@@ -21,6 +21,7 @@ struct ImportServer {
   std::string address;
   std::uint32_t weight = 1;
   bool backup = false;
+  std::uint64_t connections_max = 0;  // 0: any number.
 };
 
 // The destination of a route.
@@ -29,6 +30,7 @@ struct ImportPool {
   Balance balance = Balance::round_robin;
   ProxyVersion send_proxy = ProxyVersion::none;
   SourceConfig source;
+  bool is_checked = false;  // By asking whether the servers take connections.
 };
 
 // Where a route is served.

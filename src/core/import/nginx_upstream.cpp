@@ -31,6 +31,10 @@ void take_server(const Directive& server, ImportPool& pool, ImportDraft& draft) 
       if (taken.weight > limits::backend_weight_max) {
         draft.note(server.line, server.words, "weights go up to 256");
       }
+    } else if (name == "max_conns") {
+      const auto most =
+          parse_decimal(option.substr(std::min(option.size(), name.size() + 1)), UINT32_MAX);
+      taken.connections_max = most.value_or(0);
     } else if (std::ranges::find(ignored_server_parameters, name) ==
                ignored_server_parameters.end()) {
       draft.note(server.line, server.words, in_quotes(name) + " has no counterpart");

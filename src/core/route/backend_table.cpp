@@ -59,12 +59,14 @@ bool BackendEntry::count_one_more() const {
 }
 
 BackendRef BackendTable::intern(const Backend& backend) {
-  return entries_.intern(identity(backend),
-                         [&] { return std::make_shared<const BackendEntry>(++last_id_, backend); });
+  return entries_.intern(identity(backend), [&] {
+    return BackendRef(std::make_unique<const BackendEntry>(++last_id_, backend));
+  });
 }
 
 std::shared_ptr<RouteLoad> BackendTable::load_of(const RouteConfig& route) {
-  return loads_.intern(identity(route), [] { return std::make_shared<RouteLoad>(); });
+  return loads_.intern(identity(route),
+                       [] { return std::shared_ptr<RouteLoad>(std::make_unique<RouteLoad>()); });
 }
 
 std::vector<BackendRef> BackendTable::named() const {

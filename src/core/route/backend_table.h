@@ -86,6 +86,11 @@ class BackendTable {
   void for_each_load(Visit&& visit) const {
     loads_.for_each(visit);
   }
+  // Forgets entries and counts that nobody uses any more, which take memory until then.
+  void sweep() {
+    entries_.sweep();
+    loads_.sweep();
+  }
   // Counts entries in use and some that were in use until recently.
   std::size_t size() const { return entries_.size(); }
 

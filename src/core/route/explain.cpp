@@ -97,7 +97,22 @@ std::string matching(const RouteConfig& route, std::string_view name) {
   return std::string(expression) + ", a regular expression";
 }
 
-std::string lead(const Route& whole, std::string_view name) {
+// The indices of the backends as a connection tries them. By source_hash they depend on the source.
+std::vector<std::size_t> order_of(const Route& route, const std::optional<IpAddress>& source) {
+  std::vector<std::size_t> order;
+  const bool by_source =
+      source && route.balancer && route.balancer->policy() == Balance::source_hash;
+  std::uint64_t left = by_source ? UINT64_MAX >> (limits::route_backends_max - route.primaries) : 0;
+  while (left != 0) {
+    order.push_back(route.balancer->choose(left, {.source = source_key(*source)}));
+    left &= ~(std::uint64_t{1} << order.back());
+  }
+  while (order.size() < route.backends.size()) order.push_back(order.size());
+  return order;
+}
+
+std::string lead(const Route& whole, std::string_view name,
+                 const std::optional<IpAddress>& source) {
   const RouteConfig& route = whole.config;
   if (route.refuse != Refuse::no && !route.access.is_set()) {
     return "no backend: the route refuses";
@@ -106,10 +121,12 @@ std::string lead(const Route& whole, std::string_view name) {
     return "no backend: the route redirects to https";
   }
   const bool balances = route.balance != Balance::first;
+  const bool ordered = !balances || (source && route.balance == Balance::source_hash);
   std::string text = "backend ";
-  for (std::size_t i = 0; i < whole.backends.size(); ++i) {
+  for (std::size_t place = 0; const std::size_t i : order_of(whole, source)) {
     const Backend& backend = whole.backends[i]->backend;
-    if (i > 0) text += balances && i != whole.primaries ? " or " : ", then ";
+    if (place > 0) text += ordered || place == whole.primaries ? ", then " : " or ";
+    ++place;
     text += backend.text;
     if (backend.is_of_client() && !name.empty()) {
       const std::string host = backend.kind == Backend::Kind::captured_name
@@ -198,7 +215,7 @@ Result<Explanation> explain(const Config& config, std::span<const AccessEntry> b
       !explain_access(lists_of(route.access), *question.source, now, out)) {
     return out;
   }
-  out.lines.push_back(lead(*place->route, name));
+  out.lines.push_back(lead(*place->route, name, question.source));
   out.served = out.lines.back().starts_with("backend ");
   if (const auto& upstream = place->route->upstream; upstream != nullptr && out.served) {
     out.lines.back() +=

@@ -161,6 +161,8 @@ Actions Session::step(const Event& event) {
       break;
     case Phase::closing:
     case Phase::closed:
+      // Received before its cancel, and nobody will send it.
+      if (event.kind == Kind::received) resets_[index(other(event.side))] = true;
       close_when_idle(actions);
       break;
   }
@@ -366,13 +368,19 @@ void Session::start_reset(Side from, bool lost, Actions& actions) {
     reason_ = lost ? EndReason::backend_lost : EndReason::backend_reset;
   }
   reset_target_ = other(from);
-  reset_pending_ = true;
+  resets_[index(reset_target_)] = true;
   actions.add(Act::flush, reset_target_);
 }
 
+// An RST, not a FIN, tells a side that it has not got everything: what its pipe holds, or what would
+// have come if the connection had not been ended by command.
 void Session::finish(EndReason reason, Actions& actions) {
   phase_ = Phase::closing;
   reason_ = reason;
+  const bool ended = reason == EndReason::killed || reason == EndReason::cut;
+  for (const Side side : {Side::client, Side::backend}) {
+    resets_[index(side)] |= ended || holding_[index(other(side))];
+  }
   if (armed_ != 0) actions.add(Act::cancel);
   close_when_idle(actions);
 }
@@ -380,7 +388,9 @@ void Session::finish(EndReason reason, Actions& actions) {
 void Session::close_when_idle(Actions& actions) {
   if (armed_ != 0) return;
   phase_ = Phase::closed;
-  if (reset_pending_) actions.add(Act::reset, reset_target_);
+  for (const Side side : {Side::client, Side::backend}) {
+    if (resets_[index(side)]) actions.add(Act::reset, side);
+  }
   actions.add(Act::close);
 }
 

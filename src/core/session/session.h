@@ -263,7 +263,7 @@ class Session {
   std::array<bool, 2> holding_{};  // The pipe from this side holds bytes.
   bool answered_ = false;
   Side reset_target_ = Side::client;
-  bool reset_pending_ = false;  // The close of reset_target_ must send an RST.
+  std::array<bool, 2> resets_{};  // The close of this side must send an RST.
 };
 
 }  // namespace sni

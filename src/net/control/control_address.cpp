@@ -25,7 +25,11 @@ Result<UniqueFd> bind_unix(const std::string& path, const std::string& act, cons
   const auto address = control_address(path);
   if (!address) return std::unexpected(address.error());
   if (is_served(*address)) return fail(act + ": " + other + " listens there");
-  if (is_socket(path)) unlink(path.c_str());
+  if (is_socket(path)) {
+    unlink(path.c_str());
+  } else if (access(path.c_str(), F_OK) == 0) {
+    return fail(act + ": there is a file of that name which is no socket");
+  }
   UniqueFd fd = UniqueFd::adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return fail_sys(act, errno);
   // bind() gives the file the mode of the socket (unix_bind_bsd in net/unix/af_unix.c), so there is

@@ -63,6 +63,9 @@ Result<std::optional<std::string>> Call::line() {
     seen = text.size();
     std::array<char, 65'536> bytes;
     const ssize_t size = recv(fd.get(), bytes.data(), bytes.size(), 0);
+    if (size < 0 && errno == EAGAIN) {
+      return fail(act + ": no answer within " + std::to_string(limits::control_answer_s) + " s");
+    }
     if (size < 0) return fail_sys(act, errno);
     if (size == 0) return std::nullopt;
     if (text.size() > limits::control_answer_max) return fail(act + ": its answer broke off");
@@ -78,7 +81,8 @@ Result<json> answer_of(Call& call) {
   if (!answer.is_object() || !answer.contains("ok")) {
     return fail(call.act + ": it answered no JSON object");
   }
-  if (answer["ok"] == true) return std::move(answer["result"]);
+  if (answer["ok"] == true && answer.contains("result")) return std::move(answer["result"]);
+  if (answer["ok"] == true) return fail(call.act + ": its answer has no result");
   return fail(answer.value("error", "the proxy refused without a reason"));
 }
 

@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <stop_token>
 
 #include "net/give_way.h"
@@ -36,8 +37,10 @@ void Reaper::run(const std::stop_token& stop) {
       if (!filled_.wait(lock, stop, [this] { return !garbage_.empty(); })) return;
       taken.swap(garbage_);
     }
+    const bool frees = std::ranges::any_of(taken, [](const auto& each) { return each != nullptr; });
     taken.clear();
     malloc_trim(0);
+    if (frees) freed_ = true;
   }
 }
 

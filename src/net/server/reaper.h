@@ -6,6 +6,7 @@
 // Freed memory goes back to the system (malloc_trim): a reload needs memory for the old and the new
 // configuration at once, and the heap would keep both.
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -30,6 +31,10 @@ class Reaper {
     return {new T(std::move(object)),
             [this](const T* last) { take(std::shared_ptr<const T>(last)); }};
   }
+  // Whether anything was freed since the last call.
+  bool has_freed() { return freed_.exchange(false); }
+  // Gives back what others have freed.
+  void trim() { take(nullptr); }
 
  private:
   using Garbage = std::vector<std::shared_ptr<const void>>;
@@ -40,6 +45,7 @@ class Reaper {
   std::mutex mutex_;
   std::condition_variable_any filled_;
   Garbage garbage_;
+  std::atomic<bool> freed_{false};
   std::jthread thread_;  // Ends first.
 };
 

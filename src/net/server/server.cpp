@@ -32,6 +32,8 @@ namespace {
 
 // How often the main thread checks its workers while they drain; otherwise the guard decides.
 constexpr int drain_look_ms = 20;
+// How long a worker may take to end once it is told to. Usually it takes milliseconds.
+constexpr std::uint64_t stop_grace_ms = 5000;
 
 std::string described(const ListenerConfig& listener) {
   return listener.address.to_string(interface_name) + " (" + listener.name + ", " +
@@ -223,6 +225,8 @@ Result<void> Server::wait_for_signals() {
     if (const auto error = failure()) return std::unexpected(*error);
     if (stats_due_ms_ && *stats_due_ms_ <= monotonic_ms()) save_stats();
     if (draining_ && monotonic_ms() >= drain_deadline_ms_) stop();
+    if (stopped_ && monotonic_ms() >= stop_deadline_ms_) abandon_workers();
+    if (reaper_.has_freed()) forget_unused_backends();
   }
   return {};
 }
@@ -281,10 +285,29 @@ void Server::drain() {
 void Server::stop() {
   draining_ = true;
   if (std::exchange(stopped_, true)) return;
+  stop_deadline_ms_ = monotonic_ms() + stop_grace_ms;
   if (listeners_) listeners_->retire_all();
   for (const auto& worker : workers_) {
     if (worker != nullptr) worker->tell(Stop{});
   }
+}
+
+// A worker that hangs, in the kernel or by a fault of ours, must not keep the process.
+void Server::abandon_workers() const {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (!workers_[i]->ended()) {
+      spdlog::error("worker {} has not ended within {}; its connections are cut", i,
+                    format_duration(std::chrono::milliseconds(stop_grace_ms)));
+    }
+  }
+  stop_logging();
+  std::_Exit(EXIT_FAILURE);
+}
+
+// The reaper has freed an old configuration, which used them.
+void Server::forget_unused_backends() {
+  backends_.sweep();
+  reaper_.trim();
 }
 
 bool Server::all_ended() const {

@@ -89,6 +89,8 @@ class Server : private MetricsSource {
   void drain();
   Result<void> reopen_log();
   void stop();
+  [[noreturn]] void abandon_workers() const;
+  void forget_unused_backends();
   bool all_ended() const;
   std::optional<Error> failure() const;
   void log_start(const Snapshot& snapshot);
@@ -111,6 +113,7 @@ class Server : private MetricsSource {
   // server_stats.cpp.
   void read_stats(const StatsConfig& config);
   void save_stats();
+  void hasten_stats();
   void save_last_stats();
   void keep_stats(std::vector<TrafficSum> sums);
   // server_follow.cpp.
@@ -172,6 +175,7 @@ class Server : private MetricsSource {
   bool draining_ = false;
   bool stopped_ = false;
   std::uint64_t drain_deadline_ms_ = 0;
+  std::uint64_t stop_deadline_ms_ = 0;
 };
 
 }  // namespace sni

@@ -84,6 +84,7 @@ Server::Reloaded Server::adopt_loaded(Result<LoadedConfig> loaded) {
   check_backends();
   guard_->reload(guard_input(snapshot->config, std::move(loaded->block_file)));
   configure_logging(snapshot->config.log);
+  hasten_stats();
   loaded_at_ = std::chrono::system_clock::now();
   warn_of_lowered_limits(*snapshot);
   // Interfaces may have been made again since their indices were read.

@@ -41,6 +41,12 @@ void Server::read_stats(const StatsConfig& config) {
                moved ? ", and the file is " + aside + " now" : "");
 }
 
+// A reload may have shortened the interval.
+void Server::hasten_stats() {
+  const auto interval = static_cast<std::uint64_t>(snapshot_->config.stats.interval.count());
+  if (stats_due_ms_) stats_due_ms_ = std::min(*stats_due_ms_, monotonic_ms() + interval);
+}
+
 void Server::save_stats() {
   stats_due_ms_.reset();
   gather_traffic(all_kinds(), [this](const TrafficAnswer& answer) {

@@ -39,7 +39,7 @@ frontend https
     use_backend api if { req_ssl_sni -i api.example.com } || { req_ssl_sni -i rest.example.com }
     default_backend rest
 backend shop
-    server a 10.0.0.1:443 check weight 3 send-proxy-v2
+    server a 10.0.0.1:443 check weight 3 maxconn 200 send-proxy-v2
     server b 10.0.0.2:443 check inter 2s backup
 backend mail
     balance source
@@ -71,10 +71,11 @@ redirect = "https"
 
 [[route]]
 names = ["shop.example.com", "www.shop.example.com", "*.shop.example"]
-backend = [{ address = "10.0.0.1:443", weight = 3, backup = false, max_connections = 0 }, { address = "10.0.0.2:443", weight = 1, backup = true, max_connections = 0 }]
+backend = [{ address = "10.0.0.1:443", weight = 3, backup = false, max_connections = 200 }, { address = "10.0.0.2:443", weight = 1, backup = true, max_connections = 0 }]
 balance = "least_connections"
 listeners = ["tls-443", "six"]
 send_proxy = "v2"
+health = "tcp"
 
 [[route]]
 names = ["mail.example.com", "mail.example.org"]
@@ -92,6 +93,9 @@ names = ["*"]
 backend = "10.0.0.9:443"
 listeners = ["tls-443", "six"]
 
+[[health]]
+name = "tcp"
+
 [timeouts]
 hello = "3s"
 idle = "1m"
@@ -106,9 +110,10 @@ connections = 20000
 TEST_CASE("a usual file is taken over with its frontends, conditions and servers") {
   const Taken all = taken(ImportFrom::haproxy, usual);
   CHECK(all.text == usual_taken);
-  CHECK(all.notes ==
-        "30: 'check': no server is asked beforehand; one that a connection does not reach comes "
-        "last for a while\n");
+  CHECK(
+      all.notes ==
+      "30: 'check' becomes a health check of its own, which only connects, at the usual intervals, "
+      "and for all servers of a backend\n");
 }
 
 TEST_CASE("a listen section has its frontend and its servers in one") {

@@ -29,7 +29,7 @@ stream {
     upstream shop {
         least_conn;
         zone shop 64k;
-        server 10.0.0.1:443 weight=2 max_fails=3 fail_timeout=10s;
+        server 10.0.0.1:443 weight=2 max_fails=3 max_conns=50 fail_timeout=10s;
         server 10.0.0.2:443 backup;
     }
     server {
@@ -68,14 +68,14 @@ accept_proxy_from = ["10.0.0.0/8"]
 
 [[route]]
 names = ["shop.example.com"]
-backend = [{ address = "10.0.0.1:443", weight = 2, backup = false, max_connections = 0 }, { address = "10.0.0.2:443", weight = 1, backup = true, max_connections = 0 }]
+backend = [{ address = "10.0.0.1:443", weight = 2, backup = false, max_connections = 50 }, { address = "10.0.0.2:443", weight = 1, backup = true, max_connections = 0 }]
 balance = "least_connections"
 listeners = ["tls-443", "tls-443-2"]
 send_proxy = "v1"
 
 [[route]]
 names = ["*.shop.example.com"]
-backend = [{ address = "10.0.0.1:443", weight = 2, backup = false, max_connections = 0 }, { address = "10.0.0.2:443", weight = 1, backup = true, max_connections = 0 }]
+backend = [{ address = "10.0.0.1:443", weight = 2, backup = false, max_connections = 50 }, { address = "10.0.0.2:443", weight = 1, backup = true, max_connections = 0 }]
 balance = "least_connections"
 listeners = ["tls-443", "tls-443-2"]
 send_proxy = "v1"
@@ -158,7 +158,7 @@ stream {
     include names.map;
   }
   upstream gone { server 10.0.0.1:1 down; }
-  upstream a { ip_hash; server 10.0.0.1:1 max_conns=3; }
+  upstream a { ip_hash; server 10.0.0.1:1 max_x=3; }
   server { listen 1.2.3.4:443 ssl; ssl_preread on; proxy_pass a; }
   server { listen 5000 udp; proxy_pass a; }
   server { listen 444; ssl_preread on; proxy_pass $p; }
@@ -180,7 +180,7 @@ stream {
         "one\n"
         "11: 'server 10.0.0.1:1 down': a server that is down is left out\n"
         "12: 'ip_hash': no counterpart\n"
-        "12: 'server 10.0.0.1:1 max_conns=3': 'max_conns' has no counterpart\n"
+        "12: 'server 10.0.0.1:1 max_x=3': 'max_x' has no counterpart\n"
         "13: 'listen 1.2.3.4:443 ssl': it decrypts, and this proxy does not\n"
         "14: 'server': without 'ssl_preread on' it does not route by server name\n"
         "16: 'limit_conn x 1': no counterpart\n");

@@ -64,6 +64,16 @@ TEST_CASE("reloads with ever new backends leave only those that are named") {
   CHECK(table.size() <= 64);
 }
 
+TEST_CASE("a sweep forgets what nobody uses any more, and nothing else") {
+  BackendTable backends;
+  const BackendRef kept = backends.intern(backend("kept.example:443"));
+  for (int i = 0; i < 10; ++i) backends.intern(backend("gone.example:" + std::to_string(1 + i)));
+  CHECK(backends.size() == 11);
+  backends.sweep();
+  CHECK(backends.size() == 1);
+  CHECK(backends.intern(backend("kept.example:443")) == kept);
+}
+
 TEST_CASE("a link-local backend whose interface has another index now is another one") {
   BackendTable table;
   Backend moved = backend("[fe80::1%2]:443");

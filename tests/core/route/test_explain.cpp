@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -114,6 +115,24 @@ TEST_CASE("a backend behind an upstream is shown with it") {
   CHECK(result->served);
   CHECK(result->lines.back() ==
         "backend {name}:443 (a.example:443) by upstream exit (10.0.0.7:1080)");
+}
+
+TEST_CASE("by source_hash the backends come in the order of the source, backups last") {
+  const Config hashed = read_valid(R"(
+    listener = [{ name = "https", address = "0.0.0.0:443" }]
+    route = [{ names = ["*"], balance = "source_hash", backend = [
+      "10.0.0.1:443", "10.0.0.2:443", { address = "10.0.0.9:443", backup = true }] }]
+  )");
+  const auto ask = [&](std::optional<IpAddress> source) {
+    return explain(hashed, {}, {.name = "a.example", .source = source}, now)->lines.back();
+  };
+  CHECK(ask({}) == "backend 10.0.0.1:443 or 10.0.0.2:443, then 10.0.0.9:443, by source_hash");
+  std::set<std::string> orders;
+  for (int i = 0; i < 32; ++i) orders.insert(ask(parse_ip("192.0.2." + std::to_string(i))));
+  CHECK(orders ==
+        std::set<std::string>{
+            "backend 10.0.0.1:443, then 10.0.0.2:443, then 10.0.0.9:443, by source_hash",
+            "backend 10.0.0.2:443, then 10.0.0.1:443, then 10.0.0.9:443, by source_hash"});
 }
 
 TEST_CASE("the access of a route is explained for a source") {

@@ -42,6 +42,28 @@ TEST_CASE("A connection goes from the hello through the target to the relay") {
   CHECK(session.phase() == Phase::relaying);
 }
 
+TEST_CASE("A connection that is ended by command, or at the end of a drain, is reset both ways") {
+  for (const EndReason reason : {EndReason::killed, EndReason::cut}) {
+    Session session;
+    session.step({.kind = Kind::accepted});
+    session.step({.kind = Kind::kill, .reason = reason});
+    CHECK(step(session, {.kind = Kind::cancelled}) ==
+          std::vector<Action>{{Act::reset}, {Act::reset, Side::backend}, {Act::close}});
+  }
+}
+
+TEST_CASE("An end that loses bytes is a reset for the side that does not get them") {
+  Session session = relaying();
+  step(session, {.kind = Kind::sent});
+  step(session, {.kind = Kind::received, .side = Side::backend});
+  step(session, {.kind = Kind::deadline});
+  step(session, {.kind = Kind::cancelled, .side = Side::backend, .operation = Operation::send});
+  // And what arrives between the end and the cancel of its receive.
+  CHECK(step(session, {.kind = Kind::received}) ==
+        std::vector<Action>{{Act::reset}, {Act::reset, Side::backend}, {Act::close}});
+  CHECK(session.reason() == EndReason::idle_timeout);
+}
+
 TEST_CASE("A refused address leads to the next one, and the last one to the answer") {
   Session session;
   for (const Kind kind : {Kind::accepted, Kind::flight_routed, Kind::target_ready}) {
@@ -295,7 +317,7 @@ TEST_CASE("Nothing is freed while something is in flight") {
   CHECK(step(session, {.kind = Kind::received, .side = Side::backend}).empty());
   CHECK(session.phase() == Phase::closing);
   CHECK(step(session, {.kind = Kind::cancelled, .operation = Operation::send}) ==
-        std::vector<Action>{{Act::close}});
+        std::vector<Action>{{Act::reset}, {Act::reset, Side::backend}, {Act::close}});
 }
 
 TEST_CASE("Whatever happens in whatever order, a session ends in closed and keeps its rules") {

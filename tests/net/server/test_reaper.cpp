@@ -35,6 +35,26 @@ TEST_CASE("an object is freed on the reaper's thread, whoever was its last owner
   CHECK(by.get() != this_thread);
 }
 
+TEST_CASE("it tells once that something was freed, and a trim frees nothing") {
+  Reaper reaper;
+  std::promise<std::thread::id> freed;
+  auto by = freed.get_future();
+  CHECK_FALSE(reaper.has_freed());
+  reaper.own(Witness(freed)).reset();
+  by.wait();
+  const auto told = [&reaper] {
+    for (int i = 0; i < 1000; ++i) {
+      if (reaper.has_freed()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return false;
+  };
+  CHECK(told());
+  reaper.trim();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK_FALSE(reaper.has_freed());
+}
+
 TEST_CASE("what is left at its end is freed then") {
   std::promise<std::thread::id> freed;
   auto by = freed.get_future();
