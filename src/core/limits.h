@@ -144,6 +144,10 @@ inline constexpr std::uint8_t low_water_repaid = 64;
 inline constexpr std::uint32_t low_water_rate_max = 1'500'000;
 static_assert(bulk_bytes <= low_water_bytes && low_water_bytes <= splice_bytes);
 
+// With fewer open files "auto" does without the kernel's planes, whose maps and programs take some thirty
+// and whose self-tests take more for a moment.
+inline constexpr std::uint64_t plane_files_min = 256;
+
 // Requests that one turn can submit; more are submitted in parts.
 inline constexpr unsigned ring_entries = 4096;
 

@@ -128,10 +128,11 @@ class Descriptors(ProxyTest):
 
     def test_few_descriptors_are_promised_as_they_are_and_no_backend_is_blamed(self):
         backend = self.backend()
-        for self.LIMIT in (24, 32, 48):
-            with self.subTest(descriptors=self.LIMIT):
+        for self.LIMIT, mode in ((24, "userspace"), (32, "userspace"), (48, "userspace"),
+                                 (24, "auto"), (48, "auto")):
+            with self.subTest(descriptors=self.LIMIT, mode=mode):
                 proxy = self.proxy({"route": [{"names": ["*"], "backend": backend.address}],
-                                    "fast_path": {"mode": "userspace"}},
+                                    "fast_path": {"mode": mode}},
                                    preexec_fn=self.limited)
                 promised = int(proxy.wait_log(r"at most (\d+) connections?").group(1))
                 hello = tls.client_hello("one.example")

@@ -1,14 +1,26 @@
 #include "net/server/fixed_settings.h"
 
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <string_view>
 
+#include "core/limits.h"
 #include "net/server/cpu_count.h"
 
 namespace sni {
 
 void settle(Config& config) {
   if (config.workers == 0) config.workers = usable_cpus();
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  if (config.fast_path.mode == FastPathMode::automatic &&
+      files.rlim_max < limits::plane_files_min) {
+    spdlog::debug("fast_path: with {} open files at most, connections need them all",
+                  files.rlim_max);
+    config.fast_path.mode = FastPathMode::userspace;
+  }
 }
 
 std::vector<std::string> keep_fixed(const Config& running, Config& next) {

@@ -10,8 +10,9 @@
 
 namespace sni {
 
-// Fills in numbers that the configuration leaves to the machine (server.workers = 0). To be called
-// both at the start and at a reload, so that the results can be compared.
+// Fills in what the configuration leaves to the machine: server.workers = 0, and fast_path.mode =
+// "auto" where the limit of open files has no room for a kernel plane. To be called both at the start
+// and at a reload, so that the results can be compared.
 void settle(Config& config);
 
 // Copies the fixed values of `running` to `next`. Returns the keys that would have changed.
