@@ -160,7 +160,7 @@ void ControlServer::answer_lines(ClientId id, Client& client) {
   answering_ = id;
   while (!client.awaited && client.output.empty()) {
     const std::size_t end = client.input.find('\n');
-    if (end == std::string::npos || end > limits::control_request_max) break;
+    if (end > limits::control_request_max) break;  // Or there is none (npos).
     const std::string line = client.input.substr(0, end);
     client.input.erase(0, end + 1);
     run(id, client, line);

@@ -300,7 +300,7 @@ void Server::abandon_workers() const {
                     format_duration(std::chrono::milliseconds(stop_grace_ms)));
     }
   }
-  stop_logging();
+  static_cast<void>(stop_logging());
   std::_Exit(EXIT_FAILURE);
 }
 
