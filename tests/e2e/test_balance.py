@@ -221,7 +221,7 @@ class Eyeballs(ProxyTest):
         self.assertEqual([line["attempts"] for line in proxy.access(3)], [2] * 3)
 
     def test_clients_that_leave_while_connects_are_under_way_leave_nothing_open(self):
-        silent = [backends.Blackhole() for _ in range(6)]
+        silent = [backends.Blackhole() for _ in range(10)]
         for each in silent:
             self.addCleanup(each.end)
         proxy = self.proxy({"route": [{"names": ["*"],
@@ -230,15 +230,15 @@ class Eyeballs(ProxyTest):
         before = proxy.held()
         for _ in range(3):
             clients = [self.connect_hello(proxy)[0] for _ in range(20)]
-            processes.wait_until(lambda: proxy.descriptors() >= before.total() - before["pipe"] + 90,
-                                 "four connects of each")
+            processes.wait_until(lambda: proxy.descriptors() >= before.total() - before["pipe"] + 170,
+                                 "eight connects of each")
             for client in clients:
                 with contextlib.suppress(OSError):
                     backends.reset(client)
         proxy.wait_given_back(before, pipes=0)
         lines = proxy.access(20)  # The log has so many failed connections a second.
         self.assertEqual({line["end"] for line in lines}, {"client_left"})
-        self.assertEqual(max(line["attempts"] for line in lines), 4)
+        self.assertEqual(max(line["attempts"] for line in lines), 8)
 
 
 if __name__ == "__main__":
