@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Messages to a service manager (sd_notify): readiness, reloads, watchdog, the end."""
 
-import contextlib
-import ctypes
 import os
 import pathlib
 import signal
@@ -10,31 +8,8 @@ import socket
 import time
 import unittest
 
-from support import backends, processes
+from support import backends, processes, trace
 from support.case import ProxyTest, main
-
-
-LIBC = ctypes.CDLL(None, use_errno=True)
-# From linux/ptrace.h and linux/wait.h.
-PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
-WAIT_ALL = 0x40000000
-
-
-def ptrace(request, thread):
-    if LIBC.ptrace(request, thread, None, None) != 0:
-        raise OSError(ctypes.get_errno(), "ptrace")
-
-
-@contextlib.contextmanager
-def stopped(thread):
-    """Stops one thread of a child; a signal would stop all of them."""
-    ptrace(PTRACE_SEIZE, thread)
-    ptrace(PTRACE_INTERRUPT, thread)
-    os.waitpid(thread, WAIT_ALL)
-    try:
-        yield
-    finally:
-        ptrace(PTRACE_DETACH, thread)
 
 
 class Service(ProxyTest):
@@ -99,7 +74,7 @@ class Service(ProxyTest):
         for worker in ("worker-0", "worker-1"):
             with self.subTest(worker):
                 self.assertEqual(self.heard(), "WATCHDOG=1")
-                with stopped(threads[worker]):
+                with trace.stopped(threads[worker]):
                     self.assertTrue(self.falls_silent())
                 self.assertEqual(self.heard(), "WATCHDOG=1")
 

@@ -20,8 +20,8 @@ bool is_any(const Endpoint& endpoint) {
 
 // Whether the listener accepts connections to every address, including this one.
 bool takes(const ListenerConfig& listener, const IpAddress& address) {
-  if (!is_any(listener.address)) return false;
-  return listener.address.ip.is_v4() ? address.is_v4() : !address.is_v4() || !listener.v6only;
+  return is_any(listener.address) &&
+         takes_family_of({.endpoint = listener.address, .v6only = listener.v6only}, address);
 }
 
 class ConfigCheck {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/limits.h"
+#include "core/route/forward_policy.h"
 #include "core/route/name_regex.h"
 
 namespace sni {
@@ -56,10 +57,9 @@ void ClientsCheck::check_accept_proxy(std::size_t index) {
                          "the listener may say any address");
   }
   if (listener.address.port == 0) return;  // It could not be parsed.
-  const IpAddress& own = listener.address.ip;
-  const bool takes_v4 = own.is_v4() || (own == IpAddress{} && !listener.v6only);
+  const ListenerEndpoint own{.endpoint = listener.address, .v6only = listener.v6only};
   for (const IpPrefix& prefix : sources) {
-    if (prefix.base.is_v4() ? takes_v4 : !own.is_v4()) continue;
+    if (takes_family_of(own, prefix.base)) continue;
     diagnostics_.warning(position, "no client of " + listener.address.to_string() + " is in " +
                                        prefix.to_string() +
                                        ", which 'accept_proxy_from' in [[listener]] has: it is of "

@@ -20,21 +20,18 @@ void take_server(const Directive& server, ImportPool& pool, ImportDraft& draft) 
   for (std::size_t i = 2; i < server.words.size(); ++i) {
     const std::string_view option = server.words[i];
     const std::string_view name = option.substr(0, option.find('='));
+    const std::string_view value = option.substr(std::min(option.size(), name.size() + 1));
     if (option == "backup") {
       taken.backup = true;
     } else if (option == "down") {
       return draft.note(server.line, server.words, "a server that is down is left out");
     } else if (name == "weight") {
-      const auto weight =
-          parse_decimal(option.substr(std::min(option.size(), name.size() + 1)), 0xffff'ffff);
-      taken.weight = static_cast<std::uint32_t>(weight.value_or(1));
+      taken.weight = static_cast<std::uint32_t>(parse_decimal(value, UINT32_MAX).value_or(1));
       if (taken.weight > limits::backend_weight_max) {
         draft.note(server.line, server.words, "weights go up to 256");
       }
     } else if (name == "max_conns") {
-      const auto most =
-          parse_decimal(option.substr(std::min(option.size(), name.size() + 1)), UINT32_MAX);
-      taken.connections_max = most.value_or(0);
+      taken.connections_max = parse_decimal(value, UINT32_MAX).value_or(0);
     } else if (std::ranges::find(ignored_server_parameters, name) ==
                ignored_server_parameters.end()) {
       draft.note(server.line, server.words, in_quotes(name) + " has no counterpart");

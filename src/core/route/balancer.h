@@ -26,6 +26,7 @@
 
 #include "core/address/address.h"
 #include "core/config/config.h"
+#include "core/limits.h"
 #include "core/route/address_loads.h"
 
 namespace sni {
@@ -42,6 +43,11 @@ struct BalanceClient {
 
 // IPv6 clients change their address within their own /64 (RFC 8981), so their key is the /64.
 std::uint64_t source_key(const IpAddress& source);
+
+// A set of a route's backends has a bit for each. The first `count` of them, at least one.
+constexpr std::uint64_t first_backends(std::size_t count) {
+  return UINT64_MAX >> (limits::route_backends_max - count);
+}
 
 class Balancer {
  public:

@@ -102,7 +102,7 @@ std::vector<std::size_t> order_of(const Route& route, const std::optional<IpAddr
   std::vector<std::size_t> order;
   const bool by_source =
       source && route.balancer && route.balancer->policy() == Balance::source_hash;
-  std::uint64_t left = by_source ? UINT64_MAX >> (limits::route_backends_max - route.primaries) : 0;
+  std::uint64_t left = by_source ? first_backends(route.primaries) : 0;
   while (left != 0) {
     order.push_back(route.balancer->choose(left, {.source = source_key(*source)}));
     left &= ~(std::uint64_t{1} << order.back());

@@ -22,13 +22,18 @@ bool is_own(const IpAddress& address, const ForwardPolicy& policy) {
 bool accepts(const ListenerEndpoint& listener, const Endpoint& target) {
   if (listener.endpoint.port != target.port) return false;
   const IpAddress& bound = listener.endpoint.ip;
-  if (bound == any_v4) return target.ip.is_v4();
-  if (bound == any_v6) return !target.ip.is_v4() || !listener.v6only;
+  if (bound == any_v4 || bound == any_v6) return takes_family_of(listener, target.ip);
   // The kernel replaces an unspecified target by a loopback address or one of the interface.
   return bound == target.ip || address_scope(target.ip) == AddressScope::unspecified;
 }
 
 }  // namespace
+
+bool takes_family_of(const ListenerEndpoint& listener, const IpAddress& address) {
+  const IpAddress& bound = listener.endpoint.ip;
+  if (!address.is_v4()) return !bound.is_v4();
+  return bound.is_v4() || (bound == any_v6 && !listener.v6only);
+}
 
 ForwardVerdict ForwardPolicy::judge_configured(const Endpoint& target) const {
   const bool loops = std::ranges::any_of(listeners, [&](const ListenerEndpoint& listener) {

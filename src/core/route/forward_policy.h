@@ -31,6 +31,9 @@ struct ListenerEndpoint {
   bool v6only = false;  // [::] takes both families unless set.
 };
 
+// Whether its clients may have addresses of this one's family.
+bool takes_family_of(const ListenerEndpoint& listener, const IpAddress& address);
+
 struct ForwardPolicy {
   std::span<const ListenerEndpoint> listeners;
   // Those of all interfaces (net/server/own_addresses.h).

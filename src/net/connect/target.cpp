@@ -57,7 +57,7 @@ void TargetList::start(const Route& route, std::string_view requested_name,
   requested_name_ = requested_name;
   client_ = client;
   if (route.balancer) client_.turn = route.balancer->take_turn();
-  left_ = UINT64_MAX >> (limits::route_backends_max - route.backends.size());
+  left_ = first_backends(route.backends.size());
   listed_ = !choose_backend();
   first_ = target_.backend;
   if (!listed_) return;

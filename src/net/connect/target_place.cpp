@@ -8,7 +8,7 @@
 namespace sni {
 
 std::uint64_t TargetList::primaries() const {
-  return UINT64_MAX >> (limits::route_backends_max - route_->primaries);
+  return first_backends(route_->primaries);
 }
 
 // All attempts of a connection at one backend share one place.

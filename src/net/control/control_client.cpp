@@ -81,9 +81,11 @@ Result<json> answer_of(Call& call) {
   if (!answer.is_object() || !answer.contains("ok")) {
     return fail(call.act + ": it answered no JSON object");
   }
-  if (answer["ok"] == true && answer.contains("result")) return std::move(answer["result"]);
-  if (answer["ok"] == true) return fail(call.act + ": its answer has no result");
-  return fail(answer.value("error", "the proxy refused without a reason"));
+  if (answer["ok"] != true) {
+    return fail(answer.value("error", "the proxy refused without a reason"));
+  }
+  if (!answer.contains("result")) return fail(call.act + ": its answer has no result");
+  return std::move(answer["result"]);
 }
 
 }  // namespace

@@ -74,6 +74,16 @@ std::uint64_t descriptor_limit() {
   return files.rlim_cur;
 }
 
+std::uint64_t raised_descriptor_limit() {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  if (files.rlim_cur < files.rlim_max) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  return descriptor_limit();
+}
+
 // Linux 6.2 and newer give the number as the directory's size (proc_fd_getattr in fs/proc/fd.c);
 // older kernels only have the list.
 std::uint64_t open_descriptors() {

@@ -35,8 +35,10 @@ DescriptorBudget share_descriptors(const DescriptorNeeds& needs);
 std::size_t control_clients(std::uint64_t limit);
 std::size_t scrape_clients(std::uint64_t limit);
 
-// RLIMIT_NOFILE of this process, and its open file descriptors.
+// RLIMIT_NOFILE of this process, as it is or first raised as far as it may be; and its open file
+// descriptors.
 std::uint64_t descriptor_limit();
+std::uint64_t raised_descriptor_limit();
 std::uint64_t open_descriptors();
 // Whether one more client can be accepted and connected; Error: it cannot, with the figures.
 Result<void> check_room_for_one(std::uint64_t limit);

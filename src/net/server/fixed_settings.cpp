@@ -1,24 +1,21 @@
 #include "net/server/fixed_settings.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <string_view>
 
 #include "core/limits.h"
 #include "net/server/cpu_count.h"
+#include "net/server/descriptor_budget.h"
 
 namespace sni {
 
 void settle(Config& config) {
   if (config.workers == 0) config.workers = usable_cpus();
-  rlimit files{};
-  getrlimit(RLIMIT_NOFILE, &files);
-  if (config.fast_path.mode == FastPathMode::automatic &&
-      files.rlim_max < limits::plane_files_min) {
-    spdlog::debug("fast_path: with {} open files at most, connections need them all",
-                  files.rlim_max);
+  const std::uint64_t files = raised_descriptor_limit();
+  if (config.fast_path.mode == FastPathMode::automatic && files < limits::plane_files_min) {
+    spdlog::debug("fast_path: with {} open files at most, connections need them all", files);
     config.fast_path.mode = FastPathMode::userspace;
   }
 }

@@ -1,7 +1,5 @@
 #include "net/server/snapshot.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <string>
 
@@ -19,16 +17,6 @@ namespace {
 // XDP.
 constexpr std::uint64_t process_descriptors = 20;
 constexpr std::uint64_t bpf_descriptors = 24;
-
-std::uint64_t raised_descriptor_limit() {
-  rlimit files{};
-  getrlimit(RLIMIT_NOFILE, &files);
-  if (files.rlim_cur < files.rlim_max) {
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-  }
-  return descriptor_limit();
-}
 
 bool has_names(const Config& config) {
   return std::ranges::any_of(config.routes, [](const RouteConfig& route) {

@@ -1,9 +1,10 @@
-"""A thread of another process held still, by ptrace(2)."""
+"""A thread of a child held still, by ptrace(2); a signal would stop all of them."""
 
 import contextlib
 import ctypes
 import os
 
+# From linux/ptrace.h and linux/wait.h.
 SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17
 WAIT_ALL = 0x40000000  # __WALL: threads too.
 
