@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <map>
 #include <thread>
@@ -16,7 +17,7 @@ namespace sni::test {
 namespace {
 
 // Below the time that a fuzzer gives to an input (tests/fuzz/CMakeLists.txt).
-constexpr int turn_limit_ms = 10'000;
+constexpr int turn_limit_ms = 30'000;
 
 // Descriptors by number, and what each refers to.
 std::map<std::string, std::string> open_descriptors() {
@@ -101,6 +102,7 @@ void visit(const Endpoint& proxy, const std::vector<Turn>& turns, Tally& tally) 
 }  // namespace
 
 FaultOutcome run_with_faults(const FaultRun& wanted) {
+  std::signal(SIGPIPE, SIG_IGN);  // As in tests/main.cpp, for the fuzzer.
   const auto descriptors = open_descriptors();
   FaultOutcome outcome;
   {
