@@ -183,8 +183,8 @@ class Upstream(ProxyTest):
         connection, hello = self.connect_hello(proxy, "other.example")
         self.assertEqual(backends.read_exactly(connection, len(hello)), hello)
         connection.close()
-        line = proxy.access(2)[-1]
-        self.assertNotIn("upstream", line)
+        by_server = {line["server_name"]: "upstream" in line for line in proxy.access(2)}
+        self.assertEqual(by_server, {NAME: True, "other.example": False})
         self.assertEqual(len(requests), 1)
 
     def test_a_proxy_header_comes_after_the_dialog(self):
