@@ -16,6 +16,8 @@ LINGER_S = 60  # How long the port of an ended flow is held.
 
 
 class Chaos(packet.Packet, ScriptedTest):
+    patience_s = 300 if MINUTES else ScriptedTest.patience_s
+
     def test_nothing_is_lost_invented_reordered_or_left_open(self):
         def start(handler):
             backend = self.place_backend("container", handler)

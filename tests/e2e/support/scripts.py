@@ -47,16 +47,17 @@ class Side:
     """Runs a script over a connection; afterwards `received` has the bytes, and `reset` tells how
     it ended."""
 
-    def __init__(self, connection, script, data):
+    def __init__(self, connection, script, data, patience_s):
         self.connection, self.script, self.data = connection, script, data
         self.received, self.reset, self.sent, self.over = bytearray(), False, 0, False
-        connection.settimeout(60)
+        self.patience_s = patience_s
+        connection.settimeout(patience_s)
 
     def run(self):
         reader = threading.Thread(target=self._read, daemon=True)
         reader.start()
         self._write()
-        reader.join(60)
+        reader.join(self.patience_s)
         if reader.is_alive():
             raise AssertionError(f"no end after {len(self.received)} bytes")
         self.connection.close()
@@ -90,13 +91,17 @@ class Side:
 
 
 class ScriptedTest(ProxyTest):
+    # How long a side may wait for the other one; with hundreds at once that is its own slowness.
+    patience_s = 60
+
     def visit(self, proxy, seed):
         """Runs one connection; returns both sides once they have ended."""
         rng = random.Random(seed)
         scripts = Script(rng), Script(rng)
-        connection = self.connect(proxy, seconds=60)
+        connection = self.connect(proxy, seconds=self.patience_s)
         connection.sendall(tls.client_hello(f"c{seed}.example"))
-        client = Side(connection, scripts[0], pattern(2 * seed, scripts[0].count))
+        client = Side(connection, scripts[0], pattern(2 * seed, scripts[0].count),
+                      self.patience_s)
         client.run()
         return client
 
@@ -113,7 +118,8 @@ class ScriptedTest(ProxyTest):
             seed = int(hello[hello.index(b".example") - 4:hello.index(b".example")])
             rng = random.Random(seed)
             _, script = Script(rng), Script(rng)
-            served[seed] = Side(connection, script, pattern(2 * seed + 1, script.count))
+            served[seed] = Side(connection, script, pattern(2 * seed + 1, script.count),
+                                self.patience_s)
             served[seed].run()
 
         proxy = start(handler)
@@ -130,11 +136,12 @@ class ScriptedTest(ProxyTest):
                 visited[seed] = self.visit(proxy, seed)
 
         for task in [streams.Task(work) for _ in range(at_once)]:
-            task.result(240)
-        processes.wait_until(lambda: len(scripted_lines(proxy)) >= count, "access lines", 60)
+            task.result(4 * self.patience_s)
+        processes.wait_until(lambda: len(scripted_lines(proxy)) >= count, "access lines",
+                             self.patience_s)
         lines = scripted_lines(proxy)
         processes.wait_until(lambda: all(side.over for side in served.values()),
-                             "the backends to read to the end", 60)
+                             "the backends to read to the end", self.patience_s)
         # Both directions of all concurrent connections may have had a pipe.
         proxy.wait_given_back(before, pipes=2 * at_once,
                               seconds=lingering + processes.WAIT_LIMIT_S)
