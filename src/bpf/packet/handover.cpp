@@ -116,6 +116,10 @@ HandoverStep Handover::State::quiesce(Clock::time_point now) {
   if (!client) return give_up(PACKET_DECLINE_REFUSED, client.error().what);
   const auto backend = read_tcp_position(pair.backend_fd);
   if (!backend) return give_up(PACKET_DECLINE_REFUSED, backend.error().what);
+  // A FIN that came since the check would count as a byte in these positions, and every number
+  // after it would be one too high. The programs see it before the socket does.
+  if (plane.seen(pair.keys.client).closing || plane.seen(pair.keys.backend).closing)
+    return give_up(PACKET_DECLINE_CLOSING, "");
   const PairFit fit = compare_positions(*client, *backend);
   if (fit == PairFit::fits) return begin(now, *client, *backend);
   if (now - started >= limits.quiesce) return give_up(to_decline(fit), "");
