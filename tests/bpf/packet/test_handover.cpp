@@ -1,9 +1,12 @@
 #include "bpf/packet/handover.h"
 
 #include <doctest/doctest.h>
+#include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <string>
 #include <thread>
 
@@ -107,6 +110,46 @@ TEST_CASE("acknowledgements that the transition held back come as soon as the so
     pair.backend_side.reset();
     CHECK(receive(pair.backend.get(), sent.size()) == sent);
     CHECK(std::chrono::steady_clock::now() - left < std::chrono::milliseconds(190));
+  });
+}
+
+// It is no byte of the stream, whenever it comes. The first step reads the positions of the sockets
+// some microseconds after it has looked for a FIN, so many times are tried.
+TEST_CASE("a FIN that arrives while a hand-over begins shifts no number") {
+  in_lab([](SpliceLab& lab) {
+    unsigned begun = 0;
+    for (unsigned i = 1; i <= 150; ++i) {
+      auto pair = lab_pair(lab, remote(lab), i);
+      Handover handover(*lab.plane, lab.grace, pair.pair, {});
+      std::atomic<bool> ready = false;
+      std::atomic<bool> go = false;
+      std::jthread leaver([&] {
+        ready = true;
+        while (!go) continue;
+        const auto when = std::chrono::steady_clock::now() + std::chrono::microseconds(i);
+        while (std::chrono::steady_clock::now() < when) continue;
+        ::shutdown(pair.client.get(), SHUT_WR);
+      });
+      while (!ready) std::this_thread::yield();
+      go = true;
+      const auto step = [&] { return handover.step(std::chrono::steady_clock::now()); };
+      HandoverStep last;
+      const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while ((last = step()).state == HandoverState::waiting) {
+        REQUIRE(std::chrono::steady_clock::now() < limit);
+        std::this_thread::sleep_for(last.again);
+      }
+      leaver.join();
+      if (last.state != HandoverState::spliced) continue;
+      ++begun;
+      pair.client_side.reset();
+      pair.backend_side.reset();
+      send_all(pair.backend.get(), "late");
+      CAPTURE(i);
+      REQUIRE(wait_for(pair.client.get(), POLLIN, 5'000));
+      CHECK(receive(pair.client.get(), 4) == "late");
+    }
+    CHECK(begun > 0);
   });
 }
 
