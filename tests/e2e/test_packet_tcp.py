@@ -53,7 +53,8 @@ class Tcp(Packet):
             processes.wait_until(most_are_over, "40 hand-overs")
             for each in connections:
                 each.close()
-        self.assertEqual(len(started.access(4 * 48)), 4 * 48)
+        taken = sum(line["plane"] == "packet" for line in started.access(4 * 48))
+        self.assertGreater(taken, 150)
         self.assertEqual(network.nstat(self.lab.client, "TcpExtPAWSEstab"), before)
 
     def test_urgent_bytes_stay_urgent_both_ways(self):

@@ -17,7 +17,7 @@ namespace sni::test {
 namespace {
 
 // Below the time that a fuzzer gives to an input (tests/fuzz/CMakeLists.txt).
-constexpr int turn_limit_ms = 30'000;
+constexpr int turn_limit_ms = 10'000;
 
 // Descriptors by number, and what each refers to.
 std::map<std::string, std::string> open_descriptors() {
