@@ -120,7 +120,6 @@ TEST_CASE("a FIN that arrives while a hand-over begins shifts no number") {
     unsigned begun = 0;
     for (unsigned i = 1; i <= 150; ++i) {
       auto pair = lab_pair(lab, remote(lab), i);
-      Handover handover(*lab.plane, lab.grace, pair.pair, {});
       std::atomic<bool> ready = false;
       std::atomic<bool> go = false;
       std::jthread leaver([&] {
@@ -132,18 +131,10 @@ TEST_CASE("a FIN that arrives while a hand-over begins shifts no number") {
       });
       while (!ready) std::this_thread::yield();
       go = true;
-      const auto step = [&] { return handover.step(std::chrono::steady_clock::now()); };
-      HandoverStep last;
-      const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-      while ((last = step()).state == HandoverState::waiting) {
-        REQUIRE(std::chrono::steady_clock::now() < limit);
-        std::this_thread::sleep_for(last.again);
-      }
+      const auto last = hand_over(lab, pair);
       leaver.join();
       if (last.state != HandoverState::spliced) continue;
       ++begun;
-      pair.client_side.reset();
-      pair.backend_side.reset();
       send_all(pair.backend.get(), "late");
       CAPTURE(i);
       REQUIRE(wait_for(pair.client.get(), POLLIN, 5'000));
