@@ -19,6 +19,8 @@ constexpr std::chrono::milliseconds linger_max{limits::linger_ms_max};
 // How long a side may be half-closed before it is watched for a reset. Most connections end sooner
 // and need no watch.
 constexpr std::chrono::milliseconds half_closed_unwatched{1000};
+// How long one direction may wait for the reader of the other before a hand-over.
+constexpr std::chrono::milliseconds rest_max{50};
 
 constexpr Op op_of(Operation operation) {
   switch (operation) {
@@ -108,6 +110,7 @@ void Connection::perform(const Action& action) {
     case Action::Kind::cancel:
       return cancel(/*sends_too=*/true);
     case Action::Kind::rest:
+      set_deadline(rest_max);
       return cancel(/*sends_too=*/false);
     case Action::Kind::hand_over:
       return hand_over();

@@ -126,8 +126,12 @@ void Connection::on_deadline() {
   switch (session_.phase()) {
     case Phase::hello:
       return advance({.kind = setup_->answers_late_flight() ? Kind::flight_late : Kind::deadline});
-    case Phase::handing:  // The hand-over has its own bounds.
-      return set_deadline(settings_->timeouts.idle);
+    case Phase::handing:  // Once it has begun, the hand-over has its own bounds.
+      set_deadline(settings_->timeouts.idle);
+      if (session_.holding(Side::client) || session_.holding(Side::backend)) {
+        relay_->put_off_hand_over();
+      }
+      return advance({.kind = Kind::deadline});
     case Phase::draining:
       advance({.kind = Kind::half_closed});
       [[fallthrough]];

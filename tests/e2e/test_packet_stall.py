@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Spliced connections whose reader does not read for longer than every short limit: as in plain
-TCP, its acknowledgements of window probes keep the connection alive."""
+"""Readers that stall before a hand-over and after it.
+
+Spliced connections live on though their reader does not read for longer than every short limit: as in
+plain TCP, its acknowledgements of window probes keep the connection alive."""
 
 import os
 import threading
 import time
 
-from support import backends, streams
+from support import backends, streams, tls
 from support.case import main
 from support.packet import Packet
 
@@ -57,6 +59,38 @@ class Stalled(Packet):
             each.close()
         self.assertEqual({(line["plane"], line["end"]) for line in started.access(2)},
                          {("packet", "done")})
+
+    def test_before_a_hand_over_it_does_not_hold_up_the_other_direction(self):
+        hello = tls.client_hello("one.example")
+        ticks, tick = 120, b"every 50 ms"
+        received = []
+
+        def handler(connection):
+            connection.settimeout(60)
+            for _ in range(ticks):
+                connection.sendall(tick)
+                time.sleep(0.05)
+            backends.read_exactly(connection, len(hello))
+            received.append(streams.receive(connection, COUNT))
+
+        started = self.started("container", handler, fast_path={"packet_after": "1s",
+                                                                "packet_after_bytes": "1GiB"})
+        connection = self.connect(started)
+        connection.sendall(hello)
+        sending = streams.Task(streams.send, connection, COUNT)
+        gaps = []
+        for _ in range(ticks):
+            before = time.monotonic()
+            self.assertEqual(backends.read_exactly(connection, len(tick)), tick)
+            gaps.append(time.monotonic() - before)
+        sending.result()
+        self.assertEqual(connection.recv(1), b"")
+        connection.close()
+        self.assertEqual(received, [streams.digest(COUNT)])
+        self.assertLess(max(gaps), 1)
+        line, = started.access(1)
+        self.assertEqual((line["client_bytes"], line["end"]), (len(hello) + COUNT, "done"))
+        self.assertIn("a reader has stalled", started.log())
 
 
 if __name__ == "__main__":

@@ -184,8 +184,7 @@ void Session::step_relay(const Event& event, Actions& actions) {
       return arm(actions, Operation::receive, side);
     case Kind::blocked:
       arm(actions, Operation::send, side);
-      if (!armed(Operation::watch, side)) arm(actions, Operation::watch, side);
-      return;
+      return watch_blocked(side, actions);
     case Kind::send_failed:
       // The target is gone, but bytes that it sent before must still be delivered. Its own pipe
       // ends with EOF or reset as soon as they are read; if that pipe has already ended, or nobody
@@ -215,6 +214,7 @@ void Session::step_relay(const Event& event, Actions& actions) {
       return;
     case Kind::cancelled:  // By a hand-over that was abandoned meanwhile.
       if (event.operation == Operation::receive) arm(actions, Operation::receive, side);
+      if (event.operation == Operation::watch) watch_blocked(side, actions);
       return;
     case Kind::half_closed:
       // Nothing more is received from the side that has ended: only a watch sees its reset.
@@ -231,6 +231,12 @@ void Session::step_relay(const Event& event, Actions& actions) {
   }
 }
 
+// The writer of a pipe whose reader is slow: nothing is received from it that would show its reset.
+void Session::watch_blocked(Side side, Actions& actions) {
+  if (!armed(Operation::send, side) || armed(Operation::watch, side)) return;
+  arm(actions, Operation::watch, side);
+}
+
 void Session::on_eof(Side side, Actions& actions) {
   if (broken_[index(side)]) {  // Our send got the error, so the read saw only EOF.
     return start_reset(side, false, actions);
@@ -240,61 +246,6 @@ void Session::on_eof(Side side, Actions& actions) {
   if (eof_[index(other(side))]) return finish(EndReason::done, actions);
   phase_ = Phase::draining;
   actions.add(Act::shut_down, other(side));
-}
-
-// Stops receiving; bytes already held are still sent.
-void Session::start_handing(Actions& actions) {
-  phase_ = Phase::handing;
-  if (armed_ != 0) actions.add(Act::rest);
-  hand_over_at_rest(actions);
-}
-
-void Session::hand_over_at_rest(Actions& actions) {
-  if (armed_ != 0 || holding_[0] || holding_[1]) return;
-  armed_ |= bit(Operation::watch, Side::client);
-  actions.add(Act::hand_over);
-}
-
-// Back in the relay. Operations that are still being cancelled are armed again when their cancel
-// completes.
-void Session::receive_again(Actions& actions) {
-  for (const Side side : {Side::client, Side::backend}) {
-    const bool ended = eof_[index(side)] || broken_[index(other(side))];
-    if (!holding_[index(side)] && !ended && !armed(Operation::receive, side)) {
-      arm(actions, Operation::receive, side);
-    }
-  }
-}
-
-void Session::step_handing(const Event& event, Actions& actions) {
-  switch (event.kind) {
-    case Kind::received:
-      holding_[index(event.side)] = true;
-      return arm(actions, Operation::send, event.side);
-    case Kind::sent:
-      holding_[index(event.side)] = false;
-      return hand_over_at_rest(actions);
-    case Kind::receive_again:
-    case Kind::watch_ended:
-    case Kind::cancelled:
-    case Kind::hand_over_waits:
-    case Kind::deadline:
-    case Kind::half_closed:
-    case Kind::wanted:
-      return hand_over_at_rest(actions);
-    case Kind::handed_over:
-      return finish(EndReason::none, actions);
-    case Kind::hand_over_broken:
-      return finish(event.reason, actions);
-    case Kind::handed_back:
-      phase_ = Phase::relaying;
-      return receive_again(actions);
-    default:
-      // A slow reader or an end, which the relay handles.
-      phase_ = Phase::relaying;
-      step_relay(event, actions);
-      if (phase_ == Phase::relaying || phase_ == Phase::draining) receive_again(actions);
-  }
 }
 
 // Bytes from before the reset are still to be delivered: the pipe of the side that was reset

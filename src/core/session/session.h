@@ -121,7 +121,7 @@ struct Action {
     shut_down,      // Send FIN to `side`.
     flush,          // Wait until `side` has all bytes received for it. Reports flushed.
     cancel,         // Cancel all that is armed.
-    rest,           // Cancel waits for bytes or a reset; sends continue.
+    rest,           // Cancel waits for bytes or a reset; sends continue, until the deadline.
     hand_over,      // Continue the hand-over: nothing is in flight or held. Armed as a watch.
     reset,          // Make the close of `side` send an RST.
     close,          // Close both sides and free the slot. Always the last action.
@@ -194,7 +194,7 @@ struct Event {
     attempt_over,   // The time of a connect is over.
     half_closed,    // draining has.
     wanted,         // A plane wants both sockets; relaying only.
-    deadline,
+    deadline,       // handing: a reader takes so long that the other direction must go on.
     kill,
   };
   Kind kind;
@@ -245,7 +245,9 @@ class Session {
   void on_eof(Side side, Actions& actions);
   void start_handing(Actions& actions);
   void hand_over_at_rest(Actions& actions);
+  void relay_again(Actions& actions);
   void receive_again(Actions& actions);
+  void watch_blocked(Side side, Actions& actions);
   void start_answer(EndReason reason, Actions& actions);
   void start_reset(Side from, bool lost, Actions& actions);
   void finish(EndReason reason, Actions& actions);

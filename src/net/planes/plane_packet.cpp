@@ -25,6 +25,10 @@ constexpr std::uint64_t unseen_ms = 3'000;
 // Hand-overs that found the connection busy, and the pause before the next, which doubles.
 constexpr std::uint32_t tries_max = 8;
 constexpr std::uint64_t retry_ms = 10;
+// The pause after a reader kept the relay from coming to rest, which doubles so many times: each try
+// holds the other direction up.
+constexpr std::uint64_t unrested_ms = 500;
+constexpr std::uint32_t unrested_doublings = 6;
 // How long a hand-over waits for the ends to take what is on the way, while the relay reads nothing
 // more: the longer, the more often they were found busy. Many connections in bulk on a busy host
 // need more than the first, and a reader that has stalled shall not hold up its other direction.
@@ -236,6 +240,14 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
     (void)decline(ticket, step.decline, view);
   }
   return step;
+}
+
+void PlanePacket::put_off(PlaneTicket ticket, std::uint64_t now_ms) {
+  Pair& pair = *pairs_.find(ticket);
+  const std::uint64_t pause_ms = unrested_ms << std::min(pair.put_off++, unrested_doublings);
+  pair.retry_ms = now_ms + pause_ms;
+  spdlog::debug("packet: a hand-over to {} is put off for {} ms: a reader has stalled",
+                pair.target.to_string(interface_name), pause_ms);
 }
 
 void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,

@@ -76,6 +76,8 @@ class PlanePacket {
   // To be called when nothing is in flight on either socket and nothing is held. `idle`: how long
   // an end may acknowledge nothing.
   HandoverStep step(PlaneTicket ticket, const PlaneView& view, std::chrono::milliseconds idle);
+  // The relay does not come to rest: wants() says so again after a while.
+  void put_off(PlaneTicket ticket, std::uint64_t now_ms);
   // After `spliced`. The flow stays in the ledger; the ticket is gone.
   void adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view, const IdleTimeouts& timeouts,
              std::uint64_t now_ms);
@@ -109,6 +111,7 @@ class PlanePacket {
     std::uint64_t watched_ms = 0;
     std::uint64_t retry_ms = 0;
     std::uint32_t tries = 0;
+    std::uint32_t put_off = 0;  // Times.
     std::uint32_t client_ifindex = 0;
     std::uint32_t backend_ifindex = 0;
     bool tracked = false;  // conntrack has an entry of one of its connections.

@@ -183,6 +183,7 @@ std::variant<Event, std::chrono::milliseconds> Relay::hand_over() {
       pair_.carrier = PlaneId::packet;
       return Event{.kind = Kind::handed_over};
     case HandoverState::declined:
+      wanted_ = false;  // By what was sent on the way to rest.
       active_ms_ = loop().now_ms;
       return Event{.kind = Kind::handed_back};
     case HandoverState::broken:

@@ -77,6 +77,11 @@ class Relay {
   std::optional<std::uint64_t> idle_at(std::uint64_t idle_ms);
   // Time since bytes last moved.
   std::uint64_t idle_ms();
+  // A slow reader keeps the relay from coming to rest.
+  void put_off_hand_over() {
+    wanted_ = false;
+    loop().planes.packet().put_off(pair_.packet, loop().now_ms);
+  }
   // A reset of one side waits until the other has all earlier bytes, or accepts nothing for
   // limits::linger_ms_max.
   void begin_flush() { active_ms_ = loop().now_ms; }

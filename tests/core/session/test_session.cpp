@@ -191,6 +191,30 @@ TEST_CASE("A pair that a plane gives back is relayed on") {
   CHECK(session.phase() == Phase::relaying);
 }
 
+TEST_CASE("A stalled reader does not hold up the other direction for a hand-over") {
+  Session session = relaying();
+  session.step({.kind = Kind::blocked, .side = Side::client});
+  session.step({.kind = Kind::wanted});
+  session.step({.kind = Kind::cancelled, .operation = Operation::watch});
+  session.step({.kind = Kind::cancelled, .side = Side::backend, .operation = Operation::receive});
+  CHECK(session.phase() == Phase::handing);
+  CHECK(step(session, {.kind = Kind::deadline}) ==
+        std::vector<Action>{{Act::receive, Side::backend}, {Act::watch, Side::client}});
+  CHECK(session.phase() == Phase::relaying);
+}
+
+TEST_CASE("A writer whose watch was still being cancelled is watched again") {
+  Session session = relaying();
+  session.step({.kind = Kind::blocked, .side = Side::client});
+  session.step({.kind = Kind::wanted});
+  CHECK(step(session, {.kind = Kind::deadline}).empty());
+  CHECK(step(session, {.kind = Kind::cancelled, .operation = Operation::watch}) ==
+        std::vector<Action>{{Act::watch, Side::client}});
+  CHECK(step(session,
+             {.kind = Kind::cancelled, .side = Side::backend, .operation = Operation::receive}) ==
+        std::vector<Action>{{Act::receive, Side::backend}});
+}
+
 TEST_CASE("An end that comes before the hand-over is the relay's") {
   Session session = relaying();
   session.step({.kind = Kind::sent, .side = Side::client});
