@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The packet plane: connections that leave the proxy, between network namespaces."""
 
+import collections
 import contextlib
 import signal
 import socket
@@ -169,6 +170,33 @@ class Ends(Packet):
                     connection.sendall(b"now")
                     self.assertTrue(backends.is_reset(connection))
                 self.line(started, f"{first}_reset")
+
+    def test_an_end_in_the_middle_of_a_hand_over_is_reported_within_seconds(self):
+        count = 60  # On loopback the transition takes 10 ms.
+        hello = tls.client_hello("one.example")
+
+        def carried():
+            connection = self.connect(started)
+            connection.sendall(hello)
+            backends.read_exactly(connection, len(hello))
+            for _ in range(3):  # The programs see both directions, and then the relay is asked.
+                connection.sendall(b"ping")
+                backends.read_exactly(connection, 4)
+            return connection
+
+        started = self.started("loopback", backends.echo)
+        # The more flows live, the less often each one is looked at.
+        for _ in range(90):
+            carried()
+        time.sleep(3)  # New routes, as of this lab, have all of them looked at.
+        for turn in range(count):
+            connection = carried()
+            time.sleep(turn % 30 / 1000)
+            (backends.reset if turn < count / 2 else socket.socket.close)(connection)
+        lines = started.access(count)
+        self.assertEqual(collections.Counter(line["end"] for line in lines),
+                         {"client_reset": count / 2, "done": count / 2})
+        self.assertLess(max(line["duration_ms"] for line in lines), 5_000)
 
     def test_an_idle_flow_is_reset_both_ways(self):
         seen = []

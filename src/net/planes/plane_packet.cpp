@@ -261,6 +261,7 @@ void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
                                          .relayed = {view.sent_to_backend, view.sent_to_client},
                                          .ifindex = {pair.client_ifindex, pair.backend_ifindex},
                                          .routes_version = service_.routes_version()});
+  soon_.push_back(pair.name);
   counts_.taken.add();
   flow.seat.leave_sockets();
   save(pair.name, kept);

@@ -144,7 +144,7 @@ class PlanePacket {
   std::optional<PacketRoute> route(const IpAddress& source, const Endpoint& target,
                                    std::uint64_t now_ms);
   HandoverPair handover_pair(const Pair& pair, const PlaneView& view) const;
-  // Adds a flow, whichever process handed it over.
+  // Adds a flow, whichever process handed it over. The caller says when it is checked first.
   Spliced& keep(std::uint64_t name, Spliced spliced);
   void save(std::uint64_t name, const Spliced& flow);
   static std::uint16_t local_port(const Pair& pair);
@@ -182,10 +182,10 @@ class PlanePacket {
   Slots<Pair> pairs_;
   std::unordered_map<std::uint64_t, Spliced> flows_;
   static constexpr std::uint64_t look_tick_ms = 1'000;  // How often some flows are checked.
-  // Names of flows, the one to check next in front, and of those that wait for the answer to a
-  // probe.
+  // Names of flows, the one to check next in front, and of those to check at the next tick: they wait
+  // for the answer to a probe, or are new and may have ended while on_event() did not know them yet.
   std::deque<std::uint64_t> order_;
-  std::vector<std::uint64_t> probed_;
+  std::vector<std::uint64_t> soon_;
   std::deque<Lingering> lingering_;
   std::uint64_t looked_ms_ = 0;
   std::uint64_t routes_followed_ =

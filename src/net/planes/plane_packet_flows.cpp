@@ -77,6 +77,7 @@ void PlanePacket::restore(const LeftFlow& left, Flow& flow) {
         .watch = FlowWatch({.idle = std::chrono::milliseconds(saved.idle_ms),
                             .half_closed = std::chrono::milliseconds(saved.half_closed_ms)}),
         .relayed = saved.relayed});
+  order_.push_back(left.name);
 }
 
 PlanePacket::Spliced& PlanePacket::keep(std::uint64_t name, Spliced spliced) {
@@ -84,7 +85,6 @@ PlanePacket::Spliced& PlanePacket::keep(std::uint64_t name, Spliced spliced) {
   if (!flow.record.is_of_proxy()) spliced.source = flow.record.client.ip;
   flow.record.plane = PlaneId::packet;
   flow.splice = name;
-  order_.push_back(name);
   service_.inbox(worker_).want_ticks(true);
   return flows_.try_emplace(name, spliced).first->second;
 }

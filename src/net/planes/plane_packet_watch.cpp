@@ -1,5 +1,6 @@
 // Checks of living flows: what the programs cannot see or whose event was lost. Every flow is looked
-// at about once in look_round_ms, and each second while it owes an answer to a keepalive probe.
+// at about once in look_round_ms, a new one after a second, and each second while it owes an answer
+// to a keepalive probe.
 
 #include <spdlog/spdlog.h>
 
@@ -40,7 +41,7 @@ SeenEnd seen_end(const packet_flow& flow) {
 
 void PlanePacket::look_at_some(const Rules& rules, std::uint64_t now_ms,
                                std::vector<Ended>& ended) {
-  for (const std::uint64_t name : std::exchange(probed_, {})) look_at(name, rules, now_ms, ended);
+  for (const std::uint64_t name : std::exchange(soon_, {})) look_at(name, rules, now_ms, ended);
   const std::uint64_t version = service_.routes_version();
   if (std::exchange(routes_followed_, version) != version) to_follow_ = order_.size();
   const std::size_t of_round = order_.size() / (look_round_ms / look_tick_ms) + 1;
@@ -76,7 +77,7 @@ bool PlanePacket::look_at(std::uint64_t name, const Rules& rules, std::uint64_t 
   }
   follow_route(name, flow, now_ms);
   if (flow.watch.probing()) {
-    probed_.push_back(name);
+    soon_.push_back(name);
   } else {
     order_.push_back(name);
   }
