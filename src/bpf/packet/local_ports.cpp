@@ -14,6 +14,28 @@ namespace {
 // Ports that share() examines before it leaves the choice to the kernel.
 constexpr std::size_t looks_max = 32;
 
+// The programs' keys know no interface of a link-local address, nor does who restores a flow.
+Endpoint unscoped(Endpoint backend) {
+  backend.scope = 0;
+  return backend;
+}
+
+// Both keep the ports sorted. false: it is there already.
+bool insert(std::vector<std::uint16_t>& ports, std::uint16_t port) {
+  const auto place = std::ranges::lower_bound(ports, port);
+  if (place != ports.end() && *place == port) return false;
+  ports.insert(place, port);
+  return true;
+}
+
+// false: it is not there.
+bool erase(std::vector<std::uint16_t>& ports, std::uint16_t port) {
+  const auto place = std::ranges::lower_bound(ports, port);
+  if (place == ports.end() || *place != port) return false;
+  ports.erase(place);
+  return true;
+}
+
 // Binds to this port of any address.
 Result<void> bind_any(int fd, sa_family_t family, std::uint16_t port) {
   sockaddr_storage address{};
@@ -84,17 +106,16 @@ Result<void> bind_local_port(int fd, sa_family_t family, std::uint16_t port) {
 }
 
 std::optional<std::uint16_t> LocalPorts::share(const Endpoint& backend) {
-  if (ports_.size() < limits_.sharing_from) return std::nullopt;
-  const auto taken = tuples_.find(backend);
+  if (ports_.size() < std::max(limits_.sharing_from, 1U)) return std::nullopt;
+  Tuples& tuples = tuples_[unscoped(backend)];
   for (std::size_t i = 0; i < std::min(looks_max, ports_.size()); ++i) {
-    const std::uint16_t port = ports_[cursor_++ % ports_.size()];
-    if (taken != tuples_.end() && taken->second.contains(port)) continue;
-    tuples_[backend].insert(port);
+    const std::uint16_t port = ports_[tuples.cursor++ % ports_.size()];
+    if (!insert(tuples.ports, port)) continue;
     ++holders_[port].tuples;
     counts_.shared.add();
     return port;
   }
-  return std::nullopt;
+  return std::nullopt;  // The backend has all of these ports, so its entry is not empty.
 }
 
 bool LocalPorts::hold(const Endpoint& backend, std::uint16_t port) {
@@ -113,7 +134,8 @@ bool LocalPorts::hold(const Endpoint& backend, std::uint16_t port) {
         holders_.try_emplace(port, Holder{.fd = std::move(*bound), .place = ports_.size()}).first;
     ports_.push_back(port);
   }
-  if (!tuples_[backend].insert(port).second) return false;  // A connect from it is under way.
+  // A connect from it is under way.
+  if (!insert(tuples_[unscoped(backend)].ports, port)) return false;
   ++found->second.tuples;
   return true;
 }
@@ -132,9 +154,9 @@ void LocalPorts::expire(std::uint64_t now_ms) {
 }
 
 void LocalPorts::drop(const Endpoint& backend, std::uint16_t port) {
-  const auto tuples = tuples_.find(backend);
-  if (tuples == tuples_.end() || tuples->second.erase(port) == 0) return;
-  if (tuples->second.empty()) tuples_.erase(tuples);
+  const auto tuples = tuples_.find(unscoped(backend));
+  if (tuples == tuples_.end() || !erase(tuples->second.ports, port)) return;
+  if (tuples->second.ports.empty()) tuples_.erase(tuples);
   const auto holder = holders_.find(port);
   if (--holder->second.tuples > 0) return;
   const std::size_t place = holder->second.place;

@@ -21,7 +21,6 @@
 #include <functional>
 #include <optional>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "core/address/address.h"
@@ -62,6 +61,11 @@ class LocalPorts {
     std::uint32_t tuples = 0;  // In use or resting.
     std::size_t place = 0;     // In ports_.
   };
+  // Ports in use or resting with one backend.
+  struct Tuples {
+    std::vector<std::uint16_t> ports;  // Sorted. A set would take 40 bytes for each.
+    std::size_t cursor = 0;            // Into ports_: the next candidate for sharing.
+  };
   struct Resting {
     Endpoint backend;
     std::uint16_t port;
@@ -74,8 +78,7 @@ class LocalPorts {
   PortCounts& counts_;
   std::unordered_map<std::uint16_t, Holder> holders_;
   std::vector<std::uint16_t> ports_;  // The ports of holders_.
-  std::size_t cursor_ = 0;            // Into ports_: the next candidate for sharing.
-  std::unordered_map<Endpoint, std::unordered_set<std::uint16_t>> tuples_;
+  std::unordered_map<Endpoint, Tuples> tuples_;
   std::deque<Resting> resting_;  // Sorted by time.
 };
 

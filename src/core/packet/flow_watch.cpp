@@ -55,31 +55,32 @@ FlowWatch::Finding FlowWatch::look(const SeenEnds& ends, const TcpConfig& tcp,
 bool FlowWatch::is_lost(std::size_t side, const SeenEnds& ends, const TcpConfig& tcp,
                         std::uint64_t now_ns, bool& probe) {
   SideState& state = sides_[side];
+  std::uint32_t& probes = probes_[side];
   const SideState& other = sides_[1 - side];
   const std::uint64_t user_timeout = in_ns(tcp.user_timeout);
   // While it owes acknowledgements, the other end's retransmissions probe it.
   if (other.waits_ns != 0) {
-    state.probes = 0;
+    probes = 0;
     const std::uint64_t waited = since(other.waits_ns, now_ns);
     if (user_timeout != 0) return waited > user_timeout;
     // A stalled reader answers without taking the bytes.
     return std::min(waited, since(ends[side].last_ns, now_ns)) > in_ns(unacknowledged_max);
   }
   // Compares equal, not later: an answer's time may be coarse, and so before the probe's.
-  if (std::exchange(state.last_ns, ends[side].last_ns) != ends[side].last_ns) state.probes = 0;
+  if (std::exchange(state.last_ns, ends[side].last_ns) != ends[side].last_ns) probes = 0;
   const std::uint64_t silent = since(ends[side].last_ns, now_ns);
   if (silent < in_ns(tcp.keepalive_idle)) {
-    state.probes = 0;
+    probes = 0;
     return false;
   }
-  if (state.probes > 0) {
+  if (probes > 0) {
     if (since(state.probed_ns, now_ns) < in_ns(tcp.keepalive_interval)) return false;
     // A user timeout takes the place of the number of probes.
-    if (user_timeout != 0 ? silent >= user_timeout : state.probes >= tcp.keepalive_probes) {
+    if (user_timeout != 0 ? silent >= user_timeout : probes >= tcp.keepalive_probes) {
       return true;
     }
   }
-  ++state.probes;
+  ++probes;
   state.probed_ns = now_ns;
   probe = true;
   return false;

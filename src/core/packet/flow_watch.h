@@ -34,7 +34,7 @@ class FlowWatch {
   // To be called every few seconds, and each second while probing().
   Finding look(const SeenEnds& ends, const TcpConfig& tcp, std::uint64_t now_ns);
   // An end has not answered its latest probe yet.
-  bool probing() const { return sides_[0].probes + sides_[1].probes > 0; }
+  bool probing() const { return probes_[0] + probes_[1] > 0; }
   // When bytes last moved, as far as look() and these ends tell.
   std::uint64_t active_ns(const SeenEnds& ends) const;
   const IdleTimeouts& timeouts() const { return timeouts_; }
@@ -45,7 +45,6 @@ class FlowWatch {
     std::uint64_t last_ns = 0;   // When it was last looked at for probes.
     std::uint64_t waits_ns = 0;  // Since when its bytes are unacknowledged; 0: they are not.
     std::uint64_t probed_ns = 0;
-    std::uint32_t probes = 0;  // Without an answer.
   };
 
   bool is_lost(std::size_t side, const SeenEnds& ends, const TcpConfig& tcp, std::uint64_t now_ns,
@@ -53,6 +52,7 @@ class FlowWatch {
 
   IdleTimeouts timeouts_;
   std::array<SideState, 2> sides_{};
+  std::array<std::uint32_t, 2> probes_{};  // By side: without an answer.
   std::uint64_t active_ns_ = 0;
 };
 

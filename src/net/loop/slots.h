@@ -58,8 +58,8 @@ class Slots {
  private:
   static constexpr std::uint32_t chunk_slots = 64;
   struct Slot {
-    std::uint16_t generation = 0;
-    std::optional<T> content;
+    [[no_unique_address]] std::optional<T> content;
+    std::uint16_t generation = 0;  // In the padding of `content`.
   };
   using Chunk = std::array<Slot, chunk_slots>;
 

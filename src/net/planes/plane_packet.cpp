@@ -255,8 +255,6 @@ void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
   Pair& pair = *pairs_.find(ticket);
   const Spliced& kept = keep(pair.name, {.flow = &flow,
                                          .keys = pair.keys,
-                                         .target = pair.target,
-                                         .port = local_port(pair),
                                          .watch = FlowWatch(timeouts),
                                          .relayed = {view.sent_to_backend, view.sent_to_client},
                                          .ifindex = {pair.client_ifindex, pair.backend_ifindex},

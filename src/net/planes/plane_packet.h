@@ -120,19 +120,14 @@ class PlanePacket {
   struct Spliced {
     Flow* flow = nullptr;
     PacketPair keys;
-    Endpoint target;
-    std::uint16_t port = 0;
     FlowWatch watch;
     std::array<std::uint64_t, 2> relayed{};  // Bytes before the hand-over, by side.
     std::array<std::uint32_t, 2> ifindex{};  // By side: interface of packets to it.
     std::uint64_t routes_version = 0;
-    std::optional<IpAddress> source;  // The address for lists and bans.
   };
   struct Lingering {
     std::uint64_t name;
     PacketPair keys;
-    Endpoint target;
-    std::uint16_t port;
     std::uint64_t until_ms;
   };
 

@@ -72,8 +72,6 @@ void PlanePacket::restore(const LeftFlow& left, Flow& flow) {
   keep(left.name,
        {.flow = &flow,
         .keys = {.client = saved.client_key, .backend = saved.backend_key},
-        .target = target,
-        .port = port,
         .watch = FlowWatch({.idle = std::chrono::milliseconds(saved.idle_ms),
                             .half_closed = std::chrono::milliseconds(saved.half_closed_ms)}),
         .relayed = saved.relayed});
@@ -82,7 +80,6 @@ void PlanePacket::restore(const LeftFlow& left, Flow& flow) {
 
 PlanePacket::Spliced& PlanePacket::keep(std::uint64_t name, Spliced spliced) {
   Flow& flow = *spliced.flow;
-  if (!flow.record.is_of_proxy()) spliced.source = flow.record.client.ip;
   flow.record.plane = PlaneId::packet;
   flow.splice = name;
   service_.inbox(worker_).want_ticks(true);
@@ -104,11 +101,7 @@ void PlanePacket::end(std::uint64_t name, const FlowEnd& end, bool kill, std::ui
       tracking->remove(packet_source(*key), packet_target(*key));
     }
   }
-  lingering_.push_back({.name = name,
-                        .keys = flow.keys,
-                        .target = flow.target,
-                        .port = flow.port,
-                        .until_ms = now_ms + linger_ms});
+  lingering_.push_back({.name = name, .keys = flow.keys, .until_ms = now_ms + linger_ms});
   ended.push_back({.flow = flow.flow, .end = end});
 }
 
@@ -118,7 +111,8 @@ void PlanePacket::end_lingering(std::uint64_t now_ms) {
   while (!lingering_.empty() && lingering_.front().until_ms <= now_ms) {
     const Lingering& each = lingering_.front();
     service_.splice().forget(each.keys, each.name);
-    release_port(each.target, each.port, false, now_ms);
+    release_port(packet_source(each.keys.backend), packet_target(each.keys.backend).port, false,
+                 now_ms);
     lingering_.pop_front();
   }
 }

@@ -91,7 +91,8 @@ std::optional<EndReason> PlanePacket::verdict_on(Spliced& flow, const Rules& rul
   if (const auto reset = reset_seen(client, backend, now)) return reset;
   if (const auto reset = reset_seen(backend, client, now)) return reset;
   if (client.state == PACKET_FINISHED && backend.state == PACKET_FINISHED) return EndReason::done;
-  if (flow.source && rules.admission.refuses(*flow.source)) return EndReason::cut;
+  const FlowRecord& record = flow.flow->record;
+  if (!record.is_of_proxy() && rules.admission.refuses(record.client.ip)) return EndReason::cut;
   const auto found = flow.watch.look({seen_end(client), seen_end(backend)}, rules.tcp, now);
   if (found.end) return found.end;
   const std::array<const packet_flow*, 2> entries{&client, &backend};

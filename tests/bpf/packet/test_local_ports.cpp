@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 
+#include <array>
 #include <fstream>
 #include <set>
 
@@ -87,6 +88,37 @@ TEST_CASE("few holders are not shared, and many serve other backends") {
     CHECK(!ports.share(backend(1)));
     CHECK(ports.holders() == 2);
     CHECK(counts.shared.value() == 2);
+  });
+}
+
+TEST_CASE("each backend gets every held port before the kernel chooses another one") {
+  in_own_network([] {
+    constexpr std::uint32_t held = 100;
+    PortCounts counts;
+    LocalPorts ports({.holders = held, .sharing_from = held}, counts);
+    for (std::uint16_t i = 0; i < held; ++i) REQUIRE(ports.hold(backend(1), 40'000 + i));
+    std::array<std::set<std::uint16_t>, 2> shared;
+    for (std::uint32_t i = 0; i < held; ++i) {
+      for (const std::size_t other : {0UZ, 1UZ}) {
+        const auto port = ports.share(backend(static_cast<std::uint16_t>(2 + other)));
+        REQUIRE(port);
+        CHECK(shared[other].insert(*port).second);
+      }
+    }
+    CHECK(!ports.share(backend(2)));
+  });
+}
+
+TEST_CASE("a link-local backend is the same one with and without its interface") {
+  in_own_network([] {
+    PortCounts counts;
+    LocalPorts ports({.holders = 1, .sharing_from = 1}, counts);
+    Endpoint target = *parse_endpoint("[fe80::1]:443");
+    REQUIRE(ports.hold(target, 40'000));  // Restored: the keys of packets have no scope.
+    target.scope = 2;
+    CHECK(!ports.share(target));
+    ports.release(target, 40'000, false, 0);
+    CHECK(ports.holders() == 0);
   });
 }
 
