@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "core/ascii.h"
+#include "core/decimal.h"
 
 namespace sni {
 namespace {
@@ -73,9 +74,8 @@ NameProblem name_problem(std::string_view text) {
 std::string_view without_port(std::string_view text) {
   const std::size_t colon = text.find(':');
   if (colon == text.npos || colon == 0) return text;
-  const std::string_view port = text.substr(colon + 1);
-  const bool is_port = !port.empty() && port.size() <= 5 && std::ranges::all_of(port, is_digit);
-  return is_port ? text.substr(0, colon) : text;
+  const auto port = parse_decimal(text.substr(colon + 1), 0xffff);
+  return port.value_or(0) != 0 ? text.substr(0, colon) : text;
 }
 
 std::optional<std::uint8_t> canonical_server_name(std::string_view text,

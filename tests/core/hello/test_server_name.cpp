@@ -104,7 +104,9 @@ TEST_CASE("the problem of a name is reported") {
 
 TEST_CASE("a port is taken off where there is one and nothing else") {
   CHECK(without_port("a.example:443") == "a.example");
-  for (const std::string_view text : {"a.example", "a.example:", ":443", "::1", "a:b", "a:1:2"}) {
+  CHECK(without_port("a.example:65535") == "a.example");
+  for (const std::string_view text : {"a.example", "a.example:", ":443", "::1", "a:b", "a:1:2",
+                                      "a:0", "a:0443", "a:65536", "a:99999", "a:+1"}) {
     CHECK(without_port(text) == text);
   }
 }
