@@ -39,7 +39,7 @@ TEST_CASE("every row of the totals is exported, summed over the workers") {
 
 TEST_CASE("buckets of a histogram hold all that is not longer, and end with all") {
   Counters counters;
-  for (const std::uint64_t ms : {1, 2, 250, 20'000}) counters.connect_times.add(ms);
+  for (const std::uint64_t ms : {1UL, 2UL, 250UL, 20'000UL}) counters.connect_times.add(ms);
   const std::array<const Counters*, 1> workers{&counters};
   const std::string text = metrics_text(totals(workers), workers, {}, {});
   CHECK(has_line(text, "# TYPE sni_proxy_connect_seconds histogram"));

@@ -41,7 +41,7 @@ TEST_CASE("every refusal, end and decline has its own name") {
 
 TEST_CASE("a histogram counts each time in the bucket whose bound it does not pass, and sums") {
   SetUpTimes times;
-  for (const std::uint64_t ms : {0, 1, 2, 3, 10'000, 10'001, 500'000}) times.add(ms);
+  for (const std::uint64_t ms : {0UL, 1UL, 2UL, 3UL, 10'000UL, 10'001UL, 500'000UL}) times.add(ms);
   CHECK(times.bucket(0) == 2);
   CHECK(times.bucket(1) == 1);
   CHECK(times.bucket(2) == 1);
