@@ -9,6 +9,7 @@ backends are several processes, each with the same number of descriptors. Prints
 """
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
@@ -91,6 +92,8 @@ def hold(namespace, source, names, count, in_relay, pipe):
             earlier = number - in_relay * quarters // 4
             if earlier >= 0:
                 wrong += not exchange(connections[earlier], PAYLOAD)
+        if number + 1 == count // 2:
+            pipe.send("half")
     pipe.send(wrong)
     while (order := pipe.recv()) == "send":
         pipe.send(sum(not exchange(each, PAYLOAD) for each in connections))
@@ -129,12 +132,20 @@ def flow_table_kib(pid):
     """Kernel memory of the table of flows, which grows with them."""
     total = 0
     for entry in os.listdir(f"/proc/{pid}/fdinfo"):
-        with open(f"/proc/{pid}/fdinfo/{entry}") as lines:
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/fdinfo/{entry}") as lines:
             fields = dict(line.split(":", 1) for line in lines if ":" in line)
-        # BPF_MAP_TYPE_HASH: PACKET_FLOWS is by far the largest.
-        if fields.get("map_type", "").strip() == "1":
-            total = max(total, int(fields["memlock"]))
+            # BPF_MAP_TYPE_HASH: PACKET_FLOWS is by far the largest.
+            if fields.get("map_type", "").strip() == "1":
+                total = max(total, int(fields["memlock"]))
     return total // 1024
+
+
+def memory(started):
+    """Of proxy and table, while all buffers that the connections need until their hand-over may
+    have been used; so the difference between two such measurements is the flows'."""
+    status, _ = ask(started, "status")
+    return {"flows": status["connections"] - status["relayed"],
+            "proxy_memory_kib": started.memory_kib(), "flow_table_kib": flow_table_kib(started.pid)}
 
 
 def run(options, lab, directory):
@@ -157,7 +168,7 @@ def run(options, lab, directory):
         directory, command=[*lab.command, "prlimit", f"--nofile={options.descriptors}"])
     try:
         begin = time.monotonic()
-        empty = {"proxy_memory_kib": started.memory_kib(), "flow_table_kib": flow_table_kib(started.pid)}
+        empty = memory(started)
         for i in range(CLIENTS):
             network.ip("-n", lab.client, "address", "add", f"198.18.0.{10 + i}/24", "dev", "far")
             here, there = multiprocessing.Pipe()
@@ -168,6 +179,9 @@ def run(options, lab, directory):
                                                 options.descriptors // 40, there)))
             workers[-1].start()
             pipes.append(here)
+        for pipe in pipes:
+            pipe.recv()
+        half = memory(started)
         wrong = sum(pipe.recv() for pipe in pipes)
         for _ in range(10):  # Until the last ones are handed over.
             for pipe in pipes:
@@ -176,7 +190,7 @@ def run(options, lab, directory):
             status, _ = ask(started, "status")
             if status["relayed"] == 0 or options.mode == "userspace":
                 break
-        memory = started.memory_kib()  # Before answers with lists need more.
+        whole = memory(started)  # Before answers with lists need more.
         for pipe in pipes:
             pipe.send("send")
         answers = answer_times(started)
@@ -184,8 +198,10 @@ def run(options, lab, directory):
         print(json.dumps({
             "connections": status["connections"], "relayed": status["relayed"], "wrong": wrong, **answers,
             "proxy_descriptors": len(os.listdir(f"/proc/{started.pid}/fd")),
-            "proxy_memory_kib": memory, "flow_table_kib": flow_table_kib(started.pid),
-            "empty": empty, "seconds": round(time.monotonic() - begin)}))
+            **whole, "half": half, "empty": empty,
+            "bytes_of_a_flow": {key: round((whole[key] - half[key]) * 1024 /
+                                           (whole["flows"] - half["flows"]))
+                                for key in ("proxy_memory_kib", "flow_table_kib")}, "seconds": round(time.monotonic() - begin)}))
     finally:
         for each in workers:
             each.kill()

@@ -108,14 +108,17 @@ Result<void> bind_local_port(int fd, sa_family_t family, std::uint16_t port) {
 std::optional<std::uint16_t> LocalPorts::share(const Endpoint& backend) {
   if (ports_.size() < std::max(limits_.sharing_from, 1U)) return std::nullopt;
   Tuples& tuples = tuples_[unscoped(backend)];
-  for (std::size_t i = 0; i < std::min(looks_max, ports_.size()); ++i) {
-    const std::uint16_t port = ports_[tuples.cursor++ % ports_.size()];
+  // Its entry is not empty then. The cursor stays at the end, where the next port will be.
+  if (tuples.ports.size() == ports_.size()) return std::nullopt;
+  for (std::size_t i = 0; i < looks_max; ++i) {
+    if (tuples.cursor >= ports_.size()) tuples.cursor = 0;
+    const std::uint16_t port = ports_[tuples.cursor++];
     if (!insert(tuples.ports, port)) continue;
     ++holders_[port].tuples;
     counts_.shared.add();
     return port;
   }
-  return std::nullopt;  // The backend has all of these ports, so its entry is not empty.
+  return std::nullopt;
 }
 
 bool LocalPorts::hold(const Endpoint& backend, std::uint16_t port) {
