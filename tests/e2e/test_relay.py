@@ -4,6 +4,7 @@
 import contextlib
 import hashlib
 import queue
+import select
 import socket
 import subprocess
 import threading
@@ -205,6 +206,25 @@ class Ends(ProxyTest):
         backends.reset(connection)
         self.assertTrue(resets.get(timeout=20))
 
+    def test_a_reset_long_after_half_a_close_is_carried_over_too(self):
+        ended, resets = threading.Event(), queue.Queue()
+
+        def handler(connection):
+            backends.read_to_end(connection)
+            ended.set()
+            poller = select.poll()
+            poller.register(connection, select.POLLHUP)
+            poller.poll(60_000)
+            resets.put(time.monotonic())
+
+        connection, _ = self.connect_hello(self.relay(handler, fast_path={"mode": "userspace"}))
+        connection.shutdown(socket.SHUT_WR)
+        self.assertTrue(ended.wait(20))
+        time.sleep(2.2)
+        begin = time.monotonic()
+        backends.reset(connection)
+        self.assertLess(resets.get(timeout=70) - begin, 5)
+
     def test_a_reset_reaches_a_side_that_has_stopped_reading(self):
         """The backend writes into a full pipe while the client, which reads nothing, resets."""
         resets = queue.Queue()
@@ -274,6 +294,49 @@ class SlowReader(ProxyTest):
         if not SANITIZED:  # Their shadow memory grows with use.
             self.assertLess(grown, 8 * 1024)
             self.assertLess(proxy.memory_kib() - before, 8 * 1024)
+
+    def test_half_closed_ones_that_stall_keep_no_other_from_reading(self):
+        count = 4 * MIB
+        hello_length = len(tls.client_hello("one.example"))
+
+        def handler(connection):
+            backends.read_exactly(connection, hello_length)
+            with contextlib.suppress(ConnectionError):
+                for block in streams.blocks(count):
+                    for start in range(0, len(block), 1000):  # Too small for splicing.
+                        connection.sendall(block[start:start + 1000])
+
+        proxy = self.relay(handler, server={"workers": 1}, fast_path={"mode": "userspace"})
+        clients = [self.connect_hello(proxy)[0] for _ in range(30)]
+        for each in clients:
+            each.shutdown(socket.SHUT_WR)
+        streams.wait_stalled(*clients)
+        self.assertEqual(streams.receive(clients.pop(), count), streams.digest(count))
+        for each in clients:
+            backends.reset(each)
+
+    def test_half_closed_ones_cost_no_cpu(self):
+        hello_length = len(tls.client_hello("one.example"))
+
+        def handler(connection):
+            backends.read_exactly(connection, hello_length)
+            with contextlib.suppress(ConnectionError):
+                for block in streams.blocks(256 * MIB):
+                    connection.sendall(block)
+
+        proxy = self.relay(handler, server={"workers": 1}, fast_path={"mode": "userspace"})
+        clients = [self.connect_hello(proxy)[0] for _ in range(4)]
+        for each in clients:
+            streams.receive(each, 8 * MIB)  # The bytes are spliced by then.
+        streams.wait_stalled(*clients)
+        for each in clients:
+            each.shutdown(socket.SHUT_WR)
+        time.sleep(0.5)
+        before = proxy.cpu_seconds()
+        time.sleep(1)
+        self.assertLess(proxy.cpu_seconds() - before, 0.3)
+        for each in clients:
+            backends.reset(each)
 
 
 if __name__ == "__main__":

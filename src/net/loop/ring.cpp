@@ -31,11 +31,12 @@ constexpr unsigned kernel_threads_max = 16;
 // How long a turn without memory for its requests waits for completions: 1 ms.
 __kernel_timespec memory_pause{.tv_sec = 0, .tv_nsec = 1'000'000};
 
-// Intervals of pause() by their milliseconds: the kernel reads one only when its request is
+// Intervals of pause() as multiples of the shortest: the kernel reads one only when its request is
 // submitted.
 auto pauses = [] {
-  std::array<__kernel_timespec, Ring::pause_max.count() + 1> all{};
-  for (long long i = 0; auto& each : all) each.tv_nsec = 1'000'000 * i++;
+  std::array<__kernel_timespec, Ring::pause_max / Ring::pause_min + 1> all{};
+  const std::chrono::nanoseconds step = Ring::pause_min;
+  for (long long i = 0; auto& each : all) each.tv_nsec = step.count() * i++;
   return all;
 }();
 
@@ -138,10 +139,9 @@ void Ring::receive_now(int fd, std::uint16_t group, std::uint32_t length, OpTag 
   sqe->user_data = pack(tag);
 }
 
-void Ring::pause(OpTag tag, std::chrono::milliseconds delay) {
+void Ring::pause(OpTag tag, std::chrono::microseconds delay) {
   io_uring_sqe* sqe = next_sqe();
-  const auto length =
-      static_cast<std::size_t>(std::clamp(delay, std::chrono::milliseconds(1), pause_max).count());
+  const auto length = static_cast<std::size_t>(std::clamp(delay, pause_min, pause_max) / pause_min);
   io_uring_prep_timeout(sqe, &pauses[length], 0, 0);
   sqe->user_data = pack(tag);
 }

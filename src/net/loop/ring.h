@@ -43,10 +43,11 @@ class Ring {
   void receive(int fd, std::uint16_t group, std::uint32_t length, bool poll_first, OpTag tag);
   // The same, but gives -EAGAIN if there are no bytes.
   void receive_now(int fd, std::uint16_t group, std::uint32_t length, OpTag tag);
-  // Completes with -ETIME after `delay`, which is at most pause_max. In two milliseconds a queue
-  // will usually drain.
-  void pause(OpTag tag, std::chrono::milliseconds delay = std::chrono::milliseconds(2));
-  static constexpr std::chrono::milliseconds pause_max{64};
+  // Completes with -ETIME after `delay`, which is a multiple of pause_min and at most pause_max. In
+  // two milliseconds a queue will usually drain.
+  void pause(OpTag tag, std::chrono::microseconds delay = std::chrono::milliseconds(2));
+  static constexpr std::chrono::microseconds pause_min{250};
+  static constexpr std::chrono::microseconds pause_max{64'000};
   // msg_flags: MSG_DONTWAIT gives -EAGAIN or a short count instead of waiting for space.
   void send(int fd, std::span<const std::uint8_t> bytes, int msg_flags, OpTag tag);
   // `address` must stay valid until the completion.

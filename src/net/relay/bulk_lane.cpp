@@ -72,7 +72,6 @@ bool BulkLane::evict(Loop& loop, std::uint64_t relay_memory) {
   pipe_->hold(*parked);
   release(loop);
   stalled_ = false;
-  evicted_ = true;
   loop.counters.splices_evicted.add();
   if (loop.splices.tell_eviction()) {
     spdlog::info(
@@ -102,20 +101,9 @@ Event BulkLane::on_readable(Loop& loop, const Sockets& sockets, Pipe& pipe,
   return {.kind = Kind::received, .side = side_};
 }
 
-std::optional<Event> BulkLane::start_send(Loop& loop, const Sockets& sockets, Pipe& pipe) {
-  if (!stalled_) return drain(loop, sockets, pipe, room_worth_a_call);
-  loop.ring.poll(sockets.fd(other(side_)), POLLOUT, sockets.tag(Op::send, side_));
-  return std::nullopt;
-}
-
-Event BulkLane::on_writable(Loop& loop, const Sockets& sockets, Pipe& pipe,
-                            const Completion& completion) {
-  if (completion.result == -ECANCELED) return *event_of_send(side_, completion.result);
-  return drain(loop, sockets, pipe, any_room);
-}
-
-Event BulkLane::drain(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint32_t least) {
-  const ssize_t n = splice_->drain(sockets.fd(other(side_)), least);
+Event BulkLane::send(Loop& loop, const Sockets& sockets, Pipe& pipe) {
+  const ssize_t n =
+      splice_->drain(sockets.fd(other(side_)), stalled_ ? any_room : room_worth_a_call);
   if (n > 0) {
     pipe.count_sent(static_cast<std::uint64_t>(n));
     loop.splices.moved(*this);

@@ -35,13 +35,10 @@ class BulkLane : private StalledSplice {
                     const Completion& completion);
 
   bool holds_bytes() const { return splice_ != nullptr; }
-  // Whether the pipe was evicted since the last call: then the bytes are in the direction's buffer,
-  // and the next completion of its send is that of a poll.
-  bool take_evicted() { return std::exchange(evicted_, false); }
-  // Right after a receive it sends the bytes at once and returns the result. If the reader had no
-  // room, it first polls for some.
-  std::optional<Event> start_send(Loop& loop, const Sockets& sockets, Pipe& pipe);
-  Event on_writable(Loop& loop, const Sockets& sockets, Pipe& pipe, const Completion& completion);
+  // The reader had no room for all that was spliced.
+  bool stalled() const { return stalled_; }
+  // Sends at once what there is room for.
+  Event send(Loop& loop, const Sockets& sockets, Pipe& pipe);
 
   // LowWaterQueue::expire() calls it.
   std::optional<std::uint64_t> on_low_water_due(const Loop& loop, const Sockets& sockets);
@@ -51,13 +48,11 @@ class BulkLane : private StalledSplice {
  private:
   std::unique_ptr<Splice> borrow(Loop& loop, std::uint64_t relay_memory);
   bool evict(Loop& loop, std::uint64_t relay_memory);
-  Event drain(Loop& loop, const Sockets& sockets, Pipe& pipe, std::uint32_t least);
   void raise_mark(const Sockets& sockets, bool raised);
 
   Side side_;
-  bool armed_ = false;    // The receive in flight is our poll.
-  bool stalled_ = false;  // The reader had no room for all that was spliced.
-  bool evicted_ = false;
+  bool armed_ = false;  // The receive in flight is our poll.
+  bool stalled_ = false;
   bool waits_bounded_ = false;  // bound_splice_waits() was called for both sockets.
   bool raised_ = false;         // The low-water mark is raised,
   bool queued_ = false;         // and the lane is in the queue.

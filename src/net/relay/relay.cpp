@@ -100,21 +100,29 @@ Event Relay::on_buffer(Side side, const Completion& completion) {
 // ---- Send -------------------------------------------------------------------------------------
 
 std::optional<Event> Relay::start_send(Side side) {
+  if (pipe(side).stalled() || lane(side).stalled()) {
+    wait(side).start(loop().ring, fd(other(side)), pipe(side).bytes_sent(),
+                     place_.sockets.tag(Op::send, side));
+    return std::nullopt;
+  }
+  // The rest of a partly sent message has already waited.
+  if (!lane(side).holds_bytes() && side == Side::backend && pair_.gated &&
+      gated_.holds_back_send(loop(), place_.sockets, pair_.sockhash)) {
+    return std::nullopt;
+  }
+  return send_now(side);
+}
+
+std::optional<Event> Relay::send_now(Side side) {
   Pipe& sender = pipe(side);
   if (lane(side).holds_bytes()) {
     const std::uint64_t before = sender.bytes_sent();
-    return counted(side, lane(side).start_send(loop(), place_.sockets, sender), before);
-  }
-  // The rest of a partly sent message has already waited.
-  if (side == Side::backend && pair_.gated && !sender.stalled() &&
-      gated_.holds_back_send(loop(), place_.sockets, pair_.sockhash)) {
-    return std::nullopt;
+    return counted(side, lane(side).send(loop(), place_.sockets, sender), before);
   }
   // The next receive completes at once, so these bytes leave in one segment with what it finds: a
   // FIN, as after the last bytes of a connection, or more bytes.
   const bool hold_back = more_waiting_[index(side)] && !pair_.gated && !loop().buffers->scarce();
-  loop().ring.send(fd(other(side)), sender.held(),
-                   (sender.stalled() ? 0 : MSG_DONTWAIT) | (hold_back ? MSG_MORE : 0),
+  loop().ring.send(fd(other(side)), sender.held(), MSG_DONTWAIT | (hold_back ? MSG_MORE : 0),
                    place_.sockets.tag(Op::send, side));
   return std::nullopt;
 }
@@ -123,17 +131,13 @@ std::optional<Event> Relay::on_send(Side side, const Completion& completion) {
   if (side == Side::backend && gated_.take_pause() && completion.result != -ECANCELED) {
     return start_send(side);
   }
-  // A poll for room that its lane no longer waits for; its result is not a number of bytes.
-  if (lane(side).take_evicted() && completion.result != -ECANCELED) {
-    if (place_.session.phase() != Phase::closing) return start_send(side);
-    return event_of_send(side, -ECANCELED);
+  if (wait(side).take(completion.result)) {
+    const bool closing = place_.session.phase() == Phase::closing;
+    if (closing || completion.result == -ECANCELED) return event_of_send(side, -ECANCELED);
+    return send_now(side);
   }
   const std::uint64_t before = pipe(side).bytes_sent();
-  return counted(side,
-                 lane(side).holds_bytes()
-                     ? lane(side).on_writable(loop(), place_.sockets, pipe(side), completion)
-                     : on_buffer_sent(side, completion),
-                 before);
+  return counted(side, on_buffer_sent(side, completion), before);
 }
 
 Event Relay::on_buffer_sent(Side side, const Completion& completion) {

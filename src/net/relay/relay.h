@@ -27,6 +27,7 @@
 #include "net/planes/gated_reader.h"
 #include "net/relay/bulk_lane.h"
 #include "net/relay/pipe.h"
+#include "net/relay/room_wait.h"
 
 namespace sni {
 
@@ -97,6 +98,8 @@ class Relay {
   std::optional<Event> on_gated(const Completion& completion);
   Event on_buffer(Side side, const Completion& completion);
   Event on_buffer_sent(Side side, const Completion& completion);
+  // Without waiting for room.
+  std::optional<Event> send_now(Side side);
   std::optional<Event> counted(Side side, std::optional<Event> event, std::uint64_t sent_before);
   bool is_tcp_backend() const { return place_.flow.record.backend_address.port != 0; }
   // Whether planes may take the pair: what they move cannot be sent to another backend.
@@ -114,11 +117,13 @@ class Relay {
   Pipe& pipe(Side side) { return pipes_[index(side)]; }
   const Pipe& pipe(Side side) const { return pipes_[index(side)]; }
   BulkLane& lane(Side side) { return lanes_[index(side)]; }
+  RoomWait& wait(Side side) { return waits_[index(side)]; }
 
   RelayPlace place_;
   PlanePair pair_;
   std::array<Pipe, 2> pipes_;  // By the side that each reads from.
   std::array<BulkLane, 2> lanes_{BulkLane(Side::client), BulkLane(Side::backend)};
+  std::array<RoomWait, 2> waits_;
   GatedReader gated_;
   // The last receive left bytes or a FIN in the socket, for which the send after it may wait
   // (MSG_MORE).
