@@ -1,9 +1,10 @@
 // A connection on its way to a plane that takes both sockets, and back.
 //
 // The plane gets them when nothing is in flight and nothing is held. While a slow reader delays that,
-// the other direction would stand still, so the wait is short: the deadline ends it. Without that
-// two ends could even wait for each other, each with a full receive buffer, at which its kernel
-// drops the packets that would open the window.
+// the other direction stands still, so the wait is short: the deadline ends it. Otherwise two ends
+// could wait for each other for ever. A socket with a full receive buffer drops acknowledgements
+// whose number is beyond its window (tcp_acceptable_seq() in net/ipv4/tcp_output.c), and so does not
+// learn that the other end has room.
 
 #include "core/session/session.h"
 
