@@ -47,7 +47,7 @@ class Ring {
   // two milliseconds a queue will usually drain.
   void pause(OpTag tag, std::chrono::microseconds delay = std::chrono::milliseconds(2));
   static constexpr std::chrono::microseconds pause_min{250};
-  static constexpr std::chrono::microseconds pause_max{64'000};
+  static constexpr std::chrono::microseconds pause_max{256'000};
   // msg_flags: MSG_DONTWAIT gives -EAGAIN or a short count instead of waiting for space.
   void send(int fd, std::span<const std::uint8_t> bytes, int msg_flags, OpTag tag);
   // `address` must stay valid until the completion.
