@@ -148,6 +148,15 @@ def memory(started):
             "proxy_memory_kib": started.memory_kib(), "flow_table_kib": flow_table_kib(started.pid)}
 
 
+def bytes_of_a_flow(half, whole):
+    """Between two measurements; None in userspace, where there are no flows."""
+    grown = whole["flows"] - half["flows"]
+    if grown == 0:
+        return None
+    return {key: round((whole[key] - half[key]) * 1024 / grown)
+            for key in ("proxy_memory_kib", "flow_table_kib")}
+
+
 def run(options, lab, directory):
     ports = [30000 + i for i in range(CLIENTS * PORTS)]
     routes = [{"names": [f"n{port}.example"],
@@ -199,9 +208,8 @@ def run(options, lab, directory):
             "connections": status["connections"], "relayed": status["relayed"], "wrong": wrong, **answers,
             "proxy_descriptors": len(os.listdir(f"/proc/{started.pid}/fd")),
             **whole, "half": half, "empty": empty,
-            "bytes_of_a_flow": {key: round((whole[key] - half[key]) * 1024 /
-                                           (whole["flows"] - half["flows"]))
-                                for key in ("proxy_memory_kib", "flow_table_kib")}, "seconds": round(time.monotonic() - begin)}))
+            "bytes_of_a_flow": bytes_of_a_flow(half, whole),
+            "seconds": round(time.monotonic() - begin)}))
     finally:
         for each in workers:
             each.kill()
