@@ -16,8 +16,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION MATCHES "
 endif()
 # Clang looks into macros of libbpf (LIBBPF_OPTS), and into std::stable_sort of GCC 12.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-gnu-statement-expression-from-macro-expansion>
-    $<$<COMPILE_LANGUAGE:CXX>:-Wno-c99-extensions> $<$<COMPILE_LANGUAGE:CXX>:-Wno-deprecated-declarations>)
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wno-gnu-statement-expression-from-macro-expansion;\
+-Wno-c99-extensions;-Wno-deprecated-declarations>")
 endif()
 find_program(CCACHE ccache)
 if(CCACHE)

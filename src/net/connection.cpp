@@ -16,9 +16,6 @@ using Kind = Event::Kind;
 namespace {
 
 constexpr std::chrono::milliseconds linger_max{limits::linger_ms_max};
-// How long a side may be half-closed before it is watched for a reset. Most connections end sooner
-// and need no watch.
-constexpr std::chrono::milliseconds half_closed_unwatched{1000};
 // How long one direction may wait for the reader of the other before a hand-over.
 constexpr std::chrono::milliseconds rest_max{50};
 
@@ -180,7 +177,7 @@ void Connection::watch(Side side) {
 void Connection::shut_down(Side side) {
   shutdown(sockets_.fd(side), SHUT_WR);
   if (session_.phase() != Phase::draining) return;
-  set_deadline(std::min(half_closed_unwatched, idle_timeouts().half_closed));
+  set_deadline(std::min(half_closed_look, idle_timeouts().half_closed));
 }
 
 void Connection::flush() {

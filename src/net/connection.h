@@ -65,6 +65,10 @@ class Connection {
  private:
   // How often a draining send queue is polled; the kernel has no event for it.
   static constexpr std::chrono::milliseconds flush_interval{10};
+  // How often a side that has sent its FIN is watched for a reset. io_uring reports the FIN each
+  // time and at once, so a watch only shows what has happened before it. Most connections end sooner
+  // and need none.
+  static constexpr std::chrono::milliseconds half_closed_look{1000};
 
   void advance(Event event);
   void perform(const Action& action);

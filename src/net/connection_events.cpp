@@ -18,9 +18,6 @@ namespace {
 // How long a client goes unwatched while its backend is not connected yet. Most attempts end sooner
 // and need no watch.
 constexpr std::uint64_t set_up_unwatched_ms = 50;
-// How often a side that has sent its FIN is watched for a reset. io_uring reports the FIN each time
-// and at once, so a watch only shows what has happened before it.
-constexpr std::uint64_t half_closed_look_ms = 1'000;
 
 }  // namespace
 
@@ -143,8 +140,8 @@ void Connection::on_deadline() {
       const auto [idle, half_closed] = idle_timeouts();
       const auto limit = static_cast<std::uint64_t>((draining ? half_closed : idle).count());
       if (const auto at = relay_->idle_at(limit)) {
-        const std::uint64_t look_ms = loop_.now_ms + half_closed_look_ms;
-        return set_relay_deadline(draining ? std::min(*at, look_ms) : *at);
+        const auto look_ms = static_cast<std::uint64_t>(half_closed_look.count());
+        return set_relay_deadline(draining ? std::min(*at, loop_.now_ms + look_ms) : *at);
       }
       const bool own = draining && half_closed < idle;
       return advance({.kind = Kind::deadline,

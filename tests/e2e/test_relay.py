@@ -295,18 +295,22 @@ class SlowReader(ProxyTest):
             self.assertLess(grown, 8 * 1024)
             self.assertLess(proxy.memory_kib() - before, 8 * 1024)
 
-    def test_half_closed_ones_that_stall_keep_no_other_from_reading(self):
-        count = 4 * MIB
+    def writing(self, count, step):
+        """A relaying proxy whose backend writes so many bytes in such steps."""
         hello_length = len(tls.client_hello("one.example"))
 
         def handler(connection):
             backends.read_exactly(connection, hello_length)
             with contextlib.suppress(ConnectionError):
                 for block in streams.blocks(count):
-                    for start in range(0, len(block), 1000):  # Too small for splicing.
-                        connection.sendall(block[start:start + 1000])
+                    for start in range(0, len(block), step):
+                        connection.sendall(block[start:start + step])
 
-        proxy = self.relay(handler, server={"workers": 1}, fast_path={"mode": "userspace"})
+        return self.relay(handler, server={"workers": 1}, fast_path={"mode": "userspace"})
+
+    def test_half_closed_ones_that_stall_keep_no_other_from_reading(self):
+        count = 4 * MIB
+        proxy = self.writing(count, 1000)  # Too small for splicing.
         clients = [self.connect_hello(proxy)[0] for _ in range(30)]
         for each in clients:
             each.shutdown(socket.SHUT_WR)
@@ -316,15 +320,7 @@ class SlowReader(ProxyTest):
             backends.reset(each)
 
     def test_half_closed_ones_cost_no_cpu(self):
-        hello_length = len(tls.client_hello("one.example"))
-
-        def handler(connection):
-            backends.read_exactly(connection, hello_length)
-            with contextlib.suppress(ConnectionError):
-                for block in streams.blocks(256 * MIB):
-                    connection.sendall(block)
-
-        proxy = self.relay(handler, server={"workers": 1}, fast_path={"mode": "userspace"})
+        proxy = self.writing(256 * MIB, backends.BLOCK)
         clients = [self.connect_hello(proxy)[0] for _ in range(4)]
         for each in clients:
             streams.receive(each, 8 * MIB)  # The bytes are spliced by then.

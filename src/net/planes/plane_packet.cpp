@@ -231,11 +231,8 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
   if (step.state != HandoverState::declined) return step;
   end_handover(pair, false, 0);
   if (may_come_back(step.decline) && ++pair.tries < tries_max) {
-    pair.retry_ms = monotonic_ms() + (retry_ms << pair.tries);
     if (step.decline == PACKET_DECLINE_PROMISE) match_windows(view.client, view.backend);
-    spdlog::debug("packet: a hand-over to {} is put off for {} ms: {}",
-                  pair.target.to_string(interface_name), retry_ms << pair.tries,
-                  to_string(step.decline));
+    put_off(pair, monotonic_ms(), retry_ms << pair.tries, to_string(step.decline));
   } else {
     (void)decline(ticket, step.decline, view);
   }
@@ -244,10 +241,15 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
 
 void PlanePacket::put_off(PlaneTicket ticket, std::uint64_t now_ms) {
   Pair& pair = *pairs_.find(ticket);
-  const std::uint64_t pause_ms = unrested_ms << std::min(pair.put_off++, unrested_doublings);
+  const std::uint64_t pause_ms = unrested_ms << std::min(pair.stalls++, unrested_doublings);
+  put_off(pair, now_ms, pause_ms, "a reader has stalled");
+}
+
+void PlanePacket::put_off(Pair& pair, std::uint64_t now_ms, std::uint64_t pause_ms,
+                          std::string_view why) {
   pair.retry_ms = now_ms + pause_ms;
-  spdlog::debug("packet: a hand-over to {} is put off for {} ms: a reader has stalled",
-                pair.target.to_string(interface_name), pause_ms);
+  spdlog::debug("packet: a hand-over to {} is put off for {} ms: {}",
+                pair.target.to_string(interface_name), pause_ms, why);
 }
 
 void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,
@@ -285,13 +287,13 @@ void PlanePacket::leave(PlaneTicket ticket, bool connected, std::uint64_t now_ms
   pairs_.free(ticket);
 }
 
-std::uint16_t PlanePacket::local_port(const Pair& pair) {
-  return packet_target(pair.keys.backend).port;
+std::uint16_t PlanePacket::local_port(const PacketPair& keys) {
+  return packet_target(keys.backend).port;
 }
 
 bool PlanePacket::hold_port(const Pair& pair) {
   if (pair.port != 0) return true;
-  const bool held = ports_.hold(pair.target, local_port(pair));
+  const bool held = ports_.hold(pair.target, local_port(pair.keys));
   count_ports();
   return held;
 }
@@ -314,7 +316,7 @@ void PlanePacket::end_handover(Pair& pair, bool cut, std::uint64_t now_ms) {
   if (pair.handover == nullptr) return;
   pair.handover.reset();
   --handovers_;
-  if (pair.port == 0) release_port(pair.target, local_port(pair), cut, now_ms);
+  if (pair.port == 0) release_port(pair.target, local_port(pair.keys), cut, now_ms);
 }
 
 std::optional<PacketRoute> PlanePacket::route(const IpAddress& source, const Endpoint& target,

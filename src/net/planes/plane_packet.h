@@ -21,6 +21,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -111,7 +112,7 @@ class PlanePacket {
     std::uint64_t watched_ms = 0;
     std::uint64_t retry_ms = 0;
     std::uint32_t tries = 0;
-    std::uint32_t put_off = 0;  // Times.
+    std::uint32_t stalls = 0;  // Tries for which the relay did not come to rest.
     std::uint32_t client_ifindex = 0;
     std::uint32_t backend_ifindex = 0;
     bool tracked = false;  // conntrack has an entry of one of its connections.
@@ -142,10 +143,12 @@ class PlanePacket {
   // Adds a flow, whichever process handed it over. The caller says when it is checked first.
   Spliced& keep(std::uint64_t name, Spliced spliced);
   void save(std::uint64_t name, const Spliced& flow);
-  static std::uint16_t local_port(const Pair& pair);
+  static std::uint16_t local_port(const PacketPair& keys);
   bool hold_port(const Pair& pair);
   void release_port(const Endpoint& target, std::uint16_t port, bool rest, std::uint64_t now_ms);
   void count_ports();
+  static void put_off(Pair& pair, std::uint64_t now_ms, std::uint64_t pause_ms,
+                      std::string_view why);
   void end_handover(Pair& pair, bool cut, std::uint64_t now_ms);
 
   void on_event(const packet_event& event, std::uint64_t now_ms, std::vector<Ended>& ended);

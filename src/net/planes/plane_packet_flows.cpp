@@ -61,8 +61,9 @@ void PlanePacket::save(std::uint64_t name, const Spliced& flow) {
 // The first check finds what happened meanwhile, and also looks up its routes again.
 void PlanePacket::restore(const LeftFlow& left, Flow& flow) {
   const SavedFlow& saved = left.saved;
-  const Endpoint target = packet_source(saved.backend_key);
-  const std::uint16_t port = packet_target(saved.backend_key).port;
+  const PacketPair keys{.client = saved.client_key, .backend = saved.backend_key};
+  const Endpoint target = packet_source(keys.backend);
+  const std::uint16_t port = local_port(keys);
   if (!ports_.hold(target, port)) {
     spdlog::warn(
         "packet: port {} of a connection to {} could not be kept: another program may use it", port,
@@ -71,7 +72,7 @@ void PlanePacket::restore(const LeftFlow& left, Flow& flow) {
   count_ports();
   keep(left.name,
        {.flow = &flow,
-        .keys = {.client = saved.client_key, .backend = saved.backend_key},
+        .keys = keys,
         .watch = FlowWatch({.idle = std::chrono::milliseconds(saved.idle_ms),
                             .half_closed = std::chrono::milliseconds(saved.half_closed_ms)}),
         .relayed = saved.relayed});
@@ -111,8 +112,7 @@ void PlanePacket::end_lingering(std::uint64_t now_ms) {
   while (!lingering_.empty() && lingering_.front().until_ms <= now_ms) {
     const Lingering& each = lingering_.front();
     service_.splice().forget(each.keys, each.name);
-    release_port(packet_source(each.keys.backend), packet_target(each.keys.backend).port, false,
-                 now_ms);
+    release_port(packet_source(each.keys.backend), local_port(each.keys), false, now_ms);
     lingering_.pop_front();
   }
 }

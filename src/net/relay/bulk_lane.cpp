@@ -71,7 +71,6 @@ bool BulkLane::evict(Loop& loop, std::uint64_t relay_memory) {
   splice_->take_all({(*parked)->data.get(), (*parked)->length});
   pipe_->hold(*parked);
   release(loop);
-  stalled_ = false;
   loop.counters.splices_evicted.add();
   if (loop.splices.tell_eviction()) {
     spdlog::info(
@@ -125,6 +124,7 @@ Event BulkLane::send(Loop& loop, const Sockets& sockets, Pipe& pipe) {
 }
 
 void BulkLane::release(Loop& loop) {
+  stalled_ = false;
   loop.splices.moved(*this);
   if (splice_ != nullptr) loop.splices.give_back(std::move(splice_));
 }

@@ -105,7 +105,6 @@ std::optional<Event> Relay::start_send(Side side) {
                      place_.sockets.tag(Op::send, side));
     return std::nullopt;
   }
-  // The rest of a partly sent message has already waited.
   if (!lane(side).holds_bytes() && side == Side::backend && pair_.gated &&
       gated_.holds_back_send(loop(), place_.sockets, pair_.sockhash)) {
     return std::nullopt;
