@@ -82,6 +82,19 @@ class Carried(Packet):
     def test_families_may_differ(self):
         self.check_bulk("mixed")
 
+    def check_small_windows(self, at):
+        """Small messages hardly move the window that was promised to the other side."""
+        network.execute(at, "sysctl", "-q", "net.ipv4.tcp_rmem=4096 122880 6291456")
+        started = self.started("container", backends.echo)
+        for count in range(1, 4):
+            self.handed_over(started, count)
+
+    def test_a_client_with_less_window_than_usual_is_handed_over_too(self):
+        self.check_small_windows(self.lab.client)
+
+    def test_a_backend_with_less_window_than_usual_is_handed_over_too(self):
+        self.check_small_windows(self.lab.container)
+
     def test_hand_overs_under_full_traffic_both_ways_lose_no_byte(self):
         size = 32 << 20
 

@@ -15,7 +15,7 @@
 #include "bpf/packet/packet_icmp.bpf.h"
 
 /* Before the hand-over: notes that packets arrive here under this key, and what would prevent a
- * hand-over. */
+ * hand-over. Marks stay, so a damaged packet, which the socket discards, must not set any. */
 static __always_inline int observe(struct __sk_buff* skb, struct packet_flow* flow,
                                    const struct packet* packet) {
   __u32 marks = 0;
@@ -23,7 +23,13 @@ static __always_inline int observe(struct __sk_buff* skb, struct packet_flow* fl
   if (packet->flags & (TCP_FIN | TCP_RST)) marks |= PACKET_EARLY_FIN;
   if (packet->timestamps) marks |= PACKET_TIMESTAMPS;
   if (packet->odd) marks |= PACKET_ODD_OPTIONS;
-  if (marks & ~flow->marks) mark(flow, marks);
+  if (marks & ~flow->marks) {
+    if (!is_intact(skb, packet)) {
+      count(PACKET_DAMAGED, 1);
+      return TC_ACT_UNSPEC;
+    }
+    mark(flow, marks);
+  }
   flow->seen_ifindex = skb->ifindex;
   flow->packets++;
   flow->last_ns = bpf_ktime_get_coarse_ns();
@@ -89,7 +95,8 @@ static __always_inline int splice(struct __sk_buff* skb, __u32 l2) {
     count(PACKET_DROP_ORPHAN, 1);
     return TC_ACT_SHOT;
   }
-  if ((packet.flags & TCP_SYN) && flow->state == PACKET_FINISHED) return reuse_key(flow, peer);
+  if ((packet.flags & TCP_SYN) && flow->state == PACKET_FINISHED && is_intact(skb, &packet))
+    return reuse_key(flow, peer);
   flow->seen_ifindex = skb->ifindex;
   int believed = track(skb, flow, peer, &packet);
   if (is_local_ack(flow, &packet)) return pass_to_socket(skb, flow, &packet);

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -23,6 +24,9 @@ bool get_tcp(int fd, int option, T& value) {
 constexpr int no_clamp = 1 << 30;
 // SO_BUF_LOCK's bit for the receive buffer (SOCK_RCVBUF_LOCK of include/net/sock.h).
 constexpr int receive_lock = 2;
+
+// Linux's own default (net.ipv4.tcp_rmem), half of which is window.
+constexpr int buffer_usual = 131'072;
 
 bool set_int(int fd, int level, int option, int value) {
   return ::setsockopt(fd, level, option, &value, sizeof(value)) == 0;
@@ -98,6 +102,20 @@ Result<TcpFacts> read_tcp_facts(int fd) {
       .receive_scale = info.tcpi_rcv_wscale,
       .received_bytes = info.tcpi_bytes_received,
   };
+}
+
+void promise_less(int fd) {
+  int bytes = 0;
+  int locks = 0;
+  socklen_t size = sizeof(int);
+  if (::getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &size) != 0 ||
+      ::getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locks, &size) != 0 || (locks & receive_lock) != 0)
+    return;
+  const int usual = std::min(bytes, buffer_usual);
+  // The kernel doubles it (socket(7)), and from then on would keep it.
+  if (set_int(fd, SOL_SOCKET, SO_RCVBUF, (usual - usual / 8) / 2)) {
+    set_int(fd, SOL_SOCKET, SO_BUF_LOCK, locks);
+  }
 }
 
 void match_windows(int client_fd, int backend_fd) {

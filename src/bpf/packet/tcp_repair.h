@@ -22,6 +22,13 @@ Result<TcpFacts> read_tcp_facts(int fd);
 // Enters repair mode briefly, which sends nothing. Nobody else may use the socket meanwhile.
 Result<TcpPosition> read_tcp_position(int fd);
 
+// For a socket that will connect or listen: it starts with an eighth less receive buffer, and so with
+// a window that ends of its kind have room for. An offered window hardly shrinks while bytes come in
+// pieces below the unit of its scale (__tcp_select_window() in net/ipv4/tcp_output.c rounds up), so
+// match_windows() alone never helps connections of small messages. The buffer still grows by itself;
+// one that was set by hand stays.
+void promise_less(int fd);
+
 // From now on neither socket offers its end more window than the other end has room for. A larger
 // window that was already offered stays valid until it is used up. The kernel undoes this when its
 // estimate of the memory per segment changes (tcp_measure_rcv_mss), so do not call it before a

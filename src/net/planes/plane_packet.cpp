@@ -100,6 +100,7 @@ PlaneTicket PlanePacket::announce(int client, bool client_is_v4, int backend,
   const auto way = route(IpAddress{}, target, now_ms);
   const bool mixed = target.ip.is_v4() != client_is_v4;
   if (mixed || (way && way->local)) limit_segments(client, backend, stamps_);
+  promise_less(backend);
   const PlaneTicket ticket = pairs_.acquire();
   pairs_.emplace(ticket,
                  Pair{.target = target, .port = port.value_or(0), .keys = {}, .handover = nullptr});

@@ -3,9 +3,9 @@
 // Theory of operation: the packet plane (bpf/packet/) for one worker. A connection goes through
 // these steps; one that cannot be joined is declined with a counted reason and stays in the relay:
 //
-//   announce   before connect(): its local port can be held later (bpf/packet/local_ports.h), and
-//              a backend on this host is told the client's MSS; otherwise its segments would not
-//              fit the client's path
+//   announce   before connect(): its local port can be held later (bpf/packet/local_ports.h), it
+//              promises less window than the client probably has, and a backend on this host is
+//              told the client's MSS; otherwise its segments would not fit the client's path
 //   wants      after bytes have moved: if the connection is old or large enough, its two keys are
 //              watched. Once packets of both directions have arrived under them, the relay must
 //              come to rest

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "bpf/packet/tcp_repair.h"
 #include "net/flow/doorman.h"
 #include "net/interface_index.h"
 #include "net/server/worker.h"
@@ -161,6 +162,7 @@ std::uint32_t Worker::add(LentListener lent, std::uint32_t index) {
   } else {
     *free = std::move(listener);
   }
+  if (loop_->planes.has_packet()) promise_less(listeners_[place]->socket.fd());
   arm(place);
   return place;
 }

@@ -63,3 +63,31 @@ TEST_CASE(
   pair.stream(4 << 20);
   CHECK(promised(pair.client_side) > 2 * pair.room_of_backend());
 }
+
+TEST_CASE("a socket that promises less still scales its window, and its buffer grows by itself") {
+  const auto usual = connected();
+  const auto listener = Listener::open();
+  promise_less(listener.fd.get());
+  auto connecting = tcp_socket();
+  promise_less(connecting.get());
+  connect_to(connecting.get(), listener.port);
+  const UniqueFd accepted = listener.accept();
+  for (const int fd : {connecting.get(), accepted.get()}) {
+    CHECK(receive_room(fd) == receive_room(usual.first.get()) * 7 / 8);
+    CHECK(read_tcp_facts(fd)->receive_scale == read_tcp_facts(usual.first.get())->receive_scale);
+    const UniqueFd& other = fd == connecting.get() ? accepted : connecting;
+    const std::string piece(1 << 16, 'x');
+    for (int i = 0; i < 128; ++i) {
+      send_all(other.get(), piece);
+      REQUIRE(receive(fd, piece.size()) == piece);
+    }
+    CHECK(receive_room(fd) > receive_room(usual.first.get()));
+  }
+}
+
+TEST_CASE("a receive buffer that was set by hand stays") {
+  const auto socket = tcp_socket();
+  set_option(socket.get(), SOL_SOCKET, SO_RCVBUF, 50'000);
+  promise_less(socket.get());
+  CHECK(receive_room(socket.get()) == 100'000);
+}
