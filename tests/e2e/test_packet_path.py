@@ -4,10 +4,10 @@ are tracked by a firewall and become too big; links are narrow and wide, readers
 
 import time
 
-from support import backends, network, processes, streams
+from support import backends, network, processes, streams, tls
 from support.case import SANITIZED, main
 from support.packet import TOO_BIG, Packet
-from support.path import Cable, Router
+from support.path import Cable, LongCable, Router
 
 SIZE = (1 << 20) if SANITIZED else (8 << 20)
 STALLED = 32 << 20  # More than the sockets on the path can hold.
@@ -78,6 +78,92 @@ class Faulty(Carried):
         self.check_bulk("remote", lost=0.01, twice=0.02, late=0.02)
 
 
+class Distant(Packet):
+    """A client that is a long way off: bytes are in flight all the time. Its backend is near."""
+
+    SIZE = 24 << 20
+    ALWAYS = {"packet_after_bytes": "256KiB", "packet_far_clients": "always"}
+
+    def make_lab(self):
+        return LongCable(seed=self.id())
+
+    def check_handed_over_on_the_way(self, serve, use):
+        digests = []
+
+        def handler(connection):
+            connection.settimeout(120)
+            backends.read_exactly(connection, len(hello))
+            serve(connection, digests)
+        hello = tls.client_hello("one.example")
+        # BBR would learn of the long way only after 10 s.
+        network.execute(self.lab.container, "sysctl", "-q",
+                        "net.ipv4.tcp_congestion_control=reno")
+        started = self.started("container", handler, fast_path=self.ALWAYS)
+        connection = self.connect(started)
+        connection.settimeout(120)
+        connection.sendall(hello)
+        use(connection, digests)
+        connection.close()
+        self.line(started)
+        self.assertEqual(digests, [streams.digest(self.SIZE)])
+
+    def test_a_download_is_handed_over_on_the_way(self):
+        def serve(connection, digests):
+            streams.send(connection, self.SIZE)
+
+        def use(connection, digests):
+            digests.append(streams.receive(connection, self.SIZE))
+        self.check_handed_over_on_the_way(serve, use)
+
+    def test_an_upload_is_handed_over_on_the_way(self):
+        def serve(connection, digests):
+            digests.append(streams.receive(connection, self.SIZE))
+            connection.sendall(b"ok")
+
+        def use(connection, digests):
+            streams.send(connection, self.SIZE)
+            self.assertEqual(backends.read_exactly(connection, 2), b"ok")
+        self.check_handed_over_on_the_way(serve, use)
+
+    def test_both_ways_at_once_are_handed_over_without_a_loss(self):
+        def serve(connection, digests):
+            sent = streams.Task(streams.send, connection, self.SIZE)
+            digests.append(streams.receive(connection, self.SIZE))
+            sent.result(120)
+
+        def use(connection, digests):
+            sent = streams.Task(streams.send, connection, self.SIZE)
+            self.assertEqual(streams.receive(connection, self.SIZE), streams.digest(self.SIZE))
+            sent.result(120)
+        self.check_handed_over_on_the_way(serve, use)
+        for namespace, counters in (
+                (self.lab.proxy, ("TcpExtTCPRcvQDrop", "TcpExtRcvPruned")),
+                (self.lab.container, ("TcpExtTCPChallengeACK", "TcpExtTCPACKSkippedChallenge")),
+                (self.lab.client, ("TcpExtTCPChallengeACK", "TcpExtTCPACKSkippedChallenge"))):
+            for counter in counters:
+                self.assertEqual(network.nstat(namespace, counter), 0, (namespace, counter))
+
+    def test_an_operator_may_leave_distant_clients_in_the_relay(self):
+        started = self.started("container", backends.echo,
+                               fast_path={"packet_far_clients": "never"})
+        self.check_relayed(started, self.connect(started), "the client is far from a near backend "
+                           "(packet_far_clients)")
+
+    def test_a_host_with_bbr_leaves_distant_clients_in_the_relay_by_default(self):
+        key = "net.ipv4.tcp_congestion_control"
+        for algorithm, plane in (("reno", "packet"), ("bbr", "userspace")):
+            if algorithm not in network.execute(self.lab.proxy, "sysctl", "-n", key.replace(
+                    "congestion", "available_congestion")):
+                continue
+            network.execute(self.lab.proxy, "sysctl", "-q", f"{key}={algorithm}")
+            started = self.started("container", backends.echo)
+            with self.connect(started) as connection:
+                for _ in range(10):
+                    connection.sendall(tls.client_hello("one.example"))
+                    backends.read_exactly(connection, len(tls.client_hello("one.example")))
+            self.assertEqual(started.access(1)[0]["plane"], plane)
+
+
 class Firewalled(Carried):
     """A router that tracks connections, as strictly as Linux does by default, and drops the rest."""
 
@@ -138,6 +224,20 @@ class Plain(Carried):
                                           (self.lab.container, "eth0")):
                     network.ip("-n", namespace, "link", "set", device, "mtu", str(width))
                 self.carry("container")
+
+    def test_a_client_may_have_a_narrower_link_than_its_backend(self):
+        network.ip("-n", self.lab.client, "link", "set", "far", "mtu", "1400")
+        self.carry("container")
+        self.carry("loopback")
+
+    def test_a_backend_with_a_narrower_link_is_left_to_the_relay_unless_clients_are_told(self):
+        network.ip("-n", self.lab.container, "link", "set", "eth0", "mtu", "1400")
+        started = self.started("container", backends.echo)
+        self.check_relayed(started, self.connect(started),
+                           "segments of one side do not fit the path of the other")
+        network.ip("-n", self.lab.proxy, "route", "change", "198.18.0.0/24", "dev", "near",
+                   "advmss", "1360")
+        self.carry("container")
 
     def test_a_reader_that_stops_and_goes_on_gets_every_byte(self):
         def handler(connection):

@@ -132,6 +132,16 @@ class Tcp(Packet):
         started = self.started("container", backends.echo)
         self.check_relayed(started, self.connect(started), "ECN on one side only")
 
+    def test_a_host_that_negotiates_less_hands_such_clients_over(self):
+        for key, client in (("net.ipv4.tcp_timestamps", 0), ("net.ipv4.tcp_ecn", 1)):
+            with self.subTest(key):
+                network.execute(self.lab.client, "sysctl", "-qw", f"{key}={client}")
+                network.execute(self.lab.proxy, "sysctl", "-qw", f"{key}=0")
+                started = self.started("container", backends.echo)
+                connection, _ = self.handed_over(started)
+                connection.close()
+                self.line(started)
+
 
 if __name__ == "__main__":
     main()

@@ -60,6 +60,14 @@ packet_decline check_handover(const PacketSplice& plane, const HandoverPair& pai
   return to_decline(compare_terms(client->terms, backend->terms));
 }
 
+bool overpromises(const HandoverPair& pair) {
+  const auto client = read_tcp_facts(pair.client_fd);
+  const auto backend = read_tcp_facts(pair.backend_fd);
+  return client && backend &&
+         (client->offered_window > backend->end_window ||
+          backend->offered_window > client->end_window);
+}
+
 struct Handover::State {
   PacketSplice& plane;
   GracePeriods& grace;
@@ -122,8 +130,12 @@ HandoverStep Handover::State::quiesce(Clock::time_point now) {
     return give_up(PACKET_DECLINE_CLOSING, "");
   const PairFit fit = compare_positions(*client, *backend);
   if (fit == PairFit::fits) return begin(now, *client, *backend);
-  if (now - started >= limits.quiesce) return give_up(to_decline(fit), "");
-  return {.again = quick, .why = {}};
+  const bool closed = client->peer_window == 0 || backend->peer_window == 0;
+  const auto limit = closed ? std::min(limits.quiesce, limits.quiesce_closed) : limits.quiesce;
+  const auto waited = std::chrono::floor<milliseconds>(now - started);
+  if (waited >= limit) return give_up(to_decline(fit), "");
+  // An acknowledgement that is far away is asked for less often.
+  return {.again = std::max(quick, waited / 8), .why = {}};
 }
 
 HandoverStep Handover::State::begin(Clock::time_point now, const TcpPosition& client,

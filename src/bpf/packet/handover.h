@@ -24,7 +24,10 @@
 namespace sni {
 
 struct HandoverLimits {
-  std::chrono::milliseconds quiesce{20};  // After this the pair goes back to the relay for now.
+  // After this the pair goes back to the relay for now.
+  std::chrono::milliseconds quiesce{20};
+  // The same while an end's window is closed: nobody knows when it will open.
+  std::chrono::milliseconds quiesce_closed{20};
   // The shortest transition, for packets that GracePeriods does not cover: those which a firewall
   // has queued to a program (NFQUEUE), and with a side on lo those between its egress and its ingress.
   std::chrono::milliseconds settle{2};
@@ -61,6 +64,10 @@ struct HandoverStep {
 // Checks that need no pause of the relay: options, ECN, MSS, keys seen, FIN. Reads only TCP_INFO
 // and the map. PACKET_TAKEN: a Handover may succeed.
 packet_decline check_handover(const PacketSplice& plane, const HandoverPair& pair);
+
+// Whether one end was surely offered more window than the other one gives, so that the relay would
+// come to rest in vain. Reads only TCP_INFO.
+bool overpromises(const HandoverPair& pair);
 
 // While it lives, nothing else may read, write or poll the two sockets. At its start no operation
 // is in flight, and every byte read has been written.

@@ -47,25 +47,40 @@ static __always_inline __u32 stamp_offset(struct packet_flow* flow, __u32 stamp,
   return known ? (__u32)known : (__u32)fresh;
 }
 
-/* S's window in the scale that the proxy announced to R. An open window stays open. */
-static __always_inline __u32 translated_window(const struct packet_flow* flow, __u32 window) {
-  if (!window) return 0;
-  window = (window << (flow->scale_from & 15)) >> (flow->scale_to & 15);
-  if (!window) return 1;
-  return window > 0xffff ? 0xffff : window;
+/* S's acknowledgement and window, in bytes, as R gets them. */
+struct acknowledged {
+  __u32 ack;
+  __u32 window;
+};
+
+/* Segments that the proxy's socket still sends in the transition acknowledge local_seq. An end
+ * discards a segment whose ack is older than its newest one by more than the largest window that it
+ * was ever given (RFC 5961 section 5.2, tcp_ack() in net/ipv4/tcp_input.c), and would never accept the
+ * bytes that everything else waits for. So R sees no acknowledgement before local_seq, up to which the
+ * proxy's socket has everything, and none far beyond it. The window still ends where S said. */
+static __always_inline struct acknowledged translated_ack(const struct packet_flow* flow,
+                                                          const struct packet_flow* peer,
+                                                          const struct packet* packet) {
+  struct acknowledged out = {.ack = packet->ack + flow->ack_delta,
+                             .window = packet->window << (flow->scale_from & 15)};
+  if (flow->state != PACKET_TRANSITION) return out;
+  __u32 local = peer->local_seq, limit = local + peer->ack_room;
+  if (is_before(limit, out.ack)) {
+    out.ack = limit;
+  } else if (is_before(out.ack, local)) {
+    __u32 behind = local - out.ack;
+    out.window = out.window > behind ? out.window - behind : 0;
+    out.ack = local;
+  }
+  return out;
 }
 
-/* The acknowledgement for R, limited to what R may see. Segments that the proxy's socket still
- * sends in the transition acknowledge local_seq. An end discards a segment whose ack is older than
- * its newest one by more than the largest window that it was ever given (RFC 5961 section 5.2,
- * tcp_ack() in net/ipv4/tcp_input.c), and would never accept the bytes that everything else waits
- * for. */
-static __always_inline __u32 translated_ack(const struct packet_flow* flow,
-                                            const struct packet_flow* peer, __u32 ack) {
-  __u32 acked = ack + flow->ack_delta;
-  if (flow->state != PACKET_TRANSITION) return acked;
-  __u32 limit = peer->local_seq + peer->ack_room;
-  return is_before(limit, acked) ? limit : acked;
+/* A window in the scale that the proxy announced to R. An open window stays open. */
+static __always_inline __u32 scaled_window(const struct packet_flow* flow, __u32 bytes) {
+  if (!bytes) return 0;
+  __u32 window = bytes >> (flow->scale_to & 15);
+  if (!window) return 1;
+  return window > 0xffff ? 0xffff : window;
 }
 
 static __always_inline void rewrite_timestamps(struct packet_flow* flow, struct packet_flow* peer,
@@ -102,8 +117,9 @@ static __always_inline void rewrite_tcp(struct packet_flow* flow, struct packet_
   tcp->source = flow->peer.target_port_be;
   tcp->dest = flow->peer.source_port_be;
   tcp->seq = bpf_htonl(packet->seq + flow->seq_delta);
-  if (packet->flags & TCP_ACK) tcp->ack_seq = bpf_htonl(translated_ack(flow, peer, packet->ack));
-  tcp->window = bpf_htons(translated_window(flow, packet->window));
+  struct acknowledged seen = translated_ack(flow, peer, packet);
+  if (packet->flags & TCP_ACK) tcp->ack_seq = bpf_htonl(seen.ack);
+  tcp->window = bpf_htons(scaled_window(flow, seen.window));
   if (packet->timestamps) rewrite_timestamps(flow, peer, packet, believed, out);
   if (packet->sack) rewrite_sack(flow, packet, out);
 }

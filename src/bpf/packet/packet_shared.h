@@ -199,6 +199,7 @@ enum packet_decline {
   PACKET_DECLINE_ECN,         /* ECN on one side only. */
   PACKET_DECLINE_ODD_OPTIONS, /* Unknown TCP options. */
   PACKET_DECLINE_MSS,         /* One end may send what the other's path cannot carry. */
+  PACKET_DECLINE_FAR,         /* The client is far from a near backend. */
   PACKET_DECLINE_PROMISE,     /* The offered windows never fitted. */
   PACKET_DECLINE_BUSY,        /* Bytes stayed unacknowledged for too long. */
   PACKET_DECLINE_CLOSING,     /* FIN, RST or an error has been seen. */

@@ -8,7 +8,10 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 #include <utility>
 
 namespace sni {
@@ -66,6 +69,11 @@ class RepairMode {
 // TCPI_OPT_USEC_TS of Linux 6.7: a route asks for timestamps in microseconds.
 constexpr unsigned in_microseconds = 64;
 
+// tcp_info up to tcpi_rcv_wnd of Linux 6.2, which the headers of Debian 12 do not have.
+constexpr std::size_t offered_window_at = offsetof(tcp_info, tcpi_snd_wnd) + sizeof(std::uint32_t);
+using WiderInfo =
+    std::array<std::byte, std::max(sizeof(tcp_info), offered_window_at + sizeof(std::uint32_t))>;
+
 // Bytes can arrive between two calls, so it repeats them until none did.
 constexpr int stable_tries = 100;
 
@@ -87,8 +95,12 @@ bool read_received(const RepairMode& repair, int fd, TcpPosition& position) {
 }  // namespace
 
 Result<TcpFacts> read_tcp_facts(int fd) {
+  WiderInfo wider{};
+  if (!get_tcp(fd, TCP_INFO, wider)) return fail_sys("cannot read TCP_INFO", errno);
   tcp_info info{};
-  if (!get_tcp(fd, TCP_INFO, info)) return fail_sys("cannot read TCP_INFO", errno);
+  std::memcpy(&info, wider.data(), sizeof info);
+  std::uint32_t offered_window = 0;
+  std::memcpy(&offered_window, wider.data() + offered_window_at, sizeof offered_window);
   return TcpFacts{
       .terms = {.established = info.tcpi_state == BPF_TCP_ESTABLISHED,
                 .timestamps = (info.tcpi_options & TCPI_OPT_TIMESTAMPS) != 0,
@@ -101,6 +113,11 @@ Result<TcpFacts> read_tcp_facts(int fd) {
       .send_scale = info.tcpi_snd_wscale,
       .receive_scale = info.tcpi_rcv_wscale,
       .received_bytes = info.tcpi_bytes_received,
+      .offered_window = offered_window,
+      .end_window = info.tcpi_snd_wnd,
+      .round_trip = std::chrono::microseconds(info.tcpi_rtt),
+      .least_round_trip =
+          std::chrono::microseconds(info.tcpi_min_rtt == UINT32_MAX ? 0 : info.tcpi_min_rtt),
   };
 }
 
@@ -133,11 +150,13 @@ void match_windows(int client_fd, int backend_fd) {
   clamp(backend_fd, client_fd);
 }
 
+void let_buffers_grow(int client_fd, int backend_fd) {
+  for (const int fd : {client_fd, backend_fd}) set_int(fd, SOL_SOCKET, SO_BUF_LOCK, 0);
+}
+
 void free_windows(int client_fd, int backend_fd) {
-  for (const int fd : {client_fd, backend_fd}) {
-    set_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, no_clamp);
-    set_int(fd, SOL_SOCKET, SO_BUF_LOCK, 0);
-  }
+  for (const int fd : {client_fd, backend_fd}) set_int(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, no_clamp);
+  let_buffers_grow(client_fd, backend_fd);
 }
 
 Result<TcpPosition> read_tcp_position(int fd) {

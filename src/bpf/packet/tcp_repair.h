@@ -3,6 +3,7 @@
 // Reads the state of an established socket by TCP_REPAIR, and closes a socket without sending
 // anything to its peer. Needs CAP_NET_ADMIN in the socket's network namespace.
 
+#include <chrono>
 #include <cstdint>
 
 #include "core/error.h"
@@ -15,6 +16,12 @@ struct TcpFacts {
   std::uint8_t send_scale = 0;       // For windows that the end sends.
   std::uint8_t receive_scale = 0;    // For windows that we send.
   std::uint64_t received_bytes = 0;  // Advances with the position's received_seq.
+  // Bytes. The window that we offered last, 0 before Linux 6.2, and the one that the end offered.
+  std::uint32_t offered_window = 0;
+  std::uint32_t end_window = 0;
+  // 0: not measured yet.
+  std::chrono::microseconds round_trip{0};  // Smoothed.
+  std::chrono::microseconds least_round_trip{0};
 };
 // From TCP_INFO alone.
 Result<TcpFacts> read_tcp_facts(int fd);
@@ -34,6 +41,10 @@ void promise_less(int fd);
 // estimate of the memory per segment changes (tcp_measure_rcv_mss), so do not call it before a
 // connection's first bytes.
 void match_windows(int client_fd, int backend_fd);
+// For a while in which nothing is read: match_windows() keeps the buffers from growing, and a kernel
+// that cannot hold a whole offered window drops its end and takes the window back (ICSK_ACK_NOMEM in
+// tcp_data_queue()). Without a read the window does not grow with its buffer.
+void let_buffers_grow(int client_fd, int backend_fd);
 // Ends the effect of match_windows().
 void free_windows(int client_fd, int backend_fd);
 

@@ -216,6 +216,13 @@ struct DnsConfig {
 
 enum class FastPathMode : std::uint8_t { automatic, packet, sockhash, userspace };
 
+// Whether the packet plane may have clients that are far from a near backend.
+enum class FarClients : std::uint8_t {
+  automatic,  // Unless this host's congestion control is BBR.
+  always,
+  never,
+};
+
 struct FastPathConfig {
   FastPathMode mode = FastPathMode::automatic;
   bool same_host = true;  // false: backends on this host are treated as remote ones.
@@ -225,6 +232,7 @@ struct FastPathConfig {
   // The same for the packet plane, where bytes from both sides count.
   std::uint64_t packet_after_bytes = 64 * 1024;
   std::chrono::milliseconds packet_after{200};
+  FarClients packet_far_clients = FarClients::automatic;
   std::uint32_t packet_flows = 65'536;  // Table size; further flows stay in the relay.
   std::vector<std::string> interfaces;  // Where the packet plane may attach; empty: anywhere.
   // Bytes redirected to a client and not sent yet; remote backends.

@@ -23,6 +23,9 @@ inline constexpr std::array<Choice<FastPathMode>, 4> fast_path{
      {"packet", FastPathMode::packet},
      {"sockhash", FastPathMode::sockhash},
      {"userspace", FastPathMode::userspace}}};
+inline constexpr std::array<Choice<FarClients>, 3> far_clients{{{"auto", FarClients::automatic},
+                                                                {"always", FarClients::always},
+                                                                {"never", FarClients::never}}};
 inline constexpr std::array<Choice<bool>, 2> access{{{"allow", true}, {"deny", false}}};
 inline constexpr std::array<Choice<BlockScope>, 2> scope{
     {{"host", BlockScope::host}, {"listeners", BlockScope::listeners}}};

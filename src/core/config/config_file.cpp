@@ -166,6 +166,8 @@ void ConfigReader::read_fast_path(TableReader& table) {
   table.read_size("backlog", fast_path.backlog, forms::size(64 * 1024, 1ull << 30));
   table.read_size("packet_after_bytes", fast_path.packet_after_bytes, forms::size(0, 1ull << 40));
   table.read("packet_after", fast_path.packet_after, forms::duration(0ms, 24h));
+  table.read("packet_far_clients", fast_path.packet_far_clients,
+             forms::choice(choices::far_clients));
   table.read("packet_flows", fast_path.packet_flows, 1, packet_flows_max);
   fast_path.interfaces = values_of(table.read_list<std::string>("interfaces", forms::interface));
   table.read<std::string>("object_file", fast_path.object_file, forms::optional_path);

@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <functional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -32,15 +33,12 @@ std::string list_text(std::span<const std::string> items) {
   return text + ']';
 }
 
-template <typename T, typename Format>
-Shown list(const std::vector<T>& values, const Format& format) {
+template <typename T, typename Format = std::identity>
+Shown list(const std::vector<T>& values, const Format& format = {}) {
   std::vector<std::string> items;
   items.reserve(values.size());
   for (const T& value : values) items.push_back(toml_string(format(value)));
   return {.text = list_text(items), .is_default = values.empty()};
-}
-Shown list(const std::vector<std::string>& values) {
-  return list(values, [](const std::string& value) { return value; });
 }
 template <typename T>
 Shown printed_list(const std::vector<T>& values) {
@@ -315,6 +313,8 @@ void ConfigWriter::write_fast_path(const FastPathConfig& fast_path) {
   key("mode", choice(choices::fast_path, fast_path.mode, otherwise.mode));
   key("packet_after_bytes", size(fast_path.packet_after_bytes, otherwise.packet_after_bytes));
   key("packet_after", duration(fast_path.packet_after, otherwise.packet_after));
+  key("packet_far_clients",
+      choice(choices::far_clients, fast_path.packet_far_clients, otherwise.packet_far_clients));
   key("packet_flows", number(fast_path.packet_flows, otherwise.packet_flows));
   key("interfaces", list(fast_path.interfaces));
   key("same_host", flag(fast_path.same_host, otherwise.same_host));

@@ -1,18 +1,29 @@
 #include "core/packet/handover_rules.h"
 
+#include <algorithm>
+
 namespace sni {
 namespace {
 
 // The option's 12 bytes (RFC 7323 appendix A) are taken off sending_mss and not off advertised_mss.
 constexpr std::uint32_t timestamp_bytes = 12;
 
+// Below this a BBR sender that believes in a round trip of nothing still filled 100 MBit/s
+// (docs/measured.md).
+constexpr std::chrono::milliseconds far_from{10};
+
 bool is_behind(std::uint32_t a, std::uint32_t b) {
   return static_cast<std::int32_t>(a - b) > 0;
 }
 
+// The largest segment that we may send to the end.
+std::uint32_t room_of(const TcpTerms& end) {
+  return end.sending_mss + (end.timestamps ? timestamp_bytes : 0);
+}
+
+// An end sends segments no larger than those that it takes: both come from its interface's MTU.
 bool carries(const TcpTerms& sender, const TcpTerms& receiver) {
-  const std::uint32_t room = receiver.sending_mss + (receiver.timestamps ? timestamp_bytes : 0);
-  return sender.advertised_mss <= room;
+  return std::min(sender.advertised_mss, room_of(sender)) <= room_of(receiver);
 }
 
 std::uint32_t allowed_edge(const TcpPosition& to) {
@@ -31,6 +42,10 @@ PairFit compare_terms(const TcpTerms& client, const TcpTerms& backend) {
   if (client.ecn != backend.ecn) return PairFit::ecn;
   if (!carries(client, backend) || !carries(backend, client)) return PairFit::mss;
   return PairFit::fits;
+}
+
+bool is_far(std::chrono::microseconds client, std::chrono::microseconds backend) {
+  return client >= far_from && client > backend;
 }
 
 Deltas deltas(const TcpPosition& from, const TcpPosition& to) {

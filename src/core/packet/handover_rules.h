@@ -4,6 +4,7 @@
 // Pure: the state of the sockets comes in, a verdict or the numbers go out. bpf/packet/handover.h
 // acts on it.
 
+#include <chrono>
 #include <cstdint>
 
 namespace sni {
@@ -16,7 +17,7 @@ struct TcpTerms {
   bool sack = false;
   bool window_scaling = false;
   bool ecn = false;
-  std::uint32_t advertised_mss = 0;  // What we told the end: its largest segment.
+  std::uint32_t advertised_mss = 0;  // What we told the end: the largest segment that we take.
   std::uint32_t sending_mss = 0;     // What we may send to it, less the room for timestamps.
 };
 
@@ -42,6 +43,12 @@ enum class PairFit : std::uint8_t {
 
 // Compares terms alone: fits, closing, options, ecn or mss. Waiting does not change them.
 PairFit compare_terms(const TcpTerms& client, const TcpTerms& backend);
+
+// Whether the client is far from a near backend, by the least round trips of the proxy's sockets. The
+// backend's congestion control then starts with what it learnt on a short way. For BBR that is a
+// wrong least round trip for up to 10 s, and a window of two times that (bbr_min_rtt_win_sec and
+// bbr_bdp() in net/ipv4/tcp_bbr.c).
+bool is_far(std::chrono::microseconds client, std::chrono::microseconds backend);
 
 // Compares positions alone: fits, busy or promise. Waiting without reading or writing can help.
 PairFit compare_positions(const TcpPosition& client, const TcpPosition& backend);

@@ -93,8 +93,7 @@ std::optional<Attempts::Result> Attempts::connect(std::size_t number, bool annou
   if (family == AF_UNIX) {
     loop_.planes.decline(PACKET_DECLINE_NOT_TCP, attempt.target.endpoint);
   } else if (announced) {
-    loop_.planes.announce(attempt.pair, sockets_.fd(Side::client), flow_.record.peer().ip.is_v4(),
-                          fd, attempt.target.endpoint,
+    loop_.planes.announce(attempt.pair, sockets_.fd(Side::client), fd, attempt.target.endpoint,
                           {.packet = source.is_set() ? PACKET_DECLINE_SOURCE : PACKET_TAKEN,
                            .sockhash = route.upstream == nullptr},
                           loop_.now_ms);

@@ -22,18 +22,31 @@ using Clock = std::chrono::steady_clock;
 
 // How long a connection is retried whose packets are not seen: behind NAT they never are.
 constexpr std::uint64_t unseen_ms = 3'000;
-// Hand-overs that found the connection busy, and the pause before the next, which doubles.
+// Hand-overs in a row that found the connection busy, and the pause before the next, which doubles.
 constexpr std::uint32_t tries_max = 8;
 constexpr std::uint64_t retry_ms = 10;
-// The pause after a reader kept the relay from coming to rest, which doubles so many times: each try
-// holds the other direction up.
-constexpr std::uint64_t unrested_ms = 500;
-constexpr std::uint32_t unrested_doublings = 6;
+constexpr std::uint64_t round_trip_max_ms = 1'000;
+// The pause after those, and after a reader kept the relay from coming to rest. It doubles so many
+// times: each try holds the other direction up.
+constexpr std::uint64_t long_pause_ms = 500;
+constexpr std::uint32_t long_pause_doublings = 6;
 // How long a hand-over waits for the ends to take what is on the way, while the relay reads nothing
-// more: the longer, the more often they were found busy. Many connections in bulk on a busy host
-// need more than the first, and a reader that has stalled shall not hold up its other direction.
-std::chrono::milliseconds quiesce_time(std::uint32_t tries) {
-  return std::chrono::milliseconds(20U << std::min(tries, 2U));
+// more: the longer, the more often they were found busy. Acknowledgements take a round trip, and a
+// socket holds about two of bytes; many connections in bulk on a busy host need more than the first.
+std::chrono::milliseconds quiesce_time(std::uint32_t tries, std::chrono::microseconds round_trip) {
+  constexpr std::chrono::milliseconds shortest{20};
+  constexpr std::chrono::milliseconds longest{1'000};
+  const auto base =
+      std::max(shortest, std::chrono::ceil<std::chrono::milliseconds>(2 * round_trip));
+  return std::min(longest, base * (1U << std::min(tries, 2U)));
+}
+
+std::chrono::microseconds round_trip(const PlaneView& view) {
+  std::chrono::microseconds longer{0};
+  for (const int fd : {view.client, view.backend}) {
+    if (const auto facts = read_tcp_facts(fd)) longer = std::max(longer, facts->round_trip);
+  }
+  return longer;
 }
 // How long looked-up routes are cached: the path MTU has no event.
 constexpr std::uint64_t way_ms = 10'000;
@@ -48,9 +61,20 @@ bool host_stamps() {
   return !setting || !setting->starts_with('0');
 }
 
-// The backend's segments must fit the client's path. The MTU of loopback does not reflect it, and
-// for an IPv6 client it has 20 bytes less. An established socket's TCP_MAXSEG is the size of its
-// segments without options (tcp_sync_mss), and costs less than a TCP_INFO.
+// Whether this host's sockets, and so probably the backends, use BBR, of whatever version.
+bool host_uses_bbr() {
+  const auto setting = read_file("/proc/sys/net/ipv4/tcp_congestion_control", 32);
+  return setting && setting->starts_with("bbr");
+}
+
+bool may_have_far_clients(FarClients config) {
+  return config == FarClients::always || (config == FarClients::automatic && !host_uses_bbr());
+}
+
+// The backend's segments must fit the client's path, which may be narrower than its own: loopback has
+// 64 KiB, many access networks have less than 1500, and an IPv6 header takes 20 more. An established
+// socket's TCP_MAXSEG is the size of its segments without options (tcp_sync_mss), and costs less than
+// a TCP_INFO.
 void limit_segments(int client, int backend, bool stamped) {
   int segment = 0;
   socklen_t size = sizeof segment;
@@ -58,6 +82,12 @@ void limit_segments(int client, int backend, bool stamped) {
   if (stamped) segment += timestamp_bytes;
   if (segment > segment_max) return;  // A client on loopback, as the backend is.
   ::setsockopt(backend, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+}
+
+bool is_far_client(const PlaneView& view) {
+  const auto client = read_tcp_facts(view.client);
+  const auto backend = read_tcp_facts(view.backend);
+  return client && backend && is_far(client->least_round_trip, backend->least_round_trip);
 }
 
 bool may_come_back(packet_decline why) {
@@ -74,6 +104,7 @@ PlanePacket::PlanePacket(PacketService& service, const FastPathConfig& config, P
       worker_(worker),
       run_(run),
       stamps_(host_stamps()),
+      far_clients_(may_have_far_clients(config.packet_far_clients)),
       // Names of an earlier process, whose flows may still exist, are not reused.
       next_number_((monotonic_ns() >> 10) & 0xffff'ffff'ffff),
       handovers_max_(share.handovers),
@@ -86,8 +117,8 @@ PlanePacket::~PlanePacket() = default;
 
 // ---- Before the splice ------------------------------------------------------------------------
 
-PlaneTicket PlanePacket::announce(int client, bool client_is_v4, int backend,
-                                  const Endpoint& target, std::uint64_t now_ms) {
+PlaneTicket PlanePacket::announce(int client, int backend, const Endpoint& target,
+                                  std::uint64_t now_ms) {
   const sa_family_t family = target.ip.is_v4() ? AF_INET : AF_INET6;
   auto port = ports_.share(target);
   if (port && !bind_local_port(backend, family, *port)) {
@@ -97,9 +128,7 @@ PlaneTicket PlanePacket::announce(int client, bool client_is_v4, int backend,
     counts_.declined[PACKET_DECLINE_REFUSED].add();
     return no_ticket;
   }
-  const auto way = route(IpAddress{}, target, now_ms);
-  const bool mixed = target.ip.is_v4() != client_is_v4;
-  if (mixed || (way && way->local)) limit_segments(client, backend, stamps_);
+  limit_segments(client, backend, stamps_);
   promise_less(backend);
   const PlaneTicket ticket = pairs_.acquire();
   pairs_.emplace(ticket,
@@ -120,7 +149,12 @@ PlaneAnswer PlanePacket::wants(PlaneTicket ticket, const PlaneView& view, std::u
     match_windows(view.client, view.backend);
     return PlaneAnswer::undecided;
   }
-  const packet_decline why = check_handover(service_.splice(), handover_pair(pair, view));
+  const HandoverPair sockets = handover_pair(pair, view);
+  const packet_decline why = check_handover(service_.splice(), sockets);
+  if (why == PACKET_TAKEN && overpromises(sockets)) {
+    retry(pair, PACKET_DECLINE_PROMISE, view);
+    return PlaneAnswer::undecided;
+  }
   if (why == PACKET_TAKEN) {
     return handovers_ < handovers_max_ ? PlaneAnswer::wanted : PlaneAnswer::undecided;
   }
@@ -131,6 +165,7 @@ PlaneAnswer PlanePacket::wants(PlaneTicket ticket, const PlaneView& view, std::u
 }
 
 packet_decline PlanePacket::watch(Pair& pair, const PlaneView& view, std::uint64_t now_ms) {
+  if (!far_clients_ && is_far_client(view)) return PACKET_DECLINE_FAR;
   const Endpoint client = peer_of(view.client);
   const Endpoint front = local_of(view.client);
   const Endpoint own = local_of(view.backend);
@@ -223,27 +258,43 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
         conntrack_->tolerate(packet_source(*key), packet_target(*key));
       }
     }
+    let_buffers_grow(view.client, view.backend);
     pair.handover = std::make_unique<Handover>(
         service_.splice(), service_.grace(), handover_pair(pair, view),
-        HandoverLimits{.quiesce = quiesce_time(pair.tries), .stall = idle});
+        HandoverLimits{.quiesce = quiesce_time(pair.tries, round_trip(view)), .stall = idle});
   }
   HandoverStep step = pair.handover->step(Clock::now());
   if (step.state == HandoverState::broken) counts_.broken.add();
   if (step.state != HandoverState::declined) return step;
   end_handover(pair, false, 0);
-  if (may_come_back(step.decline) && ++pair.tries < tries_max) {
-    if (step.decline == PACKET_DECLINE_PROMISE) match_windows(view.client, view.backend);
-    put_off(pair, monotonic_ms(), retry_ms << pair.tries, to_string(step.decline));
+  if (may_come_back(step.decline)) {
+    retry(pair, step.decline, view);
   } else {
     (void)decline(ticket, step.decline, view);
   }
   return step;
 }
 
+void PlanePacket::retry(Pair& pair, packet_decline why, const PlaneView& view) {
+  if (++pair.tries < tries_max) {
+    match_windows(view.client, view.backend);
+    // An offered window shrinks as bytes use it up, which takes a round trip.
+    const auto trip = std::chrono::ceil<std::chrono::milliseconds>(round_trip(view)).count();
+    const std::uint64_t trip_ms = std::min<std::uint64_t>(trip, round_trip_max_ms);
+    return put_off(pair, monotonic_ms(), std::max(retry_ms << pair.tries, trip_ms), to_string(why));
+  }
+  pair.tries = 0;
+  free_windows(view.client, view.backend);
+  if (!std::exchange(pair.counted, true)) decline(why, pair.target);
+  put_off_long(pair, monotonic_ms(), to_string(why));
+}
+
 void PlanePacket::put_off(PlaneTicket ticket, std::uint64_t now_ms) {
-  Pair& pair = *pairs_.find(ticket);
-  const std::uint64_t pause_ms = unrested_ms << std::min(pair.stalls++, unrested_doublings);
-  put_off(pair, now_ms, pause_ms, "a reader has stalled");
+  put_off_long(*pairs_.find(ticket), now_ms, "a reader has stalled");
+}
+
+void PlanePacket::put_off_long(Pair& pair, std::uint64_t now_ms, std::string_view why) {
+  put_off(pair, now_ms, long_pause_ms << std::min(pair.long_pauses++, long_pause_doublings), why);
 }
 
 void PlanePacket::put_off(Pair& pair, std::uint64_t now_ms, std::uint64_t pause_ms,

@@ -4,8 +4,8 @@
 // these steps; one that cannot be joined is declined with a counted reason and stays in the relay:
 //
 //   announce   before connect(): its local port can be held later (bpf/packet/local_ports.h), it
-//              promises less window than the client probably has, and a backend on this host is
-//              told the client's MSS; otherwise its segments would not fit the client's path
+//              promises less window than the client probably has, and the backend is told the
+//              client's MSS; otherwise its segments might not fit the client's path
 //   wants      after bytes have moved: if the connection is old or large enough, its two keys are
 //              watched. Once packets of both directions have arrived under them, the relay must
 //              come to rest
@@ -68,8 +68,7 @@ class PlanePacket {
   ~PlanePacket();
 
   // no_ticket: declined. `backend` is not connected yet.
-  PlaneTicket announce(int client, bool client_is_v4, int backend, const Endpoint& target,
-                       std::uint64_t now_ms);
+  PlaneTicket announce(int client, int backend, const Endpoint& target, std::uint64_t now_ms);
   // For a connection that is not announced. Port 0: a UNIX socket.
   void decline(packet_decline why, const Endpoint& target);
   // Whether the relay must come to rest for step(). declined: the ticket is gone.
@@ -112,10 +111,11 @@ class PlanePacket {
     std::uint64_t watched_ms = 0;
     std::uint64_t retry_ms = 0;
     std::uint32_t tries = 0;
-    std::uint32_t stalls = 0;  // Tries for which the relay did not come to rest.
+    std::uint32_t long_pauses = 0;
     std::uint32_t client_ifindex = 0;
     std::uint32_t backend_ifindex = 0;
     bool tracked = false;  // conntrack has an entry of one of its connections.
+    bool counted = false;  // As declined, though it is tried again.
     std::unique_ptr<Handover> handover;
   };
   struct Spliced {
@@ -147,6 +147,9 @@ class PlanePacket {
   bool hold_port(const Pair& pair);
   void release_port(const Endpoint& target, std::uint16_t port, bool rest, std::uint64_t now_ms);
   void count_ports();
+  // The connection was busy: the next try comes after a short pause, or after a long one.
+  void retry(Pair& pair, packet_decline why, const PlaneView& view);
+  static void put_off_long(Pair& pair, std::uint64_t now_ms, std::string_view why);
   static void put_off(Pair& pair, std::uint64_t now_ms, std::uint64_t pause_ms,
                       std::string_view why);
   void end_handover(Pair& pair, bool cut, std::uint64_t now_ms);
@@ -169,7 +172,8 @@ class PlanePacket {
   PacketCounts& counts_;
   unsigned worker_;
   std::uint64_t run_;
-  bool stamps_;  // This host's connections use TCP timestamps.
+  bool stamps_;       // This host's connections use TCP timestamps.
+  bool far_clients_;  // The plane may have clients that are far from a near backend.
   std::uint64_t next_number_;
   std::uint32_t handovers_ = 0;  // Under way.
   std::uint32_t handovers_max_;

@@ -13,12 +13,12 @@ Planes::Planes(const FastPath& path, const FastPathConfig& config, Counters& cou
   }
 }
 
-void Planes::announce(PlanePair& pair, int client, bool client_is_v4, int backend,
-                      const Endpoint& target, Open open, std::uint64_t now_ms) {
+void Planes::announce(PlanePair& pair, int client, int backend, const Endpoint& target, Open open,
+                      std::uint64_t now_ms) {
   if (open.packet != PACKET_TAKEN) {
     decline(open.packet, target);
   } else if (packet_ != nullptr) {
-    pair.packet = packet_->announce(client, client_is_v4, backend, target, now_ms);
+    pair.packet = packet_->announce(client, backend, target, now_ms);
     pair.packet_open = pair.packet != no_ticket;
   }
   if (sockhash_ != nullptr && open.sockhash) pair.sockhash = sockhash_->announce(client, backend);

@@ -36,8 +36,8 @@ class Planes {
     bool sockhash = true;  // Every byte that the backend's socket receives is for the client.
   };
   // Before connect().
-  void announce(PlanePair& pair, int client, bool client_is_v4, int backend, const Endpoint& target,
-                Open open, std::uint64_t now_ms);
+  void announce(PlanePair& pair, int client, int backend, const Endpoint& target, Open open,
+                std::uint64_t now_ms);
   // Instead of announce(): the packet plane cannot have the connection.
   void decline(packet_decline why, const Endpoint& target) {
     if (packet_ != nullptr) packet_->decline(why, target);

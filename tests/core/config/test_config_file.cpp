@@ -97,6 +97,7 @@ constexpr std::string_view every_key = R"(
   mode = "packet"
   packet_after_bytes = "1MiB"
   packet_after = "2s"
+  packet_far_clients = "always"
   packet_flows = 10
   interfaces = ["eth0", "br0"]
   pin = "/sys/fs/bpf/sni-proxy"
@@ -190,6 +191,7 @@ TEST_CASE("each key beside listeners and routes lands in its field") {
   CHECK(config.fast_path == FastPathConfig{.mode = FastPathMode::packet,
                                            .packet_after_bytes = 1 << 20,
                                            .packet_after = 2s,
+                                           .packet_far_clients = FarClients::always,
                                            .packet_flows = 10,
                                            .interfaces = {"eth0", "br0"},
                                            .pin = "/sys/fs/bpf/sni-proxy",
@@ -364,8 +366,7 @@ TEST_CASE("addresses, prefixes, paths and interfaces are checked") {
        {"c.toml:4:15: 'interfaces' in [xdp]: 'eth0/1' is not a name that a network interface can "
         "have",
         "c.toml:4:25: 'interfaces' in [xdp]: 'sixteen-letters-' is not a name that a network "
-        "interface "
-        "can have",
+        "interface can have",
         "c.toml:4:45: 'interfaces' in [xdp]: '' is not a name that a network interface can have"}},
       {"[control]\nsocket = 'control.sock'\n",
        {"c.toml:4:10: 'socket' in [control]: 'control.sock' is not an absolute path"}},
@@ -387,8 +388,7 @@ TEST_CASE("all mistakes are reported at once, in the order of the file") {
             "\"[v6-address]:port\", \"name:port\", \"unix:/path\" or \"{name}:port\"",
             "c.toml:10:14: unknown listener 'http' in [[route]]; did you mean 'https'?",
             "c.toml:12:9: 'hello' in [timeouts]: 'soon' is not a duration; write a number and a "
-            "unit: "
-            "\"250ms\", \"5s\", \"10m\", \"1h\"",
+            "unit: \"250ms\", \"5s\", \"10m\", \"1h\"",
         });
 }
 

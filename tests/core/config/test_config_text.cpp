@@ -117,6 +117,7 @@ stale = "0s"
 mode = "sockhash"
 packet_after_bytes = 1
 packet_after = "0s"
+packet_far_clients = "never"
 packet_flows = 2
 interfaces = ["eth0", "br0"]
 same_host = false

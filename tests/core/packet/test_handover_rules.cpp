@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+
 using namespace sni;
 
 namespace {
@@ -28,7 +30,7 @@ TcpPosition quiet(std::uint32_t write, std::uint32_t read) {
 
 }  // namespace
 
-TEST_CASE("terms must be the same on both sides, and each side's segments fit the other") {
+TEST_CASE("terms must be the same on both sides") {
   const TcpTerms good = good_terms();
   CHECK(compare_terms(good, good) == PairFit::fits);
   const auto differs = [&](auto change, PairFit expected) {
@@ -43,14 +45,35 @@ TEST_CASE("terms must be the same on both sides, and each side's segments fit th
   differs([](TcpTerms& terms) { terms.sack = false; }, PairFit::options);
   differs([](TcpTerms& terms) { terms.window_scaling = false; }, PairFit::options);
   differs([](TcpTerms& terms) { terms.ecn = true; }, PairFit::ecn);
-  differs([](TcpTerms& terms) { terms.advertised_mss = 1461; }, PairFit::mss);
   differs([](TcpTerms& terms) { terms.sending_mss = 1447; }, PairFit::mss);
+}
+
+TEST_CASE("an end sends segments no larger than those that it takes") {
+  TcpTerms narrow = good_terms();
+  narrow.sending_mss = 1388;
+  const TcpTerms wide = good_terms();
+  CHECK(compare_terms(narrow, wide) == PairFit::mss);
+  TcpTerms told = wide;  // The wide end was told the narrow one's size.
+  told.advertised_mss = 1400;
+  CHECK(compare_terms(narrow, told) == PairFit::fits);
+  CHECK(compare_terms(told, narrow) == PairFit::fits);
+  told.advertised_mss = 1401;
+  CHECK(compare_terms(narrow, told) == PairFit::mss);
 }
 
 TEST_CASE("timestamps in microseconds are not continued, even if both sides have them") {
   TcpTerms terms = good_terms();
   terms.microseconds = true;
   CHECK(compare_terms(terms, terms) == PairFit::options);
+}
+
+TEST_CASE("a client is far from 10 ms on, unless its backend is as far") {
+  using namespace std::chrono_literals;
+  CHECK(!is_far(9'999us, 100us));
+  CHECK(is_far(10ms, 100us));
+  CHECK(is_far(120ms, 100ms));
+  CHECK(!is_far(100ms, 100ms));
+  CHECK(!is_far(1ms, 100ms));
 }
 
 TEST_CASE("no byte beyond the other end's window must have been offered") {

@@ -1,12 +1,14 @@
 """The path between a client and the proxy: a namespace with two veth ends in the middle, either a
 router or a cable that loses, repeats, reorders and damages frames."""
 
+import collections
 import os
 import random
 import select
 import socket
 import subprocess
 import threading
+import time
 
 from . import network
 from .packet import Lab
@@ -131,3 +133,27 @@ class Cable(Middle):
         for each in (*self.ends, self.stopped, self.stop):
             each.close()
         super().end()
+
+
+class LongCable(Cable):
+    """Each frame is on its way for 60 ms, so a round trip takes 120 ms."""
+
+    ONE_WAY = 0.06
+
+    def copy(self):
+        under_way = {end: collections.deque() for end in self.ends}
+        while True:
+            now, pause = time.monotonic(), self.ONE_WAY
+            for end, frames in under_way.items():
+                while frames and frames[0][0] <= now:
+                    self.send(end, frames.popleft()[1])
+                if frames:
+                    pause = min(pause, frames[0][0] - now)
+            ready, _, _ = select.select([*self.ends, self.stopped], [], [], pause)
+            if self.stopped in ready:
+                return
+            for end, other in zip(self.ends, reversed(self.ends)):
+                if end in ready:
+                    frame, address = end.recvfrom(65536)
+                    if address[2] != socket.PACKET_OUTGOING:
+                        under_way[other].append((time.monotonic() + self.ONE_WAY, frame))
