@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A configuration of several files, and the output of `config --show`."""
 
+import re
 import subprocess
 import unittest
 
@@ -66,6 +67,16 @@ class ConfigFiles(ProxyTest):
         self.assertIn(f"config.toml:11:15: 'access_file' in [log]: {missing} is not a directory of "
                       "this host", errors)
         self.assertIn(f"config.toml:13:8: 'file' in [stats]: {self.included} is a directory", errors)
+
+    def test_an_output_file_is_no_other_file_of_the_configuration(self):
+        same = f"{self.directory}/./{self.config.name}"
+        self.config.write_text(f"{MAIN}[log]\naccess_file = '{same}'\n"
+                               f"[stats]\nfile = '{self.config}'\n")
+        status, output, errors = self.call("check", self.config)
+        self.assertEqual((status, output), (2, ""))
+        for line, key in ((11, "15: 'access_file' in [log]"), (13, "8: 'file' in [stats]")):
+            self.assertRegex(errors, rf":{line}:{re.escape(key)}: .* is another file of this "
+                             "configuration")
 
     def test_a_directory_that_is_missing_is_a_mistake(self):
         self.included.rmdir()

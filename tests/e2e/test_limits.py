@@ -11,7 +11,7 @@ from support import backends, processes, streams, tls
 from support.case import ProxyTest, main
 
 
-class Limits(ProxyTest):
+class Limited(ProxyTest):
     def try_echo(self, proxy, source="127.0.0.1"):
         """An established connection, or None if it is refused."""
         connection = socket.create_connection(("127.0.0.1", proxy.port), timeout=20,
@@ -23,6 +23,8 @@ class Limits(ProxyTest):
         except ConnectionError:
             return None
 
+
+class Limits(Limited):
     def assert_limit(self, proxy, count, source="127.0.0.1"):
         """Exactly `count` at once, again and again."""
         idle = proxy.descriptors()
@@ -79,7 +81,7 @@ class Limits(ProxyTest):
         held.close()
 
 
-class Descriptors(ProxyTest):
+class Descriptors(Limited):
     LIMIT = 80
 
     def limited(self):
@@ -158,6 +160,40 @@ class Descriptors(ProxyTest):
                 self.assertNotIn("unreachable", proxy.log())
                 self.assertRegex(proxy.log(), r"refused .*limits\.connections")
                 proxy.stop()
+
+    def test_connects_that_race_leave_the_descriptors_of_others_alone(self):
+        silent = [backends.Blackhole() for _ in range(8)]
+        for each in silent:
+            self.addCleanup(each.end)
+        self.LIMIT = 160
+        proxy = self.proxy({
+            "route": [{"names": ["silent.example"], "backend": [each.address for each in silent]},
+                      {"names": ["*"], "backend": self.backend().address}],
+            "timeouts": {"attempt_delay": "20ms"}, "server": {"workers": 1},
+            "fast_path": {"mode": "userspace"}}, preexec_fn=self.limited)
+        idle = proxy.descriptors()
+        clients = [self.connect(proxy) for _ in range(24)]
+        for client in clients:
+            client.sendall(tls.client_hello("silent.example"))
+        processes.wait_until(lambda: proxy.descriptors() >= idle + 2 * len(clients), "all of them")
+        time.sleep(0.5)  # Eight attempts of each would have begun.
+        self.assertLessEqual(proxy.descriptors(), idle + 2 * len(clients) + self.LIMIT // 32)
+        self.assertIsNotNone(self.try_echo(proxy))
+        for client in clients:
+            client.close()
+        proxy.stop()
+        self.assertRegex(proxy.log(), r"races_put_off=[1-9]")
+
+    def test_a_full_proxy_says_so_and_why(self):
+        for self.LIMIT, limits, why in ((24, {}, "the limit of open files allows"),
+                                        (80, {"connections": 2}, "limits.connections allows")):
+            proxy = self.proxy({"route": [{"names": ["*"], "backend": self.backend().address}],
+                                "limits": limits, "log": {"level": "warning"},
+                                "fast_path": {"mode": "userspace"}}, preexec_fn=self.limited)
+            held = [self.try_echo(proxy) for _ in range(12)]
+            self.assertIn(None, held)
+            proxy.wait_log(rf"clients are refused: all \d+ connections are in use that {why}")
+            proxy.stop()
 
     def test_a_limit_that_is_too_low_to_start_is_said_in_numbers(self):
         self.LIMIT = 16

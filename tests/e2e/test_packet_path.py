@@ -85,7 +85,7 @@ class Distant(Packet):
     ALWAYS = {"packet_after_bytes": "256KiB", "packet_far_clients": "always"}
 
     def make_lab(self):
-        return LongCable(seed=self.id())
+        return LongCable()
 
     def check_handed_over_on_the_way(self, serve, use):
         digests = []

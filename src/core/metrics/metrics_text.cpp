@@ -25,6 +25,7 @@ constexpr std::array families{
     Family{"ended", "end", "Connections that have ended, as end= of the log."},
     Family{"client_bytes", "", "Bytes from clients to backends, of connections that have ended."},
     Family{"server_bytes", "", "Bytes from backends to clients, of connections that have ended."},
+    Family{"races_put_off", "", "Connects beside another that waited for descriptors."},
     Family{"readers_stalled", "", "Sends that found the reader's window shut."},
     Family{"splices_evicted", "", "Kernel pipes that were taken from readers that stall."},
     Family{"receives_deferred", "", "Receives that were armed again."},

@@ -8,8 +8,7 @@ namespace {
 // The option's 12 bytes (RFC 7323 appendix A) are taken off sending_mss and not off advertised_mss.
 constexpr std::uint32_t timestamp_bytes = 12;
 
-// Below this a BBR sender that believes in a round trip of nothing still filled 100 MBit/s
-// (docs/measured.md).
+// Below this a BBR sender lost at most a tenth of a second over 8 MiB (docs/measured.md).
 constexpr std::chrono::milliseconds far_from{10};
 
 bool is_behind(std::uint32_t a, std::uint32_t b) {

@@ -174,6 +174,7 @@ struct Counters {
   Counter bytes_to_backend;   // Of connections that have ended.
   Counter bytes_to_client;    // Likewise; answers of our own are not counted.
   Counter accept_errors;      // accept() failed: out of descriptors or memory.
+  Counter races_put_off;      // Further connects of a connection that waited for descriptors.
   Counter receives_deferred;  // -EAGAIN or -ENOBUFS: armed again.
   Counter readers_stalled;    // A send found the reader's window shut.
   Counter splices_evicted;    // Kernel pipes taken from stalled readers for others.

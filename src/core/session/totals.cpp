@@ -33,6 +33,7 @@ void add(std::vector<Total>& rows, const Counters& counters) {
   table.rows<EndReason>("ended", counters.ended);
   table.row("client_bytes", counters.bytes_to_backend);
   table.row("server_bytes", counters.bytes_to_client);
+  table.row("races_put_off", counters.races_put_off);
   table.row("readers_stalled", counters.readers_stalled);
   table.row("splices_evicted", counters.splices_evicted);
   table.row("receives_deferred", counters.receives_deferred);

@@ -42,6 +42,7 @@ std::optional<Attempts::Result> Attempts::start(const Target& target, std::strin
                                                 BackendLease lease, const SocksTarget& asked,
                                                 std::uint64_t until_ms) {
   const std::size_t number = free_number();
+  if (number != 0) ++loop_.races;
   Attempt& attempt = at(number);
   attempt.under_way = true;
   attempt.target = target;
@@ -158,8 +159,24 @@ PlanePair Attempts::take(const Completion& completion) {
   sockets_.fds[index(Side::backend)] = std::move(won.socket);
   flow_.lease = std::move(won.lease);
   const PlanePair pair = won.pair;
-  won = {};
+  free(won);
   return pair;
+}
+
+void Attempts::free(Attempt& attempt) {
+  if (&attempt != &first_) --loop_.races;
+  attempt = {};
+}
+
+bool Attempts::take_next_due() {
+  if (loop_.races < settings_.races_max) {
+    next_due_ms_ = UINT64_MAX;
+    return true;
+  }
+  loop_.counters.races_put_off.add();
+  next_due_ms_ =
+      loop_.now_ms + static_cast<std::uint64_t>(settings_.timeouts.attempt_delay.count());
+  return false;
 }
 
 // `result` is the kernel's.
@@ -173,7 +190,7 @@ Attempts::Result Attempts::end(Attempt& attempt, std::int32_t result) {
                .outrun = attempt.outrun,
                .in_time = attempt.until_ms - attempt.begun_ms >= limit};
   loop_.planes.leave(attempt.pair, /*connected=*/result == 0, loop_.now_ms);
-  attempt = {};
+  free(attempt);
   return ended;
 }
 

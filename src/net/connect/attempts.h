@@ -2,7 +2,8 @@
 
 // Theory of operation: the connects of one connection that are under way. Each has its own socket,
 // address memory that the kernel reads, place on the planes and count at its backend. Their number
-// is bounded (limits::attempts_max). Every attempt, even a cancelled one, stays here until its
+// is bounded for each connection (limits::attempts_max), and for the worker, since each has a
+// descriptor besides the connection's own (FlowSettings::races_max). Every attempt, even a cancelled one, stays here until its
 // completion, so that nothing is closed or freed while the kernel uses it. The session decides
 // which one wins: the first that is answered.
 
@@ -67,8 +68,9 @@ class Attempts {
   // The next deadline of an attempt, and when another may begin beside the last one.
   std::uint64_t over_at_ms();
   std::uint64_t next_due_ms() const { return next_due_ms_; }
-  // next_due_ms_ has been reported.
-  void forget_next_due() { next_due_ms_ = UINT64_MAX; }
+  // Whether the attempt that is due may begin. It is due again later if all descriptors for that are
+  // in use.
+  bool take_next_due();
 
  private:
   struct Attempt {
@@ -94,6 +96,7 @@ class Attempts {
   std::optional<Result> connect(std::size_t number, bool announced);
   std::optional<Result> on_dialog(std::size_t number, std::int32_t result);
   Result end(Attempt& attempt, std::int32_t result);
+  void free(Attempt& attempt);
   Result refused(Attempt& attempt, AttemptError error, bool reached);
   void cancel(std::size_t number);
 

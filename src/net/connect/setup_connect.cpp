@@ -79,7 +79,7 @@ std::optional<Event> Setup::due(Phase phase) {
   if (phase == Phase::queued && loop_.now_ms >= queue_until_ms_) return leave_queue();
   if (loop_.now_ms >= attempts_.over_at_ms()) return Event{.kind = Kind::attempt_over};
   if (loop_.now_ms < attempts_.next_due_ms()) return std::nullopt;
-  attempts_.forget_next_due();
+  if (!attempts_.take_next_due()) return std::nullopt;
   return Event{.kind = Kind::attempt_due};
 }
 

@@ -17,6 +17,7 @@ struct FlowSettings {
   TcpConfig tcp;
   std::uint32_t connections_max = UINT32_MAX;  // limits.connections.
   std::uint32_t relayed_max = 0;               // The same, or as many as the descriptors allow.
+  std::uint32_t races_max = 0;                 // Connects of each worker beside a first one.
   std::uint32_t splices_max = 0;               // Kernel pipes of each worker, likewise.
 };
 

@@ -46,7 +46,7 @@ Probe::Outcome Probe::begin(const ProbeRequest& request, const TcpConfig& tcp) {
   sockaddr_storage address{};
   const socklen_t length = address_of(request, address);
   auto socket = open_backend_socket(address.ss_family, tcp);
-  if (!socket) return text_of(socket.error().sys_errno);
+  if (!socket) return fail_with(socket.error().sys_errno);
   socket_ = std::move(*socket);
   fcntl(fd(), F_SETFL, O_NONBLOCK);
   // A check has no client whose address it could use.
@@ -58,11 +58,18 @@ Probe::Outcome Probe::begin(const ProbeRequest& request, const TcpConfig& tcp) {
     }
   }
   const int connected = connect(fd(), reinterpret_cast<const sockaddr*>(&address), length);
-  if (connected != 0 && errno != EINPROGRESS) return text_of(errno);
+  if (connected != 0 && errno != EINPROGRESS) return fail_with(errno);
   compose(request);
   if (connected == 0) return send_rest();
   connecting_ = true;
   return std::nullopt;
+}
+
+// Local ports are used up (EADDRNOTAVAIL), unless the configuration chose the source.
+Probe::Outcome Probe::fail_with(int sys_errno) {
+  hindered_ = lacks_descriptors(sys_errno) || sys_errno == ENOMEM || sys_errno == ENOBUFS ||
+              sys_errno == EADDRNOTAVAIL;
+  return text_of(sys_errno);
 }
 
 // To be called once the socket has its local address.

@@ -32,17 +32,22 @@ class Probe {
   // The socket is ready, as asked for.
   Outcome advance();
 
+  // Whether it failed for want of something of this host, so that it says nothing of the endpoint.
+  bool hindered() const { return hindered_; }
+
   int fd() const { return socket_.get(); }
   // Whether to wait for output, else for input.
   bool waits_for_output() const { return connecting_ || sent_ < output_.size(); }
 
  private:
   void compose(const ProbeRequest& request);
+  Outcome fail_with(int sys_errno);
   Outcome send_rest();
   Outcome receive() const;
 
   UniqueFd socket_;
   bool connecting_ = false;
+  bool hindered_ = false;
   bool expects_answer_ = false;
   std::vector<std::uint8_t> output_;
   std::size_t sent_ = 0;

@@ -21,6 +21,8 @@ namespace {
 // In epoll's data: marks sockets of the resolver, whose watch ids have 32 bits.
 constexpr std::uint64_t resolver_bit = std::uint64_t{1} << 63;
 
+constexpr std::string_view out_of_memory = "out of memory";
+
 bool has_names(const HealthTarget& target) {
   const Backend::Kind kind = target.backend->backend.kind;
   return kind == Backend::Kind::name || kind == Backend::Kind::service;
@@ -148,7 +150,7 @@ void HealthProber::begin_probe(BackendId backend, EndpointBoard::Id id, std::uin
                                           .send_proxy = target.send_proxy},
                                          tcp_);
   if (outcome) return end(number, *outcome);
-  if (!wait_for(number, begun.probe, EPOLL_CTL_ADD)) end(number, "out of memory");
+  if (!wait_for(number, begun.probe, EPOLL_CTL_ADD)) end(number, out_of_memory);
 }
 
 bool HealthProber::wait_for(Number number, const Probe& probe, int operation) const {
@@ -162,18 +164,23 @@ void HealthProber::on_ready(Number number) {
   if (found == under_way_.end()) return;
   Probe& probe = found->second.probe;
   if (const auto outcome = probe.advance()) return end(number, *outcome);
-  if (!wait_for(number, probe, EPOLL_CTL_MOD)) end(number, "out of memory");
+  if (!wait_for(number, probe, EPOLL_CTL_MOD)) end(number, out_of_memory);
 }
 
-void HealthProber::end(Number number, const std::string& failure) {
+void HealthProber::end(Number number, std::string_view failure) {
   const auto ended = under_way_.extract(number);
   until_.erase({ended.mapped().until_ms, number});
   const auto found = places_.find(ended.mapped().place);
   if (found == places_.end()) return;
   Place& place = found->second;
   place.under_way = false;
+  if (ended.mapped().probe.hindered() || failure == out_of_memory) {
+    if (std::exchange(hindered_, true)) return;
+    return spdlog::warn("health checks cannot be made, and backends stay as they are: {}", failure);
+  }
+  hindered_ = false;
   place.checked = true;
-  place.reason = failure;
+  place.reason = std::string(failure);
   const HealthTarget& target = checks_.at(*place.users.begin()).target;
   const auto change = place.state.note(failure.empty(), target.config.rise, target.config.fall);
   // A full set of the board may have room by now.

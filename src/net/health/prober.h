@@ -121,7 +121,7 @@ class HealthProber final : private ResolverIo {
   void begin_probe(BackendId backend, EndpointBoard::Id id, std::uint64_t now_ms);
   bool wait_for(Number number, const Probe& probe, int operation) const;
   void on_ready(Number number);
-  void end(Number number, const std::string& failure);
+  void end(Number number, std::string_view failure);
   void tell(const HealthTarget& target, const Place& place) const;
   std::uint64_t interval_of(const HealthConfig& config);
 
@@ -134,6 +134,7 @@ class HealthProber final : private ResolverIo {
   DnsConfig dns_;
   // For these questions, which do not come from clients.
   DnsCounters dns_counters_;
+  bool hindered_ = false;                           // This host lacks something for checks.
   std::unique_ptr<Resolver> resolver_;              // Null until a name is checked.
   std::unordered_map<std::uint32_t, int> watched_;  // Sockets of the resolver, by the watch's id.
   std::map<BackendId, Check> checks_;

@@ -41,6 +41,7 @@ struct Loop {
   ForwardPolicy policy;  // Of the worker's current snapshot.
   LogGate refusals_log;
   LogGate changes_log;       // For backends of the configuration that go out and come back.
+  std::uint32_t races = 0;   // Connects under way beside the first of their connection.
   std::uint64_t now_ms = 0;  // CLOCK_MONOTONIC, taken once a turn.
   // Joins a ClientHello that is spread over several records; used within one call.
   std::array<std::uint8_t, limits::hello_bytes_max + limits::handshake_header> hello_scratch;

@@ -25,7 +25,7 @@ constexpr std::uint64_t unseen_ms = 3'000;
 // Hand-overs in a row that found the connection busy, and the pause before the next, which doubles.
 constexpr std::uint32_t tries_max = 8;
 constexpr std::uint64_t retry_ms = 10;
-constexpr std::uint64_t round_trip_max_ms = 1'000;
+constexpr std::chrono::milliseconds round_trip_max{1'000};
 // The pause after those, and after a reader kept the relay from coming to rest. It doubles so many
 // times: each try holds the other direction up.
 constexpr std::uint64_t long_pause_ms = 500;
@@ -279,8 +279,9 @@ void PlanePacket::retry(Pair& pair, packet_decline why, const PlaneView& view) {
   if (++pair.tries < tries_max) {
     match_windows(view.client, view.backend);
     // An offered window shrinks as bytes use it up, which takes a round trip.
-    const auto trip = std::chrono::ceil<std::chrono::milliseconds>(round_trip(view)).count();
-    const std::uint64_t trip_ms = std::min<std::uint64_t>(trip, round_trip_max_ms);
+    const auto trip =
+        std::min(round_trip_max, std::chrono::ceil<std::chrono::milliseconds>(round_trip(view)));
+    const auto trip_ms = static_cast<std::uint64_t>(trip.count());
     return put_off(pair, monotonic_ms(), std::max(retry_ms << pair.tries, trip_ms), to_string(why));
   }
   pair.tries = 0;

@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::uint64_t per_connection = 2;
 constexpr std::uint64_t per_splice = 2;  // A pipe has two ends.
+// What connects that race may have of all that is left. Without one the next address is tried when
+// the one before has failed.
+constexpr std::uint64_t race_share = 32;
 // Per worker besides its listeners: the ring, its eventfd, and one for accepting a client that is
 // then refused.
 constexpr std::uint64_t per_worker = 3;
@@ -52,11 +55,14 @@ DescriptorBudget share_descriptors(const DescriptorNeeds& needs) {
       std::min<std::uint64_t>(limits::dns_channels_max - 1, left / limits::dns_channel_questions);
   const std::uint64_t resolvers = std::min(better, needs.workers * channel * more_channels);
   better -= resolvers;
+  const std::uint64_t races = std::min(better, left / race_share) / needs.workers;
+  better -= needs.workers * races;
   const std::uint64_t splices =
       std::min<std::uint64_t>(limits::splices_max, better / (needs.workers * per_splice));
-  left -= resolvers + needs.workers * per_splice * splices;
+  left -= resolvers + needs.workers * (races + per_splice * splices);
   return {.connections = static_cast<std::uint32_t>(
               std::clamp<std::uint64_t>(left / per_connection, 1, connections_ceiling)),
+          .races = static_cast<std::uint32_t>(std::min(races, connections_ceiling)),
           .splices = static_cast<std::uint32_t>(splices)};
 }
 

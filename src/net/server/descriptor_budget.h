@@ -2,7 +2,8 @@
 
 // Theory of operation: descriptors are usually the first limit that is reached, so they are divided
 // before the start. The needs of the process and its workers come first. Of the rest up to a half
-// goes to optional improvements (more resolver sockets, kernel pipes for bulk transfer).
+// goes to optional improvements (more resolver sockets, connects that race, kernel pipes for bulk
+// transfer).
 // Connections get what is left, two descriptors each. That number is their limit
 // (limits.connections), and a connection beyond it is refused at once, not when the socket to its
 // backend fails.
@@ -25,6 +26,7 @@ struct DescriptorNeeds {
 
 struct DescriptorBudget {
   std::uint32_t connections = 1;
+  std::uint32_t races = 0;    // Connects of each worker beside the first of their connection.
   std::uint32_t splices = 0;  // Kernel pipes of each worker.
 };
 

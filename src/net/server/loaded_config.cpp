@@ -1,11 +1,13 @@
 #include "net/server/loaded_config.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "core/config/config_file.h"
 #include "core/counted.h"
@@ -94,23 +96,32 @@ void check_accounts(LoadedConfig& loaded, const AccountPlaces& places) {
   if (loaded.diagnostics.size() != before) loaded.config.reset();
 }
 
-// Reports files to write whose directory is missing. A start with server.user makes it.
+// Reports files to write whose directory is missing (a start with server.user makes it), and those
+// that would destroy another file of the configuration.
 void check_outputs(LoadedConfig& loaded, const OutputPlaces& places) {
+  std::vector<std::string> taken = loaded.files;
+  taken.push_back(loaded.config->access.block_file);
   const auto check = [&](const std::string& path, Position position, const char* key) {
     if (path.empty()) return;
     const std::string directory = std::filesystem::path(path).parent_path();
     std::error_code ignored;
+    const auto is_same = [&](const std::string& other) {
+      return path == other || std::filesystem::equivalent(path, other, ignored);
+    };
     std::string mistake;
     if (std::filesystem::is_directory(path, ignored)) {
       mistake = path + " is a directory";
     } else if (loaded.config->user.empty() && !std::filesystem::is_directory(directory, ignored)) {
       mistake = directory + " is not a directory of this host";
+    } else if (std::ranges::any_of(taken, is_same)) {
+      mistake = path + " is another file of this configuration";
     }
     if (!mistake.empty()) add_mistake(loaded, position, std::string(key) + ": " + mistake);
+    taken.push_back(path);
   };
   const std::size_t before = loaded.diagnostics.size();
-  check(loaded.config->stats.file, places.stats_file, "'file' in [stats]");
   check(loaded.config->log.access_file, places.access_file, "'access_file' in [log]");
+  check(loaded.config->stats.file, places.stats_file, "'file' in [stats]");
   if (loaded.diagnostics.size() != before) loaded.config.reset();
 }
 

@@ -26,6 +26,21 @@ bool has_names(const Config& config) {
   });
 }
 
+// At most so many health checks run at once: one for each address. Few names have more than these.
+std::uint64_t concurrent_checks(const Config& config) {
+  constexpr std::uint64_t of_name = 8;
+  std::uint64_t addresses = 0;
+  for (const RouteConfig& route : config.routes) {
+    if (route.health.empty()) continue;
+    for (const Backend& backend : route.backends) {
+      const bool single =
+          backend.kind == Backend::Kind::address || backend.kind == Backend::Kind::unix_path;
+      addresses += single ? 1 : of_name;
+    }
+  }
+  return std::min<std::uint64_t>(addresses, limits::health_checks_max);
+}
+
 DescriptorNeeds descriptor_needs(const Config& config, const SystemNames& names) {
   const std::size_t servers =
       config.dns.servers.empty() ? names.resolv_conf.servers.size() : config.dns.servers.size();
@@ -36,7 +51,7 @@ DescriptorNeeds descriptor_needs(const Config& config, const SystemNames& names)
   if (!config.metrics.listen.empty()) process += scrape_clients(limit) + 2;
   if (config.fast_path.mode != FastPathMode::userspace) process += bpf_descriptors;
   if (!config.xdp.interfaces.empty()) process += bpf_descriptors;
-  if (!config.healths.empty()) process += limits::health_checks_max + counted + 1;
+  if (!config.healths.empty()) process += concurrent_checks(config) + counted + 1;
   return {.limit = limit,
           .process = process,
           .workers = std::max(config.workers, 1U),
@@ -84,6 +99,7 @@ Result<std::shared_ptr<const Snapshot>> make_snapshot(Config config, BackendTabl
       .tcp = config.tcp,
       .connections_max = wanted == 0 ? UINT32_MAX : wanted,
       .relayed_max = wanted == 0 ? possible.connections : std::min(wanted, possible.connections),
+      .races_max = possible.races,
       .splices_max = possible.splices});
   RouteTable routes(config, backends);
   Settled settled{

@@ -123,6 +123,7 @@ class Worker final : private ResolverIo, private PlaceBell {
 
   void accept(Listener& listener, int fd);
   void refuse(Refusal refusal, const Endpoint& peer);
+  void warn_of_full();
   void arm(std::uint32_t listener);
   void retire(std::uint32_t listener);
   void close_retired(std::uint32_t listener);
@@ -159,6 +160,7 @@ class Worker final : private ResolverIo, private PlaceBell {
   std::array<std::uint8_t, 8> wake_count_{};
   bool draining_ = false;
   std::uint64_t accept_warning_due_ms_ = 0;
+  std::uint64_t full_warning_due_ms_ = 0;
   bool stopping_ = false;  // Connections still accepted from the backlog are cut as well.
   std::uint32_t cut_ = 0;
   std::uint32_t left_ = 0;

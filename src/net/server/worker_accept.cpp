@@ -119,8 +119,19 @@ void Worker::accept(Listener& listener, int fd) {
 
 void Worker::refuse(Refusal refusal, const Endpoint& peer) {
   counters_.refused[static_cast<std::size_t>(refusal)].add();
+  if (refusal == Refusal::connections) warn_of_full();
   if (!loop_->refusals_log.admit(loop_->now_ms)) return;
   spdlog::info("refused {}: {}", peer.to_string(interface_name), to_string(refusal));
+}
+
+void Worker::warn_of_full() {
+  if (loop_->now_ms < full_warning_due_ms_) return;
+  full_warning_due_ms_ = loop_->now_ms + accept_warning_ms;
+  const FlowSettings& settings = *snapshot_->settings;
+  const bool by_descriptors = settings.relayed_max < settings.connections_max;
+  spdlog::warn("clients are refused: all {} connections are in use that {}", settings.relayed_max,
+               by_descriptors ? "the limit of open files allows (ulimit -n, LimitNOFILE=)"
+                              : "limits.connections allows");
 }
 
 // A kept listener continues with its socket under the new snapshot; one that is no longer

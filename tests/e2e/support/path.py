@@ -136,14 +136,16 @@ class Cable(Middle):
 
 
 class LongCable(Cable):
-    """Each frame is on its way for 60 ms, so a round trip takes 120 ms."""
+    """Each frame is on its way for `one_way` seconds."""
 
-    ONE_WAY = 0.06
+    def __init__(self, one_way=0.06):
+        self.one_way = one_way
+        super().__init__(seed=0)
 
     def copy(self):
         under_way = {end: collections.deque() for end in self.ends}
         while True:
-            now, pause = time.monotonic(), self.ONE_WAY
+            now, pause = time.monotonic(), self.one_way
             for end, frames in under_way.items():
                 while frames and frames[0][0] <= now:
                     self.send(end, frames.popleft()[1])
@@ -156,4 +158,4 @@ class LongCable(Cable):
                 if end in ready:
                     frame, address = end.recvfrom(65536)
                     if address[2] != socket.PACKET_OUTGOING:
-                        under_way[other].append((time.monotonic() + self.ONE_WAY, frame))
+                        under_way[other].append((time.monotonic() + self.one_way, frame))

@@ -3,6 +3,7 @@
 #include "net/health/prober.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <memory>
 #include <string>
@@ -31,6 +32,24 @@ TEST_CASE("a backend that refuses is down, and up again when it serves") {
   Listening back(endpoint.port);
   CHECK(checked.until([&] { return !checked.held(endpoint); }, &back));
   CHECK(checked.prober->summary(target.backend->id)->up == 1);
+}
+
+TEST_CASE("what this host lacks says nothing of a backend") {
+  Checked checked;
+  Listening peer;
+  const HealthTarget target = checked.target(peer.endpoint);
+  checked.check({target});
+  const auto up = [&] { return checked.prober->summary(target.backend->id)->up == 1; };
+  REQUIRE(checked.until(up, &peer));
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const std::uint64_t end = now_ms() + 600;  // Six checks, of which two would be enough.
+  CHECK(checked.until([&] { return now_ms() >= end || checked.held(peer.endpoint); }));
+  CHECK(!checked.held(peer.endpoint));
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(up());
 }
 
 TEST_CASE("a TLS check passes on any answer except an alert, and fails on silence") {

@@ -17,8 +17,8 @@ constexpr std::uint64_t process = 16;
 // The most descriptors that may be open at once.
 std::uint64_t used(const DescriptorNeeds& needs, const DescriptorBudget& budget) {
   return needs.process +
-         needs.workers * (3 + needs.listeners + 2 * needs.name_servers + 2 * budget.splices +
-                          (needs.packet_plane ? 1 : 0)) +
+         needs.workers * (3 + needs.listeners + 2 * needs.name_servers + budget.races +
+                          2 * budget.splices + (needs.packet_plane ? 1 : 0)) +
          2 * std::uint64_t{budget.connections};
 }
 
@@ -58,7 +58,9 @@ TEST_CASE("with many descriptors every worker has all of its pipes, and connecti
   const DescriptorBudget budget =
       share_descriptors({.limit = 20'000, .process = process, .workers = 2, .listeners = 1});
   CHECK(budget.splices == limits::splices_max);
-  CHECK(budget.connections == (20'000 - process - 2 * (4 + 2 * limits::splices_max)) / 2);
+  CHECK(budget.races == (20'000 - process - 2 * 4) / 32 / 2);
+  CHECK(budget.connections ==
+        (20'000 - process - 2 * (4 + budget.races + 2 * limits::splices_max)) / 2);
 }
 
 TEST_CASE("a limit that does not even carry the process promises one connection") {
