@@ -99,6 +99,19 @@ class Http(ProxyTest):
             with self.subTest(request=request[:60]):
                 self.assert_answer(self.exchange(proxy, request), status)
 
+    def test_the_log_shows_a_host_that_cannot_be_used_and_why(self):
+        proxy = self.start()
+        hosts = (("10.0.0.1", "no_route", "the name is an address"),
+                 ("[::1]:80", "no_route", "the name is an address"),
+                 ("b\xfccher.example", "malformed", "the name is not ASCII"),
+                 ("one example", "malformed", "the name is not a host name"))
+        for count, (host, end, error) in enumerate(hosts, start=1):
+            with self.subTest(host):
+                self.exchange(proxy, f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1"))
+                record = proxy.access(count)[-1]
+                self.assertEqual((record["end"], record["error"]), (end, error))
+                self.assertTrue(record["server_name"])
+
     def test_an_answer_to_a_head_request_has_no_body(self):
         proxy = self.start()
         for request, status in ((b"HEAD /x HTTP/1.1\r\nHost: three.example\r\n\r\n", 421),

@@ -90,7 +90,8 @@ class Stalled(Packet):
         self.assertLess(max(gaps), 1)
         line, = started.access(1)
         self.assertEqual((line["client_bytes"], line["end"]), (len(hello) + COUNT, "done"))
-        self.assertIn("a reader has stalled", started.log())
+        # Foreseen, or found while the relay came to rest.
+        self.assertRegex(started.log(), "is put off for .*: (a reader has stalled|bytes stay un)")
 
 
 if __name__ == "__main__":

@@ -60,14 +60,6 @@ packet_decline check_handover(const PacketSplice& plane, const HandoverPair& pai
   return to_decline(compare_terms(client->terms, backend->terms));
 }
 
-bool overpromises(const HandoverPair& pair) {
-  const auto client = read_tcp_facts(pair.client_fd);
-  const auto backend = read_tcp_facts(pair.backend_fd);
-  return client && backend &&
-         (client->offered_window > backend->end_window ||
-          backend->offered_window > client->end_window);
-}
-
 struct Handover::State {
   PacketSplice& plane;
   GracePeriods& grace;

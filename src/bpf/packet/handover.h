@@ -65,10 +65,6 @@ struct HandoverStep {
 // and the map. PACKET_TAKEN: a Handover may succeed.
 packet_decline check_handover(const PacketSplice& plane, const HandoverPair& pair);
 
-// Whether one end was surely offered more window than the other one gives, so that the relay would
-// come to rest in vain. Reads only TCP_INFO.
-bool overpromises(const HandoverPair& pair);
-
 // While it lives, nothing else may read, write or poll the two sockets. At its start no operation
 // is in flight, and every byte read has been written.
 class Handover {

@@ -114,7 +114,10 @@ Result<TcpFacts> read_tcp_facts(int fd) {
       .receive_scale = info.tcpi_rcv_wscale,
       .received_bytes = info.tcpi_bytes_received,
       .offered_window = offered_window,
-      .end_window = info.tcpi_snd_wnd,
+      .flight = {.waits = info.tcpi_unacked != 0,
+                 .unsent = info.tcpi_notsent_bytes,
+                 .congestion_window = std::uint64_t{info.tcpi_snd_cwnd} * info.tcpi_snd_mss,
+                 .window = info.tcpi_snd_wnd},
       .round_trip = std::chrono::microseconds(info.tcpi_rtt),
       .least_round_trip =
           std::chrono::microseconds(info.tcpi_min_rtt == UINT32_MAX ? 0 : info.tcpi_min_rtt),

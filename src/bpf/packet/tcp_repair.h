@@ -16,9 +16,8 @@ struct TcpFacts {
   std::uint8_t send_scale = 0;       // For windows that the end sends.
   std::uint8_t receive_scale = 0;    // For windows that we send.
   std::uint64_t received_bytes = 0;  // Advances with the position's received_seq.
-  // Bytes. The window that we offered last, 0 before Linux 6.2, and the one that the end offered.
-  std::uint32_t offered_window = 0;
-  std::uint32_t end_window = 0;
+  std::uint32_t offered_window = 0;  // Bytes; the last that we offered. 0 before Linux 6.2.
+  TcpFlight flight;
   // 0: not measured yet.
   std::chrono::microseconds round_trip{0};  // Smoothed.
   std::chrono::microseconds least_round_trip{0};

@@ -36,7 +36,8 @@ std::string_view to_string(FlightError error);
 // Why a complete flight cannot be used.
 struct FlightFault {
   FlightError error = FlightError::malformed;
-  std::string_view name;  // bad_name: as the client sent it, a view as in FirstFlight.
+  // The name at fault, as the client sent it, a view as in FirstFlight; empty: something else is.
+  std::string_view name;
 };
 
 struct FlightOptions {

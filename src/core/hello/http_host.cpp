@@ -196,7 +196,9 @@ std::expected<FirstFlight, FlightFault> parse_http_head(std::span<const std::uin
   if (!find_host(rest, host)) return malformed;
   if (!host && version->minor != '0') return malformed;
   // RFC 9112 3.2: an invalid Host is an error even if the target decides.
-  if (host && !read_authority(*host, flight)) return malformed;
+  if (host && !read_authority(*host, flight)) {
+    return std::unexpected(FlightFault{.error = FlightError::malformed, .name = *host});
+  }
   if (!read_target(*method, *target, flight)) return malformed;
   return flight;
 }

@@ -47,6 +47,14 @@ bool is_far(std::chrono::microseconds client, std::chrono::microseconds backend)
   return client >= far_from && client > backend;
 }
 
+std::chrono::microseconds time_to_drain(const TcpFlight& flight,
+                                        std::chrono::microseconds round_trip) {
+  if (flight.unsent == 0) return flight.waits ? round_trip : std::chrono::microseconds(0);
+  const auto in_a_trip = std::min<std::uint64_t>(flight.congestion_window, flight.window);
+  if (in_a_trip == 0) return std::chrono::microseconds::max();
+  return round_trip + round_trip * flight.unsent / in_a_trip;
+}
+
 Deltas deltas(const TcpPosition& from, const TcpPosition& to) {
   // Byte `read_seq` of `from` is the next that we would write to `to`, and the ack of `from` at our
   // `write_seq` corresponds to what we have read from `to`.

@@ -50,6 +50,18 @@ PairFit compare_terms(const TcpTerms& client, const TcpTerms& backend);
 // bbr_bdp() in net/ipv4/tcp_bbr.c).
 bool is_far(std::chrono::microseconds client, std::chrono::microseconds backend);
 
+// What is on the way to an end.
+struct TcpFlight {
+  bool waits = false;                   // For acknowledgements.
+  std::uint32_t unsent = 0;             // Bytes that the socket holds back.
+  std::uint64_t congestion_window = 0;  // Bytes.
+  std::uint32_t window = 0;             // Bytes that the end offered.
+};
+
+// How long the end takes to acknowledge all of it; max(): its window is closed.
+std::chrono::microseconds time_to_drain(const TcpFlight& flight,
+                                        std::chrono::microseconds round_trip);
+
 // Compares positions alone: fits, busy or promise. Waiting without reading or writing can help.
 PairFit compare_positions(const TcpPosition& client, const TcpPosition& backend);
 

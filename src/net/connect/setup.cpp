@@ -135,7 +135,7 @@ Event Setup::on_flight(const Completion& completion) {
   const auto parsed = scanner_.parse(flight_.bytes(), loop_.hello_scratch);
   if (parsed) return route(*parsed);
   const auto& [error, name] = parsed.error();
-  if (error == FlightError::bad_name) {
+  if (error == FlightError::bad_name || !name.empty()) {
     flow_.record.server_name = name.substr(0, logged_name_max);
     flow_.record.hello_error = name_error(name_problem(name));
   }
@@ -193,7 +193,7 @@ Event Setup::route(const FirstFlight& flight) {
   loop_.counters.hello_times.add(loop_.now_ms - record.started_ms);
   const bool is_tls = record.listener->protocol == Protocol::tls;
   record.server_name = flight.name();
-  if (is_tls && flight.name_length == 0 && !flight.raw_name.empty()) {
+  if (flight.name_length == 0 && !flight.raw_name.empty()) {
     record.server_name = flight.raw_name;
     record.hello_error = name_error(name_problem(flight.raw_name));
   }

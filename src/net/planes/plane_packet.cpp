@@ -19,35 +19,10 @@ namespace sni {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
 
 // How long a connection is retried whose packets are not seen: behind NAT they never are.
 constexpr std::uint64_t unseen_ms = 3'000;
-// Hand-overs in a row that found the connection busy, and the pause before the next, which doubles.
-constexpr std::uint32_t tries_max = 8;
-constexpr std::uint64_t retry_ms = 10;
-constexpr std::chrono::milliseconds round_trip_max{1'000};
-// The pause after those, and after a reader kept the relay from coming to rest. It doubles so many
-// times: each try holds the other direction up.
-constexpr std::uint64_t long_pause_ms = 500;
-constexpr std::uint32_t long_pause_doublings = 6;
-// How long a hand-over waits for the ends to take what is on the way, while the relay reads nothing
-// more: the longer, the more often they were found busy. Acknowledgements take a round trip, and a
-// socket holds about two of bytes; many connections in bulk on a busy host need more than the first.
-std::chrono::milliseconds quiesce_time(std::uint32_t tries, std::chrono::microseconds round_trip) {
-  constexpr std::chrono::milliseconds shortest{20};
-  constexpr std::chrono::milliseconds longest{1'000};
-  const auto base =
-      std::max(shortest, std::chrono::ceil<std::chrono::milliseconds>(2 * round_trip));
-  return std::min(longest, base * (1U << std::min(tries, 2U)));
-}
-
-std::chrono::microseconds round_trip(const PlaneView& view) {
-  std::chrono::microseconds longer{0};
-  for (const int fd : {view.client, view.backend}) {
-    if (const auto facts = read_tcp_facts(fd)) longer = std::max(longer, facts->round_trip);
-  }
-  return longer;
-}
 // How long looked-up routes are cached: the path MTU has no event.
 constexpr std::uint64_t way_ms = 10'000;
 
@@ -138,8 +113,8 @@ PlaneTicket PlanePacket::announce(int client, int backend, const Endpoint& targe
 
 PlaneAnswer PlanePacket::wants(PlaneTicket ticket, const PlaneView& view, std::uint64_t now_ms) {
   Pair& pair = *pairs_.find(ticket);
-  if (pair.retry_ms == UINT64_MAX) return PlaneAnswer::declined;
-  if (now_ms < pair.retry_ms) return PlaneAnswer::undecided;
+  if (pair.pace.is_over()) return PlaneAnswer::declined;
+  if (!pair.pace.is_due(now_ms)) return PlaneAnswer::undecided;
   if (pair.name == 0) {
     const bool due = view.sent_to_client + view.sent_to_backend >= config_.packet_after_bytes ||
                      view.age_ms >= static_cast<std::uint64_t>(config_.packet_after.count());
@@ -149,19 +124,28 @@ PlaneAnswer PlanePacket::wants(PlaneTicket ticket, const PlaneView& view, std::u
     match_windows(view.client, view.backend);
     return PlaneAnswer::undecided;
   }
-  const HandoverPair sockets = handover_pair(pair, view);
-  const packet_decline why = check_handover(service_.splice(), sockets);
-  if (why == PACKET_TAKEN && overpromises(sockets)) {
-    retry(pair, PACKET_DECLINE_PROMISE, view);
-    return PlaneAnswer::undecided;
-  }
-  if (why == PACKET_TAKEN) {
-    return handovers_ < handovers_max_ ? PlaneAnswer::wanted : PlaneAnswer::undecided;
-  }
+  const packet_decline why = check_handover(service_.splice(), handover_pair(pair, view));
+  if (why == PACKET_TAKEN) return wants_rest(pair, view, now_ms);
   if (why == PACKET_DECLINE_UNSEEN && now_ms < pair.watched_ms + unseen_ms) {
     return PlaneAnswer::undecided;
   }
   return decline(ticket, why, view);
+}
+
+PlaneAnswer PlanePacket::wants_rest(Pair& pair, const PlaneView& view, std::uint64_t now_ms) {
+  if (handovers_ >= handovers_max_) return PlaneAnswer::undecided;
+  const auto client = read_tcp_facts(view.client);
+  const auto backend = read_tcp_facts(view.backend);
+  if (!client || !backend) return PlaneAnswer::wanted;  // The hand-over says why.
+  if (pair.pace.is_out()) {
+    match_windows(view.client, view.backend);
+    pair.pace.try_again(now_ms, longer_round_trip(*client, *backend));
+    return PlaneAnswer::undecided;
+  }
+  const packet_decline why = pair.pace.foresee(*client, *backend);
+  if (why == PACKET_TAKEN) return PlaneAnswer::wanted;
+  retry(pair, why, view);
+  return PlaneAnswer::undecided;
 }
 
 packet_decline PlanePacket::watch(Pair& pair, const PlaneView& view, std::uint64_t now_ms) {
@@ -240,7 +224,7 @@ PlaneAnswer PlanePacket::decline(PlaneTicket ticket, packet_decline why, const P
     service_.splice().unwatch(pair.keys.backend, pair.name);
   }
   pairs_.find(ticket)->name = 0;
-  pairs_.find(ticket)->retry_ms = UINT64_MAX;  // A shared port stays in use until leave().
+  pairs_.find(ticket)->pace.end();  // A shared port stays in use until leave().
   return PlaneAnswer::declined;
 }
 
@@ -259,9 +243,12 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
       }
     }
     let_buffers_grow(view.client, view.backend);
-    pair.handover = std::make_unique<Handover>(
-        service_.splice(), service_.grace(), handover_pair(pair, view),
-        HandoverLimits{.quiesce = quiesce_time(pair.tries, round_trip(view)), .stall = idle});
+    const auto client = read_tcp_facts(view.client);
+    const auto backend = read_tcp_facts(view.backend);
+    HandoverLimits limits{.stall = idle};
+    if (client && backend) limits.quiesce = pair.pace.patience(*client, *backend);
+    pair.handover = std::make_unique<Handover>(service_.splice(), service_.grace(),
+                                               handover_pair(pair, view), limits);
   }
   HandoverStep step = pair.handover->step(Clock::now());
   if (step.state == HandoverState::broken) counts_.broken.add();
@@ -276,33 +263,24 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
 }
 
 void PlanePacket::retry(Pair& pair, packet_decline why, const PlaneView& view) {
-  if (++pair.tries < tries_max) {
-    match_windows(view.client, view.backend);
-    // An offered window shrinks as bytes use it up, which takes a round trip.
-    const auto trip =
-        std::min(round_trip_max, std::chrono::ceil<std::chrono::milliseconds>(round_trip(view)));
-    const auto trip_ms = static_cast<std::uint64_t>(trip.count());
-    return put_off(pair, monotonic_ms(), std::max(retry_ms << pair.tries, trip_ms), to_string(why));
-  }
-  pair.tries = 0;
+  const auto client = read_tcp_facts(view.client);
+  const auto backend = read_tcp_facts(view.backend);
+  const auto trip = client && backend ? longer_round_trip(*client, *backend) : 0us;
+  log_pause(pair, pair.pace.fail(monotonic_ms(), trip), to_string(why));
+  if (!pair.pace.is_out()) return match_windows(view.client, view.backend);
   free_windows(view.client, view.backend);
   if (!std::exchange(pair.counted, true)) decline(why, pair.target);
-  put_off_long(pair, monotonic_ms(), to_string(why));
 }
 
 void PlanePacket::put_off(PlaneTicket ticket, std::uint64_t now_ms) {
-  put_off_long(*pairs_.find(ticket), now_ms, "a reader has stalled");
+  Pair& pair = *pairs_.find(ticket);
+  log_pause(pair, pair.pace.pause(now_ms), "a reader has stalled");
 }
 
-void PlanePacket::put_off_long(Pair& pair, std::uint64_t now_ms, std::string_view why) {
-  put_off(pair, now_ms, long_pause_ms << std::min(pair.long_pauses++, long_pause_doublings), why);
-}
-
-void PlanePacket::put_off(Pair& pair, std::uint64_t now_ms, std::uint64_t pause_ms,
-                          std::string_view why) {
-  pair.retry_ms = now_ms + pause_ms;
+void PlanePacket::log_pause(const Pair& pair, std::chrono::milliseconds pause,
+                            std::string_view why) {
   spdlog::debug("packet: a hand-over to {} is put off for {} ms: {}",
-                pair.target.to_string(interface_name), pause_ms, why);
+                pair.target.to_string(interface_name), pause.count(), why);
 }
 
 void PlanePacket::adopt(PlaneTicket ticket, Flow& flow, const PlaneView& view,

@@ -37,6 +37,7 @@
 #include "net/flow/live_flow.h"
 #include "net/guard/admission.h"
 #include "net/loop/slots.h"
+#include "net/planes/handover_pace.h"
 #include "net/planes/packet_service.h"
 #include "net/planes/plane.h"
 
@@ -109,9 +110,7 @@ class PlanePacket {
     std::uint64_t name = 0;  // Not 0: the keys are watched.
     PacketPair keys;
     std::uint64_t watched_ms = 0;
-    std::uint64_t retry_ms = 0;
-    std::uint32_t tries = 0;
-    std::uint32_t long_pauses = 0;
+    HandoverPace pace;
     std::uint32_t client_ifindex = 0;
     std::uint32_t backend_ifindex = 0;
     bool tracked = false;  // conntrack has an entry of one of its connections.
@@ -147,11 +146,11 @@ class PlanePacket {
   bool hold_port(const Pair& pair);
   void release_port(const Endpoint& target, std::uint16_t port, bool rest, std::uint64_t now_ms);
   void count_ports();
-  // The connection was busy: the next try comes after a short pause, or after a long one.
+  // Whether a hand-over would find both ends ready.
+  PlaneAnswer wants_rest(Pair& pair, const PlaneView& view, std::uint64_t now_ms);
+  // A try has failed, or would.
   void retry(Pair& pair, packet_decline why, const PlaneView& view);
-  static void put_off_long(Pair& pair, std::uint64_t now_ms, std::string_view why);
-  static void put_off(Pair& pair, std::uint64_t now_ms, std::uint64_t pause_ms,
-                      std::string_view why);
+  static void log_pause(const Pair& pair, std::chrono::milliseconds pause, std::string_view why);
   void end_handover(Pair& pair, bool cut, std::uint64_t now_ms);
 
   void on_event(const packet_event& event, std::uint64_t now_ms, std::vector<Ended>& ended);

@@ -51,6 +51,7 @@ void load_block_file(LoadedConfig& loaded, Position position) {
         file.bad_lines == 1
             ? "; the line is ignored"
             : "; this and " + counted(file.bad_lines - 1, "more line") + " are left out";
+    if (loaded.block_file.empty()) first.message += ", and none is left that blocks anybody";
     loaded.diagnostics.push_back(std::move(first));
     return;
   }

@@ -76,6 +76,22 @@ TEST_CASE("a client is far from 10 ms on, unless its backend is as far") {
   CHECK(!is_far(1ms, 100ms));
 }
 
+TEST_CASE("what is on the way takes a round trip, and more for each window that is not sent yet") {
+  using namespace std::chrono_literals;
+  TcpFlight flight{.congestion_window = 10'000, .window = 40'000};
+  CHECK(time_to_drain(flight, 100ms) == 0us);
+  flight.waits = true;
+  CHECK(time_to_drain(flight, 100ms) == 100ms);
+  flight.unsent = 25'000;
+  CHECK(time_to_drain(flight, 100ms) == 350ms);
+  flight.window = 5'000;
+  CHECK(time_to_drain(flight, 100ms) == 600ms);
+  flight.window = 0;
+  CHECK(time_to_drain(flight, 100ms) == std::chrono::microseconds::max());
+  flight = {.waits = true, .unsent = UINT32_MAX, .congestion_window = 1, .window = 1};
+  CHECK(time_to_drain(flight, 1s) > 1h);
+}
+
 TEST_CASE("no byte beyond the other end's window must have been offered") {
   const TcpPosition client = quiet(0xfffffff0, 100);
   TcpPosition backend = quiet(7, 0xffffff00);
