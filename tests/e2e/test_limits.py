@@ -12,13 +12,13 @@ from support.case import ProxyTest, main
 
 
 class Limited(ProxyTest):
-    def try_echo(self, proxy, source="127.0.0.1"):
+    def try_echo(self, proxy, source="127.0.0.1", name="one.example"):
         """An established connection, or None if it is refused."""
         connection = socket.create_connection(("127.0.0.1", proxy.port), timeout=20,
                                               source_address=(source, 0))
         self.addCleanup(connection.close)
         try:
-            connection.sendall(tls.client_hello("one.example"))
+            connection.sendall(tls.client_hello(name))
             return connection if connection.recv(1) else None
         except ConnectionError:
             return None
@@ -168,6 +168,8 @@ class Descriptors(Limited):
         self.LIMIT = 160
         proxy = self.proxy({
             "route": [{"names": ["silent.example"], "backend": [each.address for each in silent]},
+                      {"names": ["half.example"],
+                       "backend": [silent[0].address, self.backend().address]},
                       {"names": ["*"], "backend": self.backend().address}],
             "timeouts": {"attempt_delay": "20ms"}, "server": {"workers": 1},
             "fast_path": {"mode": "userspace"}}, preexec_fn=self.limited)
@@ -180,7 +182,10 @@ class Descriptors(Limited):
         self.assertLessEqual(proxy.descriptors(), idle + 2 * len(clients) + self.LIMIT // 32)
         self.assertIsNotNone(self.try_echo(proxy))
         for client in clients:
-            client.close()
+            backends.reset(client)
+        processes.wait_until(lambda: proxy.descriptors() <= idle + 4, "them to be given back", 30)
+        for _ in range(self.LIMIT // 32 + 1):
+            self.assertIsNotNone(self.try_echo(proxy, name="half.example"))
         proxy.stop()
         self.assertRegex(proxy.log(), r"races_put_off=[1-9]")
 

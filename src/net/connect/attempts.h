@@ -2,10 +2,10 @@
 
 // Theory of operation: the connects of one connection that are under way. Each has its own socket,
 // address memory that the kernel reads, place on the planes and count at its backend. Their number
-// is bounded for each connection (limits::attempts_max), and for the worker, since each has a
-// descriptor besides the connection's own (FlowSettings::races_max). Every attempt, even a cancelled one, stays here until its
-// completion, so that nothing is closed or freed while the kernel uses it. The session decides
-// which one wins: the first that is answered.
+// is bounded for each connection (limits::attempts_max), and those beside a first one for the worker
+// (FlowSettings::races_max), since each has a descriptor besides the connection's own two. Every
+// attempt, even a cancelled one, stays here until its completion, so that nothing is closed or freed
+// while the kernel uses it. The session decides which one wins: the first that is answered.
 
 #include <sys/socket.h>
 

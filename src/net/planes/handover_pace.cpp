@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds first_pause{20};
 constexpr milliseconds first_long_pause{500};
 constexpr std::uint32_t long_doublings = 6;
-// The longest wait for one round trip: bytes that an end sends in such a try wait as long.
+// Bytes that an end sends during a try wait as long as the try.
 constexpr milliseconds patience_min{20};
 constexpr milliseconds patience_max{1'000};
 // An acknowledgement takes one round trip, and the relay came to rest with bytes on the way.

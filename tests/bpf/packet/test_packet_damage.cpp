@@ -11,8 +11,8 @@ using namespace sni::test;
 
 namespace {
 
-constexpr std::uint8_t rst = 4, ack = 16;
-const Bytes stamps{1, 1, 8, 10, 0, 0, 3, 232, 0, 0, 0, 55};
+constexpr std::uint8_t reset_flags = 4 | 16;  // RST and ACK.
+const Bytes timestamps{1, 1, 8, 10, 0, 0, 3, 232, 0, 0, 0, 55};
 
 }  // namespace
 
@@ -22,7 +22,7 @@ TEST_CASE("one flipped bit of a packet prevents no hand-over, whichever it is") 
     const bool v4 = at(front).ip.is_v4();
     const SplicedFlow flow(v4 ? "192.0.2.7:50000" : "[2001:db8::7]:50000", front);
     Segment segment = flow.from_client();
-    segment.options = stamps;
+    segment.options = timestamps;
     segment.payload = Bytes(100, 0xa5);
     const Bytes whole = frame_of(ip_packet(segment));
     const std::size_t tcp = 14 + (v4 ? 20 : 40);
@@ -46,7 +46,7 @@ TEST_CASE("one flipped bit of a packet neither ends a flow nor frees its key, wh
   SplicedFlow flow;
   flow.splice();
   Segment segment = flow.from_client();
-  segment.options = stamps;
+  segment.options = timestamps;
   flow.run(segment);
   const auto run_damaged = [&](std::uint32_t state, std::uint32_t marks) {
     const Bytes whole = frame_of(ip_packet(segment));
@@ -62,7 +62,7 @@ TEST_CASE("one flipped bit of a packet neither ends a flow nor frees its key, wh
   };
   run_damaged(PACKET_SPLICED, 0);
   Segment reset = segment;
-  reset.flags = rst | ack;
+  reset.flags = reset_flags;
   flow.run(reset);
   run_damaged(PACKET_FINISHED, PACKET_RESET);
 }
