@@ -7,34 +7,32 @@
 namespace sni {
 namespace {
 
-using std::chrono::microseconds;
-using std::chrono::milliseconds;
-
 // Before the second try. It doubles with each.
-constexpr milliseconds first_pause{20};
-constexpr milliseconds first_long_pause{500};
+constexpr std::chrono::milliseconds first_pause{20};
+constexpr std::chrono::milliseconds first_long_pause{500};
 constexpr std::uint32_t long_doublings = 6;
 // Bytes that an end sends during a try wait as long as the try.
-constexpr milliseconds patience_min{20};
-constexpr milliseconds patience_max{1'000};
+constexpr std::chrono::milliseconds patience_min{20};
+constexpr std::chrono::milliseconds patience_max{1'000};
 // An acknowledgement takes one round trip, and the relay came to rest with bytes on the way.
 constexpr std::uint32_t patience_trips = 2;
 constexpr std::uint32_t patience_doublings = 2;
 
-milliseconds whole(microseconds time) {
-  return std::chrono::ceil<milliseconds>(time);
+std::chrono::milliseconds in_milliseconds(std::chrono::microseconds time) {
+  return std::chrono::ceil<std::chrono::milliseconds>(time);
 }
 
 }  // namespace
 
-microseconds longer_round_trip(const TcpFacts& client, const TcpFacts& backend) {
+std::chrono::microseconds longer_round_trip(const TcpFacts& client, const TcpFacts& backend) {
   return std::max(client.round_trip, backend.round_trip);
 }
 
 // The longer, the more often the ends were found quiet. Many connections in bulk on a busy host need
 // more than the first.
-milliseconds HandoverPace::patience(const TcpFacts& client, const TcpFacts& backend) const {
-  const auto trips = whole(patience_trips * longer_round_trip(client, backend));
+std::chrono::milliseconds HandoverPace::patience(const TcpFacts& client,
+                                                 const TcpFacts& backend) const {
+  const auto trips = in_milliseconds(patience_trips * longer_round_trip(client, backend));
   return std::min(patience_max,
                   std::max(patience_min, trips) * (1U << std::min(tries_, patience_doublings)));
 }
@@ -49,20 +47,22 @@ packet_decline HandoverPace::foresee(const TcpFacts& client, const TcpFacts& bac
 }
 
 // An offered window shrinks as bytes use it up, which takes a round trip.
-milliseconds HandoverPace::fail(std::uint64_t now_ms, microseconds round_trip) {
+std::chrono::milliseconds HandoverPace::fail(std::uint64_t now_ms,
+                                             std::chrono::microseconds round_trip) {
   if (++tries_ >= tries_max) return pause(now_ms);
-  const auto next =
-      std::max(first_pause * (1U << (tries_ - 1)), std::min(patience_max, whole(round_trip)));
+  const auto next = std::max(first_pause * (1U << (tries_ - 1)),
+                             std::min(patience_max, in_milliseconds(round_trip)));
   due_ms_ = now_ms + static_cast<std::uint64_t>(next.count());
   return next;
 }
 
-void HandoverPace::try_again(std::uint64_t now_ms, microseconds round_trip) {
+void HandoverPace::try_again(std::uint64_t now_ms, std::chrono::microseconds round_trip) {
   tries_ = tries_max - 1;
-  due_ms_ = now_ms + static_cast<std::uint64_t>(std::min(patience_max, whole(round_trip)).count());
+  due_ms_ = now_ms +
+            static_cast<std::uint64_t>(std::min(patience_max, in_milliseconds(round_trip)).count());
 }
 
-milliseconds HandoverPace::pause(std::uint64_t now_ms) {
+std::chrono::milliseconds HandoverPace::pause(std::uint64_t now_ms) {
   const auto next = first_long_pause * (1U << std::min(pauses_++, long_doublings));
   due_ms_ = now_ms + static_cast<std::uint64_t>(next.count());
   return next;
