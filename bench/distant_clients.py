@@ -18,13 +18,13 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "e2e"))
+import planes_apart  # noqa: E402
 from support import backends, network, path, proxy, streams, tls  # noqa: E402
 
 PLANES = {
     "packet": {"mode": "packet", "packet_far_clients": "always"},
     "userspace": {"mode": "userspace"},
 }
-CONGESTION = "net.ipv4.tcp_congestion_control"
 
 
 def download(lab, started, size):
@@ -48,16 +48,10 @@ def measure(lab, options, directory):
         streams.send(connection, size)
     backend = network.within(lab.container, lambda: backends.SocketBackend(
         serve, host=lab.container_address))
-    started, seconds = {}, {name: [] for name in PLANES}
+    seconds = {name: [] for name in PLANES}
+    started = {}
     try:
-        for port, (name, plane) in enumerate(PLANES.items(), start=443):
-            home = pathlib.Path(directory) / f"{port}-{time.monotonic_ns()}"
-            home.mkdir()
-            started[name] = proxy.Proxy(
-                {"server": {"workers": 1}, "fast_path": plane,
-                 "route": [{"names": ["*"], "backend": backend.address}],
-                 "listener": [proxy.listener(host=network.Network.proxy_address, port=port)]},
-                home, command=lab.command)
+        planes_apart.start(started, PLANES, lab, backend, directory)
         for _ in range(options.rounds):
             for name, each in started.items():
                 seconds[name].append(download(lab, each, size))
@@ -82,12 +76,9 @@ def main():
         for algorithm in ("reno", "bbr"):
             lab = path.LongCable(round_trip / 2000)
             try:
-                known = network.execute(lab.container, "sysctl", "-n", CONGESTION.replace(
-                    "congestion", "available_congestion"))
-                if algorithm not in known:
+                if not network.use_congestion_control(lab.container, algorithm):
                     continue
-                network.execute(lab.container, "sysctl", "-q", f"{CONGESTION}={algorithm}")
-                network.execute(lab.proxy, "sysctl", "-q", f"{CONGESTION}=reno")
+                network.use_congestion_control(lab.proxy, "reno")
                 with tempfile.TemporaryDirectory() as directory:
                     print(json.dumps({"round_trip_ms": round_trip, "backend": algorithm,
                                       **measure(lab, options, directory)}), flush=True)

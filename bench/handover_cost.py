@@ -20,6 +20,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "e2e"))
+import planes_apart  # noqa: E402
 from support import backends, network, proxy, tls  # noqa: E402
 
 MESSAGE = bytes(64)
@@ -69,14 +70,7 @@ def measure(options, lab, directory):
         backends.echo, host=network.Network.client_address))
     started, costs = {}, {name: [] for name in PLANES}
     try:
-        for port, (name, plane) in enumerate(PLANES.items(), start=443):
-            home = pathlib.Path(directory) / str(port)
-            home.mkdir()
-            started[name] = proxy.Proxy(
-                {"server": {"workers": 1}, "log": {"level": "warning"}, "fast_path": plane,
-                 "route": [{"names": ["*"], "backend": backend.address}],
-                 "listener": [proxy.listener(host=network.Network.proxy_address, port=port)]},
-                home, command=lab.command)
+        planes_apart.start(started, PLANES, lab, backend, directory, log={"level": "warning"})
         for _ in range(options.rounds):
             for name, each in started.items():
                 costs[name].append(one_round(each, lab, options))

@@ -96,8 +96,7 @@ class Distant(Packet):
             serve(connection, digests)
         hello = tls.client_hello("one.example")
         # BBR would learn of the long way only after 10 s.
-        network.execute(self.lab.container, "sysctl", "-q",
-                        "net.ipv4.tcp_congestion_control=reno")
+        self.assertTrue(network.use_congestion_control(self.lab.container, "reno"))
         started = self.started("container", handler, fast_path=self.ALWAYS)
         # On a busy machine a transfer may be over before its hand-over, or lose something itself.
         for count in range(1, 4):
@@ -158,12 +157,9 @@ class Distant(Packet):
                            "(packet_far_clients)")
 
     def test_a_host_with_bbr_leaves_distant_clients_in_the_relay_by_default(self):
-        key = "net.ipv4.tcp_congestion_control"
         for algorithm, plane in (("reno", "packet"), ("bbr", "userspace")):
-            if algorithm not in network.execute(self.lab.proxy, "sysctl", "-n", key.replace(
-                    "congestion", "available_congestion")):
+            if not network.use_congestion_control(self.lab.proxy, algorithm):
                 continue
-            network.execute(self.lab.proxy, "sysctl", "-q", f"{key}={algorithm}")
             started = self.started("container", backends.echo)
             with self.connect(started) as connection:
                 for _ in range(10):

@@ -18,6 +18,8 @@ using std::chrono::milliseconds;
 // pause between two steps doubles while the sockets have nothing to carry.
 constexpr milliseconds quick{1};
 constexpr milliseconds slow{50};
+// The longest wait for quiet while an end's window is closed: nobody knows when it will open.
+constexpr milliseconds quiesce_closed{20};
 
 packet_decline to_decline(PairFit fit) {
   switch (fit) {
@@ -123,7 +125,7 @@ HandoverStep Handover::State::quiesce(Clock::time_point now) {
   const PairFit fit = compare_positions(*client, *backend);
   if (fit == PairFit::fits) return begin(now, *client, *backend);
   const bool closed = client->peer_window == 0 || backend->peer_window == 0;
-  const auto limit = closed ? std::min(limits.quiesce, limits.quiesce_closed) : limits.quiesce;
+  const auto limit = closed ? std::min(limits.quiesce, quiesce_closed) : limits.quiesce;
   const auto waited = std::chrono::floor<milliseconds>(now - started);
   if (waited >= limit) return give_up(to_decline(fit), "");
   // An acknowledgement that is far away is asked for less often.

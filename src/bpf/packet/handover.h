@@ -24,10 +24,7 @@
 namespace sni {
 
 struct HandoverLimits {
-  // After this the pair goes back to the relay for now.
-  std::chrono::milliseconds quiesce{20};
-  // The same while an end's window is closed: nobody knows when it will open.
-  std::chrono::milliseconds quiesce_closed{20};
+  std::chrono::milliseconds quiesce{20};  // After this the pair goes back to the relay for now.
   // The shortest transition, for packets that GracePeriods does not cover: those which a firewall
   // has queued to a program (NFQUEUE), and with a side on lo those between its egress and its ingress.
   std::chrono::milliseconds settle{2};

@@ -52,8 +52,7 @@ std::optional<Attempts::Result> Attempts::start(const Target& target, std::strin
   }
   attempt.begun_ms = loop_.now_ms;
   attempt.until_ms = until_ms;
-  next_due_ms_ =
-      loop_.now_ms + static_cast<std::uint64_t>(settings_.timeouts.attempt_delay.count());
+  put_off_next();
   if (unix_path.empty()) {
     to_sockaddr(target.endpoint, attempt.address);
   } else {
@@ -174,9 +173,13 @@ bool Attempts::take_next_due() {
     return true;
   }
   loop_.counters.races_put_off.add();
+  put_off_next();
+  return false;
+}
+
+void Attempts::put_off_next() {
   next_due_ms_ =
       loop_.now_ms + static_cast<std::uint64_t>(settings_.timeouts.attempt_delay.count());
-  return false;
 }
 
 // `result` is the kernel's.

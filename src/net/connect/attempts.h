@@ -97,6 +97,7 @@ class Attempts {
   std::optional<Result> on_dialog(std::size_t number, std::int32_t result);
   Result end(Attempt& attempt, std::int32_t result);
   void free(Attempt& attempt);
+  void put_off_next();
   Result refused(Attempt& attempt, AttemptError error, bool reached);
   void cancel(std::size_t number);
 

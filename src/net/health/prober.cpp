@@ -21,8 +21,6 @@ namespace {
 // In epoll's data: marks sockets of the resolver, whose watch ids have 32 bits.
 constexpr std::uint64_t resolver_bit = std::uint64_t{1} << 63;
 
-constexpr std::string_view out_of_memory = "out of memory";
-
 bool has_names(const HealthTarget& target) {
   const Backend::Kind kind = target.backend->backend.kind;
   return kind == Backend::Kind::name || kind == Backend::Kind::service;
@@ -149,8 +147,9 @@ void HealthProber::begin_probe(BackendId backend, EndpointBoard::Id id, std::uin
                                           .source = &target.source,
                                           .send_proxy = target.send_proxy},
                                          tcp_);
+  if (outcome && begun.probe.hindered()) return hinder(number, *outcome);
   if (outcome) return end(number, *outcome);
-  if (!wait_for(number, begun.probe, EPOLL_CTL_ADD)) end(number, out_of_memory);
+  if (!wait_for(number, begun.probe, EPOLL_CTL_ADD)) hinder(number, "out of memory");
 }
 
 bool HealthProber::wait_for(Number number, const Probe& probe, int operation) const {
@@ -164,23 +163,30 @@ void HealthProber::on_ready(Number number) {
   if (found == under_way_.end()) return;
   Probe& probe = found->second.probe;
   if (const auto outcome = probe.advance()) return end(number, *outcome);
-  if (!wait_for(number, probe, EPOLL_CTL_MOD)) end(number, out_of_memory);
+  if (!wait_for(number, probe, EPOLL_CTL_MOD)) hinder(number, "out of memory");
 }
 
-void HealthProber::end(Number number, std::string_view failure) {
+// places_.end(): its place has gone meanwhile.
+HealthProber::Places::iterator HealthProber::remove(Number number) {
   const auto ended = under_way_.extract(number);
   until_.erase({ended.mapped().until_ms, number});
   const auto found = places_.find(ended.mapped().place);
+  if (found != places_.end()) found->second.under_way = false;
+  return found;
+}
+
+void HealthProber::hinder(Number number, std::string_view why) {
+  if (remove(number) == places_.end() || std::exchange(hindered_, true)) return;
+  spdlog::warn("health checks cannot be made, and backends stay as they are: {}", why);
+}
+
+void HealthProber::end(Number number, const std::string& failure) {
+  const auto found = remove(number);
   if (found == places_.end()) return;
   Place& place = found->second;
-  place.under_way = false;
-  if (ended.mapped().probe.hindered() || failure == out_of_memory) {
-    if (std::exchange(hindered_, true)) return;
-    return spdlog::warn("health checks cannot be made, and backends stay as they are: {}", failure);
-  }
   hindered_ = false;
   place.checked = true;
-  place.reason = std::string(failure);
+  place.reason = failure;
   const HealthTarget& target = checks_.at(*place.users.begin()).target;
   const auto change = place.state.note(failure.empty(), target.config.rise, target.config.fall);
   // A full set of the board may have room by now.

@@ -78,6 +78,7 @@ class HealthProber final : private ResolverIo {
     std::string reason;
     std::set<BackendId> users;  // The backends that lead to it; the first one's settings hold.
   };
+  using Places = std::unordered_map<EndpointBoard::Id, Place>;
   // How a backend leads to a place.
   struct Way {
     std::string host;     // The name that has the address; empty if the backend is one.
@@ -121,7 +122,10 @@ class HealthProber final : private ResolverIo {
   void begin_probe(BackendId backend, EndpointBoard::Id id, std::uint64_t now_ms);
   bool wait_for(Number number, const Probe& probe, int operation) const;
   void on_ready(Number number);
-  void end(Number number, std::string_view failure);
+  Places::iterator remove(Number number);
+  void end(Number number, const std::string& failure);
+  // This host lacks something, so the check says nothing of the endpoint.
+  void hinder(Number number, std::string_view why);
   void tell(const HealthTarget& target, const Place& place) const;
   std::uint64_t interval_of(const HealthConfig& config);
 
@@ -138,7 +142,7 @@ class HealthProber final : private ResolverIo {
   std::unique_ptr<Resolver> resolver_;              // Null until a name is checked.
   std::unordered_map<std::uint32_t, int> watched_;  // Sockets of the resolver, by the watch's id.
   std::map<BackendId, Check> checks_;
-  std::unordered_map<EndpointBoard::Id, Place> places_;
+  Places places_;
   std::unordered_map<Resolver::Waiter, Question> questions_;
   Resolver::Waiter last_waiter_ = 0;
   std::set<std::pair<std::uint64_t, BackendId>> due_;  // Start times of checks.

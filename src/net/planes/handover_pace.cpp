@@ -18,54 +18,46 @@ constexpr std::chrono::milliseconds patience_max{1'000};
 constexpr std::uint32_t patience_trips = 2;
 constexpr std::uint32_t patience_doublings = 2;
 
-std::chrono::milliseconds in_milliseconds(std::chrono::microseconds time) {
-  return std::chrono::ceil<std::chrono::milliseconds>(time);
-}
-
 }  // namespace
 
-std::chrono::microseconds longer_round_trip(const TcpFacts& client, const TcpFacts& backend) {
-  return std::max(client.round_trip, backend.round_trip);
-}
-
-// The longer, the more often the ends were found quiet. Many connections in bulk on a busy host need
-// more than the first.
-std::chrono::milliseconds HandoverPace::patience(const TcpFacts& client,
-                                                 const TcpFacts& backend) const {
-  const auto trips = in_milliseconds(patience_trips * longer_round_trip(client, backend));
-  return std::min(patience_max,
-                  std::max(patience_min, trips) * (1U << std::min(tries_, patience_doublings)));
-}
-
-packet_decline HandoverPace::foresee(const TcpFacts& client, const TcpFacts& backend) const {
+packet_decline HandoverPace::foresee(const TcpFacts& client, const TcpFacts& backend) {
+  round_trip_ =
+      std::chrono::ceil<std::chrono::milliseconds>(std::max(client.round_trip, backend.round_trip));
   if (client.offered_window > backend.flight.window ||
       backend.offered_window > client.flight.window)
     return PACKET_DECLINE_PROMISE;
   const auto drained = std::max(time_to_drain(client.flight, client.round_trip),
                                 time_to_drain(backend.flight, backend.round_trip));
-  return drained > patience(client, backend) ? PACKET_DECLINE_BUSY : PACKET_TAKEN;
+  return drained > patience() ? PACKET_DECLINE_BUSY : PACKET_TAKEN;
+}
+
+// The longer, the more often the ends were found quiet. Many connections in bulk on a busy host need
+// more than the first.
+std::chrono::milliseconds HandoverPace::patience() const {
+  return std::min(patience_max, std::max(patience_min, patience_trips * round_trip_) *
+                                    (1U << std::min(tries_, patience_doublings)));
 }
 
 // An offered window shrinks as bytes use it up, which takes a round trip.
-std::chrono::milliseconds HandoverPace::fail(std::uint64_t now_ms,
-                                             std::chrono::microseconds round_trip) {
+std::chrono::milliseconds HandoverPace::fail(std::uint64_t now_ms) {
   if (++tries_ >= tries_max) return pause(now_ms);
-  const auto next = std::max(first_pause * (1U << (tries_ - 1)),
-                             std::min(patience_max, in_milliseconds(round_trip)));
-  due_ms_ = now_ms + static_cast<std::uint64_t>(next.count());
-  return next;
+  return wait(now_ms,
+              std::max(first_pause * (1U << (tries_ - 1)), std::min(patience_max, round_trip_)));
 }
 
-void HandoverPace::try_again(std::uint64_t now_ms, std::chrono::microseconds round_trip) {
+void HandoverPace::try_again(std::uint64_t now_ms) {
   tries_ = tries_max - 1;
-  due_ms_ = now_ms +
-            static_cast<std::uint64_t>(std::min(patience_max, in_milliseconds(round_trip)).count());
+  wait(now_ms, std::min(patience_max, round_trip_));
 }
 
 std::chrono::milliseconds HandoverPace::pause(std::uint64_t now_ms) {
-  const auto next = first_long_pause * (1U << std::min(pauses_++, long_doublings));
-  due_ms_ = now_ms + static_cast<std::uint64_t>(next.count());
-  return next;
+  return wait(now_ms, first_long_pause * (1U << std::min(pauses_++, long_doublings)));
+}
+
+std::chrono::milliseconds HandoverPace::wait(std::uint64_t now_ms,
+                                             std::chrono::milliseconds pause) {
+  due_ms_ = now_ms + static_cast<std::uint64_t>(pause.count());
+  return pause;
 }
 
 }  // namespace sni

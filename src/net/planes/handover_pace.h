@@ -15,37 +15,36 @@ namespace sni {
 
 class HandoverPace {
  public:
-  using Milliseconds = std::chrono::milliseconds;
-
   bool is_due(std::uint64_t now_ms) const { return now_ms >= due_ms_; }
   // No more tries.
   void end() { due_ms_ = UINT64_MAX; }
   bool is_over() const { return due_ms_ == UINT64_MAX; }
 
+  // Why the next try would fail: PACKET_DECLINE_PROMISE or _BUSY; else PACKET_TAKEN. What follows
+  // goes by the longer round trip of these.
+  packet_decline foresee(const TcpFacts& client, const TcpFacts& backend);
   // How long the next try may wait until everything is acknowledged: some round trips, 20 ms to a
   // second.
-  Milliseconds patience(const TcpFacts& client, const TcpFacts& backend) const;
-  // Why the next try would fail: PACKET_DECLINE_PROMISE or _BUSY; else PACKET_TAKEN.
-  packet_decline foresee(const TcpFacts& client, const TcpFacts& backend) const;
+  std::chrono::milliseconds patience() const;
 
   // A try has failed, or was not begun. Returns the pause until the next one.
-  Milliseconds fail(std::uint64_t now_ms, std::chrono::microseconds round_trip);
+  std::chrono::milliseconds fail(std::uint64_t now_ms);
   // The last of the row has failed, and the pause is a long one.
   bool is_out() const { return tries_ == tries_max; }
   // One more try after the pause.
-  void try_again(std::uint64_t now_ms, std::chrono::microseconds round_trip);
+  void try_again(std::uint64_t now_ms);
   // A long pause that does not count as a try. It doubles, since each try holds an end up.
-  Milliseconds pause(std::uint64_t now_ms);
+  std::chrono::milliseconds pause(std::uint64_t now_ms);
 
  private:
   static constexpr std::uint32_t tries_max = 8;
 
+  std::chrono::milliseconds wait(std::uint64_t now_ms, std::chrono::milliseconds pause);
+
+  std::chrono::milliseconds round_trip_{0};
   std::uint64_t due_ms_ = 0;
   std::uint32_t tries_ = 0;  // Failed ones in a row.
   std::uint32_t pauses_ = 0;
 };
-
-// The longer one of both.
-std::chrono::microseconds longer_round_trip(const TcpFacts& client, const TcpFacts& backend);
 
 }  // namespace sni

@@ -19,7 +19,6 @@ namespace sni {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using namespace std::chrono_literals;
 
 // How long a connection is retried whose packets are not seen: behind NAT they never are.
 constexpr std::uint64_t unseen_ms = 3'000;
@@ -137,12 +136,12 @@ PlaneAnswer PlanePacket::wants_rest(Pair& pair, const PlaneView& view, std::uint
   const auto client = read_tcp_facts(view.client);
   const auto backend = read_tcp_facts(view.backend);
   if (!client || !backend) return PlaneAnswer::wanted;  // The hand-over says why.
+  const packet_decline why = pair.pace.foresee(*client, *backend);
   if (pair.pace.is_out()) {
     match_windows(view.client, view.backend);
-    pair.pace.try_again(now_ms, longer_round_trip(*client, *backend));
+    pair.pace.try_again(now_ms);
     return PlaneAnswer::undecided;
   }
-  const packet_decline why = pair.pace.foresee(*client, *backend);
   if (why == PACKET_TAKEN) return PlaneAnswer::wanted;
   retry(pair, why, view);
   return PlaneAnswer::undecided;
@@ -243,12 +242,9 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
       }
     }
     let_buffers_grow(view.client, view.backend);
-    const auto client = read_tcp_facts(view.client);
-    const auto backend = read_tcp_facts(view.backend);
-    HandoverLimits limits{.stall = idle};
-    if (client && backend) limits.quiesce = pair.pace.patience(*client, *backend);
-    pair.handover = std::make_unique<Handover>(service_.splice(), service_.grace(),
-                                               handover_pair(pair, view), limits);
+    pair.handover =
+        std::make_unique<Handover>(service_.splice(), service_.grace(), handover_pair(pair, view),
+                                   HandoverLimits{.quiesce = pair.pace.patience(), .stall = idle});
   }
   HandoverStep step = pair.handover->step(Clock::now());
   if (step.state == HandoverState::broken) counts_.broken.add();
@@ -263,10 +259,7 @@ HandoverStep PlanePacket::step(PlaneTicket ticket, const PlaneView& view,
 }
 
 void PlanePacket::retry(Pair& pair, packet_decline why, const PlaneView& view) {
-  const auto client = read_tcp_facts(view.client);
-  const auto backend = read_tcp_facts(view.backend);
-  const auto trip = client && backend ? longer_round_trip(*client, *backend) : 0us;
-  log_pause(pair, pair.pace.fail(monotonic_ms(), trip), to_string(why));
+  log_pause(pair, pair.pace.fail(monotonic_ms()), to_string(why));
   if (!pair.pace.is_out()) return match_windows(view.client, view.backend);
   free_windows(view.client, view.backend);
   if (!std::exchange(pair.counted, true)) decline(why, pair.target);

@@ -18,11 +18,13 @@ namespace {
 constexpr std::uint64_t process_descriptors = 20;
 constexpr std::uint64_t bpf_descriptors = 24;
 
+bool has_name(const Backend& backend) {
+  return backend.kind != Backend::Kind::address && backend.kind != Backend::Kind::unix_path;
+}
+
 bool has_names(const Config& config) {
   return std::ranges::any_of(config.routes, [](const RouteConfig& route) {
-    return std::ranges::any_of(route.backends, [](const Backend& backend) {
-      return backend.kind != Backend::Kind::address && backend.kind != Backend::Kind::unix_path;
-    });
+    return std::ranges::any_of(route.backends, has_name);
   });
 }
 
@@ -32,11 +34,7 @@ std::uint64_t concurrent_checks(const Config& config) {
   std::uint64_t addresses = 0;
   for (const RouteConfig& route : config.routes) {
     if (route.health.empty()) continue;
-    for (const Backend& backend : route.backends) {
-      const bool single =
-          backend.kind == Backend::Kind::address || backend.kind == Backend::Kind::unix_path;
-      addresses += single ? 1 : of_name;
-    }
+    for (const Backend& backend : route.backends) addresses += has_name(backend) ? of_name : 1;
   }
   return std::min<std::uint64_t>(addresses, limits::health_checks_max);
 }

@@ -26,6 +26,15 @@ def execute(namespace, *command):
     return done.stdout
 
 
+def use_congestion_control(namespace, algorithm):
+    """Whether the kernel has it."""
+    key = "net.ipv4.tcp_{}congestion_control"
+    if algorithm not in execute(namespace, "sysctl", "-n", key.format("available_")).split():
+        return False
+    execute(namespace, "sysctl", "-q", f"{key.format('')}={algorithm}")
+    return True
+
+
 def nstat(namespace, name):
     """A counter of the namespace's stack."""
     return int(execute(namespace, "nstat", "-asz", name).split()[2])

@@ -71,6 +71,7 @@ class Cable(Middle):
                             "rx", "off", "tso", "off", "gso", "off", "gro", "off"],
                            check=True, capture_output=True, timeout=20)
         self.ends = network.within(self.middle, lambda: [self.open("inner"), self.open("outer")])
+        self.late = {end: collections.deque() for end in self.ends}
         self.stopped, self.stop = socket.socketpair()
         self.thread = threading.Thread(target=self.copy, daemon=True)
         self.thread.start()
@@ -86,33 +87,41 @@ class Cable(Middle):
         self.faults = faults
 
     def copy(self):
-        late = {end: [] for end in self.ends}
         while True:
-            ready, _, _ = select.select([*self.ends, self.stopped], [], [], 0.02)
+            ready, _, _ = select.select([*self.ends, self.stopped], [], [], self.due())
             if self.stopped in ready:
                 return
             for end, other in zip(self.ends, reversed(self.ends)):
                 if end in ready:
                     frame, address = end.recvfrom(65536)
                     if address[2] != socket.PACKET_OUTGOING:
-                        self.pass_on(frame, other, late[other])
-                elif late[other]:
-                    self.send(other, late[other].pop(0))
+                        self.pass_on(frame, other)
+                else:
+                    self.idle(other)
 
-    def pass_on(self, frame, other, late):
+    def due(self):
+        """In how many seconds copying goes on though no frame comes."""
+        return 0.02
+
+    def idle(self, other):
+        """No frame has come for that end."""
+        if self.late[other]:
+            self.send(other, self.late[other].popleft())
+
+    def pass_on(self, frame, other):
         if self.happens("lost"):
             return
         if self.happens("damaged"):
             at = self.random.randrange(ETHERNET, len(frame))
             frame = frame[:at] + bytes([frame[at] ^ 1 << self.random.randrange(8)]) + frame[at + 1:]
         if self.happens("late"):
-            late.append(frame)
+            self.late[other].append(frame)
             return
         self.send(other, frame)
         if self.happens("twice"):
             self.send(other, frame)
-        if late and self.random.random() < 0.3:  # Sent a few frames later than it arrived.
-            self.send(other, late.pop(0))
+        if self.late[other] and self.random.random() < 0.3:  # A few frames after it arrived.
+            self.send(other, self.late[other].popleft())
 
     def happens(self, fault):
         if self.random.random() >= self.faults.get(fault, 0):
@@ -142,20 +151,17 @@ class LongCable(Cable):
         self.one_way = one_way
         super().__init__(seed=0)
 
-    def copy(self):
-        under_way = {end: collections.deque() for end in self.ends}
-        while True:
-            now, pause = time.monotonic(), self.one_way
-            for end, frames in under_way.items():
-                while frames and frames[0][0] <= now:
-                    self.send(end, frames.popleft()[1])
-                if frames:
-                    pause = min(pause, frames[0][0] - now)
-            ready, _, _ = select.select([*self.ends, self.stopped], [], [], pause)
-            if self.stopped in ready:
-                return
-            for end, other in zip(self.ends, reversed(self.ends)):
-                if end in ready:
-                    frame, address = end.recvfrom(65536)
-                    if address[2] != socket.PACKET_OUTGOING:
-                        under_way[other].append((time.monotonic() + self.one_way, frame))
+    def due(self):
+        now, pause = time.monotonic(), self.one_way
+        for end, frames in self.late.items():
+            while frames and frames[0][0] <= now:
+                self.send(end, frames.popleft()[1])
+            if frames:
+                pause = min(pause, frames[0][0] - now)
+        return pause
+
+    def idle(self, other):
+        pass
+
+    def pass_on(self, frame, other):
+        self.late[other].append((time.monotonic() + self.one_way, frame))
